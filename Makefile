@@ -1,0 +1,43 @@
+# `make demo` and `make test` each do everything from a bare clone: environment, install, run.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: help demo test check lint types fast bench clean
+
+help:
+	@echo "make demo    index a sample folder, answer eight questions, write demo/index.html"
+	@echo "make test    every test"
+	@echo "make check   lint, types and the fast tests"
+	@echo "make bench   the README's numbers (needs the evaluation corpus)"
+
+$(VENV)/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[all,dev]'
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/mm-rag demo --output demo
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+check: lint types fast
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
+	$(BIN)/pyright
+
+fast: $(VENV)/installed
+	$(BIN)/python -m pytest -m "not slow"
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks.retrieval
+
+clean:
+	rm -rf $(VENV) demo dist build

@@ -1,0 +1,28 @@
+"""What every loader needs to know, in one object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mm_rag.media import DEFAULT_POLICY, MediaPolicy
+from mm_rag_loaders.assets import AssetStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How files are turned into Segments.
+
+    Attributes:
+        assets: Where page screenshots and key frames are written.
+        policy: Limits on what is opened.
+        password: Tried on locked documents.
+        page_pixels: Upper bound of a page screenshot's width times height. The default is what a
+            vision model of the Qwen3-VL type takes for 1,280 visual tokens of 32 x 32 pixels.
+        clip_seconds: Longest audio or video clip.
+    """
+
+    assets: AssetStore = field(default_factory=AssetStore.default)
+    policy: MediaPolicy = DEFAULT_POLICY
+    password: str | None = field(default=None, repr=False)
+    page_pixels: int = 1280 * 32 * 32
+    clip_seconds: float = 30.0

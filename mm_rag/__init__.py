@@ -1,0 +1,54 @@
+"""Multimodal retrieval: pages, pictures, recordings and videos in one searchable collection.
+
+Importing this package is cheap: torch, transformers and chromadb are imported by the classes that
+need them, when those are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from mm_rag.content import Audio, Content, Image, Mixed, Modality, Text, Video
+from mm_rag.segment import Hit, Segment
+
+if TYPE_CHECKING:
+    from mm_rag.collection import Collection
+    from mm_rag.encoder import Encoder
+    from mm_rag.media import MediaPolicy
+    from mm_rag.reranker import Reranker
+
+__all__ = [
+    "Audio",
+    "Collection",
+    "Content",
+    "Encoder",
+    "Hit",
+    "Image",
+    "MediaPolicy",
+    "Mixed",
+    "Modality",
+    "Reranker",
+    "Segment",
+    "Text",
+    "Video",
+]
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Collection": "mm_rag.collection",
+    "Encoder": "mm_rag.encoder",
+    "MediaPolicy": "mm_rag.media",
+    "Reranker": "mm_rag.reranker",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'mm_rag' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,28 @@
+"""The one place where an optional package is imported."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from mm_rag.errors import MissingExtra
+
+
+def require(module: str, *, extra: str, feature: str) -> ModuleType:
+    """Import an optional `module`.
+
+    Args:
+        module: Import name, such as `"pymupdf"`.
+        extra: The extra of mm-rag's distribution that installs it.
+        feature: What the user was doing, for the message: `"Reading PDFs"`.
+
+    Raises:
+        MissingExtra: The package is not installed, or fails to import.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(
+            f"{feature} needs the package '{module}', which could not be imported ({error}). "
+            f"Install it with: pip install 'mm-rag[{extra}]'"
+        ) from error

@@ -1,0 +1,74 @@
+"""Everything that goes wrong in mm_rag, split by whose fault it is.
+
+MMRagError
+├── InputError               what was given cannot be used (also a ValueError)
+│   ├── UnreadableMedia      a file is missing, damaged, or not what it claims to be
+│   │   └── PasswordNeeded   a file is locked
+│   ├── MediaTooLarge        a file is over a limit of the MediaPolicy
+│   └── UnsupportedModality  the model does not take this kind of input
+├── MissingExtra             an optional package is not installed (also an ImportError)
+├── CheckpointError          a model's files are missing, incomplete or not understood
+└── CollectionError          a collection cannot be used
+    ├── CollectionMismatch   it was made with another model or by a newer version
+    └── CollectionLocked     another process is writing to it
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointError",
+    "CollectionError",
+    "CollectionLocked",
+    "CollectionMismatch",
+    "InputError",
+    "MMRagError",
+    "MediaTooLarge",
+    "MissingExtra",
+    "PasswordNeeded",
+    "UnreadableMedia",
+    "UnsupportedModality",
+]
+
+
+class MMRagError(Exception):
+    """The root: catching it catches whatever mm_rag raises on purpose."""
+
+
+class InputError(MMRagError, ValueError):
+    """What was given cannot be used."""
+
+
+class UnreadableMedia(InputError):
+    """A file is missing, damaged, empty, or not what it claims to be."""
+
+
+class PasswordNeeded(UnreadableMedia):
+    """A file is locked, and no password or a wrong one was given."""
+
+
+class MediaTooLarge(InputError):
+    """A file is over a limit of the `MediaPolicy`."""
+
+
+class UnsupportedModality(InputError):
+    """The model does not take this kind of input."""
+
+
+class MissingExtra(MMRagError, ImportError):
+    """A feature needs an optional package that is not installed."""
+
+
+class CheckpointError(MMRagError):
+    """A model's files are missing, incomplete or not understood."""
+
+
+class CollectionError(MMRagError):
+    """A collection cannot be used."""
+
+
+class CollectionMismatch(CollectionError):
+    """A collection was made with another model, or by a newer version of mm_rag."""
+
+
+class CollectionLocked(CollectionError):
+    """Another process is writing to the collection."""
