@@ -10,7 +10,7 @@ help:
 	@echo "make demo    index a sample folder, answer eight questions, write demo/index.html"
 	@echo "make test    every test"
 	@echo "make check   lint, types and the fast tests"
-	@echo "make bench   the README's numbers (needs the evaluation corpus)"
+	@echo "make bench CORPUS=folder   the README's numbers"
 
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -37,7 +37,8 @@ fast: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow"
 
 bench: $(VENV)/installed
-	$(BIN)/python -m benchmarks.retrieval
+	@test -n "$(CORPUS)" || { echo "Say where: make bench CORPUS=folder (with queries.jsonl in it)"; exit 2; }
+	$(BIN)/python -m benchmarks.retrieval --corpus "$(CORPUS)" --queries "$(CORPUS)/queries.jsonl"
 
 clean:
 	rm -rf $(VENV) demo dist build

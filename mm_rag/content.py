@@ -10,27 +10,44 @@ with eyes and ears looks and listens for itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-import numpy as np
-import numpy.typing as npt
-
 from mm_rag.errors import InputError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # numpy alone would double the time that `import mm_rag` takes
+    import numpy as np
+    import numpy.typing as npt
     from PIL.Image import Image as PILImage
 
 Modality: TypeAlias = Literal["text", "image", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 IMAGE_SUFFIXES = frozenset(
-    ".avif .bmp .gif .heic .ico .jpeg .jpg .jp2 .png .ppm .tif .tiff .webp".split()
+    [
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".heic",
+        ".ico",
+        ".jpeg",
+        ".jpg",
+        ".jp2",
+        ".png",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    ]
 )
-AUDIO_SUFFIXES = frozenset(".aac .flac .m4a .mp3 .oga .ogg .opus .wav .wma".split())
-VIDEO_SUFFIXES = frozenset(".avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .ogv .webm .wmv".split())
+AUDIO_SUFFIXES = frozenset(
+    [".aac", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"]
+)
+VIDEO_SUFFIXES = frozenset(
+    [".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"]
+)
 
 
 @dataclass(frozen=True)
@@ -146,18 +163,41 @@ def as_content(value: Any) -> Content:
             return _from_path(value)
         case bytes():
             return Image(value)
-        case np.ndarray() if value.ndim == 3:
+        case _ if getattr(value, "ndim", None) == 3:
             return Image(value)
         case Mapping():
             return _from_mapping(value)
         case _ if hasattr(value, "convert") and hasattr(value, "size"):
             return Image(value)
-    shape = f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
+        case _:
+            pass
+    shape = f" of shape {value.shape}" if hasattr(value, "shape") else ""
     raise InputError(
         f"Cannot use a {type(value).__name__}{shape} as input. Give a str, a Path, bytes of a "
         "picture, a PIL image, an array (height, width, 3), a dict such as "
         "{'text': ..., 'image': ...}, or one of Text, Image, Audio, Video."
     )
+
+
+def content_key(content: Content) -> Hashable:
+    """Equal for contents that mean the same, without looking into files: same text, same place.
+
+    Pictures and samples in memory are the same only when they are the same object.
+    """
+    match content:
+        case Text():
+            return ("text", content.text)
+        case Mixed():
+            return ("mixed", *map(content_key, content.parts))
+        case Image():
+            return ("image", _source_key(content.source), content.text)
+        case Audio() | Video():
+            place = (content.start, content.end, getattr(content, "sampling_rate", None))
+            return (content.modality, _source_key(content.source), *place, content.text)
+
+
+def _source_key(source: object) -> Hashable:
+    return source if isinstance(source, Path | bytes) else id(source)
 
 
 def _is_media_file(value: str) -> bool:

@@ -33,14 +33,17 @@ class SourceFile:
         """Hash a file.
 
         Raises:
-            UnreadableMedia: There is no such file, or it is empty.
+            UnreadableMedia: There is no such file, it is empty, or it may not be read.
         """
         path = Path(path).absolute()
         if not path.is_file():
             raise UnreadableMedia(f"There is no file {path}.")
         if path.stat().st_size == 0:
             raise UnreadableMedia(f"{path.name} is empty (0 bytes).")
-        return cls(path, file_sha256(path))
+        try:
+            return cls(path, file_sha256(path))
+        except OSError as error:
+            raise UnreadableMedia(f"{path.name} cannot be read: {error.strerror}.") from error
 
     @property
     def name_in_words(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mm_rag.media import DEFAULT_POLICY, MediaPolicy
 from mm_rag_loaders.assets import AssetStore
+from mm_rag_loaders.passages import PASSAGE_WORDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,8 @@ class LoadOptions:
         password: Tried on locked documents.
         page_pixels: Upper bound of a page screenshot's width times height. The default is what a
             vision model of the Qwen3-VL type takes for 1,280 visual tokens of 32 x 32 pixels.
+        passage_words: Longest passage of a text. English of 150 words makes about 200 word pieces;
+            the embedded default's text model takes 256.
         clip_seconds: Longest audio or video clip.
     """
 
@@ -25,4 +28,5 @@ class LoadOptions:
     policy: MediaPolicy = DEFAULT_POLICY
     password: str | None = field(default=None, repr=False)
     page_pixels: int = 1280 * 32 * 32
+    passage_words: int = PASSAGE_WORDS
     clip_seconds: float = 30.0

@@ -1,0 +1,43 @@
+"""mm_rag for LangChain: embeddings, retriever, reranker and loader for pages, pictures and clips.
+
+Each class converts what LangChain gives it, calls mm_rag, and converts what comes back.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_mm_rag.blocks import documents_to_blocks
+    from langchain_mm_rag.embeddings import MultimodalEmbeddings
+    from langchain_mm_rag.loader import MultimodalLoader
+    from langchain_mm_rag.reranker import MultimodalReranker
+    from langchain_mm_rag.retriever import MultimodalRetriever
+
+__all__ = [
+    "MultimodalEmbeddings",
+    "MultimodalLoader",
+    "MultimodalReranker",
+    "MultimodalRetriever",
+    "documents_to_blocks",
+]
+
+# A loader needs neither torch nor chromadb: each class brings what it needs when it is asked for.
+_HOMES = {
+    "MultimodalEmbeddings": "langchain_mm_rag.embeddings",
+    "MultimodalLoader": "langchain_mm_rag.loader",
+    "MultimodalReranker": "langchain_mm_rag.reranker",
+    "MultimodalRetriever": "langchain_mm_rag.retriever",
+    "documents_to_blocks": "langchain_mm_rag.blocks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'langchain_mm_rag' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,36 @@
+"""Segments and Hits of mm_rag as LangChain Documents, and back.
+
+A Document holds the words in `page_content` and refers to its media in `metadata`, under the names
+of `Segment`'s fields: `source`, `modality`, `media`, `preview`, `mime_type`, `page`, `start`,
+`end`, `title`, `sha256`; what a Segment lacks is left out. `Document.id` is the Segment's id.
+"""
+
+from __future__ import annotations
+
+from langchain_core.documents import Document
+
+from mm_rag.content import Content
+from mm_rag.record import Model, content_of_record, hit_to_metadata, segment_to_metadata
+from mm_rag.segment import Hit, Segment
+
+
+def segment_to_document(segment: Segment) -> Document:
+    """A Segment as a Document."""
+    metadata = dict(segment_to_metadata(segment))
+    return Document(segment.text, id=segment.id, metadata=metadata)
+
+
+def hit_to_document(hit: Hit) -> Document:
+    """A Hit as a Document, with `rank` and `score` in its metadata."""
+    metadata = dict(hit_to_metadata(hit))
+    return Document(hit.segment.text, id=hit.segment.id, metadata=metadata)
+
+
+def document_to_content(document: Document, model: Model) -> Content:
+    """What a model is given of a Document: the media it refers to, or its words.
+
+    Args:
+        document: Any Document; one that refers to no media is its words.
+        model: Who is to take it: an Encoder or a Reranker.
+    """
+    return content_of_record(document.page_content, document.metadata, model)

@@ -1,0 +1,90 @@
+"""MultimodalRerank: a Reranker as a LlamaIndex node postprocessor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.callbacks import CBEventType, EventPayload
+from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.readers.mm_rag.nodes import node_to_content, query_to_content
+from llama_index_instrumentation import get_dispatcher
+
+from mm_rag.errors import InputError
+from mm_rag.reranker import Reranker
+
+dispatcher = get_dispatcher(__name__)
+
+
+class MultimodalRerank(BaseNodePostprocessor):
+    """Order nodes by how well they answer a query, and keep the best.
+
+    A model that takes pictures or clips is given those that a node refers to; other models are
+    given its words. The nodes that come in are left as they are.
+
+    Example:
+        .. code-block:: python
+
+            RetrieverQueryEngine.from_args(
+                retriever, llm=llm, node_postprocessors=[MultimodalRerank(top_n=3)], multimodal=True
+            )
+    """
+
+    model: str | None = Field(
+        default=None, description="A folder, or a model's name; the embedded default if left out."
+    )
+    top_n: int = Field(default=5, ge=1, description="How many nodes to keep.")
+    reranker: Reranker | None = Field(
+        default=None, exclude=True, repr=False, description="A ready-made one instead of a model."
+    )
+    _reranker: Reranker = PrivateAttr()
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name that serialised components are known by."""
+        return "MmRagMultimodalRerank"
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Load the model."""
+        super().model_post_init(context)
+        self._reranker = self.reranker or Reranker(self.model)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the settings, not the weights, which are loaded anew."""
+        return type(self).from_dict, (self.to_dict(),)
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        if query_bundle is None:
+            raise InputError("Nodes are reranked for a query: pass query_bundle or query_str.")
+        if not nodes:
+            return []
+        dispatcher.event(
+            ReRankStartEvent(
+                query=query_bundle,
+                nodes=nodes,
+                top_n=self.top_n,
+                model_name=self._reranker.name,
+            )
+        )
+        payload: dict[str, Any] = {
+            EventPayload.NODES: nodes,
+            EventPayload.MODEL_NAME: self._reranker.name,
+            EventPayload.QUERY_STR: query_bundle.query_str,
+            EventPayload.TOP_K: self.top_n,
+        }
+        with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
+            best = self._rank(nodes, query_bundle)
+            event.on_end(payload={EventPayload.NODES: best})
+        dispatcher.event(ReRankEndEvent(nodes=best))
+        return best
+
+    def _rank(self, nodes: list[NodeWithScore], query: QueryBundle) -> list[NodeWithScore]:
+        contents = [node_to_content(node.node, self._reranker) for node in nodes]
+        ranked = self._reranker.rank(query_to_content(query), contents, top_k=self.top_n)
+        return [
+            NodeWithScore(node=nodes[item.index].node, score=float(item.score)) for item in ranked
+        ]

@@ -1,0 +1,7 @@
+"""mm_rag for LlamaIndex: a collection as a retriever."""
+
+from __future__ import annotations
+
+from llama_index.retrievers.mm_rag.base import MultimodalRetriever
+
+__all__ = ["MultimodalRetriever"]

@@ -1,0 +1,61 @@
+"""TextLoader: plain text and Markdown as passages."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+
+from mm_rag.errors import UnreadableMedia
+from mm_rag.media.kind import is_plain_text
+from mm_rag.reading.layout import printable
+from mm_rag.segment import Segment
+from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.passages import passages
+
+_MOST_BYTES = 32 * 1024**2
+_HEADING = re.compile(r"\A\s*#\s+(.+)")
+
+
+class TextLoader(Loader):
+    """Reads plain text in UTF-8, UTF-16 or, failing those, Windows' Western encoding."""
+
+    def segments(self, file: SourceFile) -> Iterator[Segment]:
+        """Yield the text's passages.
+
+        Raises:
+            UnreadableMedia: It is not text, or has no words.
+        """
+        most = min(_MOST_BYTES, self.options.policy.max_bytes)
+        with file.path.open("rb") as opened:
+            data = opened.read(most + 1)
+        if not is_plain_text(data[:65_536]):
+            raise UnreadableMedia(f"{file.path.name} is not plain text.")
+        if len(data) > most:
+            data = data[:most]
+            file.notes.append(f"only the first {most:,} bytes were read")
+        text = printable(_decoded(data, file))
+        heading = _HEADING.match(text)
+        found = passages(text, max_words=self.options.passage_words)
+        if not found:
+            raise UnreadableMedia(f"{file.path.name} has no words in it.")
+        for part, passage in enumerate(found):
+            yield Segment(
+                modality="text",
+                source=str(file.path),
+                sha256=file.sha256,
+                text=passage,
+                title=heading[1].strip() if heading else file.name_in_words,
+                part=part,
+            )
+
+
+def _decoded(data: bytes, file: SourceFile) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
+    try:
+        # A character that is cut in two at the end is no reason to doubt the encoding.
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(data)
+    except UnicodeDecodeError:
+        file.notes.append("not UTF-8: read as Windows-1252")
+        return data.decode("cp1252", errors="replace")

@@ -1,0 +1,100 @@
+"""VideoLoader: videos -> clips cut at scene changes, with their words and a key frame."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from PIL import Image
+
+from mm_rag.errors import UnreadableMedia
+from mm_rag.media.ffmpeg import measured_duration, probe
+from mm_rag.reading.pauses import loudness, quietest
+from mm_rag.reading.subtitles import Cue
+from mm_rag.reading.video import VideoReader
+from mm_rag.segment import Segment
+from mm_rag_loaders.audio import AudioLoader, known_tags, note_duration, title_of
+from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.scenes import key_time, look_through, scene_clips
+
+_PREVIEW_PIXELS = 1280 * 720
+
+
+class VideoLoader(Loader):
+    """Loads videos. One that holds nothing but sound is loaded as a recording."""
+
+    def segments(self, file: SourceFile) -> Iterator[Segment]:
+        """Yield the video's clips in order; the whole video where it is short.
+
+        Raises:
+            UnreadableMedia: It cannot be decoded.
+            MediaTooLarge: It is over a limit of the policy.
+        """
+        if probe(file.path, self.options.policy).video is None:
+            yield from AudioLoader(self.options).segments(file)
+            return
+        with VideoReader(file.path, self.options.policy) as reader:
+            yield from self._clips(file, reader)
+
+    def _clips(self, file: SourceFile, reader: VideoReader) -> Iterator[Segment]:
+        video = reader.video
+        found = measured_duration(video.probe)
+        duration = min(found, self.options.policy.max_seconds)
+        note_duration(file, max(found, video.probe.duration), duration)
+        looks = look_through(video, duration)
+        if not looks:
+            raise UnreadableMedia(f"{file.path.name} has no picture that can be decoded.")
+        base = _whole(file, reader, duration)
+        for start, end in scene_clips(
+            looks, duration, self.options.clip_seconds, _quiet_moment(reader)
+        ):
+            key_frame = video.frame_at(key_time(looks, start, end))
+            yield replace(
+                base,
+                text=reader.read(start, end),
+                preview=str(self.options.assets.write(_bounded(key_frame))),
+                start=start,
+                end=end,
+            )
+        file.notes.extend(reader.damage)
+
+
+def _whole(file: SourceFile, reader: VideoReader, duration: float) -> Segment:
+    video = reader.video
+    width, height = video.size
+    return Segment(
+        modality="video",
+        source=str(file.path),
+        sha256=file.sha256,
+        title=title_of(video.probe.tags, file),
+        media=str(file.path),
+        mime_type=mimetypes.guess_type(file.path.name)[0],
+        metadata={
+            **known_tags(video.probe.tags),
+            "duration": round(duration, 3),
+            "width": width,
+            "height": height,
+            "has_audio": video.has_audio,
+        },
+    )
+
+
+def _quiet_moment(reader: VideoReader) -> Callable[[float, float], float]:
+    """Between two subtitles where there are any, else where it is quietest."""
+    if reader.cues or reader.sound is None:
+        return lambda start, end: _between(reader.cues, start, end)
+    levels = loudness(reader.sound.audio.blocks())
+    return lambda start, end: quietest(levels, start, end)
+
+
+def _between(cues: Sequence[Cue], start: float, end: float) -> float:
+    gaps = [cue.end for cue in cues if start <= cue.end <= end]
+    return max(gaps, default=end)
+
+
+def _bounded(frame: Image.Image) -> Image.Image:
+    scale = min(1.0, (_PREVIEW_PIXELS / (frame.width * frame.height)) ** 0.5)
+    if scale == 1.0:
+        return frame
+    return frame.resize((max(1, round(frame.width * scale)), max(1, round(frame.height * scale))))

@@ -1,0 +1,7 @@
+"""The terminal: `mm-rag index`, `search`, `verify`, `eval`, `demo`."""
+
+from __future__ import annotations
+
+from mm_rag.cli.app import app
+
+__all__ = ["app"]

@@ -1,0 +1,149 @@
+"""How results look on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:  # `mm-rag --help` needs neither torch nor chromadb
+    from mm_rag.collection.report import SyncReport, VerifyReport
+    from mm_rag.collection.sync import OnFile
+    from mm_rag.evaluation import Evaluation, Score
+    from mm_rag.segment import Hit, Segment
+
+console = Console()
+error_console = Console(stderr=True)
+
+SNIPPET = 110
+
+
+def error(message: str) -> None:
+    """Say what went wrong, on the error channel."""
+    error_console.print(f"[red]{escape(message)}[/red]")
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[OnFile | None]:
+    """A progress bar over files; nothing when quiet."""
+    if quiet:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Looking for files", total=None)
+
+        def on_file(number: int, total: int, path: Path) -> None:
+            bar.update(task, completed=number, total=total, description=escape(path.name[:40]))
+
+        yield on_file
+
+
+def sync_report(report: SyncReport) -> None:
+    """Files in, Segments by modality, and what could not be read and why."""
+    if not report.files:
+        console.print("Nothing to index: the folder holds no files.")
+        return
+    for file in report.remarks:
+        console.print(f"  [yellow]{file.state:11}[/yellow] {escape(file.path)}: ", end="")
+        console.print(escape(file.reason), highlight=False)
+    console.print(_sync_summary(report), highlight=False)
+
+
+def _sync_summary(report: SyncReport) -> str:
+    states = ("indexed", "unchanged", "duplicate", "removed", "unreadable", "unsupported")
+    counts = [f"{report.count(state)} {state}" for state in states if report.count(state)]
+    changed = report.count("indexed") + report.count("removed")
+    modalities = ", ".join(f"{n} {modality}" for modality, n in report.segments.items())
+    return (
+        f"{len(report.files)} files: {', '.join(counts)}, in {report.seconds:.1f} s."
+        f"{'' if changed else ' Nothing to do.'}\n"
+        f"The collection holds {sum(report.segments.values())} segments: {modalities or 'none'}."
+    )
+
+
+def where_is(segment: Segment) -> str:
+    """`page 3`, or `0:12-0:34`, or nothing."""
+    if segment.page is not None:
+        return f"page {segment.page}"
+    if segment.start is not None:
+        return f"{_clock(segment.start)}-{_clock(segment.end or segment.start)}"
+    return ""
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def hits(found: Sequence[Hit]) -> None:
+    """Rank, score, file and place of each hit, with the words that matched."""
+    if not found:
+        console.print("Nothing found.")
+        return
+    table = Table("rank", "score", "file", "where", "words", box=None, header_style="dim")
+    for hit in found:
+        segment = hit.segment
+        words = " ".join((hit.matched or (segment,))[0].text.split())
+        snippet = words if len(words) <= SNIPPET else words[: SNIPPET - 1] + "…"
+        table.add_row(
+            str(hit.rank),
+            f"{hit.score:.3f}",
+            escape(Path(segment.source).name),
+            where_is(segment),
+            escape(snippet),
+        )
+    console.print(table)
+
+
+def hit_to_dict(hit: Hit) -> dict[str, Any]:
+    """A hit for JSON."""
+    segment = asdict(hit.segment) | {"metadata": dict(hit.segment.metadata)}
+    return {
+        "rank": hit.rank,
+        "score": hit.score,
+        "scores": dict(hit.scores),
+        "segment": {"id": hit.segment.id, **segment},
+        "matched": [segment.id for segment in hit.matched],
+    }
+
+
+def verify_report(report: VerifyReport) -> None:
+    """What is amiss, and what to do."""
+    if report.ok:
+        console.print(f"All {report.segments} segments are whole.")
+        return
+    for name, values in report.to_dict().items():
+        if isinstance(values, tuple) and values:
+            console.print(f"[yellow]{name.replace('_', ' ')}[/yellow]: {len(values)}")
+            for value in values[:10]:
+                console.print(f"  {escape(value)}", highlight=False)
+    console.print("Mend it with: mm-rag verify --repair, then run mm-rag index again.")
+
+
+def evaluation(outcome: Evaluation) -> None:
+    """One row per kind of question, and one for all."""
+    table = Table("kind", box=None, header_style="dim")
+    for name in ("questions", "nDCG@10", "recall@5", "MRR@10"):
+        table.add_column(name, justify="right")
+    for kind, score in [*outcome.by_kind.items(), ("all", outcome.overall)]:
+        table.add_row(kind, *_cells(score))
+    console.print(table)
+    console.print(f"Median search: {outcome.median_seconds:.2f} s", highlight=False)
+
+
+def _cells(score: Score) -> tuple[str, ...]:
+    values = (score.ndcg_at_10, score.recall_at_5, score.mrr_at_10)
+    return (str(score.questions), *(f"{value:.3f}" for value in values))

@@ -1,0 +1,227 @@
+"""Collection: what users hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mm_rag.collection.layout import FORMAT_VERSION, Layout
+from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.lexical import LexicalIndex
+from mm_rag.collection.lock import writer_lock
+from mm_rag.collection.report import SyncReport, VerifyReport
+from mm_rag.collection.search import SearchEngine, modality_filter, query_words
+from mm_rag.collection.store import VectorStore
+from mm_rag.collection.sync import FolderSync, OnFile
+from mm_rag.collection.verify import Inspector
+from mm_rag.collection.writer import SegmentWriter
+from mm_rag.content import Modality, Text, as_content
+from mm_rag.encoder import Encoder
+from mm_rag.errors import CollectionMismatch, InputError
+from mm_rag.reranker import Reranker
+from mm_rag.segment import Hit, Segment
+from mm_rag_loaders import AssetStore, LoadOptions
+
+
+class Collection:
+    """Pages, pictures, recordings and videos of many files, searched together.
+
+    Args:
+        path: A folder for everything it keeps; made if it does not exist.
+        encoder: The model that makes vectors. A collection belongs to the model it was made with.
+        reranker: The model that scores the best candidates again. None: late interaction over the
+            encoder's own token vectors if it is the embedded default, else no reranker.
+        name: Several collections may share a folder.
+
+    Raises:
+        CollectionMismatch: It was made with another model, or by a newer mm_rag.
+        CollectionError: The folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        encoder: Encoder | None = None,
+        reranker: Reranker | None = None,
+        name: str = "default",
+    ) -> None:
+        self._layout = Layout(Path(path).absolute(), name)
+        self._layout.prepare()
+        self._ledger = Ledger(self._layout.ledger)
+        self._check_format()
+        self._store = VectorStore(self._layout.chroma, name)
+        self._lexical = LexicalIndex(self._layout.lexical)
+        self._given_encoder, self._given_reranker = encoder, reranker
+        if encoder is not None:
+            self._check_encoder(encoder)
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self._layout.root
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The model that makes its vectors; the embedded default is loaded when first needed."""
+        if self._given_encoder is not None:
+            return self._given_encoder
+        encoder = Encoder()
+        self._check_encoder(encoder)
+        return encoder
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """The model that scores the best candidates again."""
+        if self._given_reranker is None and self._given_encoder is None:
+            return Reranker(encoder=self.encoder)
+        return self._given_reranker
+
+    def __len__(self) -> int:
+        """How many Segments there are."""
+        return len(self._store)
+
+    def segment_counts(self) -> dict[str, int]:
+        """How many Segments there are of each modality."""
+        return self._ledger.segment_counts()
+
+    def add(self, segments: Iterable[Segment]) -> int:
+        """Add Segments, replacing those of the same id; return how many were given.
+
+        They are not tied to a folder: `sync` will not remove them.
+
+        Raises:
+            CollectionLocked: Another process is writing.
+        """
+        given = list({segment.id: segment for segment in segments}.values())
+        with self._writing() as writer:
+            writer.write(given)
+        return len(given)
+
+    def sync(
+        self,
+        sources: str | Path | Sequence[str | Path],
+        *,
+        password: str | None = None,
+        options: LoadOptions | None = None,
+        on_file: OnFile | None = None,
+    ) -> SyncReport:
+        """Make the collection equal to a folder, or to some files and folders.
+
+        New files are indexed, unchanged ones skipped, changed ones replaced, and those that are
+        gone from the folders are removed. A run that was killed is finished by running it again.
+
+        Args:
+            sources: Files and folders.
+            password: Tried on locked documents.
+            options: How files are read; its `assets` are the collection's own if left out.
+            on_file: Called before each file with its number, how many there are, and its path.
+
+        Raises:
+            InputError: A source does not exist.
+            CollectionLocked: Another process is writing.
+        """
+        options = options or LoadOptions(
+            assets=AssetStore(self._layout.assets), password=password
+        )
+        given = [sources] if isinstance(sources, str | Path) else sources
+        with self._writing() as writer:
+            sync = FolderSync(self._ledger, writer, options)
+            return sync.run([Path(source) for source in given], on_file)
+
+    def search(
+        self,
+        query: Any,
+        k: int = 5,
+        *,
+        modalities: Iterable[Modality] | None = None,
+        where: Mapping[str, Any] | None = None,
+        rerank: bool = True,
+    ) -> list[Hit]:
+        """The `k` places (pages, pictures, clips) that answer a query best.
+
+        Args:
+            query: A str is a user's words, whatever it looks like. Also any Content, a Path, a PIL
+                image, or a dict such as `{"text": ..., "image": ...}`.
+            k: How many, at most.
+            modalities: Only Segments of these.
+            where: Only Segments whose metadata match this Chroma filter: `{"page": 3}`.
+            rerank: Whether to score the best candidates again.
+
+        Raises:
+            InputError: `k` is below 1, the query is no input, or Chroma refuses the filter.
+        """
+        if k < 1:
+            raise InputError(f"A search returns at least one hit; got {k = }.")
+        content = Text(query) if isinstance(query, str) else as_content(query)
+        content = self.encoder.read(content)
+        if isinstance(content, Text) and not query_words(content).strip():
+            return []
+        engine = SearchEngine(self._store, self._lexical, self.encoder, self.reranker)
+        return engine.search(content, k, modality_filter(modalities, where), rerank=rerank)
+
+    def verify(self) -> VerifyReport:
+        """Compare ledger, vectors, words and files; change nothing."""
+        return self._inspector.verify()
+
+    def repair(self) -> VerifyReport:
+        """Delete what belongs to nothing, mark damaged files to be indexed again by `sync`.
+
+        Returns:
+            What `verify` says afterwards: the marked files are `unfinished`.
+        """
+        with writer_lock(self._layout.lock):
+            self._inspector.repair(self._inspector.verify())
+        return self._inspector.verify()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._store.close()
+        self._ledger.close()
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def _inspector(self) -> Inspector:
+        return Inspector(self._store, self._lexical, self._ledger)
+
+    @contextmanager
+    def _writing(self) -> Iterator[SegmentWriter]:
+        with writer_lock(self._layout.lock):
+            yield SegmentWriter(self._store, self._lexical, self._ledger, self.encoder)
+
+    def _check_format(self) -> None:
+        made_by = self._ledger.meta("format")
+        if made_by is None:
+            self._ledger.set_meta("format", str(FORMAT_VERSION))
+        elif int(made_by) > FORMAT_VERSION:
+            raise CollectionMismatch(
+                f"{self._layout.root} was made by a newer mm_rag (format {made_by}; this one reads "
+                f"up to {FORMAT_VERSION}). Upgrade: pip install -U mm-rag"
+            )
+
+    def _check_encoder(self, encoder: Encoder) -> None:
+        made_with = self._ledger.meta("encoder")
+        if made_with is None:
+            self._ledger.set_meta("encoder", encoder.fingerprint)
+            self._ledger.set_meta("model", str(encoder.name))
+        elif made_with != encoder.fingerprint:
+            raise CollectionMismatch(
+                f"{self._layout.root} was made with the model {self._ledger.meta('model')} "
+                f"({made_with}), and this is {encoder.name} ({encoder.fingerprint}): their vectors "
+                "cannot be mixed. Open it with the model it was made with, or index into another "
+                "folder."
+            )

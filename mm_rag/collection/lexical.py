@@ -1,0 +1,103 @@
+"""LexicalIndex: the words of all Segments, searched by BM25. tantivy, on disk, incremental."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import tantivy
+
+from mm_rag.errors import CollectionError
+from mm_rag.segment import Segment
+
+_HEAP_BYTES = 50_000_000  # the writer's buffer; tantivy asks for 15 MB at least
+_STEMMED = "en_stem"  # tantivy's own: lower case, English stemming
+
+TITLE_WEIGHT = 0.5
+"""What a word of the title counts beside a word of the text."""
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("sha256", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("title", tokenizer_name=_STEMMED, index_option="freq")
+    builder.add_text_field("text", tokenizer_name=_STEMMED, index_option="position")
+    return builder.build()
+
+
+class LexicalIndex:
+    """The lexical index of one collection."""
+
+    def __init__(self, path: Path) -> None:
+        self._schema = _schema()
+        try:
+            self._index = tantivy.Index(self._schema, path=str(path))
+        except (ValueError, OSError) as error:
+            raise CollectionError(f"The lexical index {path} cannot be opened: {error}") from error
+        self._analyzer = (
+            tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+            .filter(tantivy.Filter.remove_long(40))
+            .filter(tantivy.Filter.lowercase())
+            .filter(tantivy.Filter.stemmer("english"))
+            .build()
+        )
+
+    def put(self, segments: Iterable[Segment]) -> None:
+        """Add Segments, replacing those of the same id."""
+        writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        for segment in segments:
+            writer.delete_documents_by_term("id", segment.id)
+            writer.add_document(
+                tantivy.Document(
+                    id=segment.id,
+                    sha256=segment.sha256,
+                    title=segment.title,
+                    text=segment.text,
+                )
+            )
+        self._commit(writer)
+
+    def drop_source(self, sha256: str) -> None:
+        """Delete all Segments of a file's content."""
+        writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        writer.delete_documents_by_term("sha256", sha256)
+        self._commit(writer)
+
+    def drop(self, ids: Sequence[str]) -> None:
+        """Delete Segments; unknown ids are no error."""
+        writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        for id_ in ids:
+            writer.delete_documents_by_term("id", id_)
+        self._commit(writer)
+
+    def _commit(self, writer: tantivy.IndexWriter) -> None:
+        writer.commit()
+        writer.wait_merging_threads()  # frees the writer's lock
+        self._index.reload()
+
+    def search(self, words: str, n: int) -> list[tuple[str, float]]:
+        """The `n` Segments that share the rarest words with a query, as (id, BM25), best first."""
+        self._index.reload()
+        found = self._index.searcher().search(self._query(words), n)
+        searcher = self._index.searcher()
+        return [(searcher.doc(address)["id"][0], score) for score, address in found.hits]
+
+    def ids(self) -> set[str]:
+        """The ids of all Segments."""
+        self._index.reload()
+        searcher = self._index.searcher()
+        if not searcher.num_docs:
+            return set()
+        found = searcher.search(tantivy.Query.all_query(), searcher.num_docs)
+        return {searcher.doc(address)["id"][0] for _, address in found.hits}
+
+    def _query(self, words: str) -> tantivy.Query:
+        # The terms are made by hand, not by tantivy's query parser: a user's words are no syntax.
+        should = tantivy.Occur.Should
+        clauses: list[tuple[tantivy.Occur, tantivy.Query]] = []
+        for term in self._analyzer.analyze(words):
+            title = tantivy.Query.term_query(self._schema, "title", term, "freq")
+            clauses.append((should, tantivy.Query.term_query(self._schema, "text", term)))
+            clauses.append((should, tantivy.Query.boost_query(title, TITLE_WEIGHT)))
+        return tantivy.Query.boolean_query(clauses)

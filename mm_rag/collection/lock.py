@@ -1,0 +1,46 @@
+"""One writer per folder: two of them on one Chroma folder silently lose vectors."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mm_rag.errors import CollectionLocked
+
+
+@contextmanager
+def writer_lock(path: Path, *, timeout: float = 0.0) -> Iterator[None]:
+    """Hold the lock at `path`, for this process alone.
+
+    Args:
+        path: The lock file. The operating system frees the lock when its holder dies.
+        timeout: Seconds to wait for another writer.
+
+    Raises:
+        CollectionLocked: Another process is writing; the message says which, and since when.
+    """
+    holder = path.with_suffix(".holder.json")
+    try:
+        with FileLock(path, timeout=timeout):
+            holder.write_text(json.dumps({"pid": os.getpid(), "since": time.ctime()}))
+            yield
+            holder.unlink(missing_ok=True)
+    except Timeout as error:
+        raise CollectionLocked(
+            f"{path.parent} is being written to by {_describe(holder)}. "
+            "Wait until it is done, or stop it."
+        ) from error
+
+
+def _describe(holder: Path) -> str:
+    try:
+        known = json.loads(holder.read_text())
+        return f"process {known['pid']} (since {known['since']})"
+    except (OSError, ValueError, KeyError):  # it has just begun, or has just ended
+        return "another process"

@@ -1,0 +1,95 @@
+"""What `sync` and `verify` found, for people and for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+FileState = Literal["indexed", "unchanged", "duplicate", "removed", "unreadable", "unsupported"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileReport:
+    """What became of one file.
+
+    Attributes:
+        path: Absolute.
+        state: `indexed` (new or changed), `unchanged`, `duplicate` (the same content as another
+            file), `removed` (gone from the folder), `unreadable`, `unsupported` (of a kind that is
+            not read).
+        reason: Why it is not, or not wholly, in; empty when all is well.
+        segments: How many Segments it gave, by modality.
+    """
+
+    path: str
+    state: FileState
+    reason: str = ""
+    segments: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncReport:
+    """What a sync did, file by file.
+
+    Attributes:
+        files: In the order of their paths.
+        segments: How many Segments the collection holds afterwards, by modality.
+        seconds: How long it took.
+    """
+
+    files: tuple[FileReport, ...]
+    segments: Mapping[str, int]
+    seconds: float
+
+    def count(self, state: FileState) -> int:
+        """How many files ended in a state."""
+        return Counter(file.state for file in self.files)[state]
+
+    @property
+    def remarks(self) -> tuple[FileReport, ...]:
+        """The files about which there is something to say."""
+        return tuple(file for file in self.files if file.reason)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport:
+    """Whether the parts of a collection agree.
+
+    Attributes:
+        segments: How many Segments the ledger knows.
+        missing_vectors: Ids of Segments that the vector store lacks or cannot give.
+        missing_words: Ids of Segments that the lexical index lacks.
+        strays: Ids in the vector store that the ledger does not know.
+        missing_files: Pictures, recordings and videos that Segments refer to and that are gone.
+        unfinished: Files whose indexing was interrupted.
+    """
+
+    segments: int
+    missing_vectors: tuple[str, ...] = ()
+    missing_words: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+    missing_files: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing is amiss."""
+        return not any(
+            (
+                self.missing_vectors,
+                self.missing_words,
+                self.strays,
+                self.missing_files,
+                self.unfinished,
+            )
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"ok": self.ok, **asdict(self)}

@@ -1,0 +1,58 @@
+"""SegmentWriter: Segments -> vectors -> store, lexical index and ledger, in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.lexical import LexicalIndex
+from mm_rag.collection.store import VectorStore
+from mm_rag.content import Content, Text
+from mm_rag.encoder import Encoder
+from mm_rag.errors import UnsupportedModality
+from mm_rag.segment import Segment
+
+CHUNK = 256
+"""Segments encoded at a time: memory does not grow with the size of a file."""
+
+
+@dataclass(frozen=True)
+class SegmentWriter:
+    """Writes to all three parts of a collection, and deletes from them."""
+
+    store: VectorStore
+    lexical: LexicalIndex
+    ledger: Ledger
+    encoder: Encoder
+
+    def write(self, segments: Sequence[Segment]) -> None:
+        """Encode and store Segments, replacing those of the same id.
+
+        Raises:
+            InputError: The model cannot take one of them.
+        """
+        for start in range(0, len(segments), CHUNK):
+            chunk = segments[start : start + CHUNK]
+            vectors = self.encoder.encode_document([self._input(segment) for segment in chunk])
+            self.store.put(chunk, vectors)
+        self.lexical.put(segments)
+        self.ledger.put_segments((s.id, s.sha256, s.modality) for s in segments)
+
+    def drop_source(self, sha256: str) -> None:
+        """Delete all Segments of a file's content."""
+        self.store.drop_source(sha256)
+        self.lexical.drop_source(sha256)
+        self.ledger.drop_segments(sha256)
+
+    def _input(self, segment: Segment) -> Content:
+        """The Segment as the model can take it: its words where it cannot take its media."""
+        if self.encoder.supports(segment.modality):
+            return segment.content
+        words = segment.content.text if segment.content else ""
+        if not words or not self.encoder.supports("text"):
+            raise UnsupportedModality(
+                f"The model takes {', '.join(self.encoder.modalities)}, not {segment.modality}, and "
+                f"no words could be read from {segment.source}."
+            )
+        return Text(words)

@@ -1,0 +1,69 @@
+"""Which words of a text to show for a query, and which of them to mark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_WORD = re.compile(r"\w+")
+_COMMON = """
+a about an and are as at be been but by can could did do does for from had has have how i in is
+it its many me much my not of on or our out should so that the their them there they this to was
+we were what when where which while who whom whose why will with would you your
+"""
+
+
+def excerpt(text: str, query: str, *, length: int = 40) -> list[tuple[str, bool]]:
+    """The part of a text that says most about a query.
+
+    Args:
+        text: What was read of a page, picture or clip.
+        query: The user's words.
+        length: Most words to return.
+
+    Returns:
+        Pieces of the text in order; True marks those that the query asked for. Whitespace is
+        collapsed, and an ellipsis stands where the text goes on.
+    """
+    tokens = text.split()
+    common = _COMMON.split()
+    wanted = {_stem(word) for word in _WORD.findall(query) if word.lower() not in common}
+    found = [frozenset(map(_stem, _WORD.findall(token))) & wanted for token in tokens]
+    start = _best_window(found, length)
+    end = min(start + length, len(tokens))
+    marked = [(tokens[i], bool(found[i])) for i in range(start, end)]
+    pieces = list(_joined(marked))
+    if start > 0:
+        pieces.insert(0, ("… ", False))
+    if end < len(tokens):
+        pieces.append((" …", False))
+    return pieces
+
+
+def _best_window(found: list[frozenset[str]], length: int) -> int:
+    """Where to begin, so that most different words, and then most words, are seen."""
+
+    def worth(start: int) -> tuple[int, int]:
+        window = found[start : start + length]
+        return len(frozenset[str]().union(*window)), sum(map(bool, window))
+
+    starts = range(max(1, len(found) - length + 1))
+    best = max(starts, key=worth)
+    first = next((i for i in range(best, len(found)) if found[i]), best)
+    return min(max(first - 6, 0), starts[-1])
+
+
+def _joined(marked: list[tuple[str, bool]]) -> Iterator[tuple[str, bool]]:
+    for i, (word, is_wanted) in enumerate(marked):
+        if i:
+            yield " ", False
+        yield word, is_wanted
+
+
+def _stem(word: str) -> str:
+    """A word without its ending, crudely: enough to see that `ropes` are a `rope`."""
+    word = word.lower()
+    for ending in ("ing", "ed", "es", "s", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word.removesuffix(ending)
+    return word

@@ -1,0 +1,247 @@
+"""What FFmpeg says about a recording or video before anything is decoded.
+
+Headers, tags and subtitle tracks are always read through PyAV, whose wheel brings FFmpeg; samples
+and frames are decoded by one of the backends in `mm_rag.media.decoding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mm_rag._optional import require
+from mm_rag.errors import MediaTooLarge, UnreadableMedia
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+# FFmpeg also "plays" playlists and scripts that name other files and addresses. What is not in
+# this list is not opened, so a file can never make us read another one. Bare video streams are not
+# in it either: FFmpeg takes the rubble of other formats for them.
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dv,eac3,flac,flv,ivf,matroska,webm,mov,mp3,mp4,m4a,3gp,"
+    "3g2,mj2,mpeg,mpegts,mxf,nut,ogg,rm,tta,w64,wav,wv"
+)
+_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioTrack:
+    """An audio track.
+
+    Attributes:
+        index: Of the stream in its file.
+        sample_rate: In Hz.
+    """
+
+    index: int
+    sample_rate: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoTrack:
+    """A video track; a cover picture is none.
+
+    Attributes:
+        index: Of the stream in its file.
+        width: Of a coded frame, in pixels, before rotation and pixel aspect.
+        height: Of a coded frame, in pixels.
+        fps: Average frames per second; None where nothing says it.
+        pixel_aspect: Width of a pixel over its height, 1.0 for square ones.
+    """
+
+    index: int
+    width: int
+    height: int
+    fps: float | None
+    pixel_aspect: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubtitleTrack:
+    """A subtitle track.
+
+    Attributes:
+        index: Of the stream in its file.
+        codec: FFmpeg's name of its format: `subrip`, `ass`, `mov_text`, `webvtt`, `dvd_subtitle`.
+        language: As the file says it, such as `eng`; None where it does not.
+    """
+
+    index: int
+    codec: str
+    language: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What a file's headers say.
+
+    Attributes:
+        path: The file.
+        start: The time stamp, in seconds, that all other times of mm_rag count from.
+        duration: In seconds, as the header claims, or measured where it claims nothing.
+        tags: Such as `title`, `artist` and `album`, with lower-case names.
+        audio: The audio track a player would choose; None where there is none.
+        video: The video track a player would choose; None where there is none.
+        subtitles: In the order of the file.
+    """
+
+    path: Path
+    start: float
+    duration: float
+    tags: Mapping[str, str]
+    audio: AudioTrack | None
+    video: VideoTrack | None
+    subtitles: tuple[SubtitleTrack, ...]
+
+
+def probe(path: str | Path, policy: MediaPolicy = DEFAULT_POLICY) -> Probe:
+    """Read a file's headers.
+
+    Raises:
+        UnreadableMedia: It is missing, empty, damaged, or holds neither sound nor pictures.
+        MediaTooLarge: It is over the policy's `max_bytes`.
+    """
+    path = Path(path).absolute()
+    check_file(path, policy)
+    with open_container(path) as container, readable(path):
+        audio, video = _sound(container), _moving_pictures(container)
+        if audio is None and video is None:
+            raise UnreadableMedia(
+                f"{path.name} holds neither sound nor moving pictures that FFmpeg can decode."
+            )
+        start = (container.start_time or 0) / 1e6
+        duration = container.duration
+        return Probe(
+            path=path,
+            start=start,
+            duration=duration / 1e6 if duration else max(0.0, _last_time(container) - start),
+            tags=_tags(container, audio if video is None else None),
+            audio=audio and AudioTrack(index=audio.index, sample_rate=audio.codec_context.rate),
+            video=video and _video_track(video),
+            subtitles=tuple(_subtitle_track(s) for s in container.streams.subtitles),
+        )
+
+
+def measured_duration(source: Probe) -> float:
+    """How long a file really lasts, in seconds: its packets are counted, not decoded.
+
+    A header may claim more than a truncated file holds.
+    """
+    with open_container(source.path) as container, readable(source.path):
+        return max(0.0, _last_time(container) - source.start)
+
+
+def frame_times(source: Probe, track: VideoTrack) -> list[float]:
+    """When each frame of a track is shown, in file time, ascending; nothing is decoded."""
+    with open_container(source.path) as container, readable(source.path):
+        packets = container.demux(container.streams[track.index])
+        shown = (p for p in packets if p.pts is not None and not p.is_discard)
+        return sorted(_seconds(packet, packet.pts) for packet in shown)
+
+
+def check_file(path: Path, policy: MediaPolicy) -> None:
+    """Refuse what needs no opening to be refused.
+
+    Raises:
+        UnreadableMedia: It is missing or empty.
+        MediaTooLarge: It is over the policy's `max_bytes`.
+    """
+    if not path.is_file():
+        raise UnreadableMedia(f"There is no file {path}.")
+    size = path.stat().st_size
+    if size == 0:
+        raise UnreadableMedia(f"{path.name} is empty (0 bytes).")
+    if size > policy.max_bytes:
+        raise MediaTooLarge(
+            f"{path.name} has {size:,} bytes; the policy's max_bytes is {policy.max_bytes:,}."
+        )
+
+
+@contextmanager
+def open_container(path: Path) -> Generator[InputContainer]:
+    """Open a file with PyAV, no other file through it, and close it again."""
+    av = require("av", extra="video", feature="Reading recordings and videos")
+    with readable(path):
+        container = av.open(str(path), options=dict(_OPTIONS), metadata_errors="replace")
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+@contextmanager
+def readable(path: Path) -> Generator[None]:
+    """Turn what PyAV raises about a file into UnreadableMedia."""
+    av = require("av", extra="video", feature="Reading recordings and videos")
+    try:
+        yield
+    except (av.FFmpegError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableMedia(
+            f"{path.name} cannot be decoded: {reason}. It may be damaged, cut off, or not a "
+            "recording or video at all."
+        ) from error
+
+
+def _last_time(container: InputContainer) -> float:
+    streams = [s for s in container.streams if s.type in ("audio", "video")]
+    return max((_end_of(packet) for packet in container.demux(streams)), default=0.0)
+
+
+def _tags(container: InputContainer, audio: Any) -> dict[str, str]:
+    # Ogg keeps a recording's tags with its only track.
+    of_track = {} if audio is None else audio.metadata
+    return {name.lower(): value for name, value in {**of_track, **container.metadata}.items()}
+
+
+def _end_of(packet: Any) -> float:
+    return 0.0 if packet.pts is None else _seconds(packet, packet.pts + (packet.duration or 0))
+
+
+def _seconds(packet: Any, ticks: int | None) -> float:
+    return float((ticks or 0) * packet.time_base)
+
+
+def _sound(container: InputContainer) -> Any:
+    best = container.streams.best("audio")
+    return best if best is not None and _can_decode(best) else None
+
+
+def _moving_pictures(container: InputContainer) -> Any:
+    best = container.streams.best("video")
+    streams = [best, *container.streams.video]
+    return next((s for s in streams if s and not _is_cover(s) and _can_decode(s)), None)
+
+
+def _can_decode(stream: Any) -> bool:
+    # PyAV makes no codec context where FFmpeg has no decoder.
+    return stream.codec_context is not None
+
+
+def _is_cover(stream: Any) -> bool:
+    return "attached_pic" in (stream.disposition.name or "")
+
+
+def _video_track(stream: Any) -> VideoTrack:
+    aspect = stream.sample_aspect_ratio
+    rate = stream.average_rate
+    return VideoTrack(
+        index=stream.index,
+        width=stream.codec_context.width,
+        height=stream.codec_context.height,
+        fps=float(rate) if rate else None,
+        pixel_aspect=float(aspect) if aspect else 1.0,
+    )
+
+
+def _subtitle_track(stream: Any) -> SubtitleTrack:
+    codec = stream.codec_context.name if _can_decode(stream) else "unknown"
+    known = stream.language not in (None, "und")
+    return SubtitleTrack(
+        index=stream.index, codec=codec, language=stream.language if known else None
+    )

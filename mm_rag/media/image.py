@@ -1,0 +1,219 @@
+"""Opening pictures: upright RGB, bounded before anything is decoded, and with errors in words."""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+
+ImageSource: TypeAlias = Path | bytes | Image.Image | npt.NDArray[np.uint8]
+
+# What Pillow's plugins raise on damaged files: they parse with struct, slices and dicts.
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    ArithmeticError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+_warnings_lock = threading.Lock()
+
+
+def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Image.Image:
+    """Open a picture as upright RGB; of an animation or a multi-page file, the first frame.
+
+    Transparent parts become white. The number of pixels is checked from the header, before
+    anything is decoded.
+
+    Args:
+        source: A file, a file's bytes, a PIL image, or an array of shape (height, width, 3), uint8.
+        policy: Limits on bytes and pixels.
+
+    Raises:
+        UnreadableMedia: The picture is missing, damaged or of a format that Pillow does not read.
+        MediaTooLarge: It is over a limit of the policy.
+        InputError: The array is not a picture.
+    """
+    return next(open_frames(source, policy))
+
+
+def open_frames(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Iterator[Image.Image]:
+    """Open a picture's frames, the pages of a TIFF, one at a time, each as upright RGB.
+
+    Args:
+        source: As for `open_image`.
+        policy: Limits on bytes and pixels of each frame.
+
+    Raises:
+        UnreadableMedia: As for `open_image`; frames before the damaged one are yielded.
+        MediaTooLarge: It is over a limit of the policy.
+        InputError: The array is not a picture.
+    """
+    name = _name(source)
+    with _opened(source, policy) as picture, _translated(name):
+        for number in range(_count(picture)):
+            with _quiet():
+                picture.seek(number)
+                _check_pixels(picture, name, policy)
+                upright = ImageOps.exif_transpose(picture)
+            yield _rgb(upright)
+
+
+def image_format(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> tuple[str, int]:
+    """Pillow's name of a picture's format (`"TIFF"`) and its number of frames.
+
+    Raises:
+        UnreadableMedia: As for `open_image`.
+        MediaTooLarge: It is over a limit of the policy.
+    """
+    with _opened(source, policy) as picture, _translated(_name(source)):
+        return picture.format or "", _count(picture)
+
+
+def image_description(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> str:
+    """What a picture says about itself: EXIF or PNG description, comment; empty for most.
+
+    Raises:
+        UnreadableMedia: As for `open_image`.
+        MediaTooLarge: It is over a limit of the policy.
+    """
+    with _opened(source, policy) as picture, _translated(_name(source)), _quiet():
+        described = [picture.getexif().get(tag) for tag in (0x010E, 0x9C9B, 0x9C9F)]
+        described += [picture.info.get(key) for key in ("Title", "Description", "Comment")]
+    texts = [_printable(text) for text in described if isinstance(text, str | bytes)]
+    return "\n".join(dict.fromkeys(text for text in texts if text))
+
+
+def _printable(text: str | bytes) -> str:
+    # Windows' own EXIF fields (XPTitle, XPSubject) are UTF-16 bytes.
+    words = text.decode("utf-16-le", errors="ignore") if isinstance(text, bytes) else text
+    return " ".join(words.replace("\0", " ").split())
+
+
+@contextmanager
+def _opened(source: ImageSource, policy: MediaPolicy) -> Generator[Image.Image]:
+    if isinstance(source, Image.Image):
+        _check_pixels(source, "The picture", policy)
+        yield source
+        return
+    if isinstance(source, np.ndarray):
+        yield _from_array(source, policy)
+        return
+    name = _name(source)
+    with _translated(name):
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        if size > policy.max_bytes:
+            raise MediaTooLarge(
+                f"{name} has {size:,} bytes; MediaPolicy.max_bytes allows {policy.max_bytes:,}."
+            )
+        with _quiet():
+            picture = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    with picture:
+        _check_pixels(picture, name, policy)
+        yield picture
+
+
+def _name(source: ImageSource) -> str:
+    return source.name if isinstance(source, Path) else "The picture"
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Pillow warns of large pictures and odd EXIF; `warnings` is shared by all threads."""
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _translated(name: str) -> Generator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise UnreadableMedia(
+            f"{name} is no picture that the installed Pillow can read: it is damaged or of "
+            "another format."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise MediaTooLarge(f"{name} has more pixels than Pillow opens: {error}") from error
+    except FileNotFoundError as error:
+        raise UnreadableMedia(f"There is no file {name}.") from error
+    except _DAMAGED as error:
+        raise UnreadableMedia(f"{name} is a damaged picture: {_reason(error)}.") from error
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).strip().rstrip(".") or type(error).__name__
+    return text.splitlines()[0][:200]
+
+
+def _check_pixels(picture: Image.Image, name: str, policy: MediaPolicy) -> None:
+    width, height = picture.size
+    if width < 1 or height < 1:
+        raise UnreadableMedia(f"{name} has no pixels: {width} x {height}.")
+    if width * height > policy.max_pixels:
+        raise MediaTooLarge(
+            f"{name} has {width:,} x {height:,} pixels; MediaPolicy.max_pixels allows "
+            f"{policy.max_pixels:,}."
+        )
+
+
+def _from_array(array: npt.NDArray[np.uint8], policy: MediaPolicy) -> Image.Image:
+    is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
+    if array.dtype != np.uint8 or not is_picture:
+        raise InputError(
+            "An array is used as a picture when it is uint8 of shape (height, width, 3); this one "
+            f"has {array.dtype = }, {array.shape = }."
+        )
+    flat = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    picture = Image.fromarray(flat)
+    _check_pixels(picture, "The picture", policy)
+    return picture
+
+
+def _count(picture: Image.Image) -> int:
+    with _quiet():
+        return int(getattr(picture, "n_frames", 1))
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith(("I", "F")):
+        return _eight_bits(picture).convert("RGB")
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        colours = picture.convert("RGBA")
+        white = Image.new("RGBA", colours.size, "white")
+        return Image.alpha_composite(white, colours).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Grey levels of 16 bits, or of any range, as 8 bits: Pillow's own conversion cuts them off."""
+    levels = np.asarray(picture).astype(np.float32)
+    top = 65535.0 if picture.mode.startswith("I;16") else max(float(np.nanmax(levels)), 1e-9)
+    if picture.mode == "I" and top > 255:
+        top = max(top, 65535.0)
+    grey = np.nan_to_num(levels * (255.0 / top)).clip(0, 255)
+    return Image.fromarray(grey.astype(np.uint8))

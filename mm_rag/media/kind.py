@@ -1,0 +1,196 @@
+"""What a file is, by its content: the name is asked only where the content does not say."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import filetype  # pyright: ignore[reportMissingTypeStubs]
+
+from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from mm_rag.errors import UnreadableMedia
+
+MediaKind: TypeAlias = Literal["pdf", "image", "audio", "video", "text"]
+
+TEXT_SUFFIXES = frozenset(["", ".markdown", ".md", ".rst", ".text", ".txt"])
+_ONLY_AUDIO_SUFFIXES = frozenset([".m4a", ".m4b", ".mka", ".weba", ".wma"]) | AUDIO_SUFFIXES
+
+_HEAD_BYTES = 65_536
+_MOOV_BYTES = 8 * 1024**2
+# Type, layer and the values that no MPEG audio frame has: bit rate 15, sampling rate 3.
+_MP3_FRAME = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xe3\xe8-\xeb]", re.DOTALL)
+_PNM = re.compile(rb"P[1-7]\s+(#[^\n]*\n\s*)*\d+\s+\d+\s")
+_MARKUP = re.compile(rb"\s*(<\?xml|<!doctype|<html|<svg|\{\\rtf)", re.IGNORECASE)
+_CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\r\f\x1b\x08"))
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+_NAMES = {
+    "application/zip": "a ZIP archive",
+    "application/gzip": "a gzip archive",
+    _OFFICE + "wordprocessingml.document": "a Word document",
+    _OFFICE + "presentationml.presentation": "a PowerPoint presentation",
+    _OFFICE + "spreadsheetml.sheet": "an Excel workbook",
+}
+
+
+@dataclass(frozen=True)
+class FileType:
+    """What a file is.
+
+    Attributes:
+        kind: What mm_rag reads it as; None where it does not.
+        mime: MIME type; `application/octet-stream` where nothing is known.
+        name: In words, with its article: "a PDF", "plain text".
+        certain: False where only the file's name says so.
+    """
+
+    kind: MediaKind | None
+    mime: str
+    name: str
+    certain: bool = True
+
+
+def media_kind(path: Path) -> MediaKind | None:
+    """What mm_rag reads a file as, or None for a kind that it does not read.
+
+    Raises:
+        UnreadableMedia: The file cannot be opened.
+    """
+    return file_type(path).kind
+
+
+def file_type(path: Path) -> FileType:
+    """What a file is, from its first bytes.
+
+    Raises:
+        UnreadableMedia: The file cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise UnreadableMedia(f"{path.name} cannot be opened: {error.strerror}.") from error
+    return _by_signature(head, path) or _by_text(head, path) or _by_suffix(path)
+
+
+def _by_signature(head: bytes, path: Path) -> FileType | None:
+    # Before the other signatures: MuPDF and the standard's own readers look this far for it.
+    if b"%PDF-" in head[:1024]:
+        return FileType("pdf", "application/pdf", "a PDF")
+    guessed = filetype.guess(head)
+    mime = str(guessed.mime) if guessed else _by_own_signature(head)
+    if mime is None:
+        return None
+    match mime.split("/")[0]:
+        case "image" if mime != "image/vnd.dwg":
+            return FileType("image", mime, "a picture")
+        case "audio" | "video":
+            return _recording(mime, head, path)
+        case _:
+            return FileType(None, mime, _NAMES.get(mime, f"a file of type {mime}"))
+
+
+def _by_own_signature(head: bytes) -> str | None:
+    """What `filetype` does not know."""
+    if head[4:8] == b"ftyp":
+        return "video/mp4"
+    if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:
+        return "video/mp2t"
+    if _MP3_FRAME.match(head):
+        return "audio/mpeg"
+    if _PNM.match(head[:512]):
+        return "image/x-portable-anymap"
+    return None
+
+
+def _recording(mime: str, head: bytes, path: Path) -> FileType:
+    """Containers hold sound, pictures or both: look which."""
+    if head[4:8] == b"ftyp" or mime in ("video/x-matroska", "video/webm", "audio/ogg"):
+        subtype = mime.split("/")[1]
+        kind = "video" if _shows_pictures(mime, head, path) else "audio"
+        return FileType(kind, f"{kind}/{subtype}", _recording_name(kind))
+    kind = "audio" if mime.startswith("audio/") or path.suffix.lower() == ".wma" else "video"
+    return FileType(kind, mime, _recording_name(kind))
+
+
+def _recording_name(kind: str) -> str:
+    return "a recording" if kind == "audio" else "a video"
+
+
+def _shows_pictures(mime: str, head: bytes, path: Path) -> bool:
+    if path.suffix.lower() in _ONLY_AUDIO_SUFFIXES:
+        return False
+    if head[4:8] == b"ftyp":
+        handlers = set(re.findall(rb"hdlr.{8}(vide|soun)", _moov(path), re.DOTALL))
+        return handlers != {b"soun"}
+    if mime == "audio/ogg":
+        return re.search(rb"\x80theora|OVP80|\x01video|BBCD\0", head) is not None
+    return re.search(rb"A_[A-Z]", head) is None or re.search(rb"V_[A-Z]", head) is not None
+
+
+def _moov(path: Path) -> bytes:
+    """The start of an MP4's index, wherever in the file it lies; empty where there is none."""
+    with path.open("rb") as file:
+        for name, offset, size in _boxes(path):
+            if name == b"moov":
+                file.seek(offset)
+                return file.read(min(size, _MOOV_BYTES))
+    return b""
+
+
+def _boxes(path: Path, most: int = 1000) -> Iterator[tuple[bytes, int, int]]:
+    """Name, offset and size in bytes of an MP4's top-level boxes."""
+    offset, end = 0, path.stat().st_size
+    with path.open("rb") as file:
+        for _ in range(most):
+            file.seek(offset)
+            header = file.read(16)
+            if len(header) < 8:
+                return
+            size = int.from_bytes(header[:4], "big")
+            size = {0: end - offset, 1: int.from_bytes(header[8:], "big")}.get(size, size)
+            if size < 8:
+                return
+            yield header[4:8], offset, size
+            offset += size
+
+
+def _by_text(head: bytes, path: Path) -> FileType | None:
+    if not head or not is_plain_text(head):
+        return None
+    if _MARKUP.match(head.removeprefix(codecs.BOM_UTF8)):
+        return FileType(None, "text/xml", "HTML, XML or RTF")
+    kind = "text" if path.suffix.lower() in TEXT_SUFFIXES else None
+    return FileType(kind, "text/plain", "plain text")
+
+
+def is_plain_text(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is text in UTF-8, UTF-16 or an 8-bit encoding."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    if head.translate(None, _CONTROL_BYTES) != head:
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        # Of an 8-bit text most bytes are plain letters; of a sound or a picture they are not.
+        return sum(byte < 128 for byte in head) > 0.7 * len(head)
+    return True
+
+
+def _by_suffix(path: Path) -> FileType:
+    """For content without a signature: its reader will say what is wrong with it."""
+    suffix = path.suffix.lower()
+    kinds: dict[MediaKind, frozenset[str]] = {
+        "pdf": frozenset([".pdf"]),
+        "image": IMAGE_SUFFIXES,
+        "audio": _ONLY_AUDIO_SUFFIXES,
+        "video": VIDEO_SUFFIXES,
+    }
+    for kind, suffixes in kinds.items():
+        if suffix in suffixes:
+            return FileType(kind, "application/octet-stream", "damaged or unknown", certain=False)
+    return FileType(None, "application/octet-stream", "of an unknown kind")

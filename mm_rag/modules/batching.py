@@ -1,0 +1,121 @@
+"""Running a chain over many inputs: read once, sort by length, batch by tokens."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional as F
+
+from mm_rag.content import Content
+from mm_rag.errors import UnsupportedModality
+from mm_rag.modules.chain import Chain
+from mm_rag.modules.module import Features, modality_name
+
+# Tokens in a batch, padding included. Small batches win on a CPU, whose caches they fit: 1-2k
+# tokens took 1.7-1.9 times less time than batches of 32 inputs of mixed lengths.
+_CPU_TOKENS = 2048
+_ACCELERATOR_TOKENS = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenVectors:
+    """The vectors of one input's tokens, without the special ones.
+
+    Attributes:
+        vectors: Shape (tokens, dim), float32, each of length 1.
+        token_ids: Shape (tokens,), the tokenizer's ids.
+    """
+
+    vectors: npt.NDArray[np.float32]
+    token_ids: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Check that they belong together."""
+        if self.vectors.shape[:1] != self.token_ids.shape:
+            raise ValueError(f"{self.vectors.shape = } does not fit {self.token_ids.shape = }")
+
+
+def run_batches(
+    chain: Chain, contents: Sequence[Content], *, prompt: str = "", batch_size: int = 32
+) -> Iterator[tuple[list[int], Features]]:
+    """Run `chain` over `contents`.
+
+    Args:
+        chain: The model.
+        contents: Inputs, of modalities that it takes.
+        prompt: Goes before every input.
+        batch_size: Inputs in a batch at most; there are fewer where they are long.
+
+    Yields:
+        The positions of a batch's inputs, and the features that the chain made of them.
+    """
+    prepared = [chain.input.prepare(content) for content in contents]
+    budget = token_budget(chain.device)
+    with chain.lock:
+        lengths = chain.input.lengths(prepared)
+    keys = [chain.input.batch_key(content) for content in prepared]
+    for batch in plan(lengths, keys, batch_size=batch_size, tokens=budget):
+        with chain.lock, torch.inference_mode():
+            inputs = [prepared[position] for position in batch]
+            features = chain(chain.input.preprocess(inputs, prompt=prompt).to(chain.device))
+        yield batch, features
+
+
+def token_budget(device: torch.device) -> int:
+    """Tokens in a batch at most, padding included."""
+    return _CPU_TOKENS if device.type == "cpu" else _ACCELERATOR_TOKENS
+
+
+def plan(
+    lengths: Sequence[int], keys: Sequence[Hashable], *, batch_size: int, tokens: int
+) -> list[list[int]]:
+    """Split positions into batches of one key each, the longest first.
+
+    Args:
+        lengths: Tokens of each input.
+        keys: Inputs of different keys cannot be together.
+        batch_size: Inputs in a batch at most.
+        tokens: Tokens in a batch at most, padding included; one input may be longer.
+    """
+    groups: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for position in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        groups[keys[position]].append(position)
+    batches: list[list[int]] = []
+    for group in groups.values():
+        batch: list[int] = []
+        for position in group:
+            full = batch and (len(batch) + 1) * max(1, lengths[batch[0]]) > tokens
+            if full or len(batch) == batch_size:
+                batches.append(batch)
+                batch = []
+            batch.append(position)
+        batches.append(batch)
+    return batches
+
+
+def token_vectors(
+    chain: Chain, contents: Sequence[Content], *, prompt: str = "", batch_size: int = 32
+) -> list[TokenVectors]:
+    """The token vectors of every input, for late interaction.
+
+    Raises:
+        UnsupportedModality: The model makes one vector per input, and none per token.
+    """
+    made: dict[int, TokenVectors] = {}
+    for batch, features in run_batches(chain, contents, prompt=prompt, batch_size=batch_size):
+        if "token_embeddings" not in features or "content_mask" not in features:
+            name = modality_name(contents[batch[0]])
+            raise UnsupportedModality(f"This model makes no vectors of single tokens for {name}.")
+        vectors = F.normalize(features["token_embeddings"].float(), dim=-1).cpu().numpy()
+        ids = features["input_ids"].cpu().numpy()
+        keep = features["content_mask"].cpu().numpy()
+        for row, position in enumerate(batch):
+            made[position] = TokenVectors(
+                vectors=vectors[row, keep[row]], token_ids=ids[row, keep[row]]
+            )
+    return [made[position] for position in range(len(contents))]

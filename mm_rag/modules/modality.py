@@ -1,0 +1,141 @@
+"""Which method of a transformers model takes which modality."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias, get_args, get_type_hints
+
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    FeatureExtractionMixin,
+    ImageProcessingMixin,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+)
+from transformers.utils.generic import ModelOutput
+
+from mm_rag.errors import CheckpointError
+
+Task: TypeAlias = Literal["feature-extraction", "sequence-classification"]
+
+# What a task loads, what its models put out, and what that is called in the features.
+AUTO_MODELS: Mapping[str, Any] = {
+    "feature-extraction": AutoModel,
+    "sequence-classification": AutoModelForSequenceClassification,
+}
+_OUTPUTS: Mapping[str, tuple[str, str]] = {
+    "feature-extraction": ("last_hidden_state", "token_embeddings"),
+    "sequence-classification": ("logits", "scores"),
+}
+_PROCESSOR_PARTS = {
+    "tokenizer": "text",
+    "image_processor": "image",
+    "feature_extractor": "audio",
+    "video_processor": "video",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Method:
+    """How a model takes one modality.
+
+    Attributes:
+        name: The model's method.
+        output: The path to the result inside what it returns; empty for the whole.
+        format: For chat messages: content as a list of typed parts, or as the bare value.
+    """
+
+    name: str
+    output: tuple[str, ...] = ()
+    format: Literal["structured", "flat"] | None = None
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Method:
+        """Read an entry of `modality_config`."""
+        output = config["method_output_name"]
+        path = (output,) if isinstance(output, str) else tuple(output or ())
+        return cls(name=config["method"], output=path, format=config.get("format"))
+
+    def config(self) -> dict[str, Any]:
+        """Write an entry of `modality_config`."""
+        output = self.output[0] if len(self.output) == 1 else list(self.output) or None
+        entry: dict[str, Any] = {"method": self.name, "method_output_name": output}
+        return entry | ({"format": self.format} if self.format else {})
+
+
+Methods: TypeAlias = dict[str, Method]
+
+
+def text_methods(task: str) -> tuple[Methods, str]:
+    """Of checkpoints from before sentence-transformers 5.4, which take text only."""
+    output, name = _OUTPUTS[task]
+    return {"text": Method(name="forward", output=(output,))}, name
+
+
+def infer_methods(model: PreTrainedModel, processor: Any, task: str) -> tuple[Methods, str]:
+    """Find out what a plain transformers checkpoint takes, and how.
+
+    Returns:
+        The method of each modality, and the name of the features that they make.
+
+    Raises:
+        CheckpointError: The model takes nothing that mm_rag can give it.
+    """
+    output, name = _OUTPUTS[task]
+    modalities = _modalities(processor)
+    fields = _output_fields(model.forward)
+    if fields is None or output in fields:
+        methods = {modality: Method(name="forward", output=(output,)) for modality in modalities}
+        if getattr(processor, "chat_template", None):
+            style = message_format(processor.chat_template)
+            methods["message"] = Method(name="forward", output=(output,), format=style)
+        return methods, name
+    methods = {
+        modality: _features_method(getattr(model, f"get_{modality}_features"))
+        for modality in modalities
+        if hasattr(model, f"get_{modality}_features")
+    }
+    if not methods:
+        raise CheckpointError(f"{type(model).__name__} takes no modality that mm_rag can give it.")
+    return methods, "sentence_embedding"
+
+
+def message_format(template: Any) -> Literal["structured", "flat"]:
+    """Whether a chat template wants content as typed parts; found by the words in it."""
+    marks = ("content[0]", ".type", "'type'", '"type"', "message.content[")
+    known = isinstance(template, str) and not any(mark in template for mark in marks)
+    return "flat" if known else "structured"
+
+
+def _modalities(processor: Any) -> list[str]:
+    if isinstance(processor, ProcessorMixin):
+        parts = processor.get_attributes()
+        return [modality for part, modality in _PROCESSOR_PARTS.items() if part in parts]
+    kinds = {
+        "text": PreTrainedTokenizerBase,
+        "audio": FeatureExtractionMixin,
+        "image": ImageProcessingMixin,
+    }
+    return [modality for modality, kind in kinds.items() if isinstance(processor, kind)][:1]
+
+
+def _features_method(method: Callable[..., Any]) -> Method:
+    fields = _output_fields(method) or ()
+    return Method(
+        name=method.__name__, output=("pooler_output",) if "pooler_output" in fields else ()
+    )
+
+
+def _output_fields(method: Callable[..., Any]) -> list[str] | None:
+    """The fields of the ModelOutput that a method's annotation promises; None where it does not."""
+    try:
+        promised = get_type_hints(method).get("return")
+    except (NameError, TypeError, AttributeError):  # annotations of custom code may not resolve
+        return None
+    for kind in (promised, *get_args(promised)):
+        if isinstance(kind, type) and issubclass(kind, ModelOutput):
+            return [field.name for field in dataclasses.fields(kind)]  # pyright: ignore[reportArgumentType]
+    return None

@@ -1,0 +1,225 @@
+"""The contract that every module of a model follows.
+
+A model is a chain: the first module takes Content and makes `Features` out of it, every module
+turns Features into Features. A new module needs `forward`, `config`, and the dimensions that it
+takes and gives.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch import Tensor
+
+from mm_rag.content import Content, Mixed
+from mm_rag.errors import CheckpointError
+
+WEIGHTS = "model.safetensors"
+
+
+class Features(dict[str, Tensor]):
+    """What flows through a chain: tensors by name, and what kind of input they were made from.
+
+    The names are those of sentence-transformers, so that its modules' configurations mean the same
+    here: `input_ids`, `attention_mask`, `pixel_values`, ... go in, with `content_mask` for the
+    tokens that are the input's own; `token_embeddings` (batch, tokens,
+    dim), `sentence_embedding` (batch, dim) or `scores` (batch, labels) come out.
+
+    Attributes:
+        kind: How the tensors were made: `"text"`, `"image"`, ..., or `"message"` for chat messages.
+        prompt_length: Leading tokens that are the prompt's, for poolings that leave it out.
+        route: Which route of a `Router` they take; empty where there is no Router.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor], *, kind: str = "text", prompt_length: int = 0):
+        super().__init__(tensors)
+        self.kind = kind
+        self.prompt_length = prompt_length
+        self.route = ""
+
+    def to(self, device: torch.device) -> Self:
+        """Move every tensor to `device`, in place."""
+        for name, tensor in self.items():
+            self[name] = tensor.to(device, non_blocking=True)
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How a checkpoint is loaded; the names are those of `Encoder` and sentence-transformers.
+
+    Attributes:
+        dtype: Of the weights; None for what the checkpoint says.
+        trust_remote_code: Run Python code that lies in the checkpoint.
+        model_kwargs: Passed to the `from_pretrained` of the transformers model.
+        processor_kwargs: Passed to the `from_pretrained` of its tokenizer or processor.
+        config_kwargs: Passed to the `from_pretrained` of its configuration.
+    """
+
+    dtype: torch.dtype | None = None
+    trust_remote_code: bool = False
+    model_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
+    processor_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
+    config_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Module(torch.nn.Module, ABC):
+    """One link of a chain, which loads from and saves to a folder of its own.
+
+    Attributes:
+        type_name: What `modules.json` calls it: sentence-transformers' name where that has one.
+        config_file: Its configuration in its folder.
+    """
+
+    type_name: ClassVar[str]
+    config_file: ClassVar[str] = "config.json"
+
+    @abstractmethod
+    def forward(self, features: Features) -> Features:
+        """Add what this module makes to `features`."""
+
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs to make the same module again, weights aside; JSON."""
+        return {}
+
+    @property
+    def takes(self) -> int | None:
+        """The dimension of the vectors it takes; None for any."""
+        return None
+
+    @property
+    def gives(self) -> int | None:
+        """The dimension of the vectors it gives; None for the one it takes."""
+        return None
+
+    @property
+    def label(self) -> str:
+        """One line for `print(encoder)`."""
+        return type(self).__name__
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make one out of what `config` returned, or what sentence-transformers wrote."""
+        return cls(**config)
+
+    @classmethod
+    def load(cls, folder: Path, options: LoadOptions) -> Self:
+        """Load it from its folder.
+
+        Raises:
+            CheckpointError: The folder holds no such module.
+        """
+        try:
+            module = cls.from_config(read_json(folder / cls.config_file, default={}))
+        except (TypeError, ValueError, KeyError) as error:
+            raise CheckpointError(f"Cannot make {cls.__name__} from {folder}: {error}") from error
+        if any(True for _ in module.parameters()):
+            _load_weights(module, folder / WEIGHTS)
+        return module.to(options.dtype) if options.dtype else module
+
+    def save(self, folder: Path) -> None:
+        """Write it to its folder, which is made where it is missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / self.config_file, self.config())
+        if any(True for _ in self.parameters()):
+            save_model(self, str(folder / WEIGHTS))
+
+
+class InputModule(Module):
+    """A module that a chain can begin with: it takes Content."""
+
+    @property
+    @abstractmethod
+    def modalities(self) -> tuple[str, ...]:
+        """What it takes; several together are joined with `+`, sorted: `"image+text"`."""
+
+    @abstractmethod
+    def preprocess(self, contents: Sequence[Content], *, prompt: str = "") -> Features:
+        """Make one batch, as tensors on the CPU, of contents whose `batch_key` is the same.
+
+        Args:
+            contents: What `prepare` returned.
+            prompt: An instruction that the model was trained with; goes before every content.
+        """
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """The token ids of the words it knows; empty where there are none."""
+        return {}
+
+    def prepare(self, content: Content) -> Content:
+        """Do what is done once per input, before batches are made: a reader reads."""
+        return content
+
+    def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
+        """Cut content that is longer than the model takes into pieces that overlap.
+
+        Args:
+            content: What `prepare` returned.
+            overlap: Tokens that a piece shares with the one before it.
+        """
+        return [content]
+
+    def supports(self, modality: str) -> bool:
+        """Whether it takes this modality, or this combination of them."""
+        return modality in self.modalities
+
+    def reads(self, modality: str) -> bool:
+        """Whether this modality becomes a vector through words read from it."""
+        return False
+
+    def batch_key(self, content: Content) -> Hashable:
+        """Contents with the same key can be in one batch."""
+        return modality_name(content)
+
+    def lengths(self, contents: Sequence[Content]) -> list[int]:
+        """Tokens each content takes, or a number that grows with them: batches are made by it."""
+        return [1] * len(contents)
+
+
+def modality_name(content: Content) -> str:
+    """`"text"`, `"image"`, ...; several together are joined with `+`, sorted: `"image+text"`."""
+    if isinstance(content, Mixed):
+        return "+".join(sorted({part.modality for part in content.parts}))
+    return content.modality
+
+
+def read_json(path: Path, *, default: Any = None) -> Any:
+    """Read a JSON file of a checkpoint.
+
+    Args:
+        path: The file.
+        default: Returned when there is no such file; None makes that an error.
+
+    Raises:
+        CheckpointError: It is missing and has no default, or it is not JSON.
+    """
+    if not path.is_file() and default is not None:
+        return default
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"The checkpoint {path.parent} has no {path.name}.") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"Cannot read {path}: {error}") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file of a checkpoint."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _load_weights(module: torch.nn.Module, path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"The checkpoint {path.parent} has no weights ({path.name}).")
+    try:
+        load_model(module, str(path))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise CheckpointError(f"The weights in {path} do not fit its config: {error}") from error

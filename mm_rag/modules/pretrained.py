@@ -1,0 +1,71 @@
+"""Loading transformers models and processors from a folder, with errors that say what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoProcessor, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from mm_rag.errors import CheckpointError
+from mm_rag.modules.modality import AUTO_MODELS
+from mm_rag.modules.module import LoadOptions
+
+
+def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreTrainedModel, Any]:
+    """Load the model in `folder` for `task`, in evaluation mode, and its processor or tokenizer.
+
+    Raises:
+        CheckpointError: The folder has no weights, or transformers does not understand it.
+    """
+    if task not in AUTO_MODELS:
+        raise CheckpointError(f"{folder} is for {task!r}; mm_rag loads {', '.join(AUTO_MODELS)}.")
+    _check_files(folder)
+    trust = {"trust_remote_code": options.trust_remote_code}
+    dtype = {"dtype": options.dtype} if options.dtype else {}
+    try:
+        with no_progress_bar():
+            config = AutoConfig.from_pretrained(folder, **trust, **options.config_kwargs)
+            model = AUTO_MODELS[task].from_pretrained(
+                folder, config=config, **trust, **dtype, **options.model_kwargs
+            )
+            processor: Any = AutoProcessor.from_pretrained(
+                folder, **trust, **options.processor_kwargs
+            )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"Cannot load the model in {folder}: {error}") from error
+    _limit_length(processor, config, asked="model_max_length" in options.processor_kwargs)
+    return model.eval(), processor
+
+
+def _check_files(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder} is no model: it has no config.json.")
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+        raise CheckpointError(
+            f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin is there. "
+            "Was the download interrupted?"
+        )
+
+
+def _limit_length(processor: Any, config: Any, *, asked: bool) -> None:
+    """Cut texts at the positions that the model has, if the tokenizer does not cut them before."""
+    tokenizer = getattr(processor, "tokenizer", processor)
+    positions = getattr(config, "max_position_embeddings", -1)
+    if not asked and positions != -1 and hasattr(tokenizer, "model_max_length"):
+        tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+
+
+@contextlib.contextmanager
+def no_progress_bar() -> Generator[None]:
+    """A library does not draw on the terminal; transformers would, for every load."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()

@@ -1,0 +1,225 @@
+"""Transformer: a model of the transformers library as a module."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from transformers import PreTrainedModel
+
+from mm_rag.content import Content, Text
+from mm_rag.errors import CheckpointError, UnsupportedModality
+from mm_rag.modules.modality import Method, Methods, Task, infer_methods, text_methods
+from mm_rag.modules.module import (
+    Features,
+    InputModule,
+    LoadOptions,
+    modality_name,
+    read_json,
+    write_json,
+)
+from mm_rag.modules.pretrained import load_pretrained, no_progress_bar
+from mm_rag.modules.processing import MADE, Processing
+from mm_rag.modules.windows import split_text
+
+_OLD_KEYS = {
+    "model_args": "model_kwargs",
+    "tokenizer_args": "processor_kwargs",
+    "config_args": "config_kwargs",
+}
+
+
+class Transformer(InputModule):
+    """A transformers model with its tokenizer or processor.
+
+    Args:
+        model: The model.
+        processing: Makes its tensors out of Content.
+        methods: Which of its methods takes which modality.
+        output_name: What the result is called in the features.
+        task: What it was loaded for.
+    """
+
+    type_name = "sentence_transformers.base.modules.transformer.Transformer"
+    config_file = "sentence_bert_config.json"
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        processing: Processing,
+        *,
+        methods: Methods,
+        output_name: str = "token_embeddings",
+        task: str = "feature-extraction",
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.processing = processing
+        self.methods = methods
+        self.output_name = output_name
+        self.task = task
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What it takes; a model that takes chat messages takes any of them together too."""
+        return tuple(name for name in self.methods if MADE.issuperset(name.split("+")))
+
+    def supports(self, modality: str) -> bool:
+        """Chat messages carry several contents together."""
+        together = "message" in self.methods
+        names = modality.split("+") if together else [modality]
+        return all(name in self.modalities for name in names)
+
+    @property
+    def gives(self) -> int:
+        """The dimension of its vectors."""
+        return _dimension(self.model.config, projected=self.output_name == "sentence_embedding")
+
+    @property
+    def causal(self) -> bool:
+        """Whether it is a language model whose last token has seen the whole text."""
+        config = self.model.config
+        architectures = getattr(config, "architectures", None) or [""]
+        return architectures[0].endswith("ForCausalLM") and getattr(config, "is_causal", True)
+
+    @property
+    def label(self) -> str:
+        """Such as `Transformer(BertModel, 256 tokens)`."""
+        limit = self.processing.max_length
+        tokens = f", {limit} tokens" if limit else ""
+        return f"Transformer({type(self.model).__name__}{tokens})"
+
+    def batch_key(self, content: Content) -> str:
+        """Everything together as chat messages, or one modality per batch."""
+        return "message" if "message" in self.methods else modality_name(content)
+
+    def lengths(self, contents: Sequence[Content]) -> list[int]:
+        """Tokens of texts; an estimate for media."""
+        return self.processing.lengths(contents)
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """The tokenizer's."""
+        tokenizer = self.processing.tokenizer
+        return tokenizer.get_vocab() if tokenizer else {}
+
+    def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
+        """Cut a text that is longer than the model takes."""
+        tokenizer, limit = self.processing.tokenizer, self.processing.max_length
+        if not isinstance(content, Text) or tokenizer is None or limit is None:
+            return [content]
+        return [Text(p) for p in split_text(tokenizer, content.text, limit=limit, overlap=overlap)]
+
+    def preprocess(self, contents: Sequence[Content], *, prompt: str = "") -> Features:
+        """Make one batch.
+
+        Raises:
+            UnsupportedModality: The model does not take this.
+        """
+        kind = self.batch_key(contents[0])
+        if kind not in self.methods:
+            raise UnsupportedModality(
+                f"{type(self.model).__name__} does not take {kind}; "
+                f"it takes {', '.join(self.modalities)}."
+            )
+        return self.processing.batch(contents, kind=kind, prompt=prompt)
+
+    def forward(self, features: Features) -> Features:
+        """Run the method of this kind of input, and keep its result under `output_name`."""
+        method = self.methods[features.kind]
+        call = getattr(self.model, method.name)
+        given = {name: tensor for name, tensor in features.items() if name in _parameters(call)}
+        result: Any = call(**given, return_dict=True)
+        for name in method.output:
+            result = result[name]
+        features[self.output_name] = result
+        return features
+
+    def config(self) -> dict[str, Any]:
+        """In the format of sentence-transformers 5.4 and later."""
+        return {
+            "transformer_task": self.task,
+            "modality_config": {name: method.config() for name, method in self.methods.items()},
+            "module_output_name": self.output_name,
+        } | self.processing.config()
+
+    def save(self, folder: Path) -> None:
+        """Write the model, its processor and this module's configuration."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with no_progress_bar():
+            self.model.save_pretrained(folder)
+        self.processing.processor.save_pretrained(folder)
+        write_json(folder / self.config_file, self.config())
+
+    @classmethod
+    def load(cls, folder: Path, options: LoadOptions) -> Self:
+        """Load it from a checkpoint of sentence-transformers.
+
+        Raises:
+            CheckpointError: It has no weights, or no architecture that transformers knows.
+        """
+        saved = read_json(folder / cls.config_file, default={})
+        task = saved.get("transformer_task", "feature-extraction")
+        model, processor = load_pretrained(folder, task, _merged(options, saved))
+        if "modality_config" in saved:
+            entries: dict[str, Any] = saved["modality_config"]
+            methods = {_sorted(name): Method.from_config(entry) for name, entry in entries.items()}
+            output_name = saved["module_output_name"]
+        else:
+            methods, output_name = text_methods(task)
+        processing = Processing(
+            processor,
+            message_format=methods["message"].format if "message" in methods else None,
+            settings=saved.get("processing_kwargs", {}),
+            lower_case=saved.get("do_lower_case", False),
+        )
+        return cls(model, processing, methods=methods, output_name=output_name, task=task)
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: Path, options: LoadOptions, *, task: Task = "feature-extraction"
+    ) -> Self:
+        """Load it from a plain checkpoint of transformers, and find out what it takes.
+
+        Raises:
+            CheckpointError: It has no weights, or no architecture that transformers knows.
+        """
+        model, processor = load_pretrained(folder, task, options)
+        methods, output_name = infer_methods(model, processor, task)
+        style = methods["message"].format if "message" in methods else None
+        processing = Processing(processor, message_format=style)
+        return cls(model, processing, methods=methods, output_name=output_name, task=task)
+
+
+def _sorted(modality: str) -> str:
+    return "+".join(sorted(modality.split("+")))
+
+
+def _parameters(method: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(method).parameters
+
+
+def _merged(options: LoadOptions, saved: Mapping[str, Any]) -> LoadOptions:
+    """The caller's options over those in the checkpoint, which cannot allow its own code to run."""
+    found: dict[str, dict[str, Any]] = {}
+    for old, new in _OLD_KEYS.items():
+        asked: dict[str, Any] = getattr(options, new)
+        found[new] = {**saved.get(old, {}), **saved.get(new, {}), **asked}
+        if "trust_remote_code" not in asked:
+            found[new].pop("trust_remote_code", None)
+    if saved.get("max_seq_length") is not None:
+        found["processor_kwargs"].setdefault("model_max_length", saved["max_seq_length"])
+    return replace(options, **found)
+
+
+def _dimension(config: Any, *, projected: bool) -> int:
+    """The size of a model's vectors, `projected` where it gives one vector per input."""
+    for part in (config, config.get_text_config()):
+        if projected and getattr(part, "projection_dim", None):
+            return part.projection_dim
+        if getattr(part, "hidden_size", None):
+            return part.hidden_size
+    raise CheckpointError(f"Cannot tell the dimension of a {type(config).__name__}.")

@@ -1,0 +1,89 @@
+"""The text on the frames of a video, each line once."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mm_rag.reading.layout import TextLine, rows
+from mm_rag.reading.ocr import read_image
+
+_LONGEST_SIDE = 1280  # pixels that OCR looks at; subtitles and slides stay legible
+_CHANGED_PIXEL = 24  # of 255
+_CHANGED_SHARE = 0.01  # of the picture: one short line of text that appears
+_LEAST_CONFIDENCE = 0.75
+_LEAST_HEIGHT = 0.015  # of the picture's height: smaller lines are texture
+_SAME_LINE = 0.85  # likeness of two readings of one line
+_MOST_NUMBERS = 2  # readings kept of a line in which only the digits change: counters, clocks
+
+
+class ScreenText:
+    """Collects the lines on a video's frames."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._last: npt.NDArray[np.int16] | None = None
+        self._shapes: Counter[str] = Counter()
+
+    def is_news(self, frame: Image.Image) -> bool:
+        """Whether a frame differs from the last one that was read."""
+        small = _thumbnail(frame)
+        if self._last is None or self._last.shape != small.shape:
+            return True
+        changed = np.abs(small - self._last) > _CHANGED_PIXEL
+        return float(changed.mean()) > _CHANGED_SHARE
+
+    def read(self, frame: Image.Image) -> None:
+        """Read a frame and keep its lines that are new."""
+        self._last = _thumbnail(frame)
+        picture = _bounded(frame)
+        for line in _legible(read_image(picture).lines, picture.height):
+            self._keep(line)
+
+    def _keep(self, line: str) -> None:
+        shape = re.sub(r"\d+", "0", _letters(line))
+        if self._shapes[shape] >= _MOST_NUMBERS or any(_same(line, old) for old in self.lines):
+            return
+        self._shapes[shape] += 1
+        self.lines.append(line)
+
+
+def _legible(lines: Iterable[TextLine], height: int) -> list[str]:
+    clear = [
+        line
+        for line in lines
+        if line.confidence >= _LEAST_CONFIDENCE and line.height >= _LEAST_HEIGHT * height
+    ]
+    texts = (" ".join(line.text.strip() for line in row) for row in rows(clear))
+    return [text for text in texts if len(_letters(text)) >= 3]
+
+
+def _letters(line: str) -> str:
+    return "".join(c for c in line.casefold() if c.isalnum())
+
+
+def _same(line: str, old: str) -> bool:
+    a, b = _letters(line), _letters(old)
+    if re.findall(r"\d+", line) != re.findall(r"\d+", old):
+        return False
+    return a == b or SequenceMatcher(None, a, b).ratio() > _SAME_LINE
+
+
+def _thumbnail(frame: Image.Image) -> npt.NDArray[np.int16]:
+    scale = 160 / max(frame.size)
+    size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+    return np.asarray(frame.convert("L").resize(size, Image.Resampling.BOX), np.int16)
+
+
+def _bounded(frame: Image.Image) -> Image.Image:
+    if max(frame.size) <= _LONGEST_SIDE:
+        return frame
+    bounded = frame.copy()
+    bounded.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    return bounded

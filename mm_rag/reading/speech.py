@@ -1,0 +1,185 @@
+"""Speech to words, offline, with PocketSphinx and the English model in its wheel.
+
+Clear speech comes out almost word for word, old or noisy recordings in part. A roar, music or
+silence must not come out as words at all: hence the sieve behind the recogniser.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mm_rag._optional import require
+from mm_rag.media.audio import SPEECH_RATE
+
+if TYPE_CHECKING:
+    from pocketsphinx import Decoder
+
+_FRAME = 0.03  # seconds that the voice detector looks at
+_FRAME_SAMPLES = round(_FRAME * SPEECH_RATE)
+_LEAST_SPEECH = 0.2  # seconds of voice without which nothing is said
+_LEAST_CONFIDENCE = 0.02  # below it nearly all words are wrong; right ones of old films have 0.05
+_SLOWEST_SPEECH = 1.25  # words per second of voice; deliberate speeches have two
+_LEAST_PHRASE = 4  # words in a row that music seldom makes
+_PHRASE_GAP = 0.3  # seconds
+_VARIANT = re.compile(r"\(\d+\)$")
+_MOST_STATES = 5000  # searched per frame; six times as many take twice as long and hear no more
+_LOWEST = 80.0  # Hz; rumble below it only confuses the level and the noise estimate
+_LOUDNESS = 0.1  # root mean square that samples are brought to
+_MOST_GAIN = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """A recognised word.
+
+    Attributes:
+        text: As it is written.
+        start: In seconds from the first sample.
+        end: In seconds from the first sample.
+        confidence: The recogniser's own, from 0 to 1.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What is said, word by word."""
+
+    words: tuple[Word, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words, separated by spaces."""
+        return " ".join(word.text for word in self.words)
+
+
+class Transcriber(Protocol):
+    """Turns speech into words. Anything with this method can take PocketSphinx' place."""
+
+    def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
+        """Transcribe mono samples of 16 kHz in [-1, 1], shape (n,)."""
+        ...
+
+
+class PocketSphinxTranscriber:
+    """PocketSphinx with its bundled US English model. Threads take turns.
+
+    Raises:
+        MissingExtra: The package is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._module = require("pocketsphinx", extra="offline", feature="Reading speech")
+        self._lock = threading.Lock()
+        self._made: Decoder | None = None
+
+    def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
+        """Transcribe mono samples of 16 kHz in [-1, 1], shape (n,)."""
+        voiced = self._voiced(samples)
+        if voiced.sum() * _FRAME < _LEAST_SPEECH:
+            return Transcript()
+        with self._lock:
+            heard = list(self._words(_to_pcm(_levelled(_without_rumble(samples)))))
+        words = [word for word in heard if word.confidence >= _LEAST_CONFIDENCE]
+        return Transcript(tuple(_plausible(words, float(voiced.sum()) * _FRAME)))
+
+    def _words(self, pcm: bytes) -> Iterator[Word]:
+        decoder = self._decoder()
+        # The front end's noise estimate outlives an utterance: without this, what is heard depends
+        # on what was heard before.
+        decoder.reinit_feat()
+        decoder.start_utt()
+        decoder.process_raw(pcm, full_utt=True)
+        decoder.end_utt()
+        for segment in decoder.seg() or ():
+            if segment.word[0] in "<[+":
+                continue
+            yield Word(
+                text=_VARIANT.sub("", segment.word),
+                start=segment.start_frame / 100,
+                end=(segment.end_frame + 1) / 100,
+                confidence=min(1.0, float(segment.prob)),
+            )
+
+    def _decoder(self) -> Any:
+        if self._made is None:
+            self._made = self._module.Decoder(
+                samprate=float(SPEECH_RATE), loglevel="FATAL", cmn="batch", maxhmmpf=_MOST_STATES
+            )
+        return self._made
+
+    def _voiced(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        vad = self._module.Vad(mode=2, sample_rate=SPEECH_RATE, frame_length=_FRAME)
+        pcm = _to_pcm(samples)
+        step = 2 * _FRAME_SAMPLES
+        whole = range(0, len(pcm) - step + 1, step)
+        return np.array([vad.is_speech(pcm[at : at + step]) for at in whole], bool)
+
+
+@cache
+def default_transcriber() -> Transcriber:
+    """The one transcriber of this process; loading its model takes half a second.
+
+    Raises:
+        MissingExtra: PocketSphinx is not installed.
+    """
+    return PocketSphinxTranscriber()
+
+
+def speech_fingerprint() -> str:
+    """Name and version of what reads speech: recordings read by another one should be read again.
+
+    Raises:
+        MissingExtra: PocketSphinx is not installed.
+    """
+    require("pocketsphinx", extra="offline", feature="Reading speech")
+    return f"pocketsphinx {importlib.metadata.version('pocketsphinx')}"
+
+
+def _plausible(words: list[Word], voiced_seconds: float) -> list[Word]:
+    """Words as dense as speech is; of sparse ones only what makes a phrase.
+
+    Roars and music make the recogniser hear a word now and then.
+    """
+    if len(words) >= _SLOWEST_SPEECH * voiced_seconds:
+        return words
+    return [word for phrase in _phrases(words) if len(phrase) >= _LEAST_PHRASE for word in phrase]
+
+
+def _phrases(words: list[Word]) -> list[list[Word]]:
+    phrases: list[list[Word]] = []
+    for word in words:
+        if phrases and word.start - phrases[-1][-1].end < _PHRASE_GAP:
+            phrases[-1].append(word)
+        else:
+            phrases.append([word])
+    return phrases
+
+
+def _without_rumble(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    spectrum = np.fft.rfft(samples)
+    hertz = np.fft.rfftfreq(len(samples), 1 / SPEECH_RATE)
+    spectrum *= np.clip(hertz / _LOWEST, 0, 1) ** 2
+    return np.fft.irfft(spectrum, len(samples)).astype(np.float32)
+
+
+def _levelled(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    loudness = float(np.sqrt(np.mean(np.square(samples)))) + 1e-9
+    return samples * np.float32(min(_LOUDNESS / loudness, _MOST_GAIN))
+
+
+def _to_pcm(samples: npt.NDArray[np.float32]) -> bytes:
+    return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()

@@ -1,0 +1,144 @@
+"""Subtitles: a video's own tracks, or a file beside it. FFmpeg reads all of their formats."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mm_rag._optional import require
+from mm_rag.errors import UnreadableMedia
+from mm_rag.media.ffmpeg import Probe, open_container, readable
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+SIDECAR_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
+
+_UNREADABLE = frozenset(
+    {"dvb_subtitle", "dvbsub", "dvd_subtitle", "dvdsub", "hdmv_pgs_subtitle", "pgssub"}
+    | {"xsub", "unknown"}
+)
+_MOST_BYTES = 16 * 1024**2  # of a sidecar; a whole season of dialogue is a tenth of it
+_LANGUAGE = re.compile(r"\.[\w-]{2,12}")
+_MARKUP = re.compile(r"\{[^}]*\}|<[^>]*>")
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A line of subtitles.
+
+    Attributes:
+        start: When it appears, in seconds from the beginning of the video.
+        end: When it disappears.
+        text: What it says, without markup, on one line.
+    """
+
+    start: float
+    end: float
+    text: str
+
+
+def read_subtitles(source: Probe) -> list[Cue]:
+    """The subtitles of a video or recording in the order of time; empty where there are none.
+
+    A file beside it (`talk.srt`, `talk.en.vtt`) goes before the tracks inside; of several, English
+    goes first.
+
+    Raises:
+        UnreadableMedia: The file cannot be read; a bad subtitle file beside it is passed over.
+        MissingExtra: PyAV is not installed.
+    """
+    beside = (_readable_cues(sidecar) for sidecar in sidecars(source.path))
+    return next(filter(None, beside), None) or _embedded(source)
+
+
+def sidecars(path: Path) -> list[Path]:
+    """Subtitle files of the same name, or with a language added to it; English first."""
+    found = [
+        other
+        for other in path.parent.iterdir()
+        if other.suffix.lower() in SIDECAR_SUFFIXES and _belongs(other.stem, path.stem)
+    ]
+    return sorted(found, key=lambda p: (not _is_english(p.stem[len(path.stem) + 1 :]), p.name))
+
+
+def read_subtitle_file(path: Path) -> list[Cue]:
+    """The cues of an .srt, .vtt or .ass file.
+
+    Raises:
+        UnreadableMedia: It is no subtitle file.
+    """
+    av = require("av", extra="video", feature="Reading subtitles")
+    with path.open("rb") as file:
+        text = _decoded(file.read(_MOST_BYTES))
+    if not text.strip():
+        return []
+    options = {"format_whitelist": "srt,webvtt,ass"}
+    with readable(path), av.open(io.BytesIO(text.encode()), options=options) as container:
+        return _cues(container, container.streams[0], 0.0)
+
+
+def cues_between(cues: Sequence[Cue], start: float, end: float) -> list[Cue]:
+    """The cues of which the greater part is shown between `start` and `end`."""
+    return [cue for cue in cues if start <= (cue.start + cue.end) / 2 < end]
+
+
+def _readable_cues(sidecar: Path) -> list[Cue]:
+    try:
+        return read_subtitle_file(sidecar)
+    except UnreadableMedia:
+        return []  # a bad file beside a good video is no reason not to read the video
+
+
+def _belongs(subtitle_stem: str, stem: str) -> bool:
+    return subtitle_stem == stem or (
+        subtitle_stem.startswith(stem) and bool(_LANGUAGE.fullmatch(subtitle_stem[len(stem) :]))
+    )
+
+
+def _is_english(language: str | None) -> bool:
+    return not language or language.lower().startswith("en")
+
+
+def _embedded(source: Probe) -> list[Cue]:
+    tracks = [track for track in source.subtitles if track.codec not in _UNREADABLE]
+    for track in sorted(tracks, key=lambda track: not _is_english(track.language)):
+        with open_container(source.path) as container, readable(source.path):
+            cues = _cues(container, container.streams[track.index], source.start)
+        if cues:
+            return cues
+    return []
+
+
+def _cues(container: InputContainer, stream: Any, zero: float) -> list[Cue]:
+    found = (cue for packet in container.demux(stream) for cue in _of_packet(packet, zero))
+    return sorted(found, key=lambda cue: (cue.start, cue.end))
+
+
+def _of_packet(packet: Any, zero: float) -> Iterator[Cue]:
+    if packet.pts is None or not packet.size:
+        return
+    start = float(packet.pts * packet.time_base) - zero
+    end = start + float((packet.duration or 0) * packet.time_base)
+    for line in packet.decode():
+        text = _plain(getattr(line, "dialogue", b"").decode("utf-8", "replace"))
+        if text:
+            yield Cue(max(0.0, start), max(0.0, end), text)
+
+
+def _plain(text: str) -> str:
+    return " ".join(html.unescape(_MARKUP.sub("", text)).replace("\\N", " ").split())
+
+
+def _decoded(data: bytes) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")  # what old subtitle editors on Windows write

@@ -1,0 +1,111 @@
+"""The words of a video: its subtitles or what is said, and the text on its frames.
+
+The video loader and the encoder's video route both call this, so a clip that was indexed and the
+same clip given straight to `Encoder.encode` are read alike.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.media.video import VideoFile, open_video
+from mm_rag.reading.onscreen import ScreenText
+from mm_rag.reading.recording import RecordingReader
+from mm_rag.reading.speech import Transcriber
+from mm_rag.reading.subtitles import Cue, cues_between, read_subtitles
+
+_LOOK_EVERY = 1.0  # seconds between the frames that are looked at
+_MOST_LOOKS = 240  # of one span; a longer one is looked at less often
+_READ_EVERY = 3.0  # seconds between the frames that are read, on average, where all differ
+
+
+class VideoReader:
+    """Reads spans of one video. Use it in a `with` block.
+
+    Raises:
+        UnreadableMedia: The file cannot be opened or has no moving pictures.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        policy: MediaPolicy = DEFAULT_POLICY,
+        transcriber: Transcriber | None = None,
+    ) -> None:
+        self._stack = ExitStack()
+        self.video: VideoFile = self._stack.enter_context(open_video(path, policy))
+        self.sound: RecordingReader | None = None
+        if self.video.has_audio:
+            self.sound = self._stack.enter_context(RecordingReader(path, policy, transcriber))
+        self.cues: list[Cue] = self.sound.cues if self.sound else read_subtitles(self.video.probe)
+
+    def read(self, start: float = 0.0, end: float | None = None) -> str:
+        """The words between `start` and `end`, in seconds: said ones first, then shown ones."""
+        end = self.video.duration if end is None else end
+        return "\n".join(filter(None, [self._said(start, end), *self._shown(start, end)]))
+
+    @property
+    def damage(self) -> list[str]:
+        """What could not be decoded so far, in words."""
+        return [*self.video.damage, *(self.sound.audio.damage if self.sound else ())]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        """The reader itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go of the file."""
+        self.close()
+
+    def _said(self, start: float, end: float) -> str:
+        if self.sound is not None:
+            return self.sound.read(start, end)
+        end = float("inf") if end >= self.video.duration else end
+        return "\n".join(cue.text for cue in cues_between(self.cues, start, end))
+
+    def _shown(self, start: float, end: float) -> list[str]:
+        step = max(_LOOK_EVERY, (end - start) / _MOST_LOOKS)
+        times = [float(time) for time in np.arange(start + min(step, end - start) / 2, end, step)]
+        budget = math.ceil((end - start) / _READ_EVERY)
+        screen, earliest = ScreenText(), 0.0
+        for time, frame in zip(times, self.video.frames_at(times), strict=False):
+            if budget and time >= earliest and screen.is_news(frame):
+                screen.read(frame)
+                budget -= 1
+                # A frame that differs at once may be read at once, but not at the price of the end.
+                earliest = end - budget * _READ_EVERY * 2 if budget else end
+        return screen.lines
+
+
+def read_video(
+    path: str | Path,
+    start: float = 0.0,
+    end: float | None = None,
+    *,
+    policy: MediaPolicy = DEFAULT_POLICY,
+) -> str:
+    """The words of a video between `start` and `end`, in seconds; empty where there are none.
+
+    Raises:
+        UnreadableMedia: The file cannot be decoded or has no moving pictures.
+        MediaTooLarge: It is over a limit of the policy.
+        MissingExtra: PyAV, PocketSphinx or the OCR engine is not installed.
+    """
+    with VideoReader(path, policy) as reader:
+        return reader.read(start, end)

@@ -1,0 +1,101 @@
+"""A record: a Segment as other programs hold it, which is a text and flat metadata.
+
+A record of Chroma, a Document of LangChain and a node of LlamaIndex have just these two. The keys
+are the names of Segment's fields in all of them, so that what one wrote the others can read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from mm_rag.content import Content, Mixed, Text
+from mm_rag.segment import Hit, Scalar, Segment
+
+_FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata"}
+
+
+class Model(Protocol):
+    """What an Encoder and a Reranker have in common."""
+
+    def supports(self, modality: str, /) -> bool:
+        """Whether it takes a modality."""
+        ...
+
+    def reads(self, modality: str, /) -> bool:
+        """Whether it takes a modality for the words in it only."""
+        ...
+
+
+def segment_to_metadata(segment: Segment) -> dict[str, Scalar]:
+    """Flat metadata without nulls, which Chroma refuses. The Segment's own fields come first."""
+    own = {name: getattr(segment, name) for name in sorted(_FIELDS)}
+    known = {name: value for name, value in own.items() if value is not None}
+    return {**segment.metadata, **known}
+
+
+def segment_from_record(text: str | None, metadata: Mapping[str, Any] | None) -> Segment:
+    """The Segment that was stored."""
+    metadata = metadata or {}
+    own = {name: value for name, value in metadata.items() if name in _FIELDS}
+    other = {name: value for name, value in metadata.items() if name not in _FIELDS}
+    return Segment(**own, text=text or "", metadata=other)
+
+
+def hit_to_metadata(hit: Hit) -> dict[str, Scalar]:
+    """The metadata of the Segment that was found, with `rank` and `score`."""
+    return {**segment_to_metadata(hit.segment), "rank": hit.rank, "score": hit.score}
+
+
+def content_of_record(text: str, metadata: Mapping[str, Any], model: Model) -> Content:
+    """What a model is given of a record: its picture or clip if it takes that, else its words.
+
+    Args:
+        text: The record's text.
+        metadata: Its metadata. A record that no mm_rag wrote, and so has no `modality`, is words.
+        model: Who is to take it.
+    """
+    if "modality" not in metadata:
+        return Text(text)
+    known = {key: metadata[key] for key in ("title", "media", "start", "end") if key in metadata}
+    segment = Segment(modality=metadata["modality"], source="", sha256="", text=text, **known)
+    shows_page = str(metadata.get("mime_type", "")).startswith("image/")
+    if segment.modality == "text" and shows_page and _sees(model):
+        segment = replace(segment, modality="image")
+    return taken_by(model, segment.content)
+
+
+def taken_by(model: Model, content: Content) -> Content:
+    """The content itself if the model takes it, else its words."""
+    if isinstance(content, Mixed) or model.supports(content.modality):
+        return content
+    return Text(content.text or "")
+
+
+def picture_of_record(metadata: Mapping[str, Any]) -> Path | None:
+    """The file of the picture that a record shows: itself, its page, or a frame of its clip."""
+    media, mime_type = metadata.get("media"), str(metadata.get("mime_type", ""))
+    picture = media if mime_type.startswith("image/") else metadata.get("preview")
+    return Path(picture) if picture else None
+
+
+def label_of_record(metadata: Mapping[str, Any]) -> str:
+    """Where a record comes from, for people: `report.pdf, page 3` or `talk.mp4, 0:30-1:00`."""
+    parts = [Path(str(metadata.get("source", ""))).name]
+    if "page" in metadata:
+        parts.append(f"page {metadata['page']}")
+    if "start" in metadata:
+        times = (metadata["start"], metadata.get("end", metadata["start"]))
+        parts.append("-".join(_clock(seconds) for seconds in times))
+    return ", ".join(filter(None, parts))
+
+
+def _sees(model: Model) -> bool:
+    return model.supports("image") and not model.reads("image")
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes}:{seconds:02}"

@@ -1,0 +1,103 @@
+"""Places are found by vectors and by words, merged, filtered and ranked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mm_rag import Collection
+from mm_rag.collection.fusion import fuse, min_max
+from mm_rag.errors import InputError
+from tests.collection.conftest import segment
+
+
+def test_a_page_is_one_hit_with_all_that_matched(collection: Collection, folder: Path) -> None:
+    collection.sync(folder)
+    hits = collection.search("ferry northern island", k=10)
+    places = [(hit.segment.source, hit.segment.page) for hit in hits]
+    assert len(places) == len(set(places)) == 3
+    assert hits[0].segment.modality == "image"
+    assert {found.modality for found in hits[0].matched} == {"image", "text"}
+    assert [hit.rank for hit in hits] == [1, 2, 3]
+    assert {"vector:words", "lexical"} <= set(hits[0].scores) or "lexical" in hits[0].scores
+    assert hits[0].score >= hits[1].score >= hits[2].score
+
+
+def test_rare_words_are_found_that_vectors_do_not_know(collection: Collection) -> None:
+    passages = [f"spare part number {n} of the pump" for n in range(50)]
+    passages[31] = "spare part XJ-9 40/B of the pump"
+    collection.add(segment(text, number) for number, text in enumerate(passages))
+    assert "XJ-9" in collection.search("XJ-9 40/B", k=1)[0].segment.text
+
+
+def test_words_are_stemmed(collection: Collection) -> None:
+    collection.add([segment("The valves were leaking", 1), segment("A quiet garden", 2)])
+    by_words = {hit.segment.text for hit in collection.search("leak valve") if "lexical" in hit.scores}
+    assert by_words == {"The valves were leaking"}
+
+
+def test_query_syntax_is_only_words(collection: Collection) -> None:
+    collection.add([segment("alpha beta", 1)])
+    assert collection.search('alpha AND (beta" OR -title:x* \\ :', k=1)
+
+
+def test_where_filters_both_vectors_and_words(collection: Collection, folder: Path) -> None:
+    collection.sync(folder)
+    hits = collection.search("ferry", k=10, where={"page": 2})
+    assert [hit.segment.page for hit in hits] == [2]
+
+
+def test_modalities_filter(collection: Collection, folder: Path) -> None:
+    collection.sync(folder)
+    hits = collection.search("ferry", k=10, modalities=["text"], where={"page": 1})
+    assert {found.modality for hit in hits for found in hit.matched} == {"text"}
+
+
+def test_a_filter_that_chroma_refuses_is_an_input_error(
+    collection: Collection, folder: Path
+) -> None:
+    collection.sync(folder)
+    with pytest.raises(InputError, match="filter"):
+        collection.search("ferry", where={"$and": [{"page": 1}]})
+
+
+@pytest.mark.parametrize("query", ["", "   ", "\n"])
+def test_no_words_find_nothing(collection: Collection, query: str) -> None:
+    collection.add([segment("alpha", 1)])
+    assert collection.search(query) == []
+
+
+def test_an_empty_collection_finds_nothing(collection: Collection) -> None:
+    assert collection.search("anything") == []
+
+
+def test_a_very_long_query_is_a_query(collection: Collection) -> None:
+    collection.add([segment("alpha", 1)])
+    assert collection.search("alpha " * 20_000)
+
+
+def test_k_below_one_is_an_error(collection: Collection) -> None:
+    with pytest.raises(InputError, match="k = 0"):
+        collection.search("alpha", k=0)
+
+
+def test_a_str_is_words_even_when_it_names_a_file(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plan.png").write_bytes(b"not a picture")
+    monkeypatch.chdir(tmp_path)
+    collection.add([segment("look at plan png", 1)])
+    assert collection.search("plan.png", k=1)[0].segment.text == "look at plan png"
+
+
+def test_min_max_stretches() -> None:
+    assert min_max({"a": 2.0, "b": 4.0, "c": 3.0}) == {"a": 0.0, "b": 1.0, "c": 0.5}
+    assert min_max({"a": 7.0}) == {"a": 1.0}
+    assert min_max({}) == {}
+
+
+def test_fusion_is_the_mean_of_the_voices() -> None:
+    fused = fuse([{"a": 10.0, "b": 0.0}, {"b": 1.0, "a": 3.0}, {}])
+    assert fused == {"a": 1.0, "b": 0.0}
+    assert fuse([{"a": 1.0, "b": 0.0}, {"b": 5.0, "c": 0.0}]) == {"a": 0.5, "b": 0.5, "c": 0.0}

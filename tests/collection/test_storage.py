@@ -1,0 +1,144 @@
+"""What lies in Chroma and beside it: never lost, never mixed, readable by others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import chromadb
+import numpy as np
+import pytest
+
+from mm_rag import Collection, Encoder
+from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.lock import writer_lock
+from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch
+from tests.collection.conftest import BagOfWords, segment
+
+
+def chroma(collection: Collection) -> chromadb.Collection:
+    client = chromadb.PersistentClient(str(collection.path / "chroma"))
+    return client.get_collection("default", embedding_function=None)
+
+
+def test_more_segments_than_chroma_takes_at_once(collection: Collection) -> None:
+    collection.add(segment(f"passage number {n}", n) for n in range(5600))
+    assert len(collection) == 5600
+    assert collection.verify().ok
+
+
+def test_records_are_what_other_programs_can_read(collection: Collection) -> None:
+    collection.add([segment("", 1, page=3, title="a title", metadata={"author": "Ada"})])
+    records = chroma(collection)
+    assert records.configuration_json["hnsw"]["space"] == "cosine"
+    got = records.get()
+    assert got["documents"] == [""]  # langchain_chroma drops records whose document is null
+    assert got["metadatas"] is not None
+    metadata = got["metadatas"][0]
+    assert (metadata["page"], metadata["author"]) == (3, "Ada")
+    assert all(isinstance(value, str | int | float) for value in metadata.values())
+
+
+def test_adding_again_replaces_text_and_metadata(collection: Collection) -> None:
+    collection.add([segment("old words", 1, metadata={"author": "Ada"})])
+    collection.add([segment("new words", 1)])
+    hit = collection.search("new words", k=1)[0]
+    assert hit.segment.text == "new words"
+    assert "author" not in hit.segment.metadata
+    assert len(collection) == 1
+
+
+def test_another_model_is_refused(collection: Collection) -> None:
+    class Other(BagOfWords):
+        type_name = "tests.Other"
+
+    with pytest.raises(CollectionMismatch, match="was made with the model"):
+        Collection(collection.path, encoder=Encoder(modules=[Other()]))
+
+
+def test_a_newer_format_is_refused(collection: Collection, encoder: Encoder) -> None:
+    ledger = Ledger(collection.path / "default" / "ledger.sqlite3")
+    ledger.set_meta("format", "99")
+    ledger.close()
+    with pytest.raises(CollectionMismatch, match="newer"):
+        Collection(collection.path, encoder=encoder)
+
+
+def test_a_foreign_collection_in_another_space_is_refused(tmp_path: Path, encoder: Encoder) -> None:
+    client = chromadb.PersistentClient(str(tmp_path / "chroma"))
+    client.create_collection("default", embedding_function=None)
+    with pytest.raises(CollectionMismatch, match="l2"):
+        Collection(tmp_path, encoder=encoder)
+
+
+def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path, encoder: Encoder) -> None:
+    (tmp_path / "file").write_text("I am in the way")
+    with pytest.raises(CollectionError, match="Choose a folder"):
+        Collection(tmp_path / "file", encoder=encoder)
+
+
+def test_two_names_in_one_folder_are_two_collections(tmp_path: Path, encoder: Encoder) -> None:
+    with (
+        Collection(tmp_path, encoder=encoder, name="first") as first,
+        Collection(tmp_path, encoder=encoder, name="second") as second,
+    ):
+        first.add([segment("alpha", 1)])
+        assert (len(first), len(second)) == (1, 0)
+        assert second.search("alpha") == []
+
+
+def test_a_second_writer_is_told_who_writes(collection: Collection) -> None:
+    code = (
+        "import sys, time; from pathlib import Path;"
+        "from mm_rag.collection.lock import writer_lock;"
+        "lock = writer_lock(Path(sys.argv[1])); lock.__enter__();"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(collection.path / "writer.lock")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(CollectionLocked, match=f"process {other.pid}"):
+            collection.add([segment("alpha", 1)])
+        other.kill()
+    collection.add([segment("alpha", 1)])  # a dead writer's lock is free
+
+
+def test_the_lock_is_freed_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), writer_lock(tmp_path / "lock"):
+        raise RuntimeError
+    with writer_lock(tmp_path / "lock"):
+        holder = json.loads((tmp_path / "lock.holder.json").read_text())
+    assert holder["pid"]
+
+
+def test_verify_finds_what_is_missing_and_repair_and_sync_mend_it(
+    collection: Collection, folder: Path
+) -> None:
+    collection.sync(folder)
+    records = chroma(collection)
+    lost = records.get(limit=1)["ids"][0]
+    records.delete(ids=[lost])
+    records.add(ids=["stray"], embeddings=[np.ones(64).tolist()], documents=["not ours"])
+    report = collection.verify()
+    assert report.missing_vectors == (lost,)
+    assert report.strays == ("stray",)
+    assert not report.ok
+    assert collection.repair().unfinished
+    collection.sync(folder)
+    assert collection.verify().ok
+
+
+def test_verify_finds_missing_pictures(collection: Collection, folder: Path) -> None:
+    collection.sync(folder)
+    picture = next((collection.path / "assets").rglob("*.webp"))
+    picture.unlink()
+    assert collection.verify().missing_files == (str(picture),)
+    collection.repair()
+    collection.sync(folder)
+    assert picture.is_file()
+    assert collection.verify().ok

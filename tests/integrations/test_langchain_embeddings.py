@@ -1,0 +1,142 @@
+"""MultimodalEmbeddings, by LangChain's own suites and by what they do not ask."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import chromadb
+import numpy as np
+import pytest
+from langchain_chroma import Chroma
+from langchain_core.embeddings import Embeddings
+from langchain_tests.integration_tests import EmbeddingsIntegrationTests
+from langchain_tests.unit_tests import EmbeddingsUnitTests
+from PIL import Image as PILImage
+from PIL import ImageDraw
+
+from langchain_mm_rag import MultimodalEmbeddings
+from mm_rag import Audio, Encoder, Text
+from mm_rag.errors import UnreadableMedia
+
+
+class _WithSharedEncoder:
+    @pytest.fixture(autouse=True)
+    def _share(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    @property
+    def embeddings_class(self) -> type[Embeddings]:
+        return MultimodalEmbeddings
+
+    @property
+    def embedding_model_params(self) -> dict[str, Any]:
+        return {"encoder": self.encoder}
+
+
+class TestUnit(_WithSharedEncoder, EmbeddingsUnitTests):
+    pass
+
+
+class TestIntegration(_WithSharedEncoder, EmbeddingsIntegrationTests):
+    pass
+
+
+@pytest.fixture
+def embeddings(encoder: Encoder) -> MultimodalEmbeddings:
+    return MultimodalEmbeddings(encoder=encoder)
+
+
+@pytest.fixture
+def receipt(tmp_path: Path) -> Path:
+    picture = PILImage.new("RGB", (420, 120), "white")
+    ImageDraw.Draw(picture).text((10, 30), "COFFEE AND CAKE", fill="black", font_size=40)
+    path = tmp_path / "receipt.png"
+    picture.save(path)
+    return path
+
+
+def test_vectors_are_those_of_the_encoder(
+    embeddings: MultimodalEmbeddings, encoder: Encoder
+) -> None:
+    texts = ["revenue by quarter", "a long\nway home"]
+    expected = encoder.encode_document([Text(text) for text in texts])
+    np.testing.assert_allclose(embeddings.embed_documents(texts), expected, atol=1e-6)
+
+
+def test_the_name_of_a_file_is_text(
+    embeddings: MultimodalEmbeddings,
+    encoder: Encoder,
+    receipt: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(receipt.parent)
+    expected = encoder.encode_query(Text("receipt.png"))
+    np.testing.assert_allclose(embeddings.embed_query("receipt.png"), expected, atol=1e-6)
+    np.testing.assert_allclose(embeddings.embed_documents(["receipt.png"])[0], expected, atol=1e-6)
+
+
+@pytest.mark.slow  # reads pictures by OCR
+def test_a_picture_lies_near_the_words_on_it(
+    embeddings: MultimodalEmbeddings, receipt: Path
+) -> None:
+    [picture] = embeddings.embed_image(uris=[str(receipt)])
+    assert type(picture[0]) is float
+    near = np.dot(picture, embeddings.embed_query("coffee and cake"))
+    far = np.dot(picture, embeddings.embed_query("the history of Rome"))
+    assert near > far + 0.3
+
+
+def test_media_have_methods_of_their_own(
+    embeddings: MultimodalEmbeddings, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def encode_document(contents: list[Any], *, batch_size: int) -> Any:
+        given.extend(contents)
+        return np.zeros((len(contents), encoder.dimension))
+
+    monkeypatch.setattr(encoder, "encode_document", encode_document)
+    embeddings.embed_audio(["talk.wav"])
+    embeddings.embed_video(["film.mp4"])
+    assert [content.modality for content in given] == ["audio", "video"]
+    assert isinstance(given[0], Audio)
+    assert given[0].source == Path("talk.wav")
+
+
+def test_nothing_gives_nothing(embeddings: MultimodalEmbeddings) -> None:
+    assert embeddings.embed_documents([]) == []
+    assert embeddings.embed_image([]) == []
+
+
+def test_missing_picture_is_named(embeddings: MultimodalEmbeddings, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableMedia, match=r"gone\.png"):
+        embeddings.embed_image([tmp_path / "gone.png"])
+
+
+def test_concurrent_calls_give_the_same_vectors(embeddings: MultimodalEmbeddings) -> None:
+    texts = [f"text {'and more ' * (number % 7)}{number}" for number in range(24)]
+    alone = [embeddings.embed_query(text) for text in texts]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(embeddings.embed_query, texts))
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+async def test_async_gives_the_same_vectors(embeddings: MultimodalEmbeddings) -> None:
+    queries = ["one", "two", "three"]
+    together = await asyncio.gather(*(embeddings.aembed_query(query) for query in queries))
+    np.testing.assert_allclose(together, [embeddings.embed_query(q) for q in queries], atol=1e-6)
+
+
+@pytest.mark.slow  # reads pictures by OCR
+def test_chroma_finds_pictures_by_words_and_by_picture(
+    embeddings: MultimodalEmbeddings, receipt: Path, folder: Path, tmp_path: Path
+) -> None:
+    store = Chroma("pictures", embeddings, client=chromadb.PersistentClient(str(tmp_path / "db")))
+    store.add_images([str(folder / "sunset.png"), str(receipt)], ids=["sunset", "receipt"])
+    [found] = store.similarity_search("what did the cake cost?", k=1)
+    assert found.id == "receipt"
+    [found] = store.similarity_search_by_image(str(receipt), k=1)
+    assert found.id == "receipt"

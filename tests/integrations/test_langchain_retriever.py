@@ -1,0 +1,176 @@
+"""MultimodalRetriever, alone and in an LCEL chain whose chat model is shown the page."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableLambda, RunnablePassthrough
+from langchain_tests.integration_tests import RetrieversIntegrationTests
+from pydantic import Field, ValidationError
+
+from langchain_mm_rag import MultimodalRetriever, documents_to_blocks
+from mm_rag import Collection, Image
+from mm_rag.errors import InputError
+
+QUESTION = "Which quarter had the best revenue?"
+
+
+class TestStandard(RetrieversIntegrationTests):
+    @pytest.fixture(autouse=True)
+    def _share(self, collection: Collection) -> None:
+        self.collection = collection
+
+    @property
+    def retriever_constructor(self) -> type[BaseRetriever]:
+        return MultimodalRetriever
+
+    @property
+    def retriever_constructor_params(self) -> dict[str, Any]:
+        return {"collection": self.collection}
+
+    @property
+    def retriever_query_example(self) -> str:
+        return QUESTION
+
+
+@pytest.fixture
+def retriever(collection: Collection) -> MultimodalRetriever:
+    return MultimodalRetriever(collection=collection, k=2)
+
+
+def test_document_tells_where_it_comes_from(retriever: MultimodalRetriever, folder: Path) -> None:
+    best, second = retriever.invoke(QUESTION)
+    assert "fourth quarter was the best" in best.page_content
+    assert best.metadata["source"] == str(folder / "deck.pdf")
+    assert best.metadata["page"] == 1
+    assert best.metadata["modality"] == "image"
+    assert best.metadata["mime_type"] == "image/webp"
+    assert Path(best.metadata["media"]).is_file()
+    assert len(best.metadata["sha256"]) == 64
+    assert "start" not in best.metadata
+    assert (best.metadata["rank"], second.metadata["rank"]) == (1, 2)
+    assert best.metadata["score"] >= second.metadata["score"]
+
+
+def test_id_is_that_of_the_segment(retriever: MultimodalRetriever, collection: Collection) -> None:
+    assert retriever.invoke(QUESTION)[0].id == collection.search(QUESTION)[0].segment.id
+
+
+def test_settings_and_their_override(collection: Collection) -> None:
+    retriever = MultimodalRetriever(collection=collection, k=9, where={"page": 3})
+    assert [found.metadata["page"] for found in retriever.invoke(QUESTION)] == [3]
+    assert [found.metadata["page"] for found in retriever.invoke(QUESTION, where={"page": 2})] == [
+        2
+    ]
+    assert len(retriever.invoke(QUESTION, where={"page": {"$gte": 1}}, k=2)) == 2
+    assert (
+        len(MultimodalRetriever(collection=collection).invoke(QUESTION, modalities=["image"])) > 1
+    )
+
+
+def test_a_picture_can_ask(retriever: MultimodalRetriever, tmp_path: Path) -> None:
+    [slide] = [found.metadata["media"] for found in retriever.invoke("batteries supplier", k=1)]
+    picture = Image(Path(slide), text="late batteries in winter")
+    by_content = retriever.invoke(picture, k=1)
+    by_mapping = retriever.invoke({"text": "late batteries", "image": picture}, k=1)
+    assert [found.metadata["page"] for found in by_content + by_mapping] == [3, 3]
+
+
+async def test_async_takes_the_same_arguments(retriever: MultimodalRetriever) -> None:
+    settings: dict[str, Any] = {"k": 1, "where": {"page": {"$gte": 2}}, "rerank": False}
+    assert await retriever.ainvoke(QUESTION, **settings) == retriever.invoke(QUESTION, **settings)
+
+
+async def test_async_search_leaves_the_event_loop_alone(
+    retriever: MultimodalRetriever, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    search = collection.search
+
+    def watched(*args: Any, **settings: Any) -> Any:
+        threads.append(threading.get_ident())
+        return search(*args, **settings)
+
+    monkeypatch.setattr(collection, "search", watched)
+    found = await asyncio.gather(*(retriever.ainvoke(QUESTION) for _ in range(3)))
+    assert threading.get_ident() not in threads
+    assert found[0] == found[1] == found[2]
+
+
+def test_folder_of_a_collection_will_do(folder: Path, tmp_path: Path) -> None:
+    with Collection(tmp_path / "mine"):
+        pass
+    retriever = MultimodalRetriever(collection=tmp_path / "mine")
+    assert retriever.invoke("anything") == []
+
+
+def test_wrong_settings_and_queries_are_refused(
+    retriever: MultimodalRetriever, collection: Collection
+) -> None:
+    with pytest.raises(ValidationError, match="k"):
+        MultimodalRetriever(collection=collection, k=0)
+    with pytest.raises(InputError, match="Cannot use a float"):
+        retriever.invoke(3.5)
+    with pytest.raises(InputError, match="filter"):
+        retriever.invoke(QUESTION, where={"$and": []})
+
+
+class RecordingChatModel(BaseChatModel):
+    """A chat model that remembers what it was given, and always says the same."""
+
+    received: list[BaseMessage] = Field(default_factory=list[BaseMessage])
+
+    @property
+    def _llm_type(self) -> str:
+        return "recording"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        self.received.extend(messages)
+        answer = AIMessage("The fourth, with 9.4 million.")
+        return ChatResult(generations=[ChatGeneration(message=answer)])
+
+
+def test_chain_shows_the_page_to_the_chat_model(
+    collection: Collection, slide_of: Callable[[bytes], str]
+) -> None:
+    def prompt(given: dict[str, Any]) -> list[BaseMessage]:
+        documents: list[Document] = given["documents"]
+        question = {"type": "text", "text": given["question"]}
+        return [HumanMessage([*map(dict, documents_to_blocks(documents)), question])]
+
+    chat_model = RecordingChatModel()
+    retriever = MultimodalRetriever(collection=collection, k=1)
+    chain = (
+        {"documents": retriever, "question": RunnablePassthrough[str]()}
+        | RunnableLambda(prompt)
+        | chat_model
+        | StrOutputParser()
+    )
+    assert chain.invoke(QUESTION) == "The fourth, with 9.4 million."
+    [message] = chat_model.received
+    source, picture, question = message.content_blocks
+    assert source["type"] == "text"
+    assert source["text"].startswith("[1] deck.pdf, page 1\n")
+    assert picture["type"] == "image"
+    assert picture.get("mime_type") == "image/webp"
+    assert slide_of(base64.b64decode(picture.get("base64", ""))) == "blue"
+    assert question == {"type": "text", "text": QUESTION}

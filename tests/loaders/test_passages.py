@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from mm_rag_loaders.passages import passages
+
+
+def sentences(count: int, words: int = 12) -> str:
+    return " ".join(
+        f"S{number} " + " ".join(f"w{number}x{word}" for word in range(words - 2)) + " end."
+        for number in range(count)
+    )
+
+
+@pytest.mark.parametrize("text", ["", "  \n\n \t"])
+def test_no_words_make_no_passages(text: str) -> None:
+    assert passages(text) == []
+
+
+def test_a_short_text_is_one_passage() -> None:
+    assert passages("One thought.\n\nAnother one.\n") == ["One thought.\n\nAnother one."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        sentences(100),
+        sentences(3, words=500),
+        "\n".join(f"row{i} a b c" for i in range(300)),
+        "\n\n".join(sentences(5) for _ in range(9)),
+        "x" * 10_000,
+        " ".join(f"w{i}" for i in range(1000)),
+    ],
+    ids=["prose", "long sentences", "table", "paragraphs", "no spaces", "no sentences"],
+)
+@pytest.mark.parametrize("max_words", [20, 150])
+def test_no_word_is_lost_and_no_passage_is_empty_or_too_long(text: str, max_words: int) -> None:
+    found = passages(text, max_words=max_words)
+    assert all(found)
+    assert max(len(passage.split()) for passage in found) <= 1.25 * max_words
+    wanted = set(text.split())
+    got = {word for passage in found for word in passage.split()}
+    assert wanted == got or "".join(text.split()) == "".join("".join(found).split())
+
+
+def test_passages_end_where_sentences_end() -> None:
+    assert all(passage.endswith("end.") for passage in passages(sentences(60)))
+
+
+def test_passages_overlap_by_a_sentence_or_so() -> None:
+    found = passages(sentences(60), max_words=100)
+    for before, after in itertools.pairwise(found):
+        shared = set(before.split()) & set(after.split()) - {"end."}
+        assert 0 < len(shared) <= 15
+
+
+def test_most_passages_have_about_the_length_that_was_asked_for() -> None:
+    lengths = [len(passage.split()) for passage in passages(sentences(200), max_words=150)]
+    assert min(lengths[:-1]) > 120
+
+
+def test_a_scrap_at_the_end_joins_the_passage_before() -> None:
+    text = sentences(12, words=12) + " A last word."
+    assert len(passages(text, max_words=145)) == 1
+
+
+def test_an_abbreviation_before_a_small_letter_ends_no_sentence() -> None:
+    text = "We use e.g. apples and pears. " * 3
+    assert passages(text, max_words=12)[0].endswith("pears.")
+
+
+def test_chinese_is_split_though_it_has_no_spaces() -> None:
+    text = "这是一个关于检索的句子。" * 60
+    found = passages(text, max_words=150)
+    assert len(found) > 3
+    assert all(len(passage) < 200 and passage.endswith("。") for passage in found)

@@ -1,0 +1,169 @@
+"""Opening recordings, on both backends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
+from mm_rag.media import MediaPolicy
+from mm_rag.media.audio import open_audio, resample
+from mm_rag.media.decoding import Backend
+from mm_rag.media.ffmpeg import measured_duration, probe
+from tests.av_made import colours, make_recording, make_video, make_wav, sweep, tone
+from tests.media.backends import PYAV, TORCHCODEC, both_backends, needs_ffmpeg
+
+
+@both_backends
+def test_samples_are_those_of_the_span(tmp_path: Path, backend: Backend) -> None:
+    made = sweep(3.0)
+    with open_audio(make_wav(tmp_path / "a.wav", made), backend=backend) as audio:
+        assert audio.duration == pytest.approx(3.0)
+        assert audio.sample_rate == 16_000
+        heard = audio.samples(1.25, 2.0)
+    assert heard.dtype == np.float32
+    assert heard.shape == (12_000,)
+    np.testing.assert_allclose(heard, made[20_000:32_000], atol=1e-3)
+
+
+@both_backends
+def test_blocks_follow_each_other_without_gap(tmp_path: Path, backend: Backend) -> None:
+    path = make_wav(tmp_path / "a.wav", sweep(2.5, rate=44_100), rate=44_100, channels=2)
+    with open_audio(path, backend=backend) as audio:
+        blocks = list(audio.blocks(seconds=1.0))
+        whole = audio.samples()
+    assert [len(block) for block in blocks] == [16_000, 16_000, 8_000]
+    np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-4)
+
+
+@both_backends
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".flac", "flac"), (".mp3", "libmp3lame"), (".m4a", "aac")]
+)
+def test_compressed_recordings_keep_time(
+    tmp_path: Path, backend: Backend, suffix: str, codec: str
+) -> None:
+    """A tone that begins at 2 s is heard from 2 s on, also after a seek."""
+    made = np.concatenate([tone(2.0, rate=48_000, volume=0.0), tone(2.0, rate=48_000)])
+    path = make_recording(tmp_path / f"a{suffix}", made, codec, rate=48_000)
+    with open_audio(path, backend=backend) as audio:
+        before, after = audio.samples(1.5, 1.95), audio.samples(2.05, 2.5)
+    assert np.abs(before).max() < 0.02
+    assert np.abs(after).max() > 0.2
+
+
+@both_backends
+def test_a_span_beyond_the_end_is_short_or_empty(tmp_path: Path, backend: Backend) -> None:
+    with open_audio(make_wav(tmp_path / "a.wav", tone(1.0)), backend=backend) as audio:
+        assert len(audio.samples(0.75, 9.0)) == 4_000
+        assert len(audio.samples(5.0, 9.0)) == 0
+
+
+@both_backends
+def test_a_cut_off_recording_is_read_as_far_as_it_goes(tmp_path: Path, backend: Backend) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.uniform(-0.3, 0.3, 48_000 * 4).astype(np.float32)
+    whole = make_recording(tmp_path / "whole.flac", noise, "flac")
+    cut = tmp_path / "cut.flac"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with open_audio(cut, backend=backend) as audio:
+        heard = np.concatenate(list(audio.blocks()))
+        assert 1.5 < len(heard) / 16_000 < 2.5
+        assert audio.damage
+        assert "sound track" in audio.damage[0]
+
+
+@both_backends
+def test_the_sound_of_a_video_is_a_recording(tmp_path: Path, backend: Backend) -> None:
+    path = make_video(
+        tmp_path / "v.mp4", colours("red", "blue", each=10), sound=tone(2.0, rate=48_000)
+    )
+    with open_audio(path, backend=backend) as audio:
+        assert np.abs(audio.samples(0.5, 1.5)).max() > 0.2
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".wav", "pcm_s16le"), (".flac", "flac"), (".mp3", "libmp3lame")]
+)
+def test_both_backends_hear_the_same(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = make_recording(tmp_path / f"a{suffix}", sweep(3.0, rate=48_000), codec)
+    heard: dict[Backend, list[np.ndarray]] = {}
+    for backend in (PYAV, TORCHCODEC):
+        with open_audio(path, backend=backend) as audio:
+            heard[backend] = [*audio.blocks(1.0), audio.samples(1.1, 2.3)]
+    for one, other in zip(heard[PYAV], heard[TORCHCODEC], strict=True):
+        assert one.shape == other.shape
+        difference = float(np.abs(one - other).max())
+        assert difference < 1e-5, f"largest sample difference {difference}"
+
+
+def test_resampling_keeps_pitch_and_length() -> None:
+    heard = resample(tone(1.0, rate=44_100), 44_100, 16_000)
+    assert abs(len(heard) - 16_000) <= 1
+    spectrum = np.abs(np.fft.rfft(heard[:16_000], 16_000))
+    assert int(spectrum.argmax()) == 440
+
+
+def test_tags_of_ogg_are_found(tmp_path: Path) -> None:
+    """Ogg keeps them with the track rather than with the file."""
+    path = make_recording(tmp_path / "a.opus", tone(1.0, rate=48_000), "libopus")
+    tagged = make_recording(
+        tmp_path / "b.flac", tone(1.0, rate=48_000), "flac", tags={"TITLE": "A talk"}
+    )
+    assert probe(path).audio is not None
+    assert probe(tagged).tags["title"] == "A talk"
+
+
+def test_time_is_limited_by_the_policy(tmp_path: Path) -> None:
+    path = make_wav(tmp_path / "a.wav", tone(3.0))
+    with open_audio(path, MediaPolicy(max_seconds=1.0), backend=PYAV) as audio:
+        assert audio.full_duration == pytest.approx(3.0)
+        assert sum(map(len, audio.blocks())) == 16_000
+    with pytest.raises(MediaTooLarge, match="max_bytes"):
+        open_audio(path, MediaPolicy(max_bytes=100))
+
+
+def test_what_is_no_recording_says_so(tmp_path: Path) -> None:
+    empty, text = tmp_path / "empty.wav", tmp_path / "text.mp3"
+    empty.touch()
+    text.write_text("This is not a recording at all. " * 40)
+    with pytest.raises(UnreadableMedia, match=r"empty\.wav is empty"):
+        open_audio(empty)
+    with pytest.raises(UnreadableMedia, match=r"text\.mp3"):
+        open_audio(text)
+    with pytest.raises(UnreadableMedia, match="no file"):
+        open_audio(tmp_path / "missing.wav")
+    silent = make_video(tmp_path / "v.mp4", colours("red", each=5))
+    with pytest.raises(UnreadableMedia, match="no sound"):
+        open_audio(silent)
+
+
+def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
+    """FFmpeg would open what a playlist names, whatever the playlist is called."""
+    make_wav(tmp_path / "secret.wav", tone(1.0))
+    for name in ("list.mp3", "list.m3u8", "list.mp4"):
+        (tmp_path / name).write_text(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.wav\n#EXT-X-ENDLIST\n"
+        )
+        with pytest.raises(UnreadableMedia):
+            open_audio(tmp_path / name)
+    (tmp_path / "script.mp3").write_text("ffconcat version 1.0\nfile secret.wav\n")
+    with pytest.raises(UnreadableMedia):
+        open_audio(tmp_path / "script.mp3")
+
+
+def test_measured_duration_counts_what_is_there(tmp_path: Path) -> None:
+    path = make_wav(tmp_path / "a.wav", tone(2.0))
+    path.write_bytes(path.read_bytes()[:32_044])
+    assert measured_duration(probe(path)) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_span_must_make_sense(tmp_path: Path) -> None:
+    with (
+        open_audio(make_wav(tmp_path / "a.wav", tone(1.0)), backend=PYAV) as audio,
+        pytest.raises(InputError, match="start >= 0"),
+    ):
+        audio.samples(-1.0, 1.0)

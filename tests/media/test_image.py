@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
+from mm_rag.media import MediaPolicy
+from mm_rag.media.image import image_description, image_format, open_frames, open_image
+
+
+def encoded(picture: Image.Image, image_format: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, image_format, **options)  # pyright: ignore[reportArgumentType]
+    return buffer.getvalue()
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header promises a picture of any size."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(name + data)
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(b"\0" * 100)
+    start = b"\x89PNG\r\n\x1a\n"
+    return start + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def test_exif_rotation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn a quarter to the right
+    path = tmp_path / "phone.jpg"
+    Image.new("RGB", (40, 20), "red").save(path, exif=exif)
+    assert open_image(path).size == (20, 40)
+
+
+def test_transparent_parts_become_white() -> None:
+    for mode in ("RGBA", "LA"):
+        assert open_image(encoded(Image.new(mode, (4, 4), 0))).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_transparent_palette_becomes_white() -> None:
+    palette = Image.new("P", (4, 4), 0)
+    palette.putpalette([255, 0, 0] + [0, 0, 255] * 255)
+    data = encoded(palette, transparency=0)
+    assert open_image(data).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    assert open_image(Image.new(mode, (4, 4))).mode == "RGB"
+
+
+def test_sixteen_bits_of_grey_keep_their_brightness() -> None:
+    levels = np.array([[0, 32_768, 65_535]], np.uint16)
+    picture = open_image(encoded(Image.fromarray(levels)))
+    assert [picture.getpixel((x, 0)) for x in range(3)] == [(0,) * 3, (127,) * 3, (255,) * 3]
+
+
+def test_of_an_animation_the_first_frame_is_taken() -> None:
+    red, blue = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    data = encoded(red, "GIF", save_all=True, append_images=[blue])
+    assert np.asarray(open_image(data))[0, 0].tolist() in ([254, 0, 0], [255, 0, 0])
+    assert image_format(data) == ("GIF", 2)
+
+
+def test_every_page_of_a_tiff_can_be_opened() -> None:
+    pages = [Image.new("RGB", (8 + number, 8), "red") for number in range(3)]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    assert [page.width for page in open_frames(data)] == [8, 9, 10]
+
+
+def test_an_array_is_a_picture() -> None:
+    assert open_image(np.zeros((2, 3, 3), np.uint8)).size == (3, 2)
+    with pytest.raises(InputError, match=r"array\.shape = \(2, 3, 5\)"):
+        open_image(np.zeros((2, 3, 5), np.uint8))
+
+
+@pytest.mark.parametrize("side", [9_500, 12_000, 30_000, 100_000])
+def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
+    # Pillow warns from 89 and refuses from 179 million pixels; the policy refuses from 50 million.
+    with pytest.raises(MediaTooLarge, match="pixels"):
+        open_image(png_that_claims(side, side), MediaPolicy(max_pixels=50_000_000))
+
+
+def test_the_policy_may_allow_what_pillow_warns_of() -> None:
+    picture = Image.new("1", (9_500, 9_500))
+    assert open_image(encoded(picture)).size == (9_500, 9_500)
+
+
+def test_pillows_own_limit_is_left_alone() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    open_image(Image.new("RGB", (4, 4)))
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_too_many_bytes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(path)
+    with pytest.raises(MediaTooLarge, match=r"a\.png has .* bytes; MediaPolicy\.max_bytes"):
+        open_image(path, MediaPolicy(max_bytes=10))
+
+
+def test_a_truncated_picture_is_unreadable(tmp_path: Path) -> None:
+    data = encoded(Image.effect_noise((64, 64), 90).convert("RGB"), "JPEG")
+    path = tmp_path / "half.jpg"
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(UnreadableMedia, match=r"half\.jpg is a damaged picture"):
+        open_image(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n", b"P6 1 -1 255\n"])
+def test_what_is_no_picture_is_unreadable(data: bytes) -> None:
+    with pytest.raises(UnreadableMedia):
+        open_image(data)
+
+
+def test_a_missing_picture_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableMedia, match=r"no file gone\.png"):
+        open_image(tmp_path / "gone.png")
+
+
+def test_the_description_of_a_picture_is_read() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "A heron  by the\0river"
+    data = encoded(Image.new("RGB", (4, 4)), "JPEG", exif=exif)
+    assert image_description(data) == "A heron by the river"
+    assert image_description(Image.new("RGB", (4, 4))) == ""

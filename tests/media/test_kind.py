@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import io
+import wave
+import zipfile
+from pathlib import Path
+
+import av
+import numpy as np
+import pymupdf
+import pytest
+from PIL import Image
+
+from mm_rag.errors import UnreadableMedia
+from mm_rag.media.kind import MediaKind, file_type, media_kind
+
+
+def picture(image_format: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(buffer, image_format)
+    return buffer.getvalue()
+
+
+def recording(container: str, codec: str, options: dict[str, str] | None = None) -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container, options=options or {}) as output:
+        stream = output.add_stream(codec, rate=48_000)
+        stream.layout = "mono"  # pyright: ignore[reportAttributeAccessIssue]
+        resampler = av.AudioResampler(format=stream.format, layout="mono", rate=48_000)  # pyright: ignore
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 9600), np.float32), "fltp", "mono")
+        frame.sample_rate = 48_000
+        fifo = av.AudioFifo()
+        for resampled in resampler.resample(frame):
+            fifo.write(resampled)
+        for part in fifo.read_many(stream.frame_size or 960):  # pyright: ignore
+            output.mux(stream.encode(part))  # pyright: ignore
+        output.mux(stream.encode())  # pyright: ignore
+    return buffer.getvalue()
+
+
+def video(container: str, codec: str) -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"  # pyright: ignore
+        for _ in range(3):
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))
+            output.mux(stream.encode(frame))  # pyright: ignore
+        output.mux(stream.encode())  # pyright: ignore
+    return buffer.getvalue()
+
+
+def wav() -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as output:
+        output.setnchannels(1)
+        output.setsampwidth(2)
+        output.setframerate(16_000)
+        output.writeframes(bytes(3200))
+    return buffer.getvalue()
+
+
+def pdf() -> bytes:
+    document = pymupdf.open()
+    document.new_page()
+    return document.tobytes()
+
+
+def archive() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as output:
+        output.writestr("a.txt", "hello")
+    return buffer.getvalue()
+
+
+def kind_of(folder: Path, name: str, data: bytes) -> MediaKind | None:
+    path = folder / name
+    path.write_bytes(data)
+    return media_kind(path)
+
+
+@pytest.mark.parametrize(
+    "image_format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000"]
+)
+def test_a_picture_is_known_without_its_name(tmp_path: Path, image_format: str) -> None:
+    assert kind_of(tmp_path, "no_suffix", picture(image_format)) == "image"
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "options"),
+    [
+        ("mp3", "mp3", {}),
+        ("mp3", "mp3", {"id3v2_version": "0", "write_xing": "0"}),
+        ("adts", "aac", {}),
+        ("flac", "flac", {}),
+        ("ogg", "libopus", {}),
+        ("mp4", "aac", {}),
+        ("webm", "libopus", {}),
+    ],
+)
+def test_a_recording_is_known_without_its_name(
+    tmp_path: Path, container: str, codec: str, options: dict[str, str]
+) -> None:
+    assert kind_of(tmp_path, "no_suffix", recording(container, codec, options)) == "audio"
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [
+        ("mp4", "mpeg4"),
+        ("mov", "mpeg4"),
+        ("matroska", "mpeg4"),
+        ("webm", "libvpx"),
+        ("avi", "mpeg4"),
+        ("mpegts", "mpeg2video"),
+    ],
+)
+def test_a_video_is_known_without_its_name(tmp_path: Path, container: str, codec: str) -> None:
+    assert kind_of(tmp_path, "no_suffix", video(container, codec)) == "video"
+
+
+def test_content_outweighs_the_name(tmp_path: Path) -> None:
+    assert kind_of(tmp_path, "scan.jpg", pdf()) == "pdf"
+    assert kind_of(tmp_path, "page.pdf", picture("PNG")) == "image"
+    assert kind_of(tmp_path, "song.txt", wav()) == "audio"
+
+
+def test_a_pdf_may_begin_with_something_else(tmp_path: Path) -> None:
+    assert kind_of(tmp_path, "mail.bin", b"X-Header: 1\r\n\r\n" + pdf()) == "pdf"
+
+
+def test_text_named_as_a_medium_is_no_medium(tmp_path: Path) -> None:
+    path = tmp_path / "text.pdf"
+    path.write_text("This is plain text, not a PDF.\n")
+    assert media_kind(path) is None
+    assert file_type(path).name == "plain text"
+
+
+@pytest.mark.parametrize("data", [b"", bytes(range(256)) * 4], ids=["empty", "noise"])
+def test_the_name_decides_where_the_content_says_nothing(tmp_path: Path, data: bytes) -> None:
+    for name, kind in {"a.pdf": "pdf", "a.png": "image", "a.mp4": "video", "a.bin": None}.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        assert file_type(path).kind == kind
+        assert not file_type(path).certain or kind is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_text_is_known_in_every_usual_encoding(tmp_path: Path, encoding: str) -> None:
+    text = "Ein schöner Tag, ein Käse und viele andere gewöhnliche Wörter. " * 20
+    assert kind_of(tmp_path, "notes.txt", text.encode(encoding)) == "text"
+
+
+def test_text_cut_in_the_middle_of_a_letter_is_still_text(tmp_path: Path) -> None:
+    assert kind_of(tmp_path, "notes.md", ("x" + "€" * 40_000).encode()) == "text"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("data.jsonl", b'{"a": 1}\n'),
+        ("page.html", b"<!DOCTYPE html><p>Hello"),
+        ("page.txt", b"<?xml version='1.0'?><a/>"),
+        ("a.zip", archive()),
+    ],
+)
+def test_what_is_no_document_is_not_read(tmp_path: Path, name: str, data: bytes) -> None:
+    assert kind_of(tmp_path, name, data) is None
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableMedia, match=r"gone\.pdf cannot be opened"):
+        media_kind(tmp_path / "gone.pdf")

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from mm_rag.reading.ocr import Reading, ocr_fingerprint, read_image
+
+FONT = ImageFont.load_default(32)
+
+
+def page(*lines: str, size: tuple[int, int] = (900, 320)) -> Image.Image:
+    picture = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(picture)
+    for number, text in enumerate(lines):
+        draw.text((30, 30 + 60 * number), text, fill="black", font=FONT)
+    return picture
+
+
+def test_lines_are_read_from_top_to_bottom_with_their_boxes() -> None:
+    reading = read_image(page("The first line of the page", "and here the second one"))
+    assert reading.text == "The first line of the page\n\nand here the second one"
+    first, second = reading.lines
+    assert 25 < first.box[0] < 40
+    assert first.box[3] < second.box[1] + 10
+    assert min(first.confidence, second.confidence) > 0.8
+
+
+def test_spaces_between_words_are_seen() -> None:
+    # The recogniser alone reads "Pleaseremember:TheAnnual" and the like.
+    text = "Please remember: The Annual Enrollment period"
+    assert read_image(page(text, size=(900, 100))).text.split() == text.split()
+
+
+def test_what_stands_side_by_side_is_one_row() -> None:
+    picture = page("Subtotal", "Total amount")
+    draw = ImageDraw.Draw(picture)
+    for number, price in enumerate(["12.50", "14.75"]):
+        draw.text((700, 30 + 60 * number), price, fill="black", font=FONT)
+    found = [row for row in read_image(picture).text.split("\n") if row]
+    assert found == ["Subtotal 12.50", "Total amount 14.75"]
+
+
+def test_small_letters_are_read() -> None:
+    picture = Image.new("RGB", (260, 60), "white")
+    ImageDraw.Draw(picture).text((8, 20), "Run Shell Script", "black", ImageFont.load_default(11))
+    assert read_image(picture).text == "Run Shell Script"
+
+
+def test_large_pictures_are_scaled_and_the_boxes_are_scaled_back() -> None:
+    small = page("Closing time")
+    large = small.resize((4500, 1600), Image.Resampling.BICUBIC)
+    reading = read_image(large)
+    assert reading.text == "Closing time"
+    assert 100 < reading.lines[0].box[0] < 200
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (64, 64), (600, 400)])
+def test_an_empty_picture_gives_an_empty_reading(size: tuple[int, int]) -> None:
+    assert read_image(Image.new("RGB", size, "white")) == Reading()
+
+
+def test_threads_take_turns() -> None:
+    words = ["apple", "bridge", "castle"]
+    found: dict[str, str] = {}
+
+    def read(word: str) -> None:
+        found[word] = read_image(page(word, size=(300, 100))).text
+
+    threads = [threading.Thread(target=read, args=(word,)) for word in words]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {word: word for word in words}
+
+
+def test_the_fingerprint_names_engine_and_version() -> None:
+    name, version = ocr_fingerprint().split()
+    assert name.startswith("rapidocr")
+    assert version[0].isdigit()

