@@ -1,6 +1,6 @@
 """Ours beside the stock pipeline on one corpus, per kind of question.
 
-    python -m benchmarks.retrieval --corpus CORPUS --queries CORPUS/queries.jsonl
+python -m benchmarks.retrieval --corpus CORPUS --queries CORPUS/queries.jsonl
 """
 
 from __future__ import annotations

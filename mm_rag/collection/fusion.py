@@ -20,7 +20,7 @@ def min_max(scores: Mapping[Key, float]) -> dict[Key, float]:
 
 
 def fuse(voices: Iterable[Mapping[Key, float]]) -> dict[Key, float]:
-    """The mean of the voices, each stretched to [0, 1] first; who is not in a voice gets 0 there."""
+    """The mean of the voices, each stretched to [0, 1]; who is not in a voice gets 0 there."""
     voices = [min_max(voice) for voice in voices if voice]
     total: dict[Key, float] = defaultdict(float)
     for voice in voices:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from mm_rag.errors import CollectionLocked
 
 
 @contextmanager
-def writer_lock(path: Path, *, timeout: float = 0.0) -> Iterator[None]:
+def writer_lock(path: Path, *, timeout: float = 0.0) -> Generator[None]:
     """Hold the lock at `path`, for this process alone.
 
     Args:

@@ -194,7 +194,7 @@ def _document(candidate: Candidate, reranker: Reranker) -> Content:
         whole = replace(best, modality="image") if best.modality == "text" else best
         return whole.content
     passages = [segment for segment in candidate.matched if segment.modality == "text"]
-    return Text(query_words((passages or [best])[0].content))
+    return Text((passages or [best])[0].words)
 
 
 def _whole_id(segment: Segment) -> str:

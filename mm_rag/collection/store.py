@@ -1,12 +1,12 @@
 """VectorStore: Segments with their vectors in one Chroma collection.
 
-Any program that speaks Chroma (langchain_chroma.Chroma, LlamaIndex's ChromaVectorStore) can read it:
-our own vectors, cosine space, a document text that is never null, flat metadata, media as `uris`.
+Any program that speaks Chroma, such as langchain_chroma.Chroma, can read it: our own vectors,
+cosine space, a document text that is never null, flat metadata, media as `uris`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -58,7 +58,7 @@ class VectorStore:
 
     def close(self) -> None:
         """Let go of the folder."""
-        self._client.close()
+        self._client.close()  # pyright: ignore[reportAttributeAccessIssue] - ClientAPI omits it
 
     def __len__(self) -> int:
         """How many Segments there are."""
@@ -98,8 +98,10 @@ class VectorStore:
                 found[id_] = segment_from_record(document, metadata)
         return found
 
-    def nearest(self, vector: Vectors, n: int, where: Where | None = None) -> list[tuple[Segment, float]]:
-        """The `n` Segments nearest to a vector of shape (dimension,), each with its cosine, best first."""
+    def nearest(
+        self, vector: Vectors, n: int, where: Where | None = None
+    ) -> list[tuple[Segment, float]]:
+        """The `n` Segments nearest to a vector of shape (dimension,), with their cosines."""
         if not len(self):
             return []
         with _filter_errors(where):
@@ -157,7 +159,7 @@ def _where(where: Where | None) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _filter_errors(where: Where | None) -> Iterator[None]:
+def _filter_errors(where: Where | None) -> Generator[None]:
     try:
         yield
     except (ChromaError, ValueError) as error:

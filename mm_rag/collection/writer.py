@@ -49,10 +49,9 @@ class SegmentWriter:
         """The Segment as the model can take it: its words where it cannot take its media."""
         if self.encoder.supports(segment.modality):
             return segment.content
-        words = segment.content.text if segment.content else ""
-        if not words or not self.encoder.supports("text"):
+        if not segment.words or not self.encoder.supports("text"):
             raise UnsupportedModality(
-                f"The model takes {', '.join(self.encoder.modalities)}, not {segment.modality}, and "
-                f"no words could be read from {segment.source}."
+                f"The model takes {', '.join(self.encoder.modalities)}, not {segment.modality}, "
+                f"and no words could be read from {segment.source}."
             )
-        return Text(words)
+        return Text(segment.words)

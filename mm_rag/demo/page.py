@@ -11,7 +11,7 @@ from pathlib import Path
 from mm_rag.demo.embed import picture_of, player_of
 from mm_rag.demo.excerpt import excerpt
 from mm_rag.errors import InputError
-from mm_rag.segment import Hit, Segment
+from mm_rag.segment import Hit
 
 # The page may load nothing: what is on it lies in it.
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
@@ -125,20 +125,9 @@ def _other(hit: Hit, *, is_right: bool) -> str:
 
 def _place(hit: Hit) -> str:
     name = escape(Path(hit.segment.source).name)
-    where = place_in_words(hit.segment)
+    where = hit.segment.where
     place = f'<span class="where">{where}</span>' if where else ""
     return f'<p class="place"><span class="rank">{hit.rank}</span><b>{name}</b>{place}</p>'
-
-
-def place_in_words(segment: Segment) -> str:
-    """`page 3`, `0:26 to 0:33`, or nothing for a picture."""
-    if segment.page is not None:
-        return f"page {segment.page}"
-    if segment.start is None:
-        return ""
-    if segment.end is None:
-        return f"from {_clock(segment.start)}"
-    return f"{_clock(segment.start)} to {_clock(segment.end)}"
 
 
 def _words(query: str, hit: Hit) -> str:
@@ -156,9 +145,3 @@ def _words(query: str, hit: Hit) -> str:
 def _scores(hit: Hit) -> str:
     stages = "".join(f"<li>{escape(name)} {value:.3f}</li>" for name, value in hit.scores.items())
     return f'<ul class="scores"><li>score {hit.score:.3f}</li>{stages}</ul>'
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,4 +1,4 @@
-"""Opening pictures, recordings and videos safely: bounded, and with errors that say what is wrong."""
+"""Opening pictures, recordings and videos safely: bounded, with errors that say what is wrong."""
 
 from __future__ import annotations
 

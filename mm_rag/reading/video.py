@@ -6,7 +6,6 @@ same clip given straight to `Encoder.encode` are read alike.
 
 from __future__ import annotations
 
-import math
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +21,8 @@ from mm_rag.reading.speech import Transcriber
 from mm_rag.reading.subtitles import Cue, cues_between, read_subtitles
 
 _LOOK_EVERY = 1.0  # seconds between the frames that are looked at
-_MOST_LOOKS = 240  # of one span; a longer one is looked at less often
-_READ_EVERY = 3.0  # seconds between the frames that are read, on average, where all differ
+_MOST_LOOKS = 120  # of one span; a longer one is looked at less often
+_READ_EVERY = 2  # looks from one frame that is read to the next: what stays for 2 s is read
 
 
 class VideoReader:
@@ -82,14 +81,11 @@ class VideoReader:
     def _shown(self, start: float, end: float) -> list[str]:
         step = max(_LOOK_EVERY, (end - start) / _MOST_LOOKS)
         times = [float(time) for time in np.arange(start + min(step, end - start) / 2, end, step)]
-        budget = math.ceil((end - start) / _READ_EVERY)
-        screen, earliest = ScreenText(), 0.0
+        screen, earliest = ScreenText(), start
         for time, frame in zip(times, self.video.frames_at(times), strict=False):
-            if budget and time >= earliest and screen.is_news(frame):
+            if time >= earliest and screen.is_news(frame):
                 screen.read(frame)
-                budget -= 1
-                # A frame that differs at once may be read at once, but not at the price of the end.
-                earliest = end - budget * _READ_EVERY * 2 if budget else end
+                earliest = time + _READ_EVERY * step
         return screen.lines
 
 

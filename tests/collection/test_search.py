@@ -33,7 +33,8 @@ def test_rare_words_are_found_that_vectors_do_not_know(collection: Collection) -
 
 def test_words_are_stemmed(collection: Collection) -> None:
     collection.add([segment("The valves were leaking", 1), segment("A quiet garden", 2)])
-    by_words = {hit.segment.text for hit in collection.search("leak valve") if "lexical" in hit.scores}
+    hits = collection.search("leak valve")
+    by_words = {hit.segment.text for hit in hits if "lexical" in hit.scores}
     assert by_words == {"The valves were leaking"}
 
 
