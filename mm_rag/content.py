@@ -250,3 +250,10 @@ def _named_part(modality: str, value: Any) -> Text | Image | Audio | Video:
     if part.modality != modality:
         raise InputError(f"The key '{modality}' of a dict input holds {part.modality}.")
     return part
+
+
+def modality_name(content: Content) -> str:
+    """`"text"`, `"image"`, ...; several together are joined with `+`, sorted: `"image+text"`."""
+    if isinstance(content, Mixed):
+        return "+".join(sorted({part.modality for part in content.parts}))
+    return content.modality

@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mm_rag.checkpoint import Hub, find_default_model, find_model
-from mm_rag.content import Content, as_content, content_key
+from mm_rag.content import Content, as_content, content_key, modality_name
 from mm_rag.embedded import embedded_chain
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
 from mm_rag.modules import Chain, LoadOptions, Module
 from mm_rag.modules.batching import TokenVectors, run_batches, token_vectors
 from mm_rag.modules.fingerprint import fingerprint
-from mm_rag.modules.module import modality_name, read_json, write_json
+from mm_rag.modules.module import read_json, write_json
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
 

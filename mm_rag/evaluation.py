@@ -32,16 +32,18 @@ class Place:
         page: 1-based; None for the whole file.
         start: In seconds; None for the whole file.
         end: In seconds.
+        also: Other files with the same content, which are as right.
     """
 
     file: str
     page: int | None = None
     start: float | None = None
     end: float | None = None
+    also: tuple[str, ...] = ()
 
     def matches(self, found: Place) -> bool:
         """Whether a found place shows this one."""
-        if self.file != found.file or self.page not in (None, found.page):
+        if self.file not in (found.file, *found.also) or self.page not in (None, found.page):
             return False
         if self.start is None or self.end is None or found.start is None or found.end is None:
             return True
@@ -135,10 +137,14 @@ def read_questions(path: str | Path) -> list[Question]:
 def place_of(hit: Hit, corpus: Path) -> Place:
     """Where a Hit is, relative to the folder of the corpus."""
     segment = hit.segment
-    source = Path(segment.source)
-    inside = source.is_relative_to(corpus)
-    file = (source.relative_to(corpus) if inside else source).as_posix()
-    return Place(file=file, page=segment.page, start=segment.start, end=segment.end)
+    file, *also = (_relative(Path(path), corpus) for path in (segment.source, *hit.also))
+    return Place(
+        file=file, page=segment.page, start=segment.start, end=segment.end, also=tuple(also)
+    )
+
+
+def _relative(path: Path, corpus: Path) -> str:
+    return (path.relative_to(corpus) if path.is_relative_to(corpus) else path).as_posix()
 
 
 def evaluate(search: Search, questions: Sequence[Question]) -> Evaluation:

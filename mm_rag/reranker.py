@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from mm_rag.checkpoint import Hub, find_default_model, find_model
-from mm_rag.content import Content, as_content
+from mm_rag.content import Content, as_content, modality_name
 from mm_rag.embedded import embedded_chain
 from mm_rag.encoder import Encoder, as_dtype, best_device
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
 from mm_rag.modules import LateInteraction, LoadOptions, Transformer
 from mm_rag.modules.dense import activation_by_name
-from mm_rag.modules.module import modality_name, read_json
+from mm_rag.modules.module import read_json
 from mm_rag.modules.scorer import Pair, PairClassifier, Scorer, Scores
 
 

@@ -108,6 +108,7 @@ class Hit:
         score: What the hits are ordered by; higher is better, comparable within one search only.
         scores: The score of each stage that saw it: `vector`, `lexical`, `rerank`.
         matched: The segments of this page or clip that were found, best first: where to look.
+        also: Other files with the same content, absolute paths.
     """
 
     segment: Segment
@@ -115,6 +116,7 @@ class Hit:
     score: float
     scores: Mapping[str, float] = field(default_factory=dict[str, float])
     matched: tuple[Segment, ...] = ()
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what later stages rely on."""

@@ -103,6 +103,7 @@ def hit_to_dict(hit: Hit) -> dict[str, Any]:
         "scores": dict(hit.scores),
         "segment": {"id": hit.segment.id, **segment},
         "matched": [segment.id for segment in hit.matched],
+        "also": list(hit.also),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -160,7 +161,9 @@ class Collection:
         if isinstance(content, Text) and not query_words(content).strip():
             return []
         engine = SearchEngine(self._store, self._lexical, self.encoder, self.reranker)
-        return engine.search(content, k, modality_filter(modalities, where), rerank=rerank)
+        hits = engine.search(content, k, modality_filter(modalities, where), rerank=rerank)
+        twins = self._ledger.duplicates_of
+        return [replace(hit, also=twins(hit.segment.sha256)) for hit in hits]
 
     def verify(self) -> VerifyReport:
         """Compare ledger, vectors, words and files; change nothing."""

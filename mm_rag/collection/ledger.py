@@ -79,6 +79,14 @@ class Ledger:
         rows = self._connection.execute("SELECT * FROM files ORDER BY path")
         return {row["path"]: LedgerFile(**dict(row)) for row in rows}
 
+    def duplicates_of(self, sha256: str) -> tuple[str, ...]:
+        """Files that were left out because another one has the same content."""
+        rows = self._connection.execute(
+            "SELECT path FROM files WHERE sha256 = ? AND state = 'duplicate' ORDER BY path",
+            (sha256,),
+        )
+        return tuple(row["path"] for row in rows)
+
     def put_file(self, file: LedgerFile) -> None:
         """Add a file, or replace what is known of it."""
         with self._transaction() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from mm_rag.segment import Segment
 
 _HEAP_BYTES = 50_000_000  # the writer's buffer; tantivy asks for 15 MB at least
 _STEMMED = "en_stem"  # tantivy's own: lower case, English stemming
+
+_K1 = 1.2  # tantivy's
 
 TITLE_WEIGHT = 0.5
 """What a word of the title counts beside a word of the text."""
@@ -82,6 +85,16 @@ class LexicalIndex:
         found = self._index.searcher().search(self._query(words), n)
         searcher = self._index.searcher()
         return [(searcher.doc(address)["id"][0], score) for score, address in found.hits]
+
+    def best_possible(self, words: str) -> float:
+        """The BM25 score of a text that has every word of the query as often as can be.
+
+        A term's score is idf * tf * (k1 + 1) / (tf + k1 * length), which tends to idf * (k1 + 1).
+        """
+        searcher = self._index.searcher()
+        n = searcher.num_docs
+        found = (searcher.doc_freq("text", term) for term in set(self._analyzer.analyze(words)))
+        return (_K1 + 1) * sum(math.log(1 + (n - df + 0.5) / (df + 0.5)) for df in found)
 
     def ids(self) -> set[str]:
         """The ids of all Segments."""

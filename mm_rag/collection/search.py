@@ -14,7 +14,7 @@ from typing import TypeAlias
 from mm_rag.collection.fusion import fuse, min_max
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.store import VectorStore, Where
-from mm_rag.content import Content, Mixed, Modality, Text
+from mm_rag.content import Content, Mixed, Modality, Text, modality_name
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
@@ -75,8 +75,8 @@ class SearchEngine:
     def search(self, query: Content, k: int, where: Where | None, *, rerank: bool) -> list[Hit]:
         """The `k` best places for a query, best first."""
         candidates = self._candidates(query, where)
-        voices = _voices(candidates)
-        scores = fuse(voices.values())
+        voices = self._voices(query, candidates)
+        scores = fuse(voices)
         if rerank and self.reranker is not None and candidates:
             scores = self._rerank(self.reranker, query, candidates, voices, scores)
         best = sorted(scores, key=lambda place: scores[place], reverse=True)[:k]
@@ -93,22 +93,43 @@ class SearchEngine:
         _collect(candidates, "lexical", [(segments[id_], ranked[id_]) for id_ in segments])
         return dict(candidates)
 
+    def _voices(
+        self, query: Content, candidates: Mapping[Place, Candidate]
+    ) -> list[dict[Place, float]]:
+        """Two voices on the scale [0, 1]: what vectors say, and what words say.
+
+        The vector lists of several spaces are one voice, each stretched by itself before: a place
+        is as near as its nearest Segment, and having Segments in two spaces is no merit.
+        """
+        lists: dict[str, dict[Place, float]] = defaultdict(dict)
+        for place, candidate in candidates.items():
+            for name, score in candidate.voices.items():
+                lists[name][place] = score
+        lexical = lists.pop("lexical", {})
+        vector: dict[Place, float] = {}
+        for scores in lists.values():
+            for place, score in min_max(scores).items():
+                vector[place] = max(score, vector.get(place, 0.0))
+        most = self.lexical.best_possible(query_words(query))
+        return [vector, {place: score / most for place, score in lexical.items()}]
+
     def _rerank(
         self,
         reranker: Reranker,
         query: Content,
         candidates: Mapping[Place, Candidate],
-        voices: Mapping[str, Mapping[Place, float]],
+        voices: Sequence[Mapping[Place, float]],
         scores: Mapping[Place, float],
     ) -> dict[Place, float]:
         top = sorted(scores, key=lambda place: scores[place], reverse=True)[:RERANKED]
-        documents = [_document(candidates[place], reranker) for place in top]
-        predicted = reranker.predict([(query, document) for document in documents])
+        asked = query if reranker.supports(modality_name(query)) else Text(query_words(query))
+        pairs = [(asked, _document(candidates[place], reranker)) for place in top]
+        predicted = reranker.predict(pairs)
         judged = {place: float(score) for place, score in zip(top, predicted, strict=True)}
         for place, score in judged.items():
             candidates[place].voices["rerank"] = score
         if not reranker.judges:
-            return fuse([*voices.values(), judged])
+            return fuse([*voices, min_max(judged)])
         # A judge's order stands; whom it has not seen comes after, in the order of before.
         below = min(judged.values()) - 1.0
         rest = {place: below + score - 1.0 for place, score in scores.items()}
@@ -167,24 +188,6 @@ def _collect(
     relative = min_max({segment.id: score for segment, score in found})
     for segment, score in found:
         candidates[segment.place].add(segment, voice, score, relative[segment.id])
-
-
-def _voices(candidates: Mapping[Place, Candidate]) -> dict[str, dict[Place, float]]:
-    """Two voices: what vectors say, and what words say.
-
-    The vector lists of several spaces are one voice, each stretched by itself before: a place is as
-    near as its nearest Segment, and having Segments in two spaces is no merit.
-    """
-    lists: dict[str, dict[Place, float]] = defaultdict(dict)
-    for place, candidate in candidates.items():
-        for name, score in candidate.voices.items():
-            lists[name][place] = score
-    vector: dict[Place, float] = {}
-    for name, scores in lists.items():
-        if name.startswith("vector:"):
-            for place, score in min_max(scores).items():
-                vector[place] = max(score, vector.get(place, 0.0))
-    return {"vector": vector, "lexical": lists["lexical"]}
 
 
 def _document(candidate: Candidate, reranker: Reranker) -> Content:

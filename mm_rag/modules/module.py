@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from mm_rag.content import Content, Mixed
+from mm_rag.content import Content, modality_name
 from mm_rag.errors import CheckpointError
 
 WEIGHTS = "model.safetensors"
@@ -182,13 +182,6 @@ class InputModule(Module):
     def lengths(self, contents: Sequence[Content]) -> list[int]:
         """Tokens each content takes, or a number that grows with them: batches are made by it."""
         return [1] * len(contents)
-
-
-def modality_name(content: Content) -> str:
-    """`"text"`, `"image"`, ...; several together are joined with `+`, sorted: `"image+text"`."""
-    if isinstance(content, Mixed):
-        return "+".join(sorted({part.modality for part in content.parts}))
-    return content.modality
 
 
 def read_json(path: Path, *, default: Any = None) -> Any:

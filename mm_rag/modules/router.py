@@ -9,18 +9,10 @@ from typing import Any, Self
 
 from torch import nn
 
-from mm_rag.content import MODALITIES, Content, Mixed, Text
+from mm_rag.content import MODALITIES, Content, Mixed, Text, modality_name
 from mm_rag.errors import CheckpointError, UnsupportedModality
 from mm_rag.modules import registry
-from mm_rag.modules.module import (
-    Features,
-    InputModule,
-    LoadOptions,
-    Module,
-    modality_name,
-    read_json,
-    write_json,
-)
+from mm_rag.modules.module import Features, InputModule, LoadOptions, Module, read_json, write_json
 from mm_rag.modules.readers import Reader
 
 

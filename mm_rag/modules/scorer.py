@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from mm_rag.content import Content, Text
+from mm_rag.content import Content, Text, modality_name
 from mm_rag.errors import CheckpointError, UnsupportedModality
 from mm_rag.modules.batching import plan, token_budget
-from mm_rag.modules.module import modality_name, write_json
+from mm_rag.modules.module import write_json
 from mm_rag.modules.transformer import Transformer
 
 Pair: TypeAlias = tuple[Content, Content]

@@ -10,17 +10,10 @@ from typing import Any, Self
 
 from transformers import PreTrainedModel
 
-from mm_rag.content import Content, Text
+from mm_rag.content import Content, Text, modality_name
 from mm_rag.errors import CheckpointError, UnsupportedModality
 from mm_rag.modules.modality import Method, Methods, Task, infer_methods, text_methods
-from mm_rag.modules.module import (
-    Features,
-    InputModule,
-    LoadOptions,
-    modality_name,
-    read_json,
-    write_json,
-)
+from mm_rag.modules.module import Features, InputModule, LoadOptions, read_json, write_json
 from mm_rag.modules.pretrained import load_pretrained, no_progress_bar
 from mm_rag.modules.processing import MADE, Processing
 from mm_rag.modules.windows import split_text

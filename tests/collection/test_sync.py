@@ -89,6 +89,8 @@ def test_the_same_content_twice_is_indexed_once(collection: Collection, folder: 
     report = collection.sync(folder)
     assert states(report)["copy.pdf"] == "duplicate"
     assert report.segments == {"image": 3, "text": 3}
+    hit = collection.search("sourdough bread", k=1)[0]
+    assert hit.also == (str(folder / "copy.pdf"),)
 
 
 def test_a_duplicate_takes_the_place_of_its_deleted_twin(
