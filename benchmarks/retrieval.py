@@ -1,17 +1,21 @@
 """Ours beside the stock pipeline on one corpus, per kind of question.
 
-python -m benchmarks.retrieval --corpus CORPUS --queries CORPUS/queries.jsonl
+    python -m benchmarks.retrieval --corpus CORPUS --queries CORPUS/queries.jsonl
+
+A second run over the same files under meaningless names shows what descriptive file names add.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import pymupdf
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.nameless import nameless
 from benchmarks.stock import StockPipeline
 from mm_rag.cli.evaluate import evaluate_corpus
 from mm_rag.evaluation import Evaluation, evaluate, read_questions
@@ -22,33 +26,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--queries", type=Path, required=True)
-    parser.add_argument("--collection", type=Path, help="kept here, if named")
     arguments = parser.parse_args()
     pymupdf.TOOLS.mupdf_display_errors(False)
-    questions = read_questions(arguments.queries)
-    ours = evaluate_corpus(
-        arguments.corpus, arguments.queries, arguments.collection, None, quiet=False
-    )
-    stock = evaluate(StockPipeline(arguments.corpus.absolute()).search, questions)
-    _show(ours, stock)
+    corpus, questions = arguments.corpus.absolute(), read_questions(arguments.queries)
+    columns = {
+        "stock": evaluate(StockPipeline(corpus).search, questions),
+        "mm-rag": evaluate_corpus(corpus, questions),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        columns["mm-rag, names hidden"] = evaluate_corpus(
+            *nameless(corpus, questions, Path(folder))
+        )
+    _show(columns)
 
 
-def _show(ours: Evaluation, stock: Evaluation) -> None:
-    table = Table("kind", "questions", "stock nDCG@10", "mm-rag nDCG@10", box=None)
-    for kind, score in ours.by_kind.items():
-        theirs = stock.by_kind[kind].ndcg_at_10
-        table.add_row(kind, str(score.questions), f"{theirs:.3f}", f"{score.ndcg_at_10:.3f}")
-    overall = ours.overall
-    table.add_row(
-        "all",
-        str(overall.questions),
-        f"{stock.overall.ndcg_at_10:.3f}",
-        f"{overall.ndcg_at_10:.3f}",
-    )
-    console = Console()
-    console.print(table)
-    console.print(f"Median search: stock {stock.median_seconds:.2f} s, ", end="")
-    console.print(f"mm-rag {ours.median_seconds:.2f} s")
+def _show(columns: dict[str, Evaluation]) -> None:
+    table = Table("nDCG@10", "questions", *columns, box=None)
+    outcomes = list(columns.values())
+    for kind, score in outcomes[0].by_kind.items():
+        values = [outcome.by_kind[kind].ndcg_at_10 for outcome in outcomes]
+        table.add_row(kind, str(score.questions), *(f"{value:.3f}" for value in values))
+    overall = [outcome.overall for outcome in outcomes]
+    values = [f"{score.ndcg_at_10:.3f}" for score in overall]
+    table.add_row("all", str(overall[0].questions), *values)
+    table.add_row("recall@5", "", *(f"{score.recall_at_5:.3f}" for score in overall))
+    seconds = [f"{outcome.median_seconds:.2f}" for outcome in outcomes]
+    table.add_row("median seconds a search", "", *seconds)
+    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def _pages(corpus: Path) -> list[tuple[str, int, str]]:
                     continue
                 file = path.relative_to(corpus).as_posix()
                 for number in range(document.page_count):
-                    pages.append((file, number + 1, document[number].get_text()))
+                    pages.append((file, number + 1, str(document[number].get_text())))
         except (RuntimeError, ValueError):  # a tutorial's loader stops here; this one goes on
             continue
     return pages

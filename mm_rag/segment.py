@@ -106,7 +106,9 @@ class Hit:
         segment: The page, picture or clip.
         rank: 1 for the best.
         score: What the hits are ordered by; higher is better, comparable within one search only.
-        scores: The score of each stage that saw it: `vector`, `lexical`, `rerank`.
+        scores: The raw score of each stage that saw it: `vector:words` (cosine to what is words, or
+            is read to be words), `vector:image` and so on (cosine to what the model sees or hears),
+            `lexical` (BM25), `rerank`.
         matched: The segments of this page or clip that were found, best first: where to look.
         also: Other files with the same content, absolute paths.
     """

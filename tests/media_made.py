@@ -8,6 +8,8 @@ from pathlib import Path
 import pymupdf
 from PIL import Image, ImageDraw, ImageFont
 
+_AES_256 = 5  # pymupdf.PDF_ENCRYPT_AES_256, which its annotations leave out
+
 
 def make_pdf(path: Path, pages: Sequence[str], *, password: str | None = None) -> Path:
     """A PDF with a text layer, one page for each text."""
@@ -16,7 +18,7 @@ def make_pdf(path: Path, pages: Sequence[str], *, password: str | None = None) -
             page = document.new_page(width=400, height=300)
             page.insert_textbox((40, 40, 360, 260), text, fontsize=12)
         if password:
-            document.save(path, encryption=pymupdf.mupdf.PDF_ENCRYPT_AES_256, user_pw=password)
+            document.save(path, encryption=_AES_256, user_pw=password)
         else:
             document.save(path)
     return path

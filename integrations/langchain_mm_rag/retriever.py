@@ -52,7 +52,7 @@ class MultimodalRetriever(BaseRetriever):
     def model_post_init(self, context: Any, /) -> None:
         """Open the collection where only its folder was given."""
         given = self.collection
-        self._opened = given if isinstance(given, Collection) else Collection(given)
+        self._opened = given if isinstance(given, Collection) else Collection(given, create=False)
 
     # The base class says that a query is a str; these two say that it may be more.
     def invoke(

@@ -24,6 +24,7 @@ _FEWEST_LETTERS_ON_PICTURE = 100
 _LARGE_PICTURE = 0.4  # of the page's area
 _MANY_PATHS = 50  # letters may be drawn as outlines
 _MAX_ZOOM = 3.0  # 216 dpi: more than that only makes a small page's picture blurred and large
+_FEWEST_DOTS_PER_POINT = 0.25
 _MAX_SIDE = 8192  # in pixels; WebP ends at 16383
 _SCAN_DPI = 150
 _SCAN_PIXELS = 4_000_000
@@ -51,6 +52,7 @@ class PageContent:
         picture: The page as it looks, upright.
         scan: A larger picture for OCR; None where the text layer is enough.
         is_blank: Nothing is on it, neither text nor anything visible.
+        is_reduced: It is so large that its picture has fewer than 18 dots per inch.
     """
 
     number: int
@@ -59,6 +61,7 @@ class PageContent:
     picture: Image.Image
     scan: Image.Image | None
     is_blank: bool
+    is_reduced: bool
 
 
 class PDFDocument:
@@ -128,6 +131,7 @@ class PDFDocument:
             picture=picture,
             scan=scan,
             is_blank=is_plain and not text,
+            is_reduced=picture.width < _FEWEST_DOTS_PER_POINT * float(page.rect.width),
         )
 
     def _unlock(self, password: str | None) -> None:

@@ -47,6 +47,8 @@ class PDFLoader(Loader):
                 yield from self._page_segments(page, about, file)
             if not found:
                 raise UnreadableMedia(_nothing_found(document, file))
+            if not document.is_repaired and (complaint := document.complaint()):
+                file.notes.append(f"damaged in places: {complaint}")
         if blank:
             file.notes.append(f"blank: {_page_list(blank)}")
 
@@ -65,6 +67,8 @@ class PDFLoader(Loader):
         self, page: PageContent, about: _About, file: SourceFile
     ) -> Iterator[Segment]:
         text, metadata = page.text, dict(about.metadata)
+        if page.is_reduced:
+            file.notes.append(f"page {page.number} is huge; its picture is much reduced")
         if page.label:
             metadata["page_label"] = page.label
         if page.scan is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,7 +45,7 @@ def index(
     as_json: JsonOption = False,
 ) -> None:
     """Make the collection equal to a folder: new files in, changed ones replaced, gone ones out."""
-    with _errors(), _open(collection, model) as opened:
+    with _errors(), _open(collection, model, create=True) as opened:
         with show.progress(quiet=as_json) as on_file:
             report = opened.sync(sources, password=password, on_file=on_file)
         if as_json:
@@ -64,7 +64,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find the pages, pictures and clips that answer a query."""
-    with _errors(), _open(collection, model, must_exist=True) as opened:
+    with _errors(), _open(collection, model) as opened:
         hits = opened.search(_query(query, image), k)
         if as_json:
             _print_json([show.hit_to_dict(hit) for hit in hits])
@@ -81,7 +81,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check that vectors, words, ledger and files agree; exit 1 when they do not."""
-    with _errors(), _open(collection, None, must_exist=True) as opened:
+    with _errors(), _open(collection, None) as opened:
         report = opened.repair() if repair else opened.verify()
         if as_json:
             _print_json(report.to_dict())
@@ -103,9 +103,17 @@ def evaluate(
 ) -> None:
     """Index a corpus, ask questions with known answers, and score what is found."""
     from mm_rag.cli.evaluate import evaluate_corpus
+    from mm_rag.encoder import Encoder
+    from mm_rag.evaluation import read_questions
 
     with _errors():
-        outcome = evaluate_corpus(corpus, queries, collection, model, quiet=as_json)
+        outcome = evaluate_corpus(
+            corpus,
+            read_questions(queries),
+            collection=collection,
+            encoder=Encoder(model) if model else None,
+            quiet=as_json,
+        )
         if as_json:
             _print_json(outcome.to_dict())
         else:
@@ -128,16 +136,13 @@ def demo(
 
 
 @contextmanager
-def _open(path: Path, model: str | None, *, must_exist: bool = False) -> Iterator[Collection]:
+def _open(path: Path, model: str | None, *, create: bool = False) -> Generator[Collection]:
     # Imported here: `mm-rag --help` needs no torch.
     from mm_rag.collection import Collection
     from mm_rag.encoder import Encoder
 
-    if must_exist and not (path / "chroma").is_dir():
-        raise typer.BadParameter(
-            f"There is no collection in {path}. Make one: mm-rag index FOLDER --collection {path}"
-        )
-    with Collection(path, encoder=Encoder(model) if model else None) as collection:
+    encoder = Encoder(model) if model else None
+    with Collection(path, encoder=encoder, create=create) as collection:
         yield collection
 
 

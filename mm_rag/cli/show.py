@@ -57,8 +57,9 @@ def sync_report(report: SyncReport) -> None:
         console.print("Nothing to index: the folder holds no files.")
         return
     for file in report.remarks:
-        console.print(f"  [yellow]{file.state:11}[/yellow] {escape(file.path)}: ", end="")
-        console.print(escape(file.reason), highlight=False)
+        # Paths and reasons are long: one line each, whatever the width of the terminal.
+        line = f"  [yellow]{file.state:11}[/yellow] {escape(file.path)}: {escape(file.reason)}"
+        console.print(line, highlight=False, soft_wrap=True)
     console.print(_sync_summary(report), highlight=False)
 
 

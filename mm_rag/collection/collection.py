@@ -37,10 +37,11 @@ class Collection:
         reranker: The model that scores the best candidates again. None: late interaction over the
             encoder's own token vectors if it is the embedded default, else no reranker.
         name: Several collections may share a folder.
+        create: Make it if it does not exist; False for those who only read.
 
     Raises:
         CollectionMismatch: It was made with another model, or by a newer mm_rag.
-        CollectionError: The folder cannot be used.
+        CollectionError: The folder cannot be used, or there is no collection and `create` is False.
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class Collection:
         encoder: Encoder | None = None,
         reranker: Reranker | None = None,
         name: str = "default",
+        create: bool = True,
     ) -> None:
         self._layout = Layout(Path(path).absolute(), name)
-        self._layout.prepare()
+        self._layout.prepare(create=create)
         self._ledger = Ledger(self._layout.ledger)
         self._check_format()
         self._store = VectorStore(self._layout.chroma, name)

@@ -48,12 +48,18 @@ class Layout:
         """Held by the one writer."""
         return self.root / "writer.lock"
 
-    def prepare(self) -> None:
-        """Make the folders.
+    def prepare(self, *, create: bool) -> None:
+        """Make the folders, or find them.
 
         Raises:
-            CollectionError: They cannot be made, or the root is a file.
+            CollectionError: There is no collection and none is to be made; the folders cannot be
+                made; the root is a file.
         """
+        if not create and not self.ledger.is_file():
+            raise CollectionError(
+                f"There is no collection '{self.name}' in {self.root}. Make one: "
+                f"mm-rag index FOLDER --collection {self.root}"
+            )
         try:
             self.lexical.mkdir(parents=True, exist_ok=True)
         except OSError as error:

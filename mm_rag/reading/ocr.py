@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -99,7 +100,9 @@ def _scaled(picture: Image.Image, scale: float) -> Image.Image:
 
 def _line(box: _Box, text: str, score: float, scale: float) -> TextLine:
     xs, ys = ([point[axis] / scale for point in box] for axis in (0, 1))
-    return TextLine(" ".join(text.split()), (min(xs), min(ys), max(xs), max(ys)), float(score))
+    # The models were trained on Chinese: full-width punctuation creeps into Latin text.
+    words = " ".join(unicodedata.normalize("NFKC", text).split())
+    return TextLine(words, (min(xs), min(ys), max(xs), max(ys)), float(score))
 
 
 @cache

@@ -46,8 +46,8 @@ class RecordingReader:
 
     def read(self, start: float = 0.0, end: float | None = None) -> str:
         """The words between `start` and `end`, in seconds: subtitles, or else recognised speech."""
-        to_the_end = end is None or end >= self.audio.duration
-        cues = cues_between(self.cues, start, float("inf") if to_the_end else end)
+        last = float("inf") if end is None or end >= self.audio.duration else end
+        cues = cues_between(self.cues, start, last)
         if cues:
             return "\n".join(cue.text for cue in cues)
         return read_audio_samples(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _UNREADABLE = frozenset(
 _MOST_BYTES = 16 * 1024**2  # of a sidecar; a whole season of dialogue is a tenth of it
 _LANGUAGE = re.compile(r"\.[\w-]{2,12}")
 _MARKUP = re.compile(r"\{[^}]*\}|<[^>]*>")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,10 @@ def cues_between(cues: Sequence[Cue], start: float, end: float) -> list[Cue]:
 def _readable_cues(sidecar: Path) -> list[Cue]:
     try:
         return read_subtitle_file(sidecar)
-    except UnreadableMedia:
-        return []  # a bad file beside a good video is no reason not to read the video
+    except UnreadableMedia as error:
+        # A bad file beside a good video is no reason not to read the video.
+        logger.warning("Left out the subtitles %s: %s", sidecar, error)
+        return []
 
 
 def _belongs(subtitle_stem: str, stem: str) -> bool:

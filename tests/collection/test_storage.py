@@ -79,6 +79,12 @@ def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path, encoder: Enco
         Collection(tmp_path / "file", encoder=encoder)
 
 
+def test_who_only_reads_makes_no_collection(tmp_path: Path, encoder: Encoder) -> None:
+    with pytest.raises(CollectionError, match="There is no collection"):
+        Collection(tmp_path / "mistyped", encoder=encoder, create=False)
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_two_names_in_one_folder_are_two_collections(tmp_path: Path, encoder: Encoder) -> None:
     with (
         Collection(tmp_path, encoder=encoder, name="first") as first,

@@ -129,7 +129,7 @@ def test_a_recording_shows_its_time_and_plays_its_clip(tmp_path: Path) -> None:
     hit = Hit(segment=segment, rank=1, score=1.0)
     write_page(tmp_path / "page.html", [Answer(query="?", hits=[hit])])
     outline = _outline(tmp_path / "page.html")
-    assert "0:26 to 1:01:01" in outline.words
+    assert "0:26-1:01:02" in outline.words
     assert "No words were read here." in outline.words
     head, _, fragment = outline.links[0].partition("#")
     assert fragment == "t=26.00,3661.50"

@@ -50,7 +50,7 @@ class MultimodalRetriever(BaseRetriever):
     ) -> None:
         super().__init__(callback_manager=callback_manager, verbose=verbose)
         is_open = isinstance(collection, Collection)
-        self.collection = collection if is_open else Collection(collection)
+        self.collection = collection if is_open else Collection(collection, create=False)
         self.similarity_top_k = similarity_top_k
         self.modalities = modalities
         self.where = where

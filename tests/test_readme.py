@@ -1,0 +1,55 @@
+"""The README's examples run, in order, over the demo's slide deck."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.language_models import FakeListChatModel
+from llama_index.core.base.llms.types import LLMMetadata
+from llama_index.core.llms import MockLLM
+
+from mm_rag.demo import make_samples
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"(<!-- not run:[^\n]*-->\n)?```python\n(.*?)```", re.DOTALL)
+
+
+class ChatLLM(MockLLM):
+    """LlamaIndex's stand-in, which says of itself that it chats."""
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return super().metadata.model_copy(update={"is_chat_model": True})
+
+
+def examples() -> Iterator[str]:
+    for not_run, code in BLOCK.findall(README.read_text(encoding="utf-8")):
+        if not not_run:
+            yield code
+
+
+@pytest.mark.slow
+def test_every_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_samples(tmp_path / "samples")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "samples" / "quarterly_review.pdf").rename(tmp_path / "files" / "review.pdf")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {
+        "chat_model": FakeListChatModel(responses=["The Airport line."]),
+        "llm": ChatLLM(),
+    }
+    ran = 0
+    for code in examples():
+        exec(compile(code, str(README), "exec"), names)
+        ran += 1
+    assert ran == 3
+    printed = capsys.readouterr().out
+    assert "review.pdf page 6" in printed
+    assert "The Airport line." in printed
+    assert "Airport" in printed.split("The Airport line.")[1]
