@@ -42,7 +42,7 @@ def test_every_example_runs(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {
         "chat_model": FakeListChatModel(responses=["The Airport line."]),
-        "llm": ChatLLM(),
+        "llm": ChatLLM(max_tokens=None),
     }
     ran = 0
     for code in examples():
