@@ -9,11 +9,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, cast
 
 from PIL import Image
 
+from mm_rag._closing import Closing
 from mm_rag._optional import require
 from mm_rag.errors import PasswordNeeded, UnreadableMedia
 from mm_rag.reading.layout import TextLine, printable, rows, text_of
@@ -64,7 +64,7 @@ class PageContent:
     is_reduced: bool
 
 
-class PDFDocument:
+class PDFDocument(Closing):
     """An open PDF. Use it as a context manager; its methods may be called from any thread.
 
     Raises:
@@ -90,15 +90,8 @@ class PDFDocument:
                 self._document.close()
                 raise
 
-    def __enter__(self) -> PDFDocument:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the file."""
         with _lock:
             self._document.close()
 

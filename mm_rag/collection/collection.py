@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from mm_rag._closing import Closing
 from mm_rag.collection.layout import FORMAT_VERSION, Layout
 from mm_rag.collection.ledger import Ledger
 from mm_rag.collection.lexical import LexicalIndex
@@ -28,7 +28,7 @@ from mm_rag.segment import Hit, Segment
 from mm_rag_loaders import AssetStore, LoadOptions
 
 
-class Collection:
+class Collection(Closing):
     """Pages, pictures, recordings and videos of many files, searched together.
 
     Args:
@@ -185,17 +185,6 @@ class Collection:
         """Let go of the folder."""
         self._store.close()
         self._ledger.close()
-
-    def __enter__(self) -> Collection:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def _inspector(self) -> Inspector:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mm_rag._closing import Closing
 from mm_rag._optional import require
 from mm_rag.errors import InputError, UnreadableMedia
 from mm_rag.media.decoding import Backend, sample_decoder
@@ -21,7 +21,7 @@ _EDGE = 0.05  # seconds decoded around a span, so that its ends are resampled li
 _STEP = 60.0  # seconds held at the file's own rate while streaming
 
 
-class AudioFile:
+class AudioFile(Closing):
     """An opened recording, or the sound of a video. Use it in a `with` block.
 
     Attributes:
@@ -94,19 +94,6 @@ class AudioFile:
     def close(self) -> None:
         """Let go of the file."""
         self._decoder.close()
-
-    def __enter__(self) -> Self:
-        """The file itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let go of the file."""
-        self.close()
 
     def _read(self, start: float, end: float) -> npt.NDArray[np.float32]:
         return self._decoder.read(self._zero + start, self._zero + end)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from mm_rag._closing import Closing
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media.decoding import Backend, frame_decoder
 from mm_rag.media.ffmpeg import Probe, VideoTrack, probe
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 
-class VideoFile:
+class VideoFile(Closing):
     """An opened video. Use it in a `with` block.
 
     Attributes:
@@ -81,19 +80,6 @@ class VideoFile:
     def close(self) -> None:
         """Let go of the file."""
         self._decoder.close()
-
-    def __enter__(self) -> Self:
-        """The file itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let go of the file."""
-        self.close()
 
 
 def open_video(

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from mm_rag._closing import Closing
 from mm_rag.media.audio import SPEECH_RATE, AudioFile, open_audio, resample
 from mm_rag.media.ffmpeg import probe
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -22,7 +21,7 @@ from mm_rag.reading.speech import Transcriber, default_transcriber
 from mm_rag.reading.subtitles import Cue, cues_between, read_subtitles
 
 
-class RecordingReader:
+class RecordingReader(Closing):
     """Reads spans of one recording, or of the sound of a video. Use it in a `with` block.
 
     Raises:
@@ -57,19 +56,6 @@ class RecordingReader:
     def close(self) -> None:
         """Let go of the file."""
         self.audio.close()
-
-    def __enter__(self) -> Self:
-        """The reader itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let go of the file."""
-        self.close()
 
 
 def read_audio(

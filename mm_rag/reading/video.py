@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from mm_rag._closing import Closing
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.media.video import VideoFile, open_video
 from mm_rag.reading.onscreen import ScreenText
@@ -25,7 +24,7 @@ _MOST_LOOKS = 120  # of one span; a longer one is looked at less often
 _READ_EVERY = 2  # looks from one frame that is read to the next: what stays for 2 s is read
 
 
-class VideoReader:
+class VideoReader(Closing):
     """Reads spans of one video. Use it in a `with` block.
 
     Raises:
@@ -58,19 +57,6 @@ class VideoReader:
     def close(self) -> None:
         """Let go of the file."""
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        """The reader itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let go of the file."""
-        self.close()
 
     def _said(self, start: float, end: float) -> str:
         if self.sound is not None:
