@@ -20,7 +20,7 @@ from mm_rag.collection.store import VectorStore
 from mm_rag.collection.sync import FolderSync, OnFile
 from mm_rag.collection.verify import Inspector
 from mm_rag.collection.writer import SegmentWriter
-from mm_rag.content import Modality, Text, as_content
+from mm_rag.content import Modality, Text, as_content, modality_name
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionMismatch, InputError
 from mm_rag.reranker import Reranker
@@ -160,8 +160,9 @@ class Collection(Closing):
             raise InputError(f"A search returns at least one hit; got {k = }.")
         content = Text(query) if isinstance(query, str) else as_content(query)
         content = self.encoder.read(content)
-        if isinstance(content, Text) and not query_words(content).strip():
-            return []
+        is_words = isinstance(content, Text) or self.encoder.reads(modality_name(content))
+        if is_words and not query_words(content).strip():
+            return []  # nothing was said, and nothing could be read
         engine = SearchEngine(self._store, self._lexical, self.encoder, self.reranker)
         hits = engine.search(content, k, modality_filter(modalities, where), rerank=rerank)
         twins = self._ledger.duplicates_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import sys
 import threading
@@ -66,17 +65,6 @@ def read_image(picture: Image.Image) -> Reading:
     lines = [_line(box, text, score, scale) for box, text, score in found]
     ordered = rows([line for line in lines if line.text and line.confidence >= _MIN_CONFIDENCE])
     return Reading(tuple(line for row in ordered for line in row), text_of(ordered))
-
-
-def ocr_fingerprint() -> str:
-    """Name and version of the engine: what was read by another one should be read again.
-
-    Raises:
-        MissingExtra: The OCR engine is not installed.
-    """
-    module = _package()
-    require(module, extra="offline", feature="Reading text on pictures")
-    return f"{module} {importlib.metadata.version(module.replace('_', '-'))}"
 
 
 def _package() -> str:

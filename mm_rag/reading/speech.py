@@ -6,7 +6,6 @@ silence must not come out as words at all: hence the sieve behind the recogniser
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import threading
 from collections.abc import Iterator
@@ -137,16 +136,6 @@ def default_transcriber() -> Transcriber:
         MissingExtra: PocketSphinx is not installed.
     """
     return PocketSphinxTranscriber()
-
-
-def speech_fingerprint() -> str:
-    """Name and version of what reads speech: recordings read by another one should be read again.
-
-    Raises:
-        MissingExtra: PocketSphinx is not installed.
-    """
-    require("pocketsphinx", extra="offline", feature="Reading speech")
-    return f"pocketsphinx {importlib.metadata.version('pocketsphinx')}"
 
 
 def _plausible(words: list[Word], voiced_seconds: float) -> list[Word]:

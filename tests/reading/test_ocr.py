@@ -5,7 +5,7 @@ import threading
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from mm_rag.reading.ocr import Reading, ocr_fingerprint, read_image
+from mm_rag.reading.ocr import Reading, read_image
 
 FONT = ImageFont.load_default(32)
 
@@ -74,9 +74,3 @@ def test_threads_take_turns() -> None:
     for thread in threads:
         thread.join()
     assert found == {word: word for word in words}
-
-
-def test_the_fingerprint_names_engine_and_version() -> None:
-    name, version = ocr_fingerprint().split()
-    assert name.startswith("rapidocr")
-    assert version[0].isdigit()

@@ -14,7 +14,6 @@ from mm_rag.reading.speech import (
     Transcript,
     Word,
     default_transcriber,
-    speech_fingerprint,
 )
 from tests.av_made import make_wav, tone
 
@@ -67,10 +66,6 @@ def test_subtitles_go_before_speech_where_they_are(tmp_path: Path) -> None:
         assert reader.read(0.0, 3.0) == "Welcome back."
         assert reader.read(3.0, 6.0) == "3s"
     assert read_audio(path, 0.0, 3.0) == "Welcome back."
-
-
-def test_the_fingerprint_names_the_engine() -> None:
-    assert speech_fingerprint().startswith("pocketsphinx ")
 
 
 def test_recordings_of_any_rate_are_heard(tmp_path: Path) -> None:

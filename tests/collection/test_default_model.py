@@ -1,0 +1,52 @@
+"""The embedded default in a collection: media are read once, when they come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mm_rag import Collection, Image
+from mm_rag.reading import ocr
+from tests.media_made import make_pdf, make_picture
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Iterator[Collection]:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    make_picture(folder / "IMG_0001.png", "Boiler pressure alarm\ncall the engineer")
+    make_pdf(folder / "notes.pdf", ["Lunch is served in the garden when the weather is fine."])
+    with Collection(tmp_path / "collection") as made:
+        made.sync(folder)
+        yield made
+
+
+def test_a_picture_is_found_by_the_words_on_it(collection: Collection) -> None:
+    hit = collection.search("who do I phone when the heating warns me?", k=1)[0]
+    assert Path(hit.segment.source).name == "IMG_0001.png"
+    assert set(hit.scores) == {"vector:words", "lexical", "rerank"}
+
+
+def test_nothing_is_read_again_by_a_search(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a search must not read pictures")
+
+    monkeypatch.setattr(ocr, "read_image", refuse)
+    assert collection.search("boiler alarm", k=2)
+
+
+def test_a_picture_asks_with_the_words_on_it(collection: Collection, tmp_path: Path) -> None:
+    photo = make_picture(tmp_path / "photo.png", "lunch in the garden")
+    hit = collection.search({"text": "when?", "image": photo}, k=1)[0]
+    assert Path(hit.segment.source).name == "notes.pdf"
+    assert collection.search(Image(photo), k=1)[0].segment.id == hit.segment.id
+
+
+def test_a_picture_without_words_asks_nothing(collection: Collection, tmp_path: Path) -> None:
+    blank = make_picture(tmp_path / "blank.png", "")
+    assert collection.search({"text": "boiler", "image": blank}, k=1)
+    assert collection.search(Image(blank)) == []

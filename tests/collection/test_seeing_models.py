@@ -1,0 +1,119 @@
+"""Models that look for themselves, and rerankers whose word is final."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PILImage
+
+from mm_rag import Collection, Encoder, Image, Reranker, Text
+from mm_rag.content import Content, Mixed
+from mm_rag.modules.scorer import Pair, Scorer, Scores
+from tests.collection.conftest import segment
+from tests.media_made import make_pdf
+from tests.parity import replicas
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    """A small CLIP with random weights: it sees colours, and understands nothing."""
+    return Encoder(replicas.clip(tmp_path_factory.mktemp("clip")))
+
+
+@pytest.fixture
+def seen(tmp_path: Path, clip: Encoder) -> Iterator[Collection]:
+    """Two photos without words and a document, indexed by sight."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for colour in ("red", "blue"):
+        PILImage.new("RGB", (64, 64), colour).save(folder / f"{colour}.png")
+    make_pdf(folder / "report.pdf", ["The harbour was full of red boats."])
+    with Collection(tmp_path / "collection", encoder=clip) as collection:
+        collection.sync(folder)
+        yield collection
+
+
+def names(collection: Collection, query: object) -> list[str]:
+    return [Path(hit.segment.source).name for hit in collection.search(query)]
+
+
+def test_a_photo_finds_itself_by_its_pixels(seen: Collection, tmp_path: Path) -> None:
+    photo = tmp_path / "query.png"
+    PILImage.new("RGB", (64, 64), "blue").save(photo)
+    hit = seen.search(Image(photo), k=1)[0]
+    assert Path(hit.segment.source).name == "blue.png"
+    assert hit.scores["vector:image"] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_pixels_and_words_are_ranked_apart(seen: Collection) -> None:
+    hits = {Path(hit.segment.source).name: hit for hit in seen.search("red boats")}
+    assert set(hits) == {"red.png", "blue.png", "report.pdf"}
+    assert {"vector:words", "vector:image", "lexical"} <= set(hits["report.pdf"].scores)
+    assert "vector:words" not in hits["blue.png"].scores
+
+
+def test_there_is_no_reranker_unless_one_is_given(seen: Collection) -> None:
+    assert seen.reranker is None
+
+
+class Longest(Scorer):
+    """The longer a document, the better."""
+
+    judges = True
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return ("text",)
+
+    def score(self, pairs: Sequence[Pair], *, batch_size: int) -> Scores:
+        assert all(isinstance(side, Text) for pair in pairs for side in pair)
+        return np.array([len(words(document)) for _, document in pairs], dtype=np.float32)
+
+    def save(self, folder: Path) -> None:
+        pass
+
+
+def words(content: Content) -> str:
+    assert not isinstance(content, Mixed)
+    return content.text or ""
+
+
+@pytest.fixture
+def judged(tmp_path: Path, encoder: Encoder) -> Iterator[Collection]:
+    reranker = Reranker(modules=[Longest()])
+    with Collection(tmp_path / "judged", encoder=encoder, reranker=reranker) as collection:
+        collection.add(segment("pump " + "x" * n, n) for n in range(30))
+        yield collection
+
+
+def test_a_judges_order_stands(judged: Collection) -> None:
+    hits = judged.search("pump", k=5)
+    lengths = [len(hit.segment.text) for hit in hits]
+    assert lengths == sorted(lengths, reverse=True)
+    assert [hit.score for hit in hits] == [hit.scores["rerank"] for hit in hits]
+
+
+def test_whom_the_judge_has_not_seen_comes_after(judged: Collection) -> None:
+    hits = judged.search("pump", k=30)
+    assert len(hits) == 30
+    seen_by_judge = ["rerank" in hit.scores for hit in hits]
+    assert seen_by_judge == sorted(seen_by_judge, reverse=True)
+    assert not all(seen_by_judge)
+
+
+def test_reranking_can_be_left_out(judged: Collection) -> None:
+    assert all("rerank" not in hit.scores for hit in judged.search("pump", rerank=False))
+
+
+def test_a_judge_that_only_reads_is_given_the_words_of_a_picture(
+    tmp_path: Path, clip: Encoder
+) -> None:
+    photo = tmp_path / "photo.png"
+    PILImage.new("RGB", (64, 64), "blue").save(photo)
+    reranker = Reranker(modules=[Longest()])
+    with Collection(tmp_path / "mixed", encoder=clip, reranker=reranker) as collection:
+        collection.add([segment("short", 1), segment("much longer", 2)])
+        assert collection.search(Image(photo), k=1)[0].segment.text == "much longer"
