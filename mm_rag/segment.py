@@ -26,7 +26,8 @@ class Segment:
         source: Absolute path of the file it comes from.
         sha256: Of that file's bytes, hexadecimal.
         text: The words in it: text layer, OCR, speech, subtitles; empty where there are none.
-        title: What the source calls itself, or else its file name in words.
+        title: What the source calls itself, or else its file name in words; empty where both say
+            nothing.
         media: Absolute path of what a model with eyes or ears is given: the screenshot of the
             page, the picture, the whole recording or video (see `start` and `end`).
         preview: Absolute path of a picture that stands for it: screenshot, thumbnail, key frame.

@@ -10,6 +10,7 @@ from pathlib import Path
 from mm_rag.errors import UnreadableMedia
 from mm_rag.segment import Segment
 from mm_rag_loaders.hashing import file_sha256
+from mm_rag_loaders.names import name_in_words
 from mm_rag_loaders.options import LoadOptions
 
 
@@ -47,8 +48,8 @@ class SourceFile:
 
     @property
     def name_in_words(self) -> str:
-        """`"team_photo-2024.jpg"` as `"team photo 2024"`."""
-        return " ".join(self.path.stem.replace("_", " ").replace("-", " ").split())
+        """`"team_photo-2024.jpg"` as `"team photo 2024"`; empty where the name says nothing."""
+        return name_in_words(self.path.stem)
 
 
 class Loader(ABC):

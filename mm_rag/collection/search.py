@@ -25,8 +25,11 @@ Place: TypeAlias = tuple[str, int | None, float | None]
 CANDIDATES = 150
 """How deep each list goes. A plain Chroma query costs 2.3 ms at this depth."""
 
-RERANKED = 20
-"""How many places the reranker scores."""
+JUDGED = 20
+"""How many places a reranker scores whose word is final."""
+
+VOICED = 10
+"""How many places the default one scores. 20 take twice as long and gain 0.002 nDCG@10."""
 
 
 @dataclass
@@ -121,7 +124,8 @@ class SearchEngine:
         voices: Sequence[Mapping[Place, float]],
         scores: Mapping[Place, float],
     ) -> dict[Place, float]:
-        top = sorted(scores, key=lambda place: scores[place], reverse=True)[:RERANKED]
+        depth = JUDGED if reranker.judges else VOICED
+        top = sorted(scores, key=lambda place: scores[place], reverse=True)[:depth]
         asked = query if reranker.supports(modality_name(query)) else Text(query_words(query))
         pairs = [(asked, _document(candidates[place], reranker)) for place in top]
         predicted = reranker.predict(pairs)

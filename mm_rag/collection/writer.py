@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mm_rag.collection.ledger import Ledger
 from mm_rag.collection.lexical import LexicalIndex
-from mm_rag.collection.store import VectorStore
+from mm_rag.collection.store import Vectors, VectorStore
 from mm_rag.content import Content, Text
 from mm_rag.encoder import Encoder
 from mm_rag.errors import UnsupportedModality
@@ -34,8 +36,7 @@ class SegmentWriter:
         """
         for start in range(0, len(segments), CHUNK):
             chunk = segments[start : start + CHUNK]
-            vectors = self.encoder.encode_document([self._input(segment) for segment in chunk])
-            self.store.put(chunk, vectors)
+            self.store.put(chunk, self._vectors(chunk))
         self.lexical.put(segments)
         self.ledger.put_segments((s.id, s.sha256, s.modality) for s in segments)
 
@@ -44,6 +45,17 @@ class SegmentWriter:
         self.store.drop_source(sha256)
         self.lexical.drop_source(sha256)
         self.ledger.drop_segments(sha256)
+
+    def _vectors(self, segments: Sequence[Segment]) -> Vectors:
+        vectors = self.encoder.encode_document([self._input(segment) for segment in segments])
+        # A model that reads makes of nothing a vector like any other, which is near to some query:
+        # a zero vector is near to none.
+        empty = [not segment.words and self._is_read(segment) for segment in segments]
+        vectors[np.array(empty, dtype=bool)] = 0.0
+        return vectors
+
+    def _is_read(self, segment: Segment) -> bool:
+        return segment.modality == "text" or self.encoder.reads(segment.modality)
 
     def _input(self, segment: Segment) -> Content:
         """The Segment as the model can take it: its words where it cannot take its media."""

@@ -91,13 +91,13 @@ _PAGES = (
                 "L. Brandt",
             ),
             (
-                "September 9",
+                "Sept 9",
                 "Both batteries for starting are four years old and weak. New ones on order, "
                 "delivery in three weeks.",
                 "M. Okafor",
             ),
             (
-                "September 30",
+                "Sept 30",
                 "New starter batteries installed. Old ones returned to the dealer.",
                 "M. Okafor",
             ),
@@ -129,12 +129,12 @@ _PAGES = (
                 "L. Brandt",
             ),
             (
-                "September 2",
+                "Sept 2",
                 "Toilet on the lower deck blocked. Pipe cleaned; sign put up in three languages.",
                 "M. Okafor",
             ),
             (
-                "September 25",
+                "Sept 25",
                 "Yearly test of the fire pump: 6.2 bar at the forward hydrant. One nozzle "
                 "missing, ordered.",
                 "L. Brandt",

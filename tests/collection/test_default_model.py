@@ -50,3 +50,16 @@ def test_a_picture_without_words_asks_nothing(collection: Collection, tmp_path: 
     blank = make_picture(tmp_path / "blank.png", "")
     assert collection.search({"text": "boiler", "image": blank}, k=1)
     assert collection.search(Image(blank)) == []
+
+
+def test_a_picture_with_neither_words_nor_a_name_is_near_to_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    make_picture(folder / "DSC_0042.png", "")
+    make_pdf(folder / "tide.pdf", ["High tide is at nine."])
+    with Collection(tmp_path / "collection") as made:
+        made.sync(folder)
+        hits = made.search("photograph of a mountain", k=5, rerank=False)
+        scores = {Path(h.segment.source).name: h.scores["vector:words"] for h in hits}
+    assert scores["DSC_0042.png"] == pytest.approx(0.0, abs=1e-6)
+    assert scores["tide.pdf"] != pytest.approx(0.0, abs=1e-3)
