@@ -78,11 +78,13 @@ class FrameDecoder(Protocol):
 def decoding_backend() -> Backend:
     """The backend in use: `torchcodec` where it finds FFmpeg's libraries, else `pyav`."""
     try:
-        importlib.import_module("torchcodec.decoders")
+        torchcodec = importlib.import_module("torchcodec")
     except (ImportError, OSError, RuntimeError):
-        # torchcodec raises RuntimeError where none of its builds finds FFmpeg's libraries.
+        # Older ones raise RuntimeError where none of their builds finds FFmpeg's libraries.
         return "pyav"
-    return "torchcodec"
+    # Newer ones are imported all the same, and fail at the first file.
+    found = getattr(torchcodec, "ffmpeg_major_version", "unknown")
+    return "pyav" if found is None else "torchcodec"
 
 
 def sample_decoder(source: Probe, track: AudioTrack, backend: Backend | None) -> SampleDecoder:
