@@ -21,8 +21,14 @@ def require(module: str, *, extra: str, feature: str) -> ModuleType:
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtra(
-            f"{feature} needs the package '{module}', which could not be imported ({error}). "
+            f"{feature} needs the package '{module}', which is not installed ({error}). "
             f"Install it with: pip install 'mm-rag[{extra}]'"
+        ) from error
+    except ImportError as error:
+        hint = "; OpenCV without libGL is opencv-python-headless" if "libGL" in str(error) else ""
+        raise MissingExtra(
+            f"{feature} needs the package '{module}', which is installed and cannot be loaded: "
+            f"{error}{hint}."
         ) from error

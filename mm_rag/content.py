@@ -205,7 +205,10 @@ def _is_media_file(value: str) -> bool:
         return False
     suffix = Path(value).suffix.lower()
     known = suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES | VIDEO_SUFFIXES
-    return known and Path(value).is_file()
+    try:
+        return known and Path(value).is_file()
+    except OSError:  # too long for the name of a file: words
+        return False
 
 
 def _from_path(path: Path) -> Image | Audio | Video:

@@ -113,18 +113,24 @@ def read_questions(path: str | Path) -> list[Question]:
     """Read questions, one JSON object a line: `id`, `query`, `relevant`, and `kind` if known.
 
     Raises:
-        InputError: A line is not such an object.
+        InputError: The file cannot be read, or a line is not such an object.
     """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The questions in {path} cannot be read: {error}.") from error
     questions: list[Question] = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
             relevant = tuple(Place(**place) for place in row["relevant"])
             kind = row.get("kind", "all")
+            if not relevant:
+                raise ValueError("relevant is empty")
             questions.append(
-                Question(id=row["id"], query=row["query"], relevant=relevant, kind=kind)
+                Question(id=str(row["id"]), query=row["query"], relevant=relevant, kind=kind)
             )
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(

@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from mm_rag.content import Content, Mixed, Text
+from mm_rag.content import MODALITIES, Content, Mixed, Text
 from mm_rag.segment import Hit, Scalar, Segment, place_in_words
 
 _FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata"}
@@ -45,8 +45,19 @@ def segment_from_record(text: str | None, metadata: Mapping[str, Any] | None) ->
 
 
 def hit_to_metadata(hit: Hit) -> dict[str, Scalar]:
-    """The metadata of the Segment that was found, with `rank` and `score`."""
-    return {**segment_to_metadata(hit.segment), "rank": hit.rank, "score": hit.score}
+    """The metadata of the Segment that was found, and of the Hit, flat.
+
+    `rank` and `score`; the raw score of each stage (`score_lexical`, `score_vector_words`, ...);
+    where there are any, `matched`, the words of the best passage of a page or clip, and `also`, the
+    other files with the same content, one per line.
+    """
+    stages = {f"score_{name.replace(':', '_')}": score for name, score in hit.scores.items()}
+    matched = next((segment.text for segment in hit.matched if segment.text), "")
+    matched = "" if matched == hit.segment.text else matched
+    more = {"matched": matched, "also": "\n".join(hit.also)}
+    found: dict[str, Scalar] = {"rank": hit.rank, "score": hit.score, **stages}
+    found |= {name: words for name, words in more.items() if words}
+    return {**segment_to_metadata(hit.segment), **found}
 
 
 def content_of_record(text: str, metadata: Mapping[str, Any], model: Model) -> Content:
@@ -54,15 +65,16 @@ def content_of_record(text: str, metadata: Mapping[str, Any], model: Model) -> C
 
     Args:
         text: The record's text.
-        metadata: Its metadata. A record that no mm_rag wrote, and so has no `modality`, is words.
+        metadata: Its metadata. A record that no mm_rag wrote is words: it has no `modality`, or
+            one that means something else, or no `media` to it.
         model: Who is to take it.
     """
-    if "modality" not in metadata:
+    if not _is_segment(metadata):
         return Text(text)
     known = {key: metadata[key] for key in ("title", "media", "start", "end") if key in metadata}
     segment = Segment(modality=metadata["modality"], source="", sha256="", text=text, **known)
     shows_page = str(metadata.get("mime_type", "")).startswith("image/")
-    if segment.modality == "text" and shows_page and _sees(model):
+    if segment.modality == "text" and segment.media and shows_page and _sees(model):
         segment = replace(segment, modality="image")
     return taken_by(model, segment.content)
 
@@ -86,6 +98,11 @@ def label_of_record(metadata: Mapping[str, Any]) -> str:
     name = Path(str(metadata.get("source", ""))).name
     where = place_in_words(metadata.get("page"), metadata.get("start"), metadata.get("end"))
     return ", ".join(filter(None, (name, where)))
+
+
+def _is_segment(metadata: Mapping[str, Any]) -> bool:
+    modality, media = metadata.get("modality"), metadata.get("media")
+    return modality == "text" or (modality in MODALITIES and isinstance(media, str))
 
 
 def _sees(model: Model) -> bool:

@@ -61,6 +61,9 @@ class Segment:
             raise InputError(f"A segment ends after it starts; got {self.start = }, {self.end = }.")
         if self.modality != "text" and self.media is None:
             raise InputError(f"A segment of modality {self.modality} needs its media.")
+        for key, value in self.metadata.items():
+            if not isinstance(value, str | int | float | bool):
+                raise InputError(f"Metadata are flat: {key!r} is a {type(value).__name__}.")
 
     @cached_property
     def id(self) -> str:
@@ -109,7 +112,7 @@ class Hit:
         score: What the hits are ordered by; higher is better, comparable within one search only.
         scores: The raw score of each stage that saw it: `vector:words` (cosine to what is words, or
             is read to be words), `vector:image` and so on (cosine to what the model sees or hears),
-            `lexical` (BM25), `rerank`.
+            `lexical` (BM25, as a share of the most that the query could give), `rerank`.
         matched: The segments of this page or clip that were found, best first: where to look.
         also: Other files with the same content, absolute paths.
     """

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 import threading
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -212,6 +215,139 @@ def test_the_default_model_is_nowhere(tmp_path: Path, monkeypatch: pytest.Monkey
 
     with pytest.raises(MissingExtra, match=r"pip install 'mm-rag\[offline\]'"):
         Encoder(cache_folder=tmp_path)
+
+
+def cached_default(cache: Path, *, without: str) -> Path:
+    """A hub cache that holds a part of the default model, and only that."""
+    folder = cache / "models--sentence-transformers--all-MiniLM-L6-v2"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs/main").write_text("0" * 40)
+    snapshot = replicas.bert(folder / "snapshots" / ("0" * 40))
+    (snapshot / without).unlink()
+    return snapshot
+
+
+@pytest.mark.parametrize("missing", ["modules.json", "tokenizer.json", "1_Pooling/config.json"])
+def test_a_part_of_the_default_in_the_cache_is_passed_over(
+    encoder: Encoder, missing: str, tmp_path: Path
+) -> None:
+    cached_default(tmp_path, without=missing)
+
+    assert Encoder(cache_folder=tmp_path, device="cpu").fingerprint == encoder.fingerprint
+
+
+def test_a_part_of_the_default_is_all_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached_default(tmp_path, without="modules.json")
+
+    def nothing(name: str) -> None:
+        return None
+
+    monkeypatch.setattr("importlib.util.find_spec", nothing)
+    with pytest.raises(MissingExtra, match=r"modules\.json.*mm-rag\[offline\]"):
+        Encoder(cache_folder=tmp_path, local_files_only=True)
+
+
+def test_a_model_without_its_tokenizer(tmp_path: Path) -> None:
+    folder = replicas.bert(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+
+    with pytest.raises(CheckpointError, match="no tokenizer"):
+        Encoder(folder, device="cpu")
+
+
+def test_weights_that_were_cut_off(tmp_path: Path) -> None:
+    weights = replicas.bert(tmp_path) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+
+    with pytest.raises(CheckpointError, match=tmp_path.name):
+        Encoder(tmp_path, device="cpu")
+
+
+def test_a_tokenizer_that_was_cut_off(tmp_path: Path) -> None:
+    tokenizer = replicas.bert(tmp_path) / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text()[:-100])
+
+    with pytest.raises(CheckpointError, match=tmp_path.name):
+        Encoder(tmp_path, device="cpu")
+
+
+def test_an_attention_that_is_not_installed(tmp_path: Path) -> None:
+    if find_spec("flash_attn"):
+        pytest.skip("flash-attn is installed")
+    folder = replicas.bert(tmp_path)
+
+    with pytest.raises((MissingExtra, CheckpointError), match=r"(?i)flash.?attn|flash.?attention"):
+        Encoder(folder, device="cpu", model_kwargs={"attn_implementation": "flash_attention_2"})
+
+
+@pytest.mark.parametrize("name", ["model_kwargs", "processor_kwargs", "config_kwargs"])
+def test_settings_that_have_an_argument_of_their_own(name: str, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {name: {"trust_remote_code": True}}
+
+    with pytest.raises(InputError, match=f"trust_remote_code is in {name}"):
+        Encoder(replicas.bert(tmp_path), device="cpu", **settings)
+
+
+def test_a_checkpoint_cannot_allow_its_own_code(tmp_path: Path) -> None:
+    folder = replicas.bert(tmp_path)
+    saved = {"max_seq_length": 32, "model_args": {"trust_remote_code": True, "dtype": "float32"}}
+    (folder / "sentence_bert_config.json").write_text(json.dumps(saved))
+
+    assert Encoder(folder, device="cpu", dtype="float32").encode("a cat").shape == (32,)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_batches_of_nothing(encoder: Encoder, batch_size: int) -> None:
+    with pytest.raises(InputError, match="batch_size"):
+        encoder.encode(["a cat"], batch_size=batch_size)
+
+
+def test_a_tokenizer_that_masks_nothing(tmp_path: Path) -> None:
+    folder = replicas.bert(tmp_path)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config["model_input_names"] = ["input_ids"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+    [tokens] = Encoder(folder, device="cpu").encode_tokens(["cat mat"])
+
+    assert len(tokens.vectors) > 0
+
+
+def test_a_long_text_that_ends_like_a_file(encoder: Encoder) -> None:
+    assert encoder.encode("word " * 400 + "chart.png").shape == (384,)
+
+
+def test_media_together_are_read(encoder: Encoder) -> None:
+    both = Mixed((Image(b"never opened", text="a cat"), Image(b"nor this", text="and a dog")))
+
+    assert encoder.supports("image")
+    np.testing.assert_allclose(encoder.encode(both), encoder.encode("a cat\nand a dog"), atol=1e-6)
+
+
+def test_the_fingerprint_tells_tokenizers_apart(encoder: Encoder, tmp_path: Path) -> None:
+    shorter = Encoder(device="cpu", processor_kwargs={"model_max_length": 16})
+    folder = replicas.bert(tmp_path)
+    first = Encoder(folder, device="cpu")
+    again = Encoder(folder, device="cpu")
+    again.encode(["a cat", "a longer text"])
+    cased = Encoder(folder, device="cpu", processor_kwargs={"do_lower_case": False})
+
+    assert shorter.fingerprint != encoder.fingerprint
+    assert again.fingerprint == first.fingerprint
+    assert cased.fingerprint != first.fingerprint
+
+
+def test_the_fingerprint_tells_image_processors_apart(tmp_path: Path) -> None:
+    folder = replicas.clip(tmp_path)
+    other = {"image_mean": [0.5, 0.5, 0.5]}
+
+    first = Encoder(folder, device="cpu").fingerprint
+
+    assert Encoder(folder, device="cpu").fingerprint == first
+    assert Encoder(folder, device="cpu", processor_kwargs=other).fingerprint != first
 
 
 def test_the_wheel_holds_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

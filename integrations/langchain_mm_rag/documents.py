@@ -21,7 +21,12 @@ def segment_to_document(segment: Segment) -> Document:
 
 
 def hit_to_document(hit: Hit) -> Document:
-    """A Hit as a Document, with `rank` and `score` in its metadata."""
+    """A Hit as a Document.
+
+    Its metadata say more than a Segment's: `rank`, `score`, the raw score of each stage
+    (`score_lexical`, `score_vector_words`, `score_rerank`, ...), `matched` (the words of the best
+    passage) and `also` (other files with the same content, one per line).
+    """
     metadata = dict(hit_to_metadata(hit))
     return Document(hit.segment.text, id=hit.segment.id, metadata=metadata)
 

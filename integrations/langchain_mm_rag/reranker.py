@@ -18,8 +18,9 @@ from mm_rag.reranker import Reranker
 class MultimodalReranker(BaseDocumentCompressor):
     """Order Documents by how well they answer a query, and keep the best.
 
-    A model that takes pictures or clips is given those that a Document refers to; other models are
-    given its words. The score is in `metadata["relevance_score"]` of new Documents.
+    A reranker that sees or hears is given the page, picture or clip that a Document refers to. The
+    embedded default and text rerankers score words: those of the Document. The score is in
+    `metadata["relevance_score"]` of new Documents.
 
     Attributes:
         model: A folder, or a model's name on the hub. None for the embedded default.

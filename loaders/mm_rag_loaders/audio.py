@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from mm_rag.errors import UnreadableMedia
+from mm_rag.media.kind import file_type
 from mm_rag.reading.pauses import STEP, clips, loudness
 from mm_rag.reading.recording import RecordingReader
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.seen_text import note_once
 
 _TAGS = ("artist", "album", "date", "genre")
 _SHORTER_THAN_CLAIMED = 1.0  # seconds; headers are often a little off
@@ -26,7 +27,8 @@ class AudioLoader(Loader):
             UnreadableMedia: It cannot be decoded, or has no sound.
             MediaTooLarge: It is over a limit of the policy.
         """
-        with RecordingReader(file.path, self.options.policy) as reader:
+        policy, note = self.options.policy, note_once(file)
+        with RecordingReader(file.path, policy, on_missing=note) as reader:
             audio = reader.audio
             levels = loudness(audio.blocks())
             duration = min(len(levels) * STEP, audio.duration)
@@ -39,7 +41,7 @@ class AudioLoader(Loader):
                 sha256=file.sha256,
                 title=title_of(audio.tags, file),
                 media=str(file.path),
-                mime_type=mimetypes.guess_type(file.path.name)[0],
+                mime_type=file_type(file.path).mime,
                 metadata={**known_tags(audio.tags), "duration": round(duration, 3)},
             )
             for start, end in clips(levels, duration, self.options.clip_seconds):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from mm_rag.errors import InputError, MMRagError
+from mm_rag.errors import InputError, MissingExtra
 from mm_rag.media.kind import FileType, MediaKind, file_type
 from mm_rag.segment import Segment
 from mm_rag_loaders.audio import AudioLoader
@@ -55,6 +56,7 @@ class LoadedFile:
         segments: What can be found in it.
         notes: What was not as it should be, though it was read.
         reason: Why it was not read; empty where it was.
+        incomplete: A reader was not installed, and what it would have read is missing.
     """
 
     path: Path
@@ -64,6 +66,7 @@ class LoadedFile:
     segments: tuple[Segment, ...] = ()
     notes: tuple[str, ...] = ()
     reason: str = ""
+    incomplete: bool = False
 
 
 def find_files(sources: Sources) -> list[Path]:
@@ -77,7 +80,7 @@ def find_files(sources: Sources) -> list[Path]:
             several of these.
 
     Raises:
-        InputError: A path does not exist, a folder may not be read, or a pattern matches nothing.
+        InputError: A path does not exist, or a pattern matches nothing.
     """
     given = [sources] if isinstance(sources, str | Path) else list(sources)
     found = {path: None for source in given for path in _found(Path(source).expanduser())}
@@ -98,7 +101,7 @@ def load_file(path: str | Path, options: LoadOptions | None = None) -> LoadedFil
         if kind is None:
             return _refused(file, found, misnamed)
         segments = tuple(LOADERS[kind](options).segments(file))
-    except MMRagError as error:
+    except (InputError, MissingExtra, OSError) as error:
         return LoadedFile(
             path=path,
             sha256=sha256,
@@ -108,7 +111,13 @@ def load_file(path: str | Path, options: LoadOptions | None = None) -> LoadedFil
             reason=_one_line(error),
         )
     return LoadedFile(
-        path=path, sha256=sha256, kind=kind, state="loaded", segments=segments, notes=tuple(notes)
+        path=path,
+        sha256=sha256,
+        kind=kind,
+        state="loaded",
+        segments=segments,
+        notes=tuple(notes),
+        incomplete=bool(file.missing),
     )
 
 
@@ -146,7 +155,7 @@ def _found(source: Path) -> Iterator[Path]:
     if source.is_dir():
         yield from _without_sidecars(_walk(source))
     elif source.exists():
-        yield source.absolute()
+        yield Path(os.path.abspath(source))
     elif glob.has_magic(str(source)):
         # Not Path.glob: it finds hidden files.
         names = glob.glob(str(source), recursive=True)  # noqa: PTH207
@@ -160,9 +169,10 @@ def _found(source: Path) -> Iterator[Path]:
 
 def _walk(folder: Path) -> Iterator[Path]:
     try:
-        inside = sorted(folder.absolute().iterdir())
-    except OSError as error:
-        raise InputError(f"The folder {folder} cannot be read: {error.strerror}.") from error
+        inside = sorted(Path(os.path.abspath(folder)).iterdir())
+    except OSError:
+        yield folder  # whoever opens it will say why that is not possible
+        return
     for path in inside:
         if path.name.startswith("."):
             continue
@@ -204,5 +214,5 @@ def _misnamed(path: Path, found: FileType) -> str:
     return f"named {path.suffix}, but is {found.name}"
 
 
-def _one_line(error: MMRagError) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())

@@ -30,7 +30,8 @@ class ImageLoader(Loader):
         policy = self.options.policy
         kind, count = image_format(file.path, policy)
         has_pages = kind == "TIFF" and count > 1
-        if count > 1 and not has_pages:
+        # Further pictures in a phone's MPO are its depth map, or the scene for the other eye.
+        if count > 1 and not has_pages and kind != "MPO":
             file.notes.append(f"animated: the first of {count} frames was read")
         description = image_description(file.path, policy)
         frames = open_frames(file.path, policy)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mm_rag.errors import UnreadableMedia
+from mm_rag.errors import MissingExtra, UnreadableMedia
 from mm_rag.segment import Segment
 from mm_rag_loaders.hashing import file_sha256
 from mm_rag_loaders.names import name_in_words
@@ -23,11 +23,14 @@ class SourceFile:
         sha256: Of its bytes.
         notes: What was not as it should be, though the file could be read: "page 3 was damaged".
             Loaders append to it; it ends in the report.
+        missing: What could not be read because its reader is not installed. The file is tried again
+            by the next sync.
     """
 
     path: Path
     sha256: str
     notes: list[str] = field(default_factory=list[str])
+    missing: list[str] = field(default_factory=list[str])
 
     @classmethod
     def of(cls, path: str | Path) -> SourceFile:
@@ -45,6 +48,11 @@ class SourceFile:
             return cls(path, file_sha256(path))
         except OSError as error:
             raise UnreadableMedia(f"{path.name} cannot be read: {error.strerror}.") from error
+
+    def note_missing(self, what: str, error: MissingExtra) -> None:
+        """Note that something was not read because its reader is not installed."""
+        self.missing.append(what)
+        self.notes.append(f"{what} was not read: {error}")
 
     @property
     def name_in_words(self) -> str:

@@ -154,7 +154,8 @@ class PDFDocument(Closing):
                 raise UnreadableMedia(self._describe(mupdf, error)) from error
 
     def _describe(self, mupdf: Any, error: Exception) -> str:
-        reason = _complaint(mupdf) or str(error).splitlines()[0].removeprefix("code=7: ")
+        said = str(error).strip().partition("\n")[0].removeprefix("code=7: ")
+        reason = _complaint(mupdf) or said or type(error).__name__
         return f"{self._name} is a damaged PDF: {reason}."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mm_rag.errors import InputError
 from mm_rag.media import DEFAULT_POLICY, MediaPolicy
 from mm_rag_loaders.assets import AssetStore
 from mm_rag_loaders.passages import PASSAGE_WORDS
@@ -22,6 +23,9 @@ class LoadOptions:
         passage_words: Longest passage of a text. English of 150 words makes about 200 word pieces;
             the embedded default's text model takes 256.
         clip_seconds: Longest audio or video clip.
+
+    Raises:
+        InputError: A number is not positive.
     """
 
     assets: AssetStore = field(default_factory=AssetStore.default)
@@ -30,3 +34,9 @@ class LoadOptions:
     page_pixels: int = 1280 * 32 * 32
     passage_words: int = PASSAGE_WORDS
     clip_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("page_pixels", "passage_words", "clip_seconds"):
+            value: float = getattr(self, name)
+            if not value > 0:
+                raise InputError(f"LoadOptions.{name} must be more than 0; got {value}.")

@@ -10,7 +10,8 @@ _OVERLAP = 0.15
 # Chinese, Japanese and Korean are written without spaces: each letter counts as a word, and so does
 # every 40 characters of what is no word at all.
 _NO_SPACES = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_WORD = re.compile(rf"\s*(?:[{_NO_SPACES}]|[^\s{_NO_SPACES}]{{1,40}})\s*")
+# Nothing before the word: a run of blanks would be looked through from each of its characters.
+_WORD = re.compile(rf"(?:[{_NO_SPACES}]|[^\s{_NO_SPACES}]{{1,40}})\s*")
 _SENTENCE_END = re.compile(
     r"(?<=[.!?])[\"'\u2019\u201d)\]]*\s+(?![a-z\u00df-\u00ff])|(?<=[\u3002\uff01\uff1f])"
 )

@@ -1,6 +1,8 @@
-"""The text on a picture, where the reader for it is installed."""
+"""What is seen or heard in a file, where the reader for it is installed."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from PIL import Image
 
@@ -18,5 +20,18 @@ def seen_text(picture: Image.Image, file: SourceFile, *, place: str = "") -> str
     try:
         return read_image(picture).text
     except MissingExtra as error:
-        file.notes.append(f"{place or 'the picture'} was not read: {error}")
+        file.note_missing(place or "the picture", error)
         return ""
+
+
+def note_once(file: SourceFile) -> Callable[[str, MissingExtra], None]:
+    """What the readers of recordings and videos call, clip after clip, where a package is missing.
+
+    The file is kept and gets a note, as in `seen_text`.
+    """
+
+    def note(what: str, error: MissingExtra) -> None:
+        if what not in file.missing:
+            file.note_missing(what, error)
+
+    return note

@@ -34,7 +34,9 @@ class TextLoader(Loader):
         if len(data) > most:
             data = data[:most]
             file.notes.append(f"only the first {most:,} bytes were read")
-        text = printable(_decoded(data, file))
+            text = printable(_decoded(data, file, whole=False))
+        else:
+            text = printable(_decoded(data, file, whole=True))
         heading = _HEADING.match(text)
         found = passages(text, max_words=self.options.passage_words)
         if not found:
@@ -50,12 +52,12 @@ class TextLoader(Loader):
             )
 
 
-def _decoded(data: bytes, file: SourceFile) -> str:
+def _decoded(data: bytes, file: SourceFile, *, whole: bool) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace")
     try:
-        # A character that is cut in two at the end is no reason to doubt the encoding.
-        return codecs.getincrementaldecoder("utf-8-sig")().decode(data)
+        # A character that the limit cut in two is no reason to doubt the encoding.
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=whole)
     except UnicodeDecodeError:
         file.notes.append("not UTF-8: read as Windows-1252")
         return data.decode("cp1252", errors="replace")

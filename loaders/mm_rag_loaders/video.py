@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.ffmpeg import measured_duration, probe
+from mm_rag.media.kind import file_type
 from mm_rag.reading.pauses import loudness, quietest
 from mm_rag.reading.subtitles import Cue
 from mm_rag.reading.video import VideoReader
@@ -17,6 +17,7 @@ from mm_rag.segment import Segment
 from mm_rag_loaders.audio import AudioLoader, known_tags, note_duration, title_of
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.scenes import key_time, look_through, scene_clips
+from mm_rag_loaders.seen_text import note_once
 
 _PREVIEW_PIXELS = 1280 * 720
 
@@ -34,7 +35,8 @@ class VideoLoader(Loader):
         if probe(file.path, self.options.policy).video is None:
             yield from AudioLoader(self.options).segments(file)
             return
-        with VideoReader(file.path, self.options.policy) as reader:
+        policy, note = self.options.policy, note_once(file)
+        with VideoReader(file.path, policy, on_missing=note) as reader:
             yield from self._clips(file, reader)
 
     def _clips(self, file: SourceFile, reader: VideoReader) -> Iterator[Segment]:
@@ -69,7 +71,7 @@ def _whole(file: SourceFile, reader: VideoReader, duration: float) -> Segment:
         sha256=file.sha256,
         title=title_of(video.probe.tags, file),
         media=str(file.path),
-        mime_type=mimetypes.guess_type(file.path.name)[0],
+        mime_type=file_type(file.path).mime,
         metadata={
             **known_tags(video.probe.tags),
             "duration": round(duration, 3),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +27,7 @@ from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionMismatch, InputError
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment
-from mm_rag_loaders import AssetStore, LoadOptions
+from mm_rag_loaders import AssetStore, LoadOptions, find_files
 
 
 class Collection(Closing):
@@ -55,13 +57,19 @@ class Collection(Closing):
     ) -> None:
         self._layout = Layout(Path(path).absolute(), name)
         self._layout.prepare(create=create)
-        self._ledger = Ledger(self._layout.ledger)
-        self._check_format()
-        self._store = VectorStore(self._layout.chroma, name)
-        self._lexical = LexicalIndex(self._layout.lexical)
         self._given_encoder, self._given_reranker = encoder, reranker
-        if encoder is not None:
-            self._check_encoder(encoder)
+        self._lock = threading.RLock()
+        with ExitStack() as undo:
+            self._ledger = Ledger(self._layout.ledger)
+            undo.callback(self._ledger.close)
+            self._check_format()
+            self._writes = self._ledger.writes()
+            self._store = VectorStore(self._layout.chroma, name)
+            undo.callback(self._store.close)
+            self._lexical = LexicalIndex(self._layout.lexical)
+            if encoder is not None:
+                self._check_encoder(encoder)
+            undo.pop_all()
 
     @property
     def path(self) -> Path:
@@ -93,9 +101,9 @@ class Collection(Closing):
         return self._ledger.segment_counts()
 
     def add(self, segments: Iterable[Segment]) -> int:
-        """Add Segments, replacing those of the same id; return how many were given.
+        """Add Segments, replacing those of the same id; return how many different ones were given.
 
-        They are not tied to a folder: `sync` will not remove them.
+        They are not tied to a folder: `sync` will not remove them, unless it also knows their file.
 
         Raises:
             CollectionLocked: Another process is writing.
@@ -121,18 +129,25 @@ class Collection(Closing):
         Args:
             sources: Files and folders.
             password: Tried on locked documents.
-            options: How files are read; its `assets` are the collection's own if left out.
+            options: How files are read. Page pictures go to the collection's own folder, whatever
+                `assets` says, because they belong to it.
             on_file: Called before each file with its number, how many there are, and its path.
 
         Raises:
             InputError: A source does not exist.
             CollectionLocked: Another process is writing.
         """
-        options = options or LoadOptions(assets=AssetStore(self._layout.assets), password=password)
+        options = options or LoadOptions()
+        options = replace(
+            options,
+            assets=AssetStore(self._layout.assets),
+            password=options.password if password is None else password,
+        )
         given = [sources] if isinstance(sources, str | Path) else sources
+        paths = [Path(os.path.abspath(Path(source).expanduser())) for source in given]
+        find_files(paths)  # what does not exist is an error before anything is written
         with self._writing() as writer:
-            sync = FolderSync(self._ledger, writer, options)
-            return sync.run([Path(source) for source in given], on_file)
+            return FolderSync(self.path, self._ledger, writer, options).run(paths, on_file)
 
     def search(
         self,
@@ -158,13 +173,16 @@ class Collection(Closing):
         """
         if k < 1:
             raise InputError(f"A search returns at least one hit; got {k = }.")
-        content = Text(query) if isinstance(query, str) else as_content(query)
+        content = as_content(Text(_printable(query)) if isinstance(query, str) else query)
         content = self.encoder.read(content)
         is_words = isinstance(content, Text) or self.encoder.reads(modality_name(content))
         if is_words and not query_words(content).strip():
             return []  # nothing was said, and nothing could be read
-        engine = SearchEngine(self._store, self._lexical, self.encoder, self.reranker)
-        hits = engine.search(content, k, modality_filter(modalities, where), rerank=rerank)
+        reranker = self.reranker if rerank else None
+        with self._lock:  # another process may have written: nobody else may use the store then
+            self._refresh()
+            engine = SearchEngine(self._store, self._lexical, self.encoder, reranker)
+            hits = engine.search(content, k, modality_filter(modalities, where))
         twins = self._ledger.duplicates_of
         return [replace(hit, also=twins(hit.segment.sha256)) for hit in hits]
 
@@ -193,8 +211,30 @@ class Collection(Closing):
 
     @contextmanager
     def _writing(self) -> Generator[SegmentWriter]:
+        encoder = self.encoder  # loaded before anybody has to wait for the lock
         with writer_lock(self._layout.lock):
-            yield SegmentWriter(self._store, self._lexical, self._ledger, self.encoder)
+            self._refresh()
+            self._ledger.set_meta("encoder", encoder.fingerprint)
+            self._ledger.set_meta("model", encoder.name)
+            # Before and after: others must look again, even if this process is killed.
+            self._writes = self._ledger.count_write()
+            try:
+                yield SegmentWriter(self._store, self._lexical, self._ledger, encoder)
+            finally:
+                self._writes = self._ledger.count_write()
+
+    def _refresh(self) -> None:
+        """Open the vectors again if another process has written since.
+
+        Chroma's client keeps its index in memory: it would not find what others wrote, and in
+        writing it would lose it.
+        """
+        with self._lock:
+            writes = self._ledger.writes()
+            if writes != self._writes:
+                self._store.close()
+                self._store = VectorStore(self._layout.chroma, self._layout.name)
+                self._writes = writes
 
     def _check_format(self) -> None:
         made_by = self._ledger.meta("format")
@@ -208,13 +248,15 @@ class Collection(Closing):
 
     def _check_encoder(self, encoder: Encoder) -> None:
         made_with = self._ledger.meta("encoder")
-        if made_with is None:
-            self._ledger.set_meta("encoder", encoder.fingerprint)
-            self._ledger.set_meta("model", str(encoder.name))
-        elif made_with != encoder.fingerprint:
+        if made_with is not None and made_with != encoder.fingerprint:
             raise CollectionMismatch(
                 f"{self._layout.root} was made with the model {self._ledger.meta('model')} "
                 f"({made_with}), and this is {encoder.name} ({encoder.fingerprint}): their vectors "
                 "cannot be mixed. Open it with the model it was made with, or index into another "
                 "folder."
             )
+
+
+def _printable(query: str) -> str:
+    """Half of a surrogate pair, which broken clients send, is no character of any text."""
+    return query.encode("utf-8", "replace").decode()

@@ -15,6 +15,7 @@ _HEAP_BYTES = 50_000_000  # the writer's buffer; tantivy asks for 15 MB at least
 _STEMMED = "en_stem"  # tantivy's own: lower case, English stemming
 
 _K1 = 1.2  # tantivy's
+_EVERY = "1"  # a word that every document has
 
 TITLE_WEIGHT = 0.5
 """What a word of the title counts beside a word of the text."""
@@ -24,6 +25,7 @@ def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("sha256", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("every", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("title", tokenizer_name=_STEMMED, index_option="freq")
     builder.add_text_field("text", tokenizer_name=_STEMMED, index_option="position")
     return builder.build()
@@ -55,6 +57,7 @@ class LexicalIndex:
                 tantivy.Document(
                     id=segment.id,
                     sha256=segment.sha256,
+                    every=_EVERY,
                     title=segment.title,
                     text=segment.text,
                 )
@@ -80,20 +83,31 @@ class LexicalIndex:
         self._index.reload()
 
     def search(self, words: str, n: int) -> list[tuple[str, float]]:
-        """The `n` Segments that share the rarest words with a query, as (id, BM25), best first."""
-        self._index.reload()
-        found = self._index.searcher().search(self._query(words), n)
-        searcher = self._index.searcher()
-        return [(searcher.doc(address)["id"][0], score) for score, address in found.hits]
+        """The `n` Segments that share the rarest words with a query, best first.
 
-    def best_possible(self, words: str) -> float:
-        """The BM25 score of a text that has every word of the query as often as can be.
+        Returns:
+            Pairs of an id and its BM25, as a share in [0, 1] of the most that the query could give.
+        """
+        terms = sorted(set(self._analyzer.analyze(words)))
+        self._index.reload()
+        searcher = self._index.searcher()  # one for all: addresses belong to their searcher
+        most = self._best_possible(searcher, terms)
+        if not most:
+            return []
+        found = searcher.search(self._query(terms), n)
+        return [
+            (searcher.doc(address)["id"][0], min(1.0, score / most))
+            for score, address in found.hits
+        ]
+
+    def _best_possible(self, searcher: tantivy.Searcher, terms: Sequence[str]) -> float:
+        """The BM25 of a text that has every term as often as can be.
 
         A term's score is idf * tf * (k1 + 1) / (tf + k1 * length), which tends to idf * (k1 + 1).
         """
-        searcher = self._index.searcher()
-        n = searcher.num_docs
-        found = (searcher.doc_freq("text", term) for term in set(self._analyzer.analyze(words)))
+        # As `doc_freq` does, this counts deleted documents until tantivy merges them away.
+        n = searcher.doc_freq("every", _EVERY)
+        found = (searcher.doc_freq("text", term) for term in terms)
         return (_K1 + 1) * sum(math.log(1 + (n - df + 0.5) / (df + 0.5)) for df in found)
 
     def ids(self) -> set[str]:
@@ -105,11 +119,11 @@ class LexicalIndex:
         found = searcher.search(tantivy.Query.all_query(), searcher.num_docs)
         return {searcher.doc(address)["id"][0] for _, address in found.hits}
 
-    def _query(self, words: str) -> tantivy.Query:
+    def _query(self, terms: Iterable[str]) -> tantivy.Query:
         # The terms are made by hand, not by tantivy's query parser: a user's words are no syntax.
         should = tantivy.Occur.Should
         clauses: list[tuple[tantivy.Occur, tantivy.Query]] = []
-        for term in self._analyzer.analyze(words):
+        for term in terms:
             title = tantivy.Query.term_query(self._schema, "title", term, "freq")
             clauses.append((should, tantivy.Query.term_query(self._schema, "text", term)))
             clauses.append((should, tantivy.Query.boost_query(title, TITLE_WEIGHT)))

@@ -29,8 +29,10 @@ def writer_lock(path: Path, *, timeout: float = 0.0) -> Generator[None]:
     try:
         with FileLock(path, timeout=timeout):
             holder.write_text(json.dumps({"pid": os.getpid(), "since": time.ctime()}))
-            yield
-            holder.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                holder.unlink(missing_ok=True)
     except Timeout as error:
         raise CollectionLocked(
             f"{path.parent} is being written to by {_describe(holder)}. "

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeAlias
 
 from mm_rag.collection.fusion import fuse, min_max
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.store import VectorStore, Where
-from mm_rag.content import Content, Mixed, Modality, Text, modality_name
+from mm_rag.content import MODALITIES, Content, Mixed, Modality, Text, modality_name
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
@@ -23,7 +24,9 @@ from mm_rag.segment import Hit, Segment
 Place: TypeAlias = tuple[str, int | None, float | None]
 
 CANDIDATES = 150
-"""How deep each list goes. A plain Chroma query costs 2.3 ms at this depth."""
+"""How deep each list goes at least. A plain Chroma query costs 2.3 ms at this depth."""
+
+_FILTERED = 10  # how much deeper the lexical list goes where a filter will thin it out
 
 JUDGED = 20
 """How many places a reranker scores whose word is final."""
@@ -75,30 +78,32 @@ class SearchEngine:
     encoder: Encoder
     reranker: Reranker | None
 
-    def search(self, query: Content, k: int, where: Where | None, *, rerank: bool) -> list[Hit]:
+    def search(self, query: Content, k: int, where: Where | None) -> list[Hit]:
         """The `k` best places for a query, best first."""
-        candidates = self._candidates(query, where)
-        voices = self._voices(query, candidates)
+        candidates = self._candidates(query, max(CANDIDATES, 3 * k), where)
+        voices = self._voices(candidates)
         scores = fuse(voices)
-        if rerank and self.reranker is not None and candidates:
+        if self.reranker is not None and candidates:
             scores = self._rerank(self.reranker, query, candidates, voices, scores)
         best = sorted(scores, key=lambda place: scores[place], reverse=True)[:k]
         return self._hits({place: candidates[place] for place in best}, scores)
 
-    def _candidates(self, query: Content, where: Where | None) -> dict[Place, Candidate]:
+    def _candidates(
+        self, query: Content, depth: int, where: Where | None
+    ) -> dict[Place, Candidate]:
         candidates: dict[Place, Candidate] = defaultdict(Candidate)
         vector = self.encoder.encode_query(query)
-        nearest = self.store.nearest(vector, CANDIDATES, where)
+        nearest = self.store.nearest(vector, depth, where)
         for space, found in _by_space(self.encoder, nearest).items():
             _collect(candidates, f"vector:{space}", found)
-        ranked = dict(self.lexical.search(query_words(query), CANDIDATES))
-        segments = self.store.get(list(ranked), where)
-        _collect(candidates, "lexical", [(segments[id_], ranked[id_]) for id_ in segments])
+        # The index knows nothing of filters: it is asked for more, and the store takes its pick.
+        ranked = self.lexical.search(query_words(query), depth * (_FILTERED if where else 1))
+        segments = self.store.get([id_ for id_, _ in ranked], where)
+        matched = [(segments[id_], score) for id_, score in ranked if id_ in segments]
+        _collect(candidates, "lexical", matched[:depth])
         return dict(candidates)
 
-    def _voices(
-        self, query: Content, candidates: Mapping[Place, Candidate]
-    ) -> list[dict[Place, float]]:
+    def _voices(self, candidates: Mapping[Place, Candidate]) -> list[dict[Place, float]]:
         """Two voices on the scale [0, 1]: what vectors say, and what words say.
 
         The vector lists of several spaces are one voice, each stretched by itself before: a place
@@ -108,13 +113,12 @@ class SearchEngine:
         for place, candidate in candidates.items():
             for name, score in candidate.voices.items():
                 lists[name][place] = score
-        lexical = lists.pop("lexical", {})
+        lexical = lists.pop("lexical", {})  # on the scale already
         vector: dict[Place, float] = {}
         for scores in lists.values():
             for place, score in min_max(scores).items():
                 vector[place] = max(score, vector.get(place, 0.0))
-        most = self.lexical.best_possible(query_words(query))
-        return [vector, {place: score / most for place, score in lexical.items()}]
+        return [vector, lexical]
 
     def _rerank(
         self,
@@ -127,6 +131,8 @@ class SearchEngine:
         depth = JUDGED if reranker.judges else VOICED
         top = sorted(scores, key=lambda place: scores[place], reverse=True)[:depth]
         asked = query if reranker.supports(modality_name(query)) else Text(query_words(query))
+        if isinstance(asked, Text) and not asked.text.strip():
+            return dict(scores)  # a reranker that only reads has nothing to go by
         pairs = [(asked, _document(candidates[place], reranker)) for place in top]
         predicted = reranker.predict(pairs)
         judged = {place: float(score) for place, score in zip(top, predicted, strict=True)}
@@ -166,9 +172,11 @@ def modality_filter(modalities: Iterable[Modality] | None, where: Where | None) 
     """One Chroma filter out of the two that a search takes."""
     conditions: list[Where] = [where] if where else []
     if modalities is not None:
-        wanted = list(modalities)
-        if not wanted:
-            raise InputError("modalities=[] asks for nothing. Name some, or leave it out for all.")
+        wanted = [modalities] if isinstance(modalities, str) else list(modalities)
+        if not wanted or not set(wanted) <= set(MODALITIES):
+            raise InputError(
+                f"modalities takes some of {', '.join(MODALITIES)}, or None for all; got {wanted}."
+            )
         conditions.append({"modality": {"$in": wanted}})
     if len(conditions) < 2:
         return conditions[0] if conditions else None
@@ -197,7 +205,8 @@ def _collect(
 def _document(candidate: Candidate, reranker: Reranker) -> Content:
     """What the reranker is given of a place: its picture if it sees, else its best passage."""
     best = candidate.matched[0]
-    if best.media is not None and reranker.supports("image") and not reranker.reads("image"):
+    sees = reranker.supports("image") and not reranker.reads("image")
+    if sees and best.media is not None and Path(best.media).is_file():
         whole = replace(best, modality="image") if best.modality == "text" else best
         return whole.content
     passages = [segment for segment in candidate.matched if segment.modality == "text"]

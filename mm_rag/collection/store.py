@@ -95,7 +95,8 @@ class VectorStore:
                 )
             documents, metadatas = got["documents"] or [], got["metadatas"] or []
             for id_, document, metadata in zip(got["ids"], documents, metadatas, strict=True):
-                found[id_] = segment_from_record(document, metadata)
+                if _is_ours(metadata):
+                    found[id_] = segment_from_record(document, metadata)
         return found
 
     def nearest(
@@ -118,6 +119,7 @@ class VectorStore:
             for document, metadata, distance in zip(
                 documents[0], metadatas[0], distances[0], strict=True
             )
+            if _is_ours(metadata)
         ]
 
     def drop(self, ids: Sequence[str]) -> None:
@@ -128,6 +130,10 @@ class VectorStore:
     def drop_source(self, sha256: str) -> None:
         """Delete all Segments of a file's content."""
         self._collection.delete(where={"sha256": sha256})
+
+    def ids_of(self, sha256: str) -> set[str]:
+        """The ids of the Segments of a file's content."""
+        return set(self._collection.get(where={"sha256": sha256}, include=[])["ids"])
 
     def ids(self) -> set[str]:
         """The ids of all Segments."""
@@ -154,6 +160,11 @@ class VectorStore:
         return (slice(start, start + self._batch) for start in range(0, n, self._batch))
 
 
+def _is_ours(metadata: Mapping[str, Any] | None) -> bool:
+    """Other programs may keep records of their own in the collection."""
+    return bool(metadata) and {"modality", "source", "sha256"} <= set(metadata)
+
+
 def _where(where: Where | None) -> dict[str, Any] | None:
     return dict(where) if where else None
 
@@ -164,7 +175,7 @@ def _filter_errors(where: Where | None) -> Generator[None]:
         yield
     except (ChromaError, ValueError) as error:
         if not where:
-            raise
+            raise CollectionError(f"Chroma failed: {error}. Try: mm-rag verify") from error
         raise InputError(
             f"Chroma refuses the filter {dict(where)}: {error}. A filter is one condition such as "
             "{'page': 3}, or {'$and': [...]} of two or more."

@@ -42,7 +42,7 @@ class Inspector:
         damaged = {*report.missing_vectors, *report.missing_words}
         sources = self.ledger.sources_of(damaged) | self._sources_without(report.missing_files)
         for file in self.ledger.files().values():
-            if file.sha256 in sources and file.state == "indexed":
+            if file.sha256 in sources and file.is_in:
                 self.ledger.put_file(replace(file, state="writing"))
 
     def _missing_files(self, ids: list[str]) -> set[str]:

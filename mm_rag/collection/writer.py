@@ -37,8 +37,21 @@ class SegmentWriter:
         for start in range(0, len(segments), CHUNK):
             chunk = segments[start : start + CHUNK]
             self.store.put(chunk, self._vectors(chunk))
-        self.lexical.put(segments)
-        self.ledger.put_segments((s.id, s.sha256, s.modality) for s in segments)
+            self.lexical.put(chunk)
+            self.ledger.put_segments((s.id, s.sha256, s.modality) for s in chunk)
+
+    def replace_source(self, sha256: str, segments: Sequence[Segment]) -> None:
+        """Write the Segments of a file's content, then delete those that it gave once and no more.
+
+        Raises:
+            InputError: The model cannot take one of them.
+        """
+        before = self.store.ids_of(sha256) | self.ledger.segment_ids_of(sha256)
+        self.write(segments)
+        gone = sorted(before - {segment.id for segment in segments})
+        self.store.drop(gone)
+        self.lexical.drop(gone)
+        self.ledger.drop_segment_ids(gone)
 
     def drop_source(self, sha256: str) -> None:
         """Delete all Segments of a file's content."""

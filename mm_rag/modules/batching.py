@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from mm_rag.content import Content, modality_name
-from mm_rag.errors import UnsupportedModality
+from mm_rag.errors import InputError, UnsupportedModality
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.module import Features
 
@@ -81,7 +81,12 @@ def plan(
         keys: Inputs of different keys cannot be together.
         batch_size: Inputs in a batch at most.
         tokens: Tokens in a batch at most, padding included; one input may be longer.
+
+    Raises:
+        InputError: A batch would hold nothing.
     """
+    if batch_size < 1:
+        raise InputError(f"A batch holds at least one input; got {batch_size = }.")
     groups: defaultdict[Hashable, list[int]] = defaultdict(list)
     for position in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         groups[keys[position]].append(position)

@@ -9,10 +9,23 @@ from typing import Any
 import torch
 
 from mm_rag.modules.chain import Chain
+from mm_rag.modules.module import Module
+from mm_rag.modules.processing import Processing
+from mm_rag.modules.transformer import Transformer
 
 # Values looked at in each tensor, evenly spread. Any training changes nearly all values of a
 # tensor, so a sample tells models apart, in milliseconds and without reading gigabytes.
 _SAMPLE = 64
+
+# Tokenizers are told apart by what they do: what `tokenizers` writes of one changes with its
+# version, and takes seconds for a large vocabulary. Here are case, accents, digits, punctuation,
+# white space, other scripts, compatibility forms, an emoji and control characters.
+_PROBE = (
+    "The QUICK brown-fox's 12,345.67 (naïve) café \u2013 e-mail: a_b@c.org\n\tdef f(x): return x**2"
+    "  Straße Ærø İstanbul Привет κόσμε שלום مرحبا नमस्ते 日本語 漢字 한국어 ไทย ﬁ \uff12 ½ ™ 🎉 "
+    "\u00ad\u200b\x00"
+)
+_VOCABULARY_SAMPLE = 512
 
 
 def fingerprint(chain: Chain, **settings: Any) -> str:
@@ -22,11 +35,46 @@ def fingerprint(chain: Chain, **settings: Any) -> str:
     with another precision or on another device: the vectors are the same but for rounding.
     """
     digest = hashlib.sha256()
-    modules = [(module.type_name, module.config()) for module in chain]
-    digest.update(json.dumps([modules, settings], sort_keys=True, default=str).encode())
+    # Not only the chain's own: a Router holds the modules of its routes.
+    found = [(name, m) for name, m in chain.named_modules() if isinstance(m, Module)]
+    modules = [(name, module.type_name, module.config()) for name, module in found]
+    with chain.lock:
+        inputs = [_inputs(m.processing) for _, m in found if isinstance(m, Transformer)]
+    told = [modules, inputs, settings]
+    digest.update(json.dumps(told, sort_keys=True, default=str).encode())
     for name, tensor in sorted(chain.state_dict().items()):
         flat = tensor.detach().flatten()
         sample = flat[:: max(1, flat.numel() // _SAMPLE)].to(torch.bfloat16)
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(sample.float().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _inputs(processing: Processing) -> dict[str, Any]:
+    """What tensors depend on besides the content."""
+    processor = processing.processor
+    pictures = getattr(processor, "image_processor", processor)
+    return {
+        "max_length": processing.max_length,
+        "tokenizer": _tokenizer(processing.tokenizer) if processing.tokenizer else None,
+        "template": getattr(processor, "chat_template", None),
+        "pictures": None if pictures is processing.tokenizer else _settings(pictures),
+    }
+
+
+def _tokenizer(tokenizer: Any) -> list[Any]:
+    size = len(tokenizer)
+    ids = list(range(0, size, max(1, size // _VOCABULARY_SAMPLE)))
+    return [
+        size,
+        tokenizer.convert_ids_to_tokens(ids),
+        tokenizer.get_added_vocab(),
+        tokenizer(_PROBE, padding=False, truncation=False, verbose=False)["input_ids"],
+        tokenizer(["a", _PROBE], padding=True, truncation=False, verbose=False)["input_ids"],
+    ]
+
+
+def _settings(pictures: Any) -> dict[str, Any]:
+    """Of an image processor; what is unset is left out, as versions differ in what they list."""
+    settings: dict[str, Any] = pictures.to_dict()
+    return {name: value for name, value in settings.items() if value is not None}

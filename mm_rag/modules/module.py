@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
 from mm_rag.content import Content, modality_name
-from mm_rag.errors import CheckpointError
+from mm_rag.errors import CheckpointError, InputError
 
 WEIGHTS = "model.safetensors"
 
@@ -68,6 +69,17 @@ class LoadOptions:
     model_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
     processor_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
     config_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        """Refuse what has an argument of its own, which decides alone."""
+        for name in ("model_kwargs", "processor_kwargs", "config_kwargs"):
+            given: dict[str, Any] = getattr(self, name)
+            if "trust_remote_code" in given:
+                raise InputError(
+                    f"trust_remote_code is in {name}; give it beside: trust_remote_code=..."
+                )
+        if "config" in self.model_kwargs:
+            raise InputError("config is in model_kwargs; give its settings as config_kwargs.")
 
 
 class Module(torch.nn.Module, ABC):
@@ -214,5 +226,5 @@ def _load_weights(module: torch.nn.Module, path: Path) -> None:
         raise CheckpointError(f"The checkpoint {path.parent} has no weights ({path.name}).")
     try:
         load_model(module, str(path))
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, SafetensorError) as error:
         raise CheckpointError(f"The weights in {path} do not fit its config: {error}") from error

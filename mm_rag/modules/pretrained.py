@@ -7,19 +7,25 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoProcessor, PreTrainedModel
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoProcessor, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from mm_rag.errors import CheckpointError
+from mm_rag.errors import CheckpointError, MissingExtra
 from mm_rag.modules.modality import AUTO_MODELS
 from mm_rag.modules.module import LoadOptions
+
+# Where tokenizers keep their vocabulary, whatever class they are of.
+_VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.spm", "*.tiktoken", "tekken.json")
 
 
 def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreTrainedModel, Any]:
     """Load the model in `folder` for `task`, in evaluation mode, and its processor or tokenizer.
 
     Raises:
-        CheckpointError: The folder has no weights, or transformers does not understand it.
+        CheckpointError: The folder has no weights or no vocabulary, or transformers does not
+            understand it.
+        MissingExtra: The model, or an option, needs a package that is not installed.
     """
     if task not in AUTO_MODELS:
         raise CheckpointError(f"{folder} is for {task!r}; mm_rag loads {', '.join(AUTO_MODELS)}.")
@@ -30,13 +36,18 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
         with no_progress_bar():
             config = AutoConfig.from_pretrained(folder, **trust, **options.config_kwargs)
             model = AUTO_MODELS[task].from_pretrained(
-                folder, config=config, **trust, **dtype, **options.model_kwargs
+                folder, config=config, **trust, **{**options.model_kwargs, **dtype}
             )
             processor: Any = AutoProcessor.from_pretrained(
                 folder, **trust, **options.processor_kwargs
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except ImportError as error:
+        raise MissingExtra(
+            f"Loading the model in {folder} needs a package that is missing: {error}"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"Cannot load the model in {folder}: {error}") from error
+    _check_vocabulary(folder, getattr(processor, "tokenizer", processor))
     _limit_length(processor, config, asked="model_max_length" in options.processor_kwargs)
     return model.eval(), processor
 
@@ -48,6 +59,18 @@ def _check_files(folder: Path) -> None:
         raise CheckpointError(
             f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin is there. "
             "Was the download interrupted?"
+        )
+
+
+def _check_vocabulary(folder: Path, tokenizer: Any) -> None:
+    """Refuse a tokenizer that was made without its files: all words would be one to it."""
+    if not isinstance(tokenizer, PreTrainedTokenizerBase) or not tokenizer.vocab_files_names:
+        return  # pictures only, or bytes for tokens
+    names = {*_VOCABULARIES, *tokenizer.vocab_files_names.values()}
+    if not any(True for name in names for _ in folder.glob(name)):
+        raise CheckpointError(
+            f"{folder} has no tokenizer: neither tokenizer.json nor another vocabulary is there. "
+            "Was the download interrupted, or only the model fetched?"
         )
 
 

@@ -140,7 +140,10 @@ class Processing:
         if self.tokenizer is None or "input_ids" not in tensors:
             return dict(tensors)
         special = torch.tensor(self.tokenizer.all_special_ids)
-        own = tensors["attention_mask"].bool() & ~torch.isin(tensors["input_ids"], special)
+        ids = tensors["input_ids"]
+        # Some tokenizers, such as SigLIP's, mask nothing.
+        seen = tensors.get("attention_mask", torch.ones_like(ids)).bool()
+        own = seen & ~torch.isin(ids, special)
         return {**tensors, "content_mask": own}
 
     def _prompt_length(self, prompt: str) -> int:

@@ -67,7 +67,7 @@ class Router(InputModule):
     def prepare(self, content: Content) -> Content:
         """Read what is to be read; the words then travel with the content."""
         modality = modality_name(content)
-        if isinstance(content, Mixed) and modality not in self.routes and self.supports(modality):
+        if isinstance(content, Mixed) and self._joins(modality):
             return Text("\n".join(filter(None, map(self._words, content.parts))))
         if isinstance(content, Mixed | Text) or modality not in self.readers:
             return content
@@ -128,6 +128,11 @@ class Router(InputModule):
         if isinstance(part, Text):
             return part.text
         return self.readers[modality_name(part)].read(part).text
+
+    def _joins(self, modality: str) -> bool:
+        """Whether contents together become one text; a route for the combination goes before."""
+        own_route = "+" in modality and modality in self.routes
+        return self._all_words(modality) and not own_route
 
     def _all_words(self, modality: str) -> bool:
         parts = modality.split("+")

@@ -201,8 +201,7 @@ def _merged(options: LoadOptions, saved: Mapping[str, Any]) -> LoadOptions:
     for old, new in _OLD_KEYS.items():
         asked: dict[str, Any] = getattr(options, new)
         found[new] = {**saved.get(old, {}), **saved.get(new, {}), **asked}
-        if "trust_remote_code" not in asked:
-            found[new].pop("trust_remote_code", None)
+        found[new].pop("trust_remote_code", None)
     if saved.get("max_seq_length") is not None:
         found["processor_kwargs"].setdefault("model_max_length", saved["max_seq_length"])
     return replace(options, **found)

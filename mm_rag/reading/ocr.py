@@ -16,10 +16,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from mm_rag._optional import require
+from mm_rag.errors import MissingExtra
 from mm_rag.reading.layout import TextLine, rows, text_of
+from mm_rag.reading.tiles import joined, tiles
 
-# Longest side in pixels that is looked at: an A4 page at 150 dpi has 1754. Memory and the time for
-# finding the lines grow with the area; 200 dpi read up to 2% more of the words of dense pages.
+# Longest side in pixels that is looked at in one piece: an A4 page at 150 dpi has 1754. Memory and
+# the time for finding the lines grow with the area; 200 dpi read up to 2% more of the words of
+# dense pages.
 _MAX_SIDE = 2000
 # Letters of a screenshot that are 8 pixels high are read at twice the size.
 _SMALL_SIDE = 1000
@@ -58,13 +61,19 @@ def read_image(picture: Image.Image) -> Reading:
     """
     if min(picture.size) < 8:
         return Reading()
+    parts = tiles(picture, _MAX_SIDE)
+    lines = [line for tile in parts for line in tile.own(_lines(picture.crop(tile.box)))]
+    ordered = rows(joined(lines) if len(parts) > 1 else lines)
+    return Reading(tuple(line for row in ordered for line in row), text_of(ordered))
+
+
+def _lines(picture: Image.Image) -> list[TextLine]:
     scale = _scale(picture.size)
     pixels = np.asarray(_scaled(picture.convert("RGB"), scale))
     with _lock:
         found = _engine()(np.ascontiguousarray(pixels[:, :, ::-1]))
     lines = [_line(box, text, score, scale) for box, text, score in found]
-    ordered = rows([line for line in lines if line.text and line.confidence >= _MIN_CONFIDENCE])
-    return Reading(tuple(line for row in ordered for line in row), text_of(ordered))
+    return [line for line in lines if line.text and line.confidence >= _MIN_CONFIDENCE]
 
 
 def _package() -> str:
@@ -95,9 +104,18 @@ def _line(box: _Box, text: str, score: float, scale: float) -> TextLine:
 
 @cache
 def _engine() -> _Engine:
-    module = require(_package(), extra="offline", feature="Reading text on pictures")
+    package = _package()
+    module = require(package, extra="offline", feature="Reading text on pictures")
     threads = max(1, min(8, os.cpu_count() or 1))
-    return _engine_1(module, threads) if sys.version_info < (3, 13) else _engine_3(module, threads)
+    make = _engine_1 if package == "rapidocr_onnxruntime" else _engine_3
+    try:
+        return make(module, threads)
+    except (AttributeError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise MissingExtra(
+            f"Reading text on pictures needs a release of '{package}' that mm_rag knows, with its "
+            f"models; the installed one could not be started ({error}). "
+            "Install it with: pip install --upgrade 'mm-rag[offline]'"
+        ) from error
 
 
 def _engine_1(module: Any, threads: int) -> _Engine:
@@ -122,11 +140,14 @@ def _engine_3(module: Any, threads: int) -> _Engine:
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
         }
     )
+    # It loads each model when it is first needed, and the recogniser only where there are lines.
+    engine(np.full((48, 48, 3), 255, np.uint8), use_det=False, use_cls=False, use_rec=True)
     _see_spaces(engine.text_rec)
 
     def read(pixels: npt.NDArray[np.uint8]) -> list[tuple[_Box, str, float]]:
-        found = engine(pixels)
-        if found.boxes is None:
+        # It keeps the settings of the call before.
+        found = engine(pixels, use_det=True, use_cls=True, use_rec=True)
+        if found.boxes is None or found.txts is None:
             return []
         return list(zip(found.boxes.tolist(), found.txts, found.scores, strict=True))
 

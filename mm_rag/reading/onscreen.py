@@ -43,12 +43,17 @@ class ScreenText:
         """Read a frame and keep its lines that are new."""
         self._last = _thumbnail(frame)
         picture = _bounded(frame)
-        for line in _legible(read_image(picture).lines, picture.height):
-            self._keep(line)
+        lines = _legible(read_image(picture).lines, picture.height)
+        # A table is no counter: its rows stand on one frame.
+        counting = {shape for shape in map(_shape, lines) if self._shapes[shape]}
+        for line in lines:
+            self._keep(line, limited=_shape(line) in counting)
 
-    def _keep(self, line: str) -> None:
-        shape = re.sub(r"\d+", "0", _letters(line))
-        if self._shapes[shape] >= _MOST_NUMBERS or any(_same(line, old) for old in self.lines):
+    def _keep(self, line: str, *, limited: bool) -> None:
+        shape = _shape(line)
+        if limited and self._shapes[shape] >= _MOST_NUMBERS:
+            return
+        if any(_same(line, old) for old in self.lines):
             return
         self._shapes[shape] += 1
         self.lines.append(line)
@@ -66,6 +71,11 @@ def _legible(lines: Iterable[TextLine], height: int) -> list[str]:
 
 def _letters(line: str) -> str:
     return "".join(c for c in line.casefold() if c.isalnum())
+
+
+def _shape(line: str) -> str:
+    """What stays of a line in which only the digits change."""
+    return re.sub(r"\d+", "0", _letters(line))
 
 
 def _same(line: str, old: str) -> bool:

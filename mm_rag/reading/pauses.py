@@ -18,7 +18,9 @@ _PAUSE = 0.3  # seconds over which quiet counts as a pause
 
 
 def loudness(blocks: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """How loud a recording is, in dB, once per `STEP` seconds, shape (n,).
+    """How loud a recording is around a moment, in dB, once per `STEP` seconds, shape (n,).
+
+    It is a mean over a third of a second: a gap between two sounds of one word is no pause.
 
     Args:
         blocks: Its samples of 16 kHz, in pieces of any length.
@@ -31,7 +33,7 @@ def loudness(blocks: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float3
         pending = pending[whole:]
     if len(pending):
         found.append(_decibels(np.pad(pending, (0, _STEP_SAMPLES - len(pending)))))
-    return np.concatenate(found)
+    return _smoothed(np.concatenate(found))
 
 
 def clips(
@@ -41,11 +43,10 @@ def clips(
 
     Nothing is lost: each clip begins where the one before ends.
     """
-    smooth = _smoothed(levels)
     bounds = [0.0]
     while (left := duration - bounds[-1]) > longest:
         latest = min(longest, left - longest / 3)  # no splinter is left for the end
-        bounds.append(quietest(smooth, bounds[-1] + longest / 3, bounds[-1] + latest))
+        bounds.append(quietest(levels, bounds[-1] + longest / 3, bounds[-1] + latest))
     return pairwise([*bounds, duration])
 
 

@@ -6,23 +6,34 @@ same clip given straight to `Encoder.encode` are read alike.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mm_rag._closing import Closing
+from mm_rag.errors import InputError, MissingExtra
 from mm_rag.media.audio import SPEECH_RATE, AudioFile, open_audio, resample
 from mm_rag.media.ffmpeg import probe
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.reading.pauses import clips, loudness
+from mm_rag.reading.pauses import LONGEST_CLIP, clips, loudness
 from mm_rag.reading.speech import Transcriber, default_transcriber
 from mm_rag.reading.subtitles import Cue, cues_between, read_subtitles
+
+OnMissing: TypeAlias = Callable[[str, MissingExtra], None]
 
 
 class RecordingReader(Closing):
     """Reads spans of one recording, or of the sound of a video. Use it in a `with` block.
+
+    Args:
+        path: The file.
+        policy: Limits on what is opened.
+        transcriber: What recognises speech; by default PocketSphinx.
+        on_missing: Told, instead of an exception, what is left out where a package is missing.
 
     Raises:
         UnreadableMedia: The file cannot be opened or has no sound.
@@ -33,8 +44,10 @@ class RecordingReader(Closing):
         path: str | Path,
         policy: MediaPolicy = DEFAULT_POLICY,
         transcriber: Transcriber | None = None,
+        on_missing: OnMissing | None = None,
     ) -> None:
         self.audio: AudioFile = open_audio(path, policy)
+        self._on_missing = on_missing
         self._policy = policy
         self._transcriber = transcriber
 
@@ -49,13 +62,38 @@ class RecordingReader(Closing):
         cues = cues_between(self.cues, start, last)
         if cues:
             return "\n".join(cue.text for cue in cues)
-        return read_audio_samples(
-            self.audio.samples(start, end), SPEECH_RATE, transcriber=self._transcriber
-        )
+        try:
+            return self._speech(start, min(last, self.audio.duration))
+        except MissingExtra as error:
+            if self._on_missing is None:
+                raise
+            self._on_missing("the speech", error)
+            return ""
 
     def close(self) -> None:
         """Let go of the file."""
         self.audio.close()
+
+    def _speech(self, start: float, end: float) -> str:
+        transcriber = self._transcriber or default_transcriber()
+        spans = self._spans(start, end)
+        heard = (transcriber.transcribe(self.audio.samples(a, b)) for a, b in spans)
+        return " ".join(transcript.text for transcript in heard if transcript.words)
+
+    def _spans(self, start: float, end: float) -> list[tuple[float, float]]:
+        """Cut a long span at pauses, holding no more than one piece of it at a time."""
+        if end - start <= LONGEST_CLIP:
+            return [(start, end)]
+        levels = loudness(self._pieces(start, end))
+        return [(start + a, start + b) for a, b in clips(levels, end - start)]
+
+    def _pieces(self, start: float, end: float) -> Iterator[npt.NDArray[np.float32]]:
+        for first in map(float, np.arange(start, end, LONGEST_CLIP)):
+            last = min(first + LONGEST_CLIP, end)
+            piece = self.audio.samples(first, last)
+            # Silence stands for what is missing, so that what follows keeps its place.
+            whole = round((last - first) * SPEECH_RATE)
+            yield np.pad(piece, (0, max(0, whole - len(piece))))
 
 
 def read_audio(
@@ -87,9 +125,20 @@ def read_audio_samples(
         samples: Shape (n,), float32 in [-1, 1].
         rate: Samples per second.
         transcriber: What recognises speech; by default PocketSphinx.
+
+    Raises:
+        InputError: The samples are not mono or not floating-point numbers, or the rate is not
+            positive.
+        MissingExtra: PocketSphinx is not installed.
     """
+    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating) or rate <= 0:
+        raise InputError(
+            "Samples are mono, of shape (n,), floating-point numbers in [-1, 1], with rate > 0; "
+            f"got {samples.shape = }, {samples.dtype = }, {rate = }."
+        )
     transcriber = transcriber or default_transcriber()
-    heard = samples if rate == SPEECH_RATE else resample(samples, rate)
+    heard = samples.astype(np.float32, copy=False)
+    heard = heard if rate == SPEECH_RATE else resample(heard, rate)
     spans = clips(loudness([heard]), len(heard) / SPEECH_RATE)
     parts = (heard[round(a * SPEECH_RATE) : round(b * SPEECH_RATE)] for a, b in spans)
     return " ".join(filter(None, (transcriber.transcribe(part).text for part in parts)))

@@ -6,12 +6,13 @@ import html
 import io
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mm_rag._optional import require
+from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.ffmpeg import Probe, open_container, readable
 
@@ -19,14 +20,20 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 SIDECAR_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
+_WITH_SUBTITLES = AUDIO_SUFFIXES | VIDEO_SUFFIXES
 
 _UNREADABLE = frozenset(
     {"dvb_subtitle", "dvbsub", "dvd_subtitle", "dvdsub", "hdmv_pgs_subtitle", "pgssub"}
     | {"xsub", "unknown"}
 )
 _MOST_BYTES = 16 * 1024**2  # of a sidecar; a whole season of dialogue is a tenth of it
-_LANGUAGE = re.compile(r"\.[\w-]{2,12}")
-_MARKUP = re.compile(r"\{[^}]*\}|<[^>]*>")
+# "talk.en.srt", "talk.pt-BR.srt", "talk.en.forced.srt"
+_LANGUAGE = re.compile(
+    r"(\.[a-z]{2,3}([-_]([a-z]{2}|[a-z]{4}|\d{3}))?)?(\.(forced|sdh|cc))?", re.IGNORECASE
+)
+# Of a "<" only tags and the time stamps of WebVTT's karaoke: "if x < 5 and y > 3" is no markup.
+_MARKUP = re.compile(r"\{[^}]*\}|</?[a-zA-Z][^>]*>|<\d[\d:.]*>")
+_ASS_SPACE = re.compile(r"\\[hnN]")
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +69,18 @@ def read_subtitles(source: Probe) -> list[Cue]:
 
 def sidecars(path: Path) -> list[Path]:
     """Subtitle files of the same name, or with a language added to it; English first."""
+    try:
+        beside = [other for other in path.parent.iterdir() if other.is_file()]
+    except OSError as error:  # a file may be readable where its folder is not
+        logger.warning("Looked for no subtitles beside %s: %s", path, error)
+        return []
+    # "talk.no.srt" belongs to "talk.no.mp4" where there is one.
+    taken = {other.stem for other in beside if other.suffix.lower() in _WITH_SUBTITLES}
     found = [
         other
-        for other in path.parent.iterdir()
-        if other.suffix.lower() in SIDECAR_SUFFIXES and _belongs(other.stem, path.stem)
+        for other in beside
+        if other.suffix.lower() in SIDECAR_SUFFIXES
+        and _belongs(other.stem, path.stem, taken - {path.stem})
     ]
     return sorted(found, key=lambda p: (not _is_english(p.stem[len(path.stem) + 1 :]), p.name))
 
@@ -74,11 +89,14 @@ def read_subtitle_file(path: Path) -> list[Cue]:
     """The cues of an .srt, .vtt or .ass file.
 
     Raises:
-        UnreadableMedia: It is no subtitle file.
+        UnreadableMedia: It is no subtitle file, or may not be read.
     """
     av = require("av", extra="video", feature="Reading subtitles")
-    with path.open("rb") as file:
-        text = _decoded(file.read(_MOST_BYTES))
+    try:
+        with path.open("rb") as file:
+            text = _decoded(file.read(_MOST_BYTES))
+    except OSError as error:
+        raise UnreadableMedia(f"{path.name} cannot be read: {error.strerror}.") from error
     if not text.strip():
         return []
     options = {"format_whitelist": "srt,webvtt,ass"}
@@ -100,9 +118,11 @@ def _readable_cues(sidecar: Path) -> list[Cue]:
         return []
 
 
-def _belongs(subtitle_stem: str, stem: str) -> bool:
-    return subtitle_stem == stem or (
-        subtitle_stem.startswith(stem) and bool(_LANGUAGE.fullmatch(subtitle_stem[len(stem) :]))
+def _belongs(subtitle_stem: str, stem: str, taken: Collection[str]) -> bool:
+    return (
+        subtitle_stem.startswith(stem)
+        and _LANGUAGE.fullmatch(subtitle_stem[len(stem) :]) is not None
+        and subtitle_stem not in taken
     )
 
 
@@ -137,7 +157,7 @@ def _of_packet(packet: Any, zero: float) -> Iterator[Cue]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(html.unescape(_MARKUP.sub("", text)).replace("\\N", " ").split())
+    return " ".join(_ASS_SPACE.sub(" ", html.unescape(_MARKUP.sub("", text))).split())
 
 
 def _decoded(data: bytes) -> str:

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from mm_rag._closing import Closing
+from mm_rag.errors import MissingExtra
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.media.video import VideoFile, open_video
 from mm_rag.reading.onscreen import ScreenText
-from mm_rag.reading.recording import RecordingReader
+from mm_rag.reading.recording import OnMissing, RecordingReader
 from mm_rag.reading.speech import Transcriber
 from mm_rag.reading.subtitles import Cue, cues_between, read_subtitles
 
@@ -27,6 +28,12 @@ _READ_EVERY = 2  # looks from one frame that is read to the next: what stays for
 class VideoReader(Closing):
     """Reads spans of one video. Use it in a `with` block.
 
+    Args:
+        path: The file.
+        policy: Limits on what is opened.
+        transcriber: What recognises speech; by default PocketSphinx.
+        on_missing: Told, instead of an exception, what is left out where a package is missing.
+
     Raises:
         UnreadableMedia: The file cannot be opened or has no moving pictures.
     """
@@ -36,13 +43,20 @@ class VideoReader(Closing):
         path: str | Path,
         policy: MediaPolicy = DEFAULT_POLICY,
         transcriber: Transcriber | None = None,
+        on_missing: OnMissing | None = None,
     ) -> None:
-        self._stack = ExitStack()
-        self.video: VideoFile = self._stack.enter_context(open_video(path, policy))
+        self._on_missing = on_missing
         self.sound: RecordingReader | None = None
-        if self.video.has_audio:
-            self.sound = self._stack.enter_context(RecordingReader(path, policy, transcriber))
-        self.cues: list[Cue] = self.sound.cues if self.sound else read_subtitles(self.video.probe)
+        with ExitStack() as opened:
+            self.video: VideoFile = opened.enter_context(open_video(path, policy))
+            if self.video.has_audio:
+                self.sound = opened.enter_context(
+                    RecordingReader(path, policy, transcriber, on_missing)
+                )
+            self.cues: list[Cue] = (
+                self.sound.cues if self.sound else read_subtitles(self.video.probe)
+            )
+            self._stack = opened.pop_all()
 
     def read(self, start: float = 0.0, end: float | None = None) -> str:
         """The words between `start` and `end`, in seconds: said ones first, then shown ones."""
@@ -68,10 +82,15 @@ class VideoReader(Closing):
         step = max(_LOOK_EVERY, (end - start) / _MOST_LOOKS)
         times = [float(time) for time in np.arange(start + min(step, end - start) / 2, end, step)]
         screen, earliest = ScreenText(), start
-        for time, frame in zip(times, self.video.frames_at(times), strict=False):
-            if time >= earliest and screen.is_news(frame):
-                screen.read(frame)
-                earliest = time + _READ_EVERY * step
+        try:
+            for time, frame in zip(times, self.video.frames_at(times), strict=False):
+                if time >= earliest and screen.is_news(frame):
+                    screen.read(frame)
+                    earliest = time + _READ_EVERY * step
+        except MissingExtra as error:
+            if self._on_missing is None:
+                raise
+            self._on_missing("the text on the screen", error)
         return screen.lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,65 @@ def test_a_list_that_knows_one_word_of_many_is_not_sure(collection: Collection) 
     all_words = collection.search("filler about topic7", k=1)[0]
     assert one_word.segment.text == all_words.segment.text == "filler about topic7"
     assert all_words.score > one_word.score + 0.2
+
+
+def test_the_lexical_score_survives_deletions(collection: Collection) -> None:
+    """tantivy counts deleted documents in some statistics and not in others."""
+    collection.add(segment(f"common words and rare{n}", n) for n in range(60))
+    for _ in range(3):
+        collection.add(segment(f"common words and rare{n}", n) for n in range(55))
+    hits = collection.search("common words rare3", k=60, rerank=False)
+    lexical = [hit.scores["lexical"] for hit in hits if "lexical" in hit.scores]
+    assert hits[0].segment.text == "common words and rare3"
+    assert hits[0].scores["lexical"] == max(lexical)
+    assert all(0.0 <= score <= 1.0 for score in lexical)
+
+
+def test_repeating_a_word_changes_nothing(collection: Collection) -> None:
+    collection.add(segment(f"york minster {n}", n) for n in range(5))
+    [once, thrice] = (
+        collection.search(query, k=1, rerank=False)[0].scores["lexical"]
+        for query in ("york", "york york york")
+    )
+    assert once == pytest.approx(thrice)
+
+
+def test_k_may_be_larger_than_the_usual_depth(collection: Collection) -> None:
+    collection.add(segment(f"report number {n}", n) for n in range(400))
+    assert len(collection.search("report", k=300, rerank=False)) == 300
+
+
+@pytest.mark.parametrize("modalities", [[], ["picture"], "photo"])
+def test_modalities_that_do_not_exist_are_an_error(
+    collection: Collection, modalities: list[str] | str
+) -> None:
+    with pytest.raises(InputError, match="modalities"):
+        collection.search("alpha", modalities=modalities)  # pyright: ignore[reportArgumentType]
+
+
+def test_half_a_surrogate_pair_is_no_crash(collection: Collection) -> None:
+    collection.add([segment("alpha", 1)])
+    assert collection.search("alpha \ud83d", k=1)
+
+
+def test_searching_while_another_thread_writes(collection: Collection) -> None:
+    collection.add(segment(f"passage {n}", n) for n in range(50))
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def search() -> None:
+        try:
+            while not done.is_set():
+                assert collection.search("passage 7", k=3, rerank=False)
+        except BaseException as error:  # noqa: BLE001 - tantivy panics are no Exceptions
+            failures.append(error)
+
+    readers = [threading.Thread(target=search) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for start in range(50, 90, 4):
+        collection.add(segment(f"passage {n}", n) for n in range(start, start + 4))
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert failures == []

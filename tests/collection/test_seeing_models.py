@@ -116,4 +116,7 @@ def test_a_judge_that_only_reads_is_given_the_words_of_a_picture(
     reranker = Reranker(modules=[Longest()])
     with Collection(tmp_path / "mixed", encoder=clip, reranker=reranker) as collection:
         collection.add([segment("short", 1), segment("much longer", 2)])
-        assert collection.search(Image(photo), k=1)[0].segment.text == "much longer"
+        described = collection.search(Image(photo, text="a blue square"), k=1)[0]
+        assert described.segment.text == "much longer"
+        wordless = collection.search(Image(photo), k=2)
+        assert not any("rerank" in hit.scores for hit in wordless)

@@ -14,7 +14,7 @@ import pytest
 from mm_rag import Collection, Encoder
 from mm_rag.collection.ledger import Ledger
 from mm_rag.collection.lock import writer_lock
-from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch
+from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch, InputError
 from tests.collection.conftest import BagOfWords, segment
 
 
@@ -54,6 +54,7 @@ def test_another_model_is_refused(collection: Collection) -> None:
     class Other(BagOfWords):
         type_name = "tests.Other"
 
+    collection.add([segment("alpha", 1)])
     with pytest.raises(CollectionMismatch, match="was made with the model"):
         Collection(collection.path, encoder=Encoder(modules=[Other()]))
 
@@ -148,3 +149,40 @@ def test_verify_finds_missing_pictures(collection: Collection, folder: Path) -> 
     collection.sync(folder)
     assert picture.is_file()
     assert collection.verify().ok
+
+
+def test_what_another_process_wrote_is_found_and_not_lost(tmp_path: Path) -> None:
+    """Chroma's client keeps its index in memory: it must be opened again after others wrote."""
+    code = (
+        "import sys; from mm_rag import Collection; from tests.collection import conftest as c;"
+        "from mm_rag import Encoder; e = Encoder(modules=[c.BagOfWords()]);"
+        "Collection(sys.argv[1], encoder=e).add(c.segment(f'theirs {n}', n) for n in range(1500))"
+    )
+    with Collection(tmp_path, encoder=Encoder(modules=[BagOfWords()])) as ours:
+        ours.add([segment("ours", -1)])
+        root = Path(__file__).parents[2]
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=root)
+        found = ours.search("theirs 700", k=1, rerank=False)[0]
+        assert found.segment.text == "theirs 700"
+        assert "vector:words" in found.scores
+        ours.add(segment(f"ours {n}", 5000 + n) for n in range(1500))
+        assert len(ours) == 3001
+        assert ours.verify().ok
+
+
+def test_a_failed_first_run_does_not_bind_the_folder_to_a_model(tmp_path: Path) -> None:
+    class Other(BagOfWords):
+        type_name = "tests.Other"
+
+    with (
+        Collection(tmp_path, encoder=Encoder(modules=[Other()])) as first,
+        pytest.raises(InputError),
+    ):
+        first.sync(tmp_path / "mistyped")
+    with Collection(tmp_path, encoder=Encoder(modules=[BagOfWords()])) as second:
+        second.add([segment("alpha", 1)])
+
+
+def test_metadata_that_are_not_flat_are_an_error() -> None:
+    with pytest.raises(InputError, match="'tags' is a list"):
+        segment("alpha", 1, metadata={"tags": ["a"]})

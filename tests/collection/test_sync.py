@@ -10,8 +10,10 @@ import pytest
 
 from mm_rag import Collection, Encoder
 from mm_rag.collection import SyncReport
-from mm_rag.errors import InputError
-from tests.media_made import make_pdf
+from mm_rag.errors import InputError, MissingExtra
+from mm_rag_loaders import LoadOptions
+from tests.av_made import make_wav, tone
+from tests.media_made import make_pdf, make_picture
 
 
 def states(report: SyncReport) -> dict[str, str]:
@@ -147,11 +149,8 @@ def test_a_run_that_was_interrupted_is_finished_by_the_next(
     """The process dies after the vectors were written and before the words were."""
     from mm_rag.collection.lexical import LexicalIndex
 
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(LexicalIndex, "put", die)
+        patch.setattr(LexicalIndex, "put", _die)
         with pytest.raises(KeyboardInterrupt):
             collection.sync(folder)
     assert not collection.verify().ok
@@ -175,3 +174,116 @@ def test_progress_names_every_file(collection: Collection, folder: Path) -> None
     seen: list[tuple[int, int, str]] = []
     collection.sync(folder, on_file=lambda n, total, path: seen.append((n, total, path.name)))
     assert seen == [(0, 2, "bakery.pdf"), (1, 2, "ferry.pdf")]
+
+
+def test_a_run_killed_while_replacing_a_file_leaves_nothing_of_the_old_one(
+    collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mm_rag.collection.lexical import LexicalIndex
+
+    collection.sync(folder)
+    make_pdf(folder / "bakery.pdf", ["The harbour office opens at noon."])
+    with monkeypatch.context() as patch:
+        patch.setattr(LexicalIndex, "put", _die)
+        with pytest.raises(KeyboardInterrupt):
+            collection.sync(folder)
+    report = collection.sync(folder)
+    assert report.segments == {"image": 3, "text": 3}
+    assert not any("sourdough" in hit.segment.text for hit in collection.search("sourdough", k=9))
+    assert collection.verify().ok
+
+
+def test_what_a_missing_reader_left_out_is_read_by_the_next_run(
+    collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mm_rag_loaders.seen_text as seen
+
+    make_picture(folder / "harbour light.png", "Lighthouse")
+    with monkeypatch.context() as patch:
+        patch.setattr(seen, "read_image", _not_installed)
+        first = collection.sync(folder)
+    assert "not installed" in next(f.reason for f in first.files if f.path.endswith(".png"))
+    assert states(collection.sync(folder))["harbour light.png"] == "indexed"
+    assert sources(collection, "lighthouse")[0] == "harbour light.png"
+    assert states(collection.sync(folder))["harbour light.png"] == "unchanged"
+
+
+def test_subtitles_added_later_are_read(collection: Collection, tmp_path: Path) -> None:
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    make_wav(folder / "talk.wav", tone(3.0))
+    collection.sync(folder)
+    (folder / "talk.srt").write_text(
+        "1\n00:00:00,500 --> 00:00:02,500\nThe valve is in the cellar.\n"
+    )
+    assert states(collection.sync(folder)) == {"talk.wav": "indexed"}
+    assert "valve" in collection.search("valve cellar", k=1)[0].segment.text
+    assert states(collection.sync(folder)) == {"talk.wav": "unchanged"}
+    assert collection.verify().ok
+
+
+def test_a_file_that_vanishes_during_the_run_is_a_line(
+    collection: Collection, folder: Path
+) -> None:
+    def remove(_number: int, _total: int, path: Path) -> None:
+        if path.name == "ferry.pdf":
+            path.unlink()
+
+    report = collection.sync(folder, on_file=remove)
+    assert states(report) == {"bakery.pdf": "indexed", "ferry.pdf": "unreadable"}
+
+
+def _die(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _not_installed(*_: object) -> None:
+    raise MissingExtra("Reading text on pictures needs a package which is not installed.")
+
+
+def test_the_collection_does_not_index_itself(tmp_path: Path, encoder: Encoder) -> None:
+    make_pdf(tmp_path / "tide.pdf", ["High tide is at nine."])
+    with Collection(tmp_path / "kept", encoder=encoder) as kept:
+        for _ in range(2):
+            assert set(states(kept.sync(tmp_path))) == {"tide.pdf"}
+
+
+def test_a_folder_is_the_same_however_it_is_written(
+    collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection.sync(folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(folder.parent))
+    for spelling in (".", f"../{folder.name}", f"~/{folder.name}"):
+        assert set(states(collection.sync(spelling)).values()) == {"unchanged"}
+    (folder / "bakery.pdf").unlink()
+    assert states(collection.sync(f"~/{folder.name}"))["bakery.pdf"] == "removed"
+
+
+def test_a_name_that_is_not_utf8_is_a_line(collection: Collection, folder: Path) -> None:
+    (folder / os.fsdecode(b"caf\xe9.txt")).write_text("a name from an old disk")
+    report = collection.sync(folder)
+    [odd] = [file for file in report.files if "caf" in file.path]
+    assert (odd.state, odd.reason) == ("unreadable", "its name is not UTF-8")
+    odd.path.encode("utf-8")
+
+
+def test_two_files_of_one_content_may_both_go(
+    collection: Collection, folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(folder / "bakery.pdf", other / "copy.pdf")
+    collection.sync([folder, other])
+    (folder / "bakery.pdf").unlink()
+    (other / "copy.pdf").unlink()
+    assert states(collection.sync(folder))["bakery.pdf"] == "removed"
+    assert "sourdough" not in " ".join(h.segment.text for h in collection.search("sourdough", 9))
+
+
+def test_the_password_counts_beside_other_options(collection: Collection, folder: Path) -> None:
+    make_pdf(folder / "locked.pdf", ["The vault code is nine."], password="sesame")
+    options = LoadOptions(passage_words=50)
+    report = collection.sync(folder, password="sesame", options=options)
+    assert states(report)["locked.pdf"] == "indexed"
+    assert any((collection.path / "assets").rglob("*.webp"))

@@ -188,3 +188,10 @@ def test_rerank_round_trips() -> None:
     for again in (MultimodalRerank.from_dict(rerank.to_dict()), pickle.loads(pickled)):
         assert isinstance(again, MultimodalRerank)
         assert again.to_dict() == rerank.to_dict()
+
+
+def test_rerank_with_its_own_model_does_not_come_back_as_another(reranker: Reranker) -> None:
+    rerank = MultimodalRerank(reranker=reranker)
+    for save in (rerank.to_dict, rerank.to_json, lambda: pickle.dumps(rerank)):
+        with pytest.raises(InputError, match=r"Reranker\.save"):
+            save()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mm_rag.errors import UnreadableMedia
+from mm_rag.errors import InputError, MissingExtra, UnreadableMedia
 from mm_rag.media import MediaPolicy
+from mm_rag.reading import onscreen, recording
 from mm_rag.segment import Segment
 from mm_rag_loaders.assets import AssetStore
 from mm_rag_loaders.audio import AudioLoader
@@ -151,3 +153,44 @@ def test_rubble_is_refused(tmp_path: Path, options: LoadOptions) -> None:
     path.write_bytes(np.random.default_rng(0).bytes(20_000))
     with pytest.raises(UnreadableMedia, match=r"v\.mp4"):
         list(VideoLoader(options).load(path))
+
+
+def test_the_type_is_that_of_the_content(tmp_path: Path, options: LoadOptions) -> None:
+    video = make_video(tmp_path / "v.mp4", colours("gray", each=4), fps=2)
+    sound = make_wav(tmp_path / "a.wav", np.zeros(16_000, np.float32))
+    (clip,) = VideoLoader(options).load(video.rename(tmp_path / "photo.jpg"))
+    (part,) = AudioLoader(options).load(sound.rename(tmp_path / "a.mp3"))
+    assert clip.mime_type == "video/mp4"
+    assert part.mime_type == "audio/x-wav"
+
+
+@pytest.mark.parametrize("name", ["clip_seconds", "passage_words", "page_pixels"])
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_options_must_be_positive(name: str, value: float) -> None:
+    settings: dict[str, Any] = {name: value}
+    with pytest.raises(InputError, match=rf"LoadOptions\.{name} must be more than 0"):
+        LoadOptions(**settings)
+
+
+def test_without_its_readers_a_video_is_kept_and_noted(
+    tmp_path: Path, options: LoadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> None:
+        raise MissingExtra("This needs a package that is not installed.")
+
+    monkeypatch.setattr(onscreen, "read_image", missing)
+    monkeypatch.setattr(recording, "default_transcriber", missing)
+    path = make_video(
+        tmp_path / "v.mkv",
+        colours("gray", each=40),
+        fps=1,
+        sound=tone(40.0, rate=48_000),
+        subtitles=[(0.0, 5.0, "Welcome")],
+    )
+    file = SourceFile.of(path)
+    segments = list(VideoLoader(options).segments(file))
+    assert segments[0].text == "Welcome"
+    assert all(segment.text == "" for segment in segments[1:])
+    assert sorted(file.missing) == ["the speech", "the text on the screen"]
+    assert len(file.notes) == 2
+    assert all("was not read: This needs" in note for note in file.notes)

@@ -86,3 +86,14 @@ def test_without_the_reader_the_picture_is_kept_and_noted(
     (segment,) = ImageLoader(options).segments(file)
     assert segment.text == ""
     assert file.notes[0].startswith("the picture was not read: Reading text on pictures needs")
+
+
+def test_a_phone_picture_with_a_second_one_inside_is_no_animation(
+    tmp_path: Path, options: LoadOptions
+) -> None:
+    path = tmp_path / "IMG_1234.jpg"
+    sign("Hello").save(path, "MPO", save_all=True, append_images=[sign("World")])
+    file = SourceFile.of(path)
+    (segment,) = ImageLoader(options).segments(file)
+    assert segment.text == "Hello"
+    assert file.notes == []

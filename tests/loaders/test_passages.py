@@ -76,3 +76,8 @@ def test_chinese_is_split_though_it_has_no_spaces() -> None:
     found = passages(text, max_words=150)
     assert len(found) > 3
     assert all(len(passage) < 200 and passage.endswith("。") for passage in found)
+
+
+def test_a_run_of_blank_lines_takes_no_time() -> None:
+    text = "before" + "\n \n" * 40_000 + "after"
+    assert [passage.split() for passage in passages(text)] == [["before", "after"]]

@@ -44,3 +44,9 @@ def test_what_is_no_text_is_unreadable(
     path.write_bytes(data)
     with pytest.raises(UnreadableMedia, match=rf"a\.txt .*{why}"):
         list(TextLoader(options).load(path))
+
+
+def test_the_last_letter_of_an_old_encoding_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_bytes("un café".encode("latin-1"))
+    [only] = TextLoader().load(tmp_path / "old.txt")
+    assert only.text == "un café"

@@ -58,6 +58,15 @@ def test_dense_without_weights(tmp_path: Path) -> None:
         Dense.load(tmp_path, LoadOptions())
 
 
+def test_dense_with_weights_that_were_cut_off(tmp_path: Path) -> None:
+    Dense(4, 3).save(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+
+    with pytest.raises(CheckpointError, match="weights"):
+        Dense.load(tmp_path, LoadOptions())
+
+
 def test_pooling_computes_in_float32() -> None:
     tokens = torch.randn(1, 300, 8).bfloat16()
     features = Features({"token_embeddings": tokens, "attention_mask": torch.ones(1, 300).long()})

@@ -1,13 +1,25 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from mm_rag.errors import MissingExtra
+from mm_rag.reading import ocr
 from mm_rag.reading.ocr import Reading, read_image
 
 FONT = ImageFont.load_default(32)
+
+
+@pytest.fixture
+def new_engine() -> Iterator[None]:
+    """The engine is made anew in the test, and again after it."""
+    ocr._engine.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    yield
+    ocr._engine.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 def page(*lines: str, size: tuple[int, int] = (900, 320)) -> Image.Image:
@@ -74,3 +86,48 @@ def test_threads_take_turns() -> None:
     for thread in threads:
         thread.join()
     assert found == {word: word for word in words}
+
+
+def test_a_very_tall_picture_is_read_in_full_and_each_line_once() -> None:
+    # Shrunk as a whole its letters would be five pixels high.
+    lines = [f"Message-{number}" for number in range(11, 26)]
+    picture, font = Image.new("RGB", (740, 5600), "white"), ImageFont.load_default(16)
+    for number, text in enumerate(lines):
+        ImageDraw.Draw(picture).text((20, 60 + 367 * number), text, "black", font)
+    reading = read_image(picture)
+    assert [line.text for line in reading.lines] == lines
+    assert [round(line.box[1] / 367) for line in reading.lines] == list(range(15))
+
+
+def test_lines_of_a_very_wide_picture_are_joined_where_it_was_cut() -> None:
+    lines = ["The quick brown fox jumps over the lazy dog " * 4, "Wizards boil seven toads " * 7]
+    picture, font = Image.new("RGB", (4200, 160), "white"), ImageFont.load_default(36)
+    for number, text in enumerate(lines):
+        ImageDraw.Draw(picture).text((30, 20 + 70 * number), text, "black", font)
+    found = [row for row in read_image(picture).text.split("\n") if row]
+    assert [row.replace(" ", "") for row in found] == [row.replace(" ", "") for row in lines]
+
+
+@pytest.mark.usefixtures("new_engine")
+def test_the_successor_of_the_ocr_package_reads_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It loads its recogniser late, which used to end in an AttributeError."""
+    pytest.importorskip("rapidocr")
+    monkeypatch.setattr(ocr, "_package", lambda: "rapidocr")
+    text = "Please remember: The Annual Enrollment period"
+    assert read_image(page(text, size=(900, 100))).text.split() == text.split()
+    assert read_image(Image.new("RGB", (600, 400), "white")) == Reading()
+
+
+@pytest.mark.usefixtures("new_engine")
+def test_an_engine_that_cannot_be_started_is_a_missing_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def of_another_release(**_: object) -> object:
+        return SimpleNamespace(text_rec=None)
+
+    def installed(module: str, *, extra: str, feature: str) -> object:
+        return SimpleNamespace(RapidOCR=of_another_release)
+
+    monkeypatch.setattr(ocr, "require", installed)
+    with pytest.raises(MissingExtra, match="could not be started"):
+        read_image(page("Closing time"))

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mm_rag.reading.pauses import STEP, clips, loudness
+from mm_rag.reading.pauses import STEP, clips, loudness, quietest
 from tests.av_made import tone
 
 
@@ -50,3 +50,10 @@ def test_loudness_does_not_depend_on_the_blocks() -> None:
     pieces = loudness(np.array_split(samples, 7))
     np.testing.assert_array_equal(whole, pieces)
     assert len(whole) == pytest.approx(len(samples) / 16_000 / STEP, abs=1)
+
+
+def test_a_pause_is_preferred_to_a_gap_in_a_word() -> None:
+    gap = np.zeros(960, np.float32)  # 60 ms, and quieter than the pause
+    pause = np.random.default_rng(0).normal(0, 1e-3, 8_000).astype(np.float32)
+    talk = np.concatenate([tone(2.01), gap, tone(3.0), pause, tone(2.0)])
+    assert 5.07 < quietest(loudness([talk]), 1.0, 7.0) < 5.57

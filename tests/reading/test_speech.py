@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mm_rag.media.audio import open_audio
+from mm_rag.errors import InputError
+from mm_rag.media.audio import AudioFile, open_audio
 from mm_rag.reading.recording import RecordingReader, read_audio, read_audio_samples
 from mm_rag.reading.speech import (
     PocketSphinxTranscriber,
@@ -73,3 +74,29 @@ def test_recordings_of_any_rate_are_heard(tmp_path: Path) -> None:
     with open_audio(path) as audio:
         assert len(audio.samples()) == 32_000
     assert read_audio_samples(tone(2.0, rate=44_100), 44_100, transcriber=Parrot()) == "2s"
+
+
+def test_long_spans_of_a_file_are_decoded_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_wav(tmp_path / "a.wav", tone(100.0))
+    asked: list[float] = []
+    samples = AudioFile.samples
+
+    def counted(self: AudioFile, start: float = 0.0, end: float | None = None) -> np.ndarray:
+        asked.append((self.duration if end is None else end) - start)
+        return samples(self, start, end)
+
+    monkeypatch.setattr(AudioFile, "samples", counted)
+    with RecordingReader(path, transcriber=Parrot()) as reader:
+        seconds = [int(part[:-1]) for part in reader.read(5.0).split()]
+    assert max(asked) <= 30.0
+    assert 91 <= sum(seconds) <= 95
+
+
+@pytest.mark.parametrize(
+    "samples", [np.zeros((2, 100), np.float32), np.zeros(100, np.int16)], ids=["stereo", "integers"]
+)
+def test_samples_of_another_kind_are_refused(samples: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"samples\.shape"):
+        read_audio_samples(samples, 16_000, transcriber=Parrot())

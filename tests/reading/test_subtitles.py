@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,54 @@ def test_every_cue_belongs_to_one_of_two_spans() -> None:
     cues = [Cue(0.0, 1.0, "a"), Cue(9.0, 12.0, "b"), Cue(12.0, 13.0, "c")]
     assert [c.text for c in cues_between(cues, 0.0, 10.0)] == ["a"]
     assert [c.text for c in cues_between(cues, 10.0, 20.0)] == ["b", "c"]
+
+
+@pytest.mark.parametrize("kind", ["dangling link", "folder", "no permission"])
+def test_what_cannot_be_read_beside_the_video_is_passed_over(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(tmp_path / "v.mkv", colours("red", each=30), subtitles=[(0.5, 1.2, "inside")])
+    beside = tmp_path / "v.srt"
+    if kind == "dangling link":
+        beside.symlink_to(tmp_path / "nowhere.srt")
+    elif kind == "folder":
+        beside.mkdir()
+    else:
+        beside.write_text(SRT)
+        _forbid(beside, monkeypatch)
+    assert [cue.text for cue in read_subtitles(probe(path))] == ["inside"]
+
+
+def _forbid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `chmod 0`, which an administrator would not notice."""
+    opened = Path.open
+
+    def refuse(self: Path, *args: Any, **options: Any) -> Any:
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+
+
+def test_only_subtitles_of_this_very_file_are_taken(tmp_path: Path) -> None:
+    named = ["talk.srt", "talk.de.srt", "talk.pt-BR.vtt", "talk.en.forced.srt", "talk.sdh.srt"]
+    others = ["talk.part2.srt", "talk.final.srt", "talk.no.srt", "talk-1.srt", "talk.en.old.srt"]
+    for name in [*named, *others, "talk.mp4", "talk.no.mp4"]:
+        (tmp_path / name).write_text(SRT)
+    assert {path.name for path in sidecars(tmp_path / "talk.mp4")} == set(named)
+    assert [path.name for path in sidecars(tmp_path / "talk.no.mp4")] == ["talk.no.srt"]
+
+
+def test_only_markup_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.srt"
+    lines = [
+        "if x < 5 and y > 3 stop",
+        "I <3 you, <font color='red'>dear</font>",
+        "one\\htwo\\nthree",
+    ]
+    path.write_text(
+        "".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\n{t}\n\n" for n, t in enumerate(lines, 1))
+    )
+    texts = [cue.text for cue in read_subtitle_file(path)]
+    assert texts == ["if x < 5 and y > 3 stop", "I <3 you, dear", "one two three"]

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mm_rag.reading.video import read_video
-from tests.av_made import make_video, sign
+import pytest
+
+from mm_rag.errors import UnreadableMedia
+from mm_rag.media.audio import AudioFile
+from mm_rag.media.ffmpeg import Probe
+from mm_rag.media.video import VideoFile
+from mm_rag.reading import recording
+from mm_rag.reading.video import VideoReader, read_video
+from tests.av_made import make_video, sign, tone
 
 
 def test_each_line_on_the_screen_is_read_once(tmp_path: Path) -> None:
@@ -33,3 +40,30 @@ def test_a_running_counter_does_not_fill_the_text(tmp_path: Path) -> None:
 def test_pictures_without_words_have_none(tmp_path: Path) -> None:
     path = make_video(tmp_path / "v.mp4", [sign("")] * 10, fps=5)
     assert read_video(path) == ""
+
+
+def test_what_was_opened_is_closed_where_opening_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(tmp_path / "v.mp4", [sign("")] * 5, fps=5, sound=tone(1.0, rate=48_000))
+    closed: list[str] = []
+
+    def fail(_: Probe) -> None:
+        raise UnreadableMedia("Its subtitles are damaged.")
+
+    monkeypatch.setattr(recording, "read_subtitles", fail)
+
+    def close(self: VideoFile | AudioFile) -> None:
+        closed.append(type(self).__name__)
+
+    for kind in (VideoFile, AudioFile):
+        monkeypatch.setattr(kind, "close", close)
+    with pytest.raises(UnreadableMedia, match="damaged"):
+        VideoReader(path)
+    assert closed == ["AudioFile", "VideoFile"]
+
+
+def test_lines_of_one_frame_may_differ_in_their_numbers_only(tmp_path: Path) -> None:
+    lines = [f"Q{n} revenue {n + 2}.{n} m" for n in range(1, 5)]
+    path = make_video(tmp_path / "v.mp4", [sign("\n".join(lines))] * 10, fps=5)
+    assert read_video(path).splitlines() == lines

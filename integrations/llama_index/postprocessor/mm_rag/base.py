@@ -21,8 +21,9 @@ dispatcher = get_dispatcher(__name__)
 class MultimodalRerank(BaseNodePostprocessor):
     """Order nodes by how well they answer a query, and keep the best.
 
-    A model that takes pictures or clips is given those that a node refers to; other models are
-    given its words. The nodes that come in are left as they are.
+    A reranker that sees or hears is given the page, picture or clip that a node refers to. The
+    embedded default and text rerankers score words: those of the node. The nodes that come in
+    are left as they are.
 
     Example:
         .. code-block:: python
@@ -50,6 +51,20 @@ class MultimodalRerank(BaseNodePostprocessor):
         """Load the model."""
         super().model_post_init(context)
         self._reranker = self.reranker or Reranker(self.model)
+
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """The settings, to make the same one with `from_dict`.
+
+        Raises:
+            InputError: It was given a ready-made reranker, of which there are no settings.
+        """
+        if self.reranker is not None:
+            raise InputError(
+                "A MultimodalRerank with a ready-made reranker cannot be saved or pickled: another "
+                "model would come back. Save the reranker (Reranker.save) and give its folder: "
+                "MultimodalRerank(model=folder)."
+            )
+        return super().to_dict(**kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the settings, not the weights, which are loaded anew."""

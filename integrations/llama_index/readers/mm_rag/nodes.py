@@ -52,7 +52,12 @@ def segment_to_node(segment: Segment, extra: Mapping[str, Any] | None = None) ->
 
 
 def hit_to_node(hit: Hit) -> NodeWithScore:
-    """A Hit as a node with its score; `rank` is in the metadata."""
+    """A Hit as a node with its score.
+
+    Its metadata say more than a Segment's: `rank`, `score`, the raw score of each stage
+    (`score_lexical`, `score_vector_words`, `score_rerank`, ...), `matched` (the words of the best
+    passage) and `also` (other files with the same content, one per line).
+    """
     return NodeWithScore(node=_node(hit.segment, hit_to_metadata(hit)), score=hit.score)
 
 
