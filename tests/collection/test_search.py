@@ -99,8 +99,9 @@ def test_min_max_stretches() -> None:
     assert min_max({}) == {}
 
 
-def test_fusion_is_the_mean_of_the_voices() -> None:
-    assert fuse([{"a": 1.0, "b": 0.5}, {"a": 0.5}, {}]) == {"a": 0.75, "b": 0.25}
+def test_fusion_is_the_weighted_mean_of_the_voices() -> None:
+    assert fuse((1.0, {"a": 1.0, "b": 0.5}), (1.0, {"a": 0.5}), (9.0, {})) == {"a": 0.75, "b": 0.25}
+    assert fuse((3.0, {"a": 1.0}), (1.0, {"b": 1.0})) == {"a": 0.75, "b": 0.25}
 
 
 def test_a_list_that_knows_one_word_of_many_is_not_sure(collection: Collection) -> None:
