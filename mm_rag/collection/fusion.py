@@ -11,8 +11,8 @@ mixed media, 69 questions                                     0.870  0.880  0.87
 PubMedQA, 1,000 abstracts, 150 questions                      0.993  0.995  0.998  1.000  1.000
 XQuAD, 120 paragraphs, 150 questions, 5 languages             0.408  0.432  0.440  0.435  0.436
 
-With BM25 stretched like the others, and MaxSim of weight 1 over the top 20, these were 0.789, 0.998 and
-0.450; with BM25 by its bound 0.844, 1.000 and 0.452.
+With BM25 stretched like the others, and MaxSim of weight 1 over the top 20, these were 0.789, 0.998
+and 0.450; with BM25 by its bound 0.844, 1.000 and 0.452.
 Reciprocal rank fusion was behind the stretched sum on all of them in an earlier comparison.
 """
 
