@@ -31,7 +31,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/installed
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 fast: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow"
