@@ -61,7 +61,8 @@ class Segment:
             raise InputError(f"A segment ends after it starts; got {self.start = }, {self.end = }.")
         if self.modality != "text" and self.media is None:
             raise InputError(f"A segment of modality {self.modality} needs its media.")
-        for key, value in self.metadata.items():
+        metadata: Mapping[str, object] = self.metadata  # not every caller checks its types
+        for key, value in metadata.items():
             if not isinstance(value, str | int | float | bool):
                 raise InputError(f"Metadata are flat: {key!r} is a {type(value).__name__}.")
 
