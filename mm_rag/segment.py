@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from mm_rag.content import Audio, Content, Image, Modality, Text, Video
 from mm_rag.errors import InputError
@@ -61,8 +61,8 @@ class Segment:
             raise InputError(f"A segment ends after it starts; got {self.start = }, {self.end = }.")
         if self.modality != "text" and self.media is None:
             raise InputError(f"A segment of modality {self.modality} needs its media.")
-        metadata: Mapping[str, object] = self.metadata  # not every caller checks its types
-        for key, value in metadata.items():
+        # Not every caller has a type checker.
+        for key, value in cast("Mapping[str, object]", self.metadata).items():
             if not isinstance(value, str | int | float | bool):
                 raise InputError(f"Metadata are flat: {key!r} is a {type(value).__name__}.")
 
