@@ -217,11 +217,17 @@ class Collection(Closing):
             self._ledger.set_meta("encoder", encoder.fingerprint)
             self._ledger.set_meta("model", encoder.name)
             # Before and after: others must look again, even if this process is killed.
-            self._writes = self._ledger.count_write()
+            self._count_write()
             try:
                 yield SegmentWriter(self._store, self._lexical, self._ledger, encoder)
             finally:
-                self._writes = self._ledger.count_write()
+                self._count_write()
+
+    def _count_write(self) -> None:
+        # At one go: a thread that searches in between would take this write for another process's
+        # and close the vectors that the writer is using.
+        with self._lock:
+            self._writes = self._ledger.count_write()
 
     def _refresh(self) -> None:
         """Open the vectors again if another process has written since.

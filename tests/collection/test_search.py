@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from mm_rag import Collection
 from mm_rag.collection.fusion import fuse, min_max
+from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.store import VectorStore
 from mm_rag.errors import InputError
 from tests.collection.conftest import segment
 
@@ -152,7 +155,13 @@ def test_half_a_surrogate_pair_is_no_crash(collection: Collection) -> None:
     assert collection.search("alpha \ud83d", k=1)
 
 
-def test_searching_while_another_thread_writes(collection: Collection) -> None:
+def test_searching_while_another_thread_writes(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Slowed down, so that a reader that takes the writer's own count for another process's and
+    # closes the vectors does it while the writer is using them.
+    _linger(monkeypatch, Ledger, "count_write", 0.02)
+    _linger(monkeypatch, VectorStore, "close", 0.1)
     collection.add(segment(f"passage {n}", n) for n in range(50))
     failures: list[BaseException] = []
     done = threading.Event()
@@ -167,9 +176,22 @@ def test_searching_while_another_thread_writes(collection: Collection) -> None:
     readers = [threading.Thread(target=search) for _ in range(4)]
     for reader in readers:
         reader.start()
-    for start in range(50, 90, 4):
-        collection.add(segment(f"passage {n}", n) for n in range(start, start + 4))
-    done.set()
-    for reader in readers:
-        reader.join()
+    try:
+        for start in range(50, 90, 4):
+            collection.add(segment(f"passage {n}", n) for n in range(start, start + 4))
+    finally:
+        done.set()
+        for reader in readers:
+            reader.join()
     assert failures == []
+
+
+def _linger(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, seconds: float) -> None:
+    method = getattr(owner, name)
+
+    def slow(self: object) -> object:
+        result = method(self)
+        time.sleep(seconds)
+        return result
+
+    monkeypatch.setattr(owner, name, slow)
