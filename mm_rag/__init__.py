@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mm_rag.content import Audio, Content, Image, Mixed, Modality, Text, Video
+from mm_rag.content import Audio, Chat, Content, Image, Mixed, Modality, Text, Turn, Url, Video
 from mm_rag.segment import Hit, Segment
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Audio",
+    "Chat",
     "Collection",
     "Content",
     "Encoder",
@@ -31,6 +32,8 @@ __all__ = [
     "Reranker",
     "Segment",
     "Text",
+    "Turn",
+    "Url",
     "Video",
 ]
 

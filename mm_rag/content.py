@@ -1,7 +1,7 @@
 """Content: what a model is given.
 
-Users pass plain values (a str, a Path, a PIL image, an array); `as_content` turns them into one of
-these classes once, at the edge, and everything inside mm_rag handles only these.
+Users pass plain values (a str, a Path, a PIL image, an array); `mm_rag.inputs.as_content` turns
+them into one of these classes once, at the edge, and everything inside mm_rag handles only these.
 
 A picture, recording or video may carry the words that were already read from it (`text`). A model
 that reads its media (the embedded default) then uses those words instead of reading again; a model
@@ -11,7 +11,7 @@ with eyes and ears looks and listens for itself.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # numpy alone would double the time that `import mm_rag` take
     import numpy as np
     import numpy.typing as npt
     from PIL.Image import Image as PILImage
+    from torchcodec.decoders import (
+        AudioDecoder,  # pyright: ignore[reportPrivateImportUsage]
+        VideoDecoder,  # pyright: ignore[reportPrivateImportUsage]
+    )
 
 Modality: TypeAlias = Literal["text", "image", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
@@ -51,6 +55,18 @@ VIDEO_SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True)
+class Url:
+    """Where a picture, recording or video lies on the web.
+
+    Attributes:
+        address: Begins with `http://` or `https://`. It is fetched when the medium is opened,
+            within the limits of the `MediaPolicy`.
+    """
+
+    address: str
+
+
+@dataclass(frozen=True)
 class Text:
     """Words."""
 
@@ -67,11 +83,12 @@ class Image:
     """A picture.
 
     Attributes:
-        source: A file, its bytes, a PIL image, or an array of shape (height, width, 3), uint8.
+        source: A file, its address, its bytes, a PIL image, or an array of shape
+            (height, width, 3), uint8.
         text: The words on it, where they were read before; None where nobody has read it.
     """
 
-    source: Path | bytes | PILImage | npt.NDArray[np.uint8]
+    source: Path | Url | bytes | PILImage | npt.NDArray[np.uint8]
     text: str | None = None
 
     @property
@@ -85,14 +102,16 @@ class Audio:
     """A recording, or the part of one between `start` and `end`.
 
     Attributes:
-        source: A file, or mono samples of shape (n,), float32 in [-1, 1].
-        sampling_rate: Of the samples, in Hz; None for a file, which knows its own.
+        source: A file, its address, mono samples of shape (n,), float32 in [-1, 1], or a decoder
+            of torchcodec.
+        sampling_rate: Of samples, in Hz; None where they are at the rate the model wants. A file
+            or a decoder knows its own.
         start: Where the part begins, in seconds.
         end: Where it ends, in seconds; None for the end of the recording.
         text: What is said in it, where it was transcribed before.
     """
 
-    source: Path | npt.NDArray[np.float32]
+    source: Path | Url | npt.NDArray[np.float32] | AudioDecoder
     sampling_rate: int | None = None
     start: float = 0.0
     end: float | None = None
@@ -109,16 +128,21 @@ class Video:
     """A video, or the part of one between `start` and `end`.
 
     Attributes:
-        source: A file.
+        source: A file, its address, frames of shape (frames, height, width, 3), uint8, or a
+            decoder of torchcodec.
         start: Where the part begins, in seconds.
         end: Where it ends, in seconds; None for the end of the video.
         text: Its subtitles, speech and on-screen text, where they were read before.
+        metadata: What transformers' `VideoMetadata` says about frames in memory: `fps`,
+            `total_num_frames`, `duration` (in seconds), `frames_indices`; None where nothing is
+            known of them.
     """
 
-    source: Path
+    source: Path | Url | npt.NDArray[np.uint8] | VideoDecoder
     start: float = 0.0
     end: float | None = None
     text: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
     @property
     def modality(self) -> Modality:
@@ -126,11 +150,14 @@ class Video:
         return "video"
 
 
+Part: TypeAlias = Text | Image | Audio | Video
+
+
 @dataclass(frozen=True, eq=False)
 class Mixed:
     """Several pieces of content that mean one thing together: a photo and a question about it."""
 
-    parts: tuple[Text | Image | Audio | Video, ...]
+    parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
         """Refuse an empty one."""
@@ -138,125 +165,88 @@ class Mixed:
             raise InputError("Mixed content needs at least one part; it got none.")
 
 
-Content: TypeAlias = Text | Image | Audio | Video | Mixed
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """One chat message.
 
-
-def as_content(value: Any) -> Content:
-    """Turn a plain value into Content.
-
-    A str that names an existing media file is that medium, any other str is text, as in
-    sentence-transformers. Where a str is a user's words and must stay words, use `Text` instead.
-
-    Args:
-        value: Content, str, Path, bytes (a picture), PIL image, array (height, width, 3), or a dict
-            such as `{"text": ..., "image": ...}`.
-
-    Raises:
-        InputError: The value is of no kind that a model takes.
+    Attributes:
+        role: Who speaks: `system`, `user`, `assistant`, or whatever the model's template knows.
+        parts: What is said and shown, in order.
+        fields: The message's other keys, for templates that read them.
     """
-    match value:
-        case Text() | Image() | Audio() | Video() | Mixed():
-            return value
-        case str():
-            return _from_path(Path(value)) if _is_media_file(value) else Text(value)
-        case Path():
-            return _from_path(value)
-        case bytes():
-            return Image(value)
-        case _ if getattr(value, "ndim", None) == 3:
-            return Image(value)
-        case Mapping():
-            return _from_mapping(value)
-        case _ if hasattr(value, "convert") and hasattr(value, "size"):
-            return Image(value)
-        case _:
-            pass
-    shape = f" of shape {value.shape}" if hasattr(value, "shape") else ""
-    raise InputError(
-        f"Cannot use a {type(value).__name__}{shape} as input. Give a str, a Path, bytes of a "
-        "picture, a PIL image, an array (height, width, 3), a dict such as "
-        "{'text': ..., 'image': ...}, or one of Text, Image, Audio, Video."
-    )
+
+    role: str
+    parts: tuple[Part, ...]
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, eq=False)
+class Chat:
+    """Chat messages, which together are one input."""
+
+    turns: tuple[Turn, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse an empty one."""
+        if not self.turns:
+            raise InputError("A chat needs at least one message; it got none.")
+
+
+Content: TypeAlias = Part | Mixed | Chat
 
 
 def content_key(content: Content) -> Hashable:
     """Equal for contents that mean the same, without looking into files: same text, same place.
 
-    Pictures and samples in memory are the same only when they are the same object.
+    What is in memory (pictures, samples, frames, decoders, their metadata) is the same only when
+    it is the same object, so the key holds only as long as the content is kept.
     """
     match content:
         case Text():
             return ("text", content.text)
         case Mixed():
             return ("mixed", *map(content_key, content.parts))
+        case Chat():
+            return ("message", *map(_turn_key, content.turns))
         case Image():
             return ("image", _source_key(content.source), content.text)
-        case Audio() | Video():
-            place = (content.start, content.end, getattr(content, "sampling_rate", None))
-            return (content.modality, _source_key(content.source), *place, content.text)
-
-
-def _source_key(source: object) -> Hashable:
-    return source if isinstance(source, Path | bytes) else id(source)
-
-
-def _is_media_file(value: str) -> bool:
-    if len(value) > 4096 or "\n" in value or "\0" in value:
-        return False
-    suffix = Path(value).suffix.lower()
-    known = suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES | VIDEO_SUFFIXES
-    try:
-        return known and Path(value).is_file()
-    except OSError:  # too long for the name of a file: words
-        return False
-
-
-def _from_path(path: Path) -> Image | Audio | Video:
-    suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
-        return Image(path)
-    if suffix in AUDIO_SUFFIXES:
-        return Audio(path)
-    if suffix in VIDEO_SUFFIXES:
-        return Video(path)
-    raise InputError(
-        f"Cannot tell from the name of {path} whether it is a picture, a recording or a video. "
-        "Wrap it: Image(path), Audio(path) or Video(path)."
-    )
-
-
-def _from_mapping(value: Mapping[str, Any]) -> Content:
-    unknown = sorted(set(value) - set(MODALITIES))
-    if unknown or not value:
-        raise InputError(
-            f"A dict input takes the keys {', '.join(MODALITIES)}; this one has "
-            f"{', '.join(map(repr, value)) or 'none'}."
-        )
-    parts = tuple(_named_part(modality, part) for modality, part in value.items())
-    return parts[0] if len(parts) == 1 else Mixed(parts)
-
-
-def _named_part(modality: str, value: Any) -> Text | Image | Audio | Video:
-    match modality, value:
-        case _, Text() | Image() | Audio() | Video():
-            part = value
-        case "text", str():
-            part = Text(value)
-        case "image", _:
-            part = Image(Path(value) if isinstance(value, str) else value)
-        case "audio", str() | Path():
-            part = Audio(Path(value))
-        case "video", str() | Path():
-            part = Video(Path(value))
-        case _:
-            raise InputError(f"Cannot use a {type(value).__name__} as {modality}.")
-    if part.modality != modality:
-        raise InputError(f"The key '{modality}' of a dict input holds {part.modality}.")
-    return part
+        case Audio():
+            return ("audio", *_place(content), content.sampling_rate)
+        case Video():
+            return ("video", *_place(content), _source_key(content.metadata))
 
 
 def modality_name(content: Content) -> str:
-    """`"text"`, `"image"`, ...; several together are joined with `+`, sorted: `"image+text"`."""
+    """`"text"`, `"image"`, ...; several together are joined with `+`, sorted: `"image+text"`.
+
+    Chat messages are `"message"`, whatever they hold.
+    """
+    if isinstance(content, Chat):
+        return "message"
     if isinstance(content, Mixed):
         return "+".join(sorted({part.modality for part in content.parts}))
     return content.modality
+
+
+def _turn_key(turn: Turn) -> Hashable:
+    fields = tuple(sorted((name, repr(value)) for name, value in turn.fields.items()))
+    return (turn.role, fields, *map(content_key, turn.parts))
+
+
+def _place(content: Audio | Video) -> tuple[Hashable, ...]:
+    return (_source_key(content.source), content.start, content.end, content.text)
+
+
+def _source_key(source: object) -> Hashable:
+    return source if isinstance(source, Path | Url | bytes) else id(source)
+
+
+def parts_of(content: Content) -> tuple[Part, ...]:
+    """The single texts and media that a content is made of, in order."""
+    match content:
+        case Mixed():
+            return content.parts
+        case Chat():
+            return tuple(part for turn in content.turns for part in turn.parts)
+        case _:
+            return (content,)

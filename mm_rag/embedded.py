@@ -24,9 +24,9 @@ def embedded_chain(folder: Path, options: LoadOptions) -> Chain:
     router = Router(
         {
             "text": [transformer],
-            "image": [ReadImage(), transformer],
-            "audio": [ReadAudio(), transformer],
-            "video": [ReadVideo(), transformer],
+            "image": [ReadImage(options.policy), transformer],
+            "audio": [ReadAudio(options.policy), transformer],
+            "video": [ReadVideo(options.policy), transformer],
         }
     )
     return Chain([router, *rest])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from rich.progress import Progress
@@ -15,17 +14,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mm_rag.checkpoint import Hub, find_default_model, find_model
-from mm_rag.content import Content, as_content, content_key, modality_name
+from mm_rag.content import MODALITIES, Content, modality_name
+from mm_rag.device import as_dtype, best_device
 from mm_rag.embedded import embedded_chain
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
+from mm_rag.inputs import as_contents
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.modules import Chain, LoadOptions, Module
-from mm_rag.modules.batching import TokenVectors, run_batches, token_vectors
+from mm_rag.modules.batching import TokenVectors, sentence_vectors, token_vectors
 from mm_rag.modules.fingerprint import fingerprint
 from mm_rag.modules.module import read_json, write_json
+from mm_rag.parallel import EncoderPool
+from mm_rag.precision import Precision, quantize
+from mm_rag.similarity import SIMILARITIES, Similarity, similarity
 
-Vectors: TypeAlias = npt.NDArray[np.float32]
+Vectors: TypeAlias = npt.NDArray[Any]
 
 _CONFIG = "config_sentence_transformers.json"
+_MODEL_TYPE = "SentenceTransformer"
 
 
 class EncodeOptions(TypedDict, total=False):
@@ -34,8 +40,13 @@ class EncodeOptions(TypedDict, total=False):
     batch_size: int
     prompt: str | None
     prompt_name: str | None
+    task: str | None
     normalize: bool
+    truncate_dim: int | None
+    precision: Precision
     progress: bool
+    devices: Sequence[str | torch.device]
+    arguments: Mapping[str, Any]
 
 
 class Encoder:
@@ -56,6 +67,8 @@ class Encoder:
             by `encode_query` and `encode_document`.
         default_prompt_name: The prompt of `encode`.
         truncate_dim: Keep only the first dimensions, for models trained for that.
+        similarity: `"cosine"`, `"dot"`, `"euclidean"` or `"manhattan"`; else the checkpoint's.
+        policy: Limits on the media that it is given.
         cache_folder: Where models are kept.
         local_files_only: Fetch nothing.
         token: For private models.
@@ -80,6 +93,8 @@ class Encoder:
         prompts: Mapping[str, str] | None = None,
         default_prompt_name: str | None = None,
         truncate_dim: int | None = None,
+        similarity: Similarity | None = None,
+        policy: MediaPolicy = DEFAULT_POLICY,
         cache_folder: str | Path | None = None,
         local_files_only: bool = False,
         token: str | None = None,
@@ -90,6 +105,7 @@ class Encoder:
             model_kwargs=dict(model_kwargs or {}),
             processor_kwargs=dict(processor_kwargs or {}),
             config_kwargs=dict(config_kwargs or {}),
+            policy=policy,
         )
         hub = Hub(
             revision=revision,
@@ -106,14 +122,21 @@ class Encoder:
             self.name = "embedded"
         else:
             folder = find_model(model, hub)
-            chain = Chain.load(folder, options)
             saved = read_json(folder / _CONFIG, default={})
+            if saved.get("model_type", _MODEL_TYPE) == _MODEL_TYPE:
+                chain = Chain.load(folder, options)
+            else:  # a reranker or a sparse encoder: its transformer, with the usual pooling
+                chain, saved = Chain.plain(folder, options), {}
             self.name = str(model)
         self.chain = chain.to(device or best_device()).eval()
-        self.prompts: dict[str, str] = {**saved.get("prompts", {}), **(prompts or {})}
+        named = {**saved.get("prompts", {}), **(prompts or {})}
+        self.prompts: dict[str, str] = {name: prompt or "" for name, prompt in named.items()}
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
-        self.truncate_dim = truncate_dim or saved.get("truncate_dim")
-        self.similarity_name: str = saved.get("similarity_fn_name") or "cosine"
+        self.truncate_dim = _positive(truncate_dim or saved.get("truncate_dim"))
+        known = saved.get("similarity_fn_name") in SIMILARITIES
+        self.similarity_name: Similarity = similarity or (
+            saved["similarity_fn_name"] if known else "cosine"
+        )
         self._prompt(None, self.default_prompt_name)
 
     @property
@@ -176,51 +199,121 @@ class Encoder:
         batch_size: int = 32,
         prompt: str | None = None,
         prompt_name: str | None = None,
+        task: str | None = None,
         normalize: bool = False,
+        truncate_dim: int | None = None,
+        precision: Precision = "float32",
         progress: bool = False,
+        devices: Sequence[str | torch.device] = (),
+        arguments: Mapping[str, Any] | None = None,
         output: Literal["numpy", "tensor"] = "numpy",
     ) -> Vectors | Tensor:
         """Encode one input, or a list or tuple of them, of any modalities in any order.
 
-        A str that names an existing media file is that medium; `Text("...")` is always text.
+        A str that names an existing media file, or the address of one, is that medium where the
+        model takes it; `Text("...")` is always text.
 
         Args:
-            inputs: Whatever `mm_rag.content.as_content` takes, or a list or tuple of that.
+            inputs: Whatever `mm_rag.inputs.as_content` takes, or a list or tuple of that.
             batch_size: Inputs in a batch at most; long ones make smaller batches.
             prompt: Goes before every input, instead of the default prompt.
             prompt_name: The name of one of `prompts`.
+            task: For models that tell tasks apart: `"query"`, `"document"`, ...
             normalize: Scale the vectors to length 1.
+            truncate_dim: Keep only the first dimensions, instead of the encoder's `truncate_dim`.
+            precision: Round to `"int8"`, `"uint8"`, `"binary"` or `"ubinary"`:
+                `mm_rag.precision.quantize` says how.
             progress: Draw a progress bar.
+            devices: Share the work out among processes, one for each: `["cuda:0", "cuda:1"]`,
+                `["cpu", "cpu"]`. They are started anew each time; `pool` keeps them.
+            arguments: For the modules that declare them in `forward_kwargs`.
             output: `"numpy"`, or `"tensor"` on the model's device.
 
         Returns:
             Vectors of shape (inputs, dimension), float32; (dimension,) for one input.
 
         Raises:
-            InputError: An input is of no kind that a model takes.
+            InputError: An input is of no kind that a model takes, or an option is impossible.
             UnsupportedModality: The model does not take it.
             UnreadableMedia: A file is missing or damaged.
+            WorkerError: A process on one of the `devices` died.
         """
-        single = not isinstance(inputs, list | tuple)
-        contents = [as_content(item) for item in ([inputs] if single else inputs)]
-        vectors = self._encode(
-            contents,
-            prompt=self._prompt(prompt, prompt_name or self.default_prompt_name),
-            batch_size=batch_size,
-            progress=progress,
-        )
+        if devices:
+            with self.pool(devices) as pool:
+                made = pool.encode(
+                    inputs,
+                    batch_size=batch_size,
+                    prompt=prompt,
+                    prompt_name=prompt_name,
+                    task=task,
+                    normalize=normalize,
+                    truncate_dim=truncate_dim,
+                    precision=precision,
+                    progress=progress,
+                    arguments=arguments or {},
+                )
+            return torch.from_numpy(made) if output == "tensor" else made
+        contents, single = self._contents(inputs)
+        self._check(contents)
+        self._check_arguments(arguments or {})
+        with Progress(disable=not progress) as bar:
+            drawn = bar.add_task("Encoding", total=len(contents))
+            vectors = sentence_vectors(
+                self.chain.at(task),
+                contents,
+                prompt=self._prompt(prompt, prompt_name or self.default_prompt_name),
+                batch_size=batch_size,
+                arguments=arguments,
+                on_batch=lambda n: bar.advance(drawn, n),
+            )
+        vectors = vectors[:, : _positive(truncate_dim) or self.truncate_dim]
         if normalize:
             vectors = F.normalize(vectors, dim=-1)
+        if precision != "float32" and len(vectors):
+            vectors = torch.from_numpy(quantize(vectors, precision)).to(vectors.device)
         vectors = vectors[0] if single else vectors
         return vectors.cpu().numpy() if output == "numpy" else vectors
 
-    def encode_query(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:
-        """Encode what is searched with: as `encode`, with the prompt `query` if there is one."""
-        return self.encode(inputs, **self._with_prompt(("query",), options))
+    @overload
+    def encode_query(
+        self, inputs: Any, *, output: Literal["numpy"] = ..., **options: Unpack[EncodeOptions]
+    ) -> Vectors: ...
+    @overload
+    def encode_query(
+        self, inputs: Any, *, output: Literal["tensor"], **options: Unpack[EncodeOptions]
+    ) -> Tensor: ...
+    def encode_query(
+        self,
+        inputs: Any,
+        *,
+        output: Literal["numpy", "tensor"] = "numpy",
+        **options: Unpack[EncodeOptions],
+    ) -> Vectors | Tensor:
+        """Encode what is searched with: as `encode`, for the task `query`, with its prompt."""
+        return self.encode(inputs, output=output, **self._for_task(("query",), options))
 
-    def encode_document(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:
-        """Encode what is searched in: as `encode`, with the prompt `document` if there is one."""
-        return self.encode(inputs, **self._with_prompt(("document", "passage", "corpus"), options))
+    @overload
+    def encode_document(
+        self, inputs: Any, *, output: Literal["numpy"] = ..., **options: Unpack[EncodeOptions]
+    ) -> Vectors: ...
+    @overload
+    def encode_document(
+        self, inputs: Any, *, output: Literal["tensor"], **options: Unpack[EncodeOptions]
+    ) -> Tensor: ...
+    def encode_document(
+        self,
+        inputs: Any,
+        *,
+        output: Literal["numpy", "tensor"] = "numpy",
+        **options: Unpack[EncodeOptions],
+    ) -> Vectors | Tensor:
+        """Encode what is searched in: as `encode`, for the task `document`, with its prompt."""
+        names = ("document", "passage", "corpus")
+        return self.encode(inputs, output=output, **self._for_task(names, options))
+
+    def pool(self, devices: Sequence[str | torch.device]) -> EncoderPool:
+        """Processes that encode together, one for each device; use it in a `with` block."""
+        return EncoderPool(self, devices)
 
     def encode_tokens(
         self, inputs: Sequence[Any], *, prompt_name: str | None = None, batch_size: int = 32
@@ -230,12 +323,12 @@ class Encoder:
         Raises:
             UnsupportedModality: The model does not take an input, or gives one vector for it.
         """
-        contents = [as_content(item) for item in inputs]
+        contents, _ = self._contents(list(inputs))
         self._check(contents)
         prompt = self._prompt(None, prompt_name or self.default_prompt_name)
         return token_vectors(self.chain, contents, prompt=prompt, batch_size=batch_size)
 
-    def similarity(self, a: Vectors, b: Vectors) -> Vectors:
+    def similarity(self, a: Vectors | Tensor, b: Vectors | Tensor) -> Vectors:
         """Every vector of `a` against every one of `b`, by the measure the model was trained with.
 
         Args:
@@ -245,26 +338,14 @@ class Encoder:
         Returns:
             Shape (n, m), float32; higher is more similar, so distances come out negative.
         """
-        left, right = (torch.as_tensor(np.atleast_2d(v)).float() for v in (a, b))
-        match self.similarity_name:
-            case "cosine":
-                result = F.normalize(left, dim=-1) @ F.normalize(right, dim=-1).T
-            case "dot":
-                result = left @ right.T
-            case "euclidean":
-                result = -torch.cdist(left, right)
-            case "manhattan":
-                result = -torch.cdist(left, right, p=1)
-            case other:
-                raise CheckpointError(f"{self.name} asks for the unknown similarity {other!r}.")
-        return result.numpy()
+        return similarity(a, b, self.similarity_name)
 
     def save(self, path: str | Path) -> None:
         """Write it to a folder, in the format of sentence-transformers."""
         folder = Path(path)
         self.chain.save(folder)
         config = {
-            "model_type": "SentenceTransformer",
+            "model_type": _MODEL_TYPE,
             "prompts": self.prompts,
             "default_prompt_name": self.default_prompt_name,
             "similarity_fn_name": self.similarity_name,
@@ -276,24 +357,9 @@ class Encoder:
         chain = "\n".join(f"  {line}" for line in self.chain.describe().splitlines())
         return f"Encoder({self.name}, {self.dimension} dimensions)\n{chain}"
 
-    def _encode(
-        self, contents: Sequence[Content], *, prompt: str, batch_size: int, progress: bool
-    ) -> Tensor:
-        self._check(contents)
-        unique: dict[Hashable, Content] = {}
-        for content in contents:
-            unique.setdefault(content_key(content), content)
-        vectors = torch.empty(len(unique), self.dimension, device=self.chain.device)
-        with Progress(disable=not progress) as bar:
-            task = bar.add_task("Encoding", total=len(unique))
-            for batch, features in run_batches(
-                self.chain, list(unique.values()), prompt=prompt, batch_size=batch_size
-            ):
-                made = features["sentence_embedding"].float()
-                vectors[batch] = made[:, : self.dimension]
-                bar.advance(task, len(batch))
-        row = {key: position for position, key in enumerate(unique)}
-        return vectors[[row[content_key(content)] for content in contents]]
+    def _contents(self, inputs: Any) -> tuple[list[Content], bool]:
+        """The inputs as Content, and whether it was a single one."""
+        return as_contents(inputs, media=[name for name in MODALITIES if self.supports(name)])
 
     def _check(self, contents: Sequence[Content]) -> None:
         for modality in {modality_name(content): None for content in contents}:
@@ -303,6 +369,13 @@ class Encoder:
                     f"it takes {', '.join(self.modalities)}."
                 )
 
+    def _check_arguments(self, arguments: Mapping[str, Any]) -> None:
+        if unknown := sorted(set(arguments) - self.chain.forward_kwargs):
+            known = ", ".join(sorted(self.chain.forward_kwargs)) or "none"
+            raise InputError(
+                f"No module of {self.name} takes the argument {', '.join(unknown)}; known: {known}."
+            )
+
     def _prompt(self, prompt: str | None, name: str | None) -> str:
         if prompt is not None or name is None:
             return prompt or ""
@@ -311,28 +384,17 @@ class Encoder:
             raise InputError(f"{self.name} has no prompt named {name!r}; it has {known}.")
         return self.prompts[name]
 
-    def _with_prompt(self, names: Sequence[str], options: EncodeOptions) -> EncodeOptions:
+    def _for_task(self, names: Sequence[str], options: EncodeOptions) -> EncodeOptions:
+        """Options with the task `names[0]`, and the first of the prompts `names` that there is."""
+        options = {"task": names[0], **options}
         if options.get("prompt") is not None or options.get("prompt_name") is not None:
             return options
-        name = next((name for name in names if name in self.prompts), None)
-        return {**options, "prompt_name": name}
+        # The default prompt is for `encode`; a task without a prompt of its own has none.
+        prompt = next((self.prompts[name] for name in names if name in self.prompts), "")
+        return {**options, "prompt": prompt}
 
 
-def best_device() -> torch.device:
-    """The accelerator of this machine, or its CPU."""
-    found = torch.accelerator.current_accelerator(check_available=True)
-    return found or torch.device("cpu")
-
-
-def as_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
-    """Turn `"bfloat16"` into `torch.bfloat16`.
-
-    Raises:
-        InputError: torch has no such dtype.
-    """
-    if dtype is None or isinstance(dtype, torch.dtype):
-        return dtype
-    found = getattr(torch, dtype, None)
-    if not isinstance(found, torch.dtype):
-        raise InputError(f"torch has no dtype {dtype!r}; use one such as 'float32' or 'bfloat16'.")
-    return found
+def _positive(dim: int | None) -> int | None:
+    if dim is not None and dim < 1:
+        raise InputError(f"A vector keeps at least one dimension; got truncate_dim={dim}.")
+    return dim

@@ -8,6 +8,7 @@ MMRagError
 │   └── UnsupportedModality  the model does not take this kind of input
 ├── MissingExtra             an optional package is not installed (also an ImportError)
 ├── CheckpointError          a model's files are missing, incomplete or not understood
+├── WorkerError              a process of an EncoderPool did not start, or died
 └── CollectionError          a collection cannot be used
     ├── CollectionMismatch   it was made with another model or by a newer version
     └── CollectionLocked     another process is writing to it
@@ -27,6 +28,7 @@ __all__ = [
     "PasswordNeeded",
     "UnreadableMedia",
     "UnsupportedModality",
+    "WorkerError",
 ]
 
 
@@ -60,6 +62,10 @@ class MissingExtra(MMRagError, ImportError):
 
 class CheckpointError(MMRagError):
     """A model's files are missing, incomplete or not understood."""
+
+
+class WorkerError(MMRagError):
+    """A process of an `EncoderPool` did not start, or died."""
 
 
 class CollectionError(MMRagError):

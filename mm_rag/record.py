@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from mm_rag.content import MODALITIES, Content, Mixed, Text
+from mm_rag.content import MODALITIES, Chat, Content, Mixed, Text
 from mm_rag.segment import Hit, Scalar, Segment, place_in_words
 
 _FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata"}
@@ -81,7 +81,7 @@ def content_of_record(text: str, metadata: Mapping[str, Any], model: Model) -> C
 
 def taken_by(model: Model, content: Content) -> Content:
     """The content itself if the model takes it, else its words."""
-    if isinstance(content, Mixed) or model.supports(content.modality):
+    if isinstance(content, Mixed | Chat) or model.supports(content.modality):
         return content
     return Text(content.text or "")
 

@@ -11,10 +11,12 @@ import torch
 from torch import nn
 
 from mm_rag.checkpoint import Hub, find_default_model, find_model
-from mm_rag.content import Content, as_content, modality_name
+from mm_rag.content import Content, modality_name
+from mm_rag.device import as_dtype, best_device
 from mm_rag.embedded import embedded_chain
-from mm_rag.encoder import Encoder, as_dtype, best_device
+from mm_rag.encoder import Encoder
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
+from mm_rag.inputs import as_content
 from mm_rag.modules import LateInteraction, LoadOptions, Transformer
 from mm_rag.modules.dense import activation_by_name
 from mm_rag.modules.module import read_json
@@ -133,7 +135,7 @@ class Reranker:
         """Score pairs of a query and a document.
 
         Args:
-            pairs: Each side is whatever `mm_rag.content.as_content` takes.
+            pairs: Each side is whatever `mm_rag.inputs.as_content` takes.
             batch_size: Inputs in a batch at most; long ones make smaller batches.
 
         Returns:
@@ -159,7 +161,7 @@ class Reranker:
         """Order documents by how well they answer the query, the best first.
 
         Args:
-            query: Whatever `mm_rag.content.as_content` takes; `Text("...")` is always text.
+            query: Whatever `mm_rag.inputs.as_content` takes; `Text("...")` is always text.
             documents: The same, each of any modality.
             top_k: How many to return; None for all.
             batch_size: Inputs in a batch at most; long ones make smaller batches.

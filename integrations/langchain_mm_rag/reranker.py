@@ -11,7 +11,8 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from langchain_mm_rag.documents import document_to_content
-from mm_rag.content import Text, as_content
+from mm_rag.content import Text
+from mm_rag.inputs import as_content
 from mm_rag.reranker import Reranker
 
 

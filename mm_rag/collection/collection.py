@@ -22,9 +22,10 @@ from mm_rag.collection.store import VectorStore
 from mm_rag.collection.sync import FolderSync, OnFile
 from mm_rag.collection.verify import Inspector
 from mm_rag.collection.writer import SegmentWriter
-from mm_rag.content import Modality, Text, as_content, modality_name
+from mm_rag.content import Modality, Text, modality_name
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionMismatch, InputError
+from mm_rag.inputs import as_content
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment
 from mm_rag_loaders import AssetStore, LoadOptions, find_files

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from mm_rag.collection.fusion import fuse, min_max
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.store import VectorStore, Where
-from mm_rag.content import MODALITIES, Content, Mixed, Modality, Text, modality_name
+from mm_rag.content import MODALITIES, Chat, Content, Mixed, Modality, Text, modality_name
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
@@ -167,6 +167,8 @@ class SearchEngine:
 
 def query_words(query: Content) -> str:
     """The words of a query, those read from its pictures and recordings included."""
+    if isinstance(query, Chat):
+        return "\n".join(query_words(Mixed(turn.parts)) for turn in query.turns)
     if isinstance(query, Mixed):
         return "\n".join(filter(None, (query_words(part) for part in query.parts)))
     return query.text or ""

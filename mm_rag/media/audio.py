@@ -18,6 +18,7 @@ from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 SPEECH_RATE = 16_000
 _EDGE = 0.05  # seconds decoded around a span, so that its ends are resampled like its middle
+_PADDING = 1.0  # seconds that encoders may add at the end and headers may leave out
 _STEP = 60.0  # seconds held at the file's own rate while streaming
 
 
@@ -55,7 +56,8 @@ class AudioFile(Closing):
 
         Args:
             start: In seconds.
-            end: In seconds; None for the end of the recording.
+            end: In seconds; None for the last sample, even where that is later than the header's
+                duration, but no later than the policy allows.
             rate: Samples per second of what is returned.
 
         Returns:
@@ -64,15 +66,16 @@ class AudioFile(Closing):
         Raises:
             InputError: The span ends before it starts, or the rate is not positive.
         """
-        end = self.duration if end is None else min(end, self.duration)
+        known = self.duration if end is None else min(end, self.duration)
+        rest = end is None and self.duration == self.full_duration
         if rate <= 0 or start < 0:
             raise InputError(f"A span needs start >= 0 and rate > 0; got {start = }, {rate = }.")
-        if end <= start:
+        if known <= start:
             return np.zeros(0, np.float32)
         before = min(start, _EDGE)
-        native = self._read(start - before, end + _EDGE)
-        resampled = _resample_all(native, self.sample_rate, rate)
-        return resampled[round(before * rate) :][: round((end - start) * rate)]
+        native = self._read(start - before, known + (_PADDING if rest else _EDGE))
+        resampled = _resample_all(native, self.sample_rate, rate)[round(before * rate) :]
+        return resampled if rest else resampled[: round((known - start) * rate)]
 
     def blocks(
         self, seconds: float = 30.0, rate: int = SPEECH_RATE

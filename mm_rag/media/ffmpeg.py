@@ -6,7 +6,7 @@ and frames are decoded by one of the backends in `mm_rag.media.decoding`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,19 @@ class Probe:
     subtitles: tuple[SubtitleTrack, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrameTable:
+    """When the frames of a video track are shown.
+
+    Attributes:
+        times: Of each frame, in seconds of file time, ascending.
+        end: When the last one goes, in seconds of file time.
+    """
+
+    times: Sequence[float]
+    end: float
+
+
 def probe(path: str | Path, policy: MediaPolicy = DEFAULT_POLICY) -> Probe:
     """Read a file's headers.
 
@@ -136,12 +149,13 @@ def measured_duration(source: Probe) -> float:
         return max(0.0, _last_time(container) - source.start)
 
 
-def frame_times(source: Probe, track: VideoTrack) -> list[float]:
-    """When each frame of a track is shown, in file time, ascending; nothing is decoded."""
+def frame_table(source: Probe, track: VideoTrack) -> FrameTable:
+    """When the frames of a track are shown; nothing is decoded."""
     with open_container(source.path) as container, readable(source.path):
         packets = container.demux(container.streams[track.index])
-        shown = (p for p in packets if p.pts is not None and not p.is_discard)
-        return sorted(_seconds(packet, packet.pts) for packet in shown)
+        shown = [p for p in packets if p.pts is not None and not p.is_discard]
+        times = sorted(_seconds(packet, packet.pts) for packet in shown)
+        return FrameTable(times=times, end=max(map(_end_of, shown), default=0.0))
 
 
 def check_file(path: Path, policy: MediaPolicy) -> None:

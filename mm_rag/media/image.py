@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from mm_rag.content import Url
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
+from mm_rag.media.arrays import rgb_array
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
-ImageSource: TypeAlias = Path | bytes | Image.Image | npt.NDArray[np.uint8]
+ImageSource: TypeAlias = Path | Url | bytes | Image.Image | npt.NDArray[np.uint8]
 
 # What Pillow's plugins raise on damaged files: they parse with struct, slices and dicts.
 _DAMAGED = (
@@ -47,13 +49,14 @@ def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Ima
     anything is decoded.
 
     Args:
-        source: A file, a file's bytes, a PIL image, or an array of shape (height, width, 3), uint8.
+        source: A file, its address, a file's bytes, a PIL image, or an array of shape
+            (height, width, 3), uint8.
         policy: Limits on bytes and pixels.
 
     Raises:
         UnreadableMedia: The picture is missing, damaged or of a format that Pillow does not read.
         MediaTooLarge: It is over a limit of the policy.
-        InputError: The array is not a picture.
+        InputError: The array is not a picture, or the policy forbids the address.
     """
     return next(open_frames(source, policy))
 
@@ -113,12 +116,21 @@ def _printable(text: str | bytes) -> str:
 
 @contextmanager
 def _opened(source: ImageSource, policy: MediaPolicy) -> Generator[Image.Image]:
+    if isinstance(source, Url):
+        # Imported for those who use it: httpx takes longer to load than Pillow.
+        from mm_rag.media.fetch import fetched
+
+        with fetched(source, policy) as path, _opened(path, policy) as picture:
+            yield picture
+        return
     if isinstance(source, Image.Image):
         _check_pixels(source, "The picture", policy)
         yield source
         return
-    if isinstance(source, np.ndarray):
-        yield _from_array(source, policy)
+    if not isinstance(source, Path | bytes):
+        picture = Image.fromarray(rgb_array(source))
+        _check_pixels(picture, "The picture", policy)
+        yield picture
         return
     name = _name(source)
     with _translated(name):
@@ -135,6 +147,8 @@ def _opened(source: ImageSource, policy: MediaPolicy) -> Generator[Image.Image]:
 
 
 def _name(source: ImageSource) -> str:
+    if isinstance(source, Url):
+        return source.address.split("?")[0].rsplit("/", 1)[-1] or "The picture"
     return source.name if isinstance(source, Path) else "The picture"
 
 
@@ -179,19 +193,6 @@ def _check_pixels(picture: Image.Image, name: str, policy: MediaPolicy) -> None:
             f"{name} has {width:,} x {height:,} pixels; MediaPolicy.max_pixels allows "
             f"{policy.max_pixels:,}."
         )
-
-
-def _from_array(array: npt.NDArray[np.uint8], policy: MediaPolicy) -> Image.Image:
-    is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
-    if array.dtype != np.uint8 or not is_picture:
-        raise InputError(
-            "An array is used as a picture when it is uint8 of shape (height, width, 3); this one "
-            f"has {array.dtype = }, {array.shape = }."
-        )
-    flat = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    picture = Image.fromarray(flat)
-    _check_pixels(picture, "The picture", policy)
-    return picture
 
 
 def _count(picture: Image.Image) -> int:

@@ -1,4 +1,4 @@
-"""MediaPolicy: how large a thing may be before it is refused."""
+"""MediaPolicy: how large a thing may be before it is refused, and where it may come from."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class MediaPolicy:
-    """Limits for files that nobody vouches for. The defaults are safe for a server.
+    """Limits for files and addresses that nobody vouches for. The defaults are safe for a server.
 
     Attributes:
-        max_bytes: Of one file.
+        max_bytes: Of one file, or of what one address answers.
         max_pixels: Of one picture or rendered page, width times height.
         max_pages: Of one document; the rest is left out and reported.
         max_seconds: Of one recording or video; the rest is left out and reported.
+        urls: Whether media are fetched from the web at all.
+        private_hosts: Whether also from this machine and its private network, where addresses lead
+            to what outsiders cannot see.
     """
 
     max_bytes: int = 4 * 1024**3
     max_pixels: int = 100_000_000
     max_pages: int = 10_000
     max_seconds: float = 6 * 3600.0
+    urls: bool = True
+    private_hosts: bool = False
 
 
 DEFAULT_POLICY = MediaPolicy()

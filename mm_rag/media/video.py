@@ -13,7 +13,7 @@ from PIL import Image
 from mm_rag._closing import Closing
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media.decoding import Backend, frame_decoder
-from mm_rag.media.ffmpeg import Probe, VideoTrack, probe
+from mm_rag.media.ffmpeg import FrameTable, Probe, VideoTrack, probe
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 
@@ -76,6 +76,19 @@ class VideoFile(Closing):
         zero = self.probe.start
         for frame in self._decoder.frames([zero + time for time in times]):
             yield _square_pixels(frame.pixels, self._track)
+
+    @property
+    def frame_table(self) -> FrameTable:
+        """When each frame is shown, in file time; the whole file is scanned, nothing decoded."""
+        return self._decoder.table
+
+    def pixels_at(self, file_times: Sequence[float]) -> Iterator[npt.NDArray[np.uint8]]:
+        """The frames that are shown at ascending times of the `frame_table`, as they are coded.
+
+        Each has the shape (height, width, 3), upright; pixels that are not square are not made so.
+        Before the first frame, after the last and beyond damage it is as for `frames_at`.
+        """
+        return (frame.pixels for frame in self._decoder.frames(file_times))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.dense import Dense
+from mm_rag.modules.dropout import Dropout
 from mm_rag.modules.late_interaction import LateInteraction
+from mm_rag.modules.layer_norm import LayerNorm
+from mm_rag.modules.legacy_clip import LegacyCLIP
 from mm_rag.modules.module import Features, InputModule, LoadOptions, Module
 from mm_rag.modules.normalize import Normalize
 from mm_rag.modules.pooling import Pooling
 from mm_rag.modules.readers import ReadAudio, Reader, ReadImage, ReadVideo
-from mm_rag.modules.registry import register
+from mm_rag.modules.registry import register, register_old
 from mm_rag.modules.router import Router
 from mm_rag.modules.scorer import PairClassifier, Scorer
+from mm_rag.modules.static_embedding import StaticEmbedding
 from mm_rag.modules.transformer import Transformer
 
 __all__ = [
     "Chain",
     "Dense",
+    "Dropout",
     "Features",
     "InputModule",
     "LateInteraction",
+    "LayerNorm",
     "LoadOptions",
     "Module",
     "Normalize",
@@ -31,16 +37,22 @@ __all__ = [
     "Reader",
     "Router",
     "Scorer",
+    "StaticEmbedding",
     "Transformer",
+    "register",
 ]
 
 register(
     Dense,
+    Dropout,
+    LayerNorm,
     Normalize,
     Pooling,
     ReadAudio,
     ReadImage,
     ReadVideo,
     Router,
+    StaticEmbedding,
     Transformer,
 )
+register_old("CLIPModel", LegacyCLIP())

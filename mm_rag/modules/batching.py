@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from mm_rag.content import Content, modality_name
-from mm_rag.errors import InputError, UnsupportedModality
+from mm_rag.content import Content, content_key, modality_name
+from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.module import Features
 
@@ -41,7 +43,12 @@ class TokenVectors:
 
 
 def run_batches(
-    chain: Chain, contents: Sequence[Content], *, prompt: str = "", batch_size: int = 32
+    chain: Chain,
+    contents: Sequence[Content],
+    *,
+    prompt: str = "",
+    batch_size: int = 32,
+    arguments: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[list[int], Features]]:
     """Run `chain` over `contents`.
 
@@ -50,6 +57,7 @@ def run_batches(
         contents: Inputs, of modalities that it takes.
         prompt: Goes before every input.
         batch_size: Inputs in a batch at most; there are fewer where they are long.
+        arguments: For the modules that declare them.
 
     Yields:
         The positions of a batch's inputs, and the features that the chain made of them.
@@ -62,8 +70,62 @@ def run_batches(
     for batch in plan(lengths, keys, batch_size=batch_size, tokens=budget):
         with chain.lock, torch.inference_mode():
             inputs = [prepared[position] for position in batch]
-            features = chain(chain.input.preprocess(inputs, prompt=prompt).to(chain.device))
+            features = chain.input.preprocess(inputs, prompt=prompt).to(chain.device)
+            features = chain(features, arguments)
         yield batch, features
+
+
+def sentence_vectors(
+    chain: Chain,
+    contents: Sequence[Content],
+    *,
+    prompt: str = "",
+    batch_size: int = 32,
+    arguments: Mapping[str, Any] | None = None,
+    on_batch: Callable[[int], None] = lambda n: None,
+) -> Tensor:
+    """One vector for every input; equal inputs are run once.
+
+    Args:
+        chain: The model.
+        contents: Inputs, of modalities that it takes.
+        prompt: Goes before every input.
+        batch_size: Inputs in a batch at most.
+        arguments: For the modules that declare them.
+        on_batch: Called after each batch with the number of inputs that are done by it.
+
+    Returns:
+        Shape (contents, dimension), float32, on the model's device.
+
+    Raises:
+        CheckpointError: The model makes no such vectors.
+    """
+    places: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for position, content in enumerate(contents):
+        places[content_key(content)].append(position)
+    unique = [contents[positions[0]] for positions in places.values()]
+    batches = run_batches(chain, unique, prompt=prompt, batch_size=batch_size, arguments=arguments)
+    targets = list(places.values())
+    vectors: Tensor | None = None
+    for batch, features in batches:
+        made = _sentence_embedding(features)
+        if vectors is None:
+            vectors = made.new_empty(len(contents), made.shape[1])
+        for row, position in enumerate(batch):
+            vectors[targets[position]] = made[row]
+        on_batch(sum(len(targets[position]) for position in batch))
+    if vectors is None:
+        return torch.empty(0, chain.dimension or 0, device=chain.device)
+    return vectors
+
+
+def _sentence_embedding(features: Features) -> Tensor:
+    if "sentence_embedding" not in features:
+        raise CheckpointError(
+            f"The model makes {', '.join(features)}, and no vectors of whole inputs: it lacks a "
+            "Pooling module."
+        )
+    return features["sentence_embedding"].float()
 
 
 def token_budget(device: torch.device) -> int:

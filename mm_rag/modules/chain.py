@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import nn
@@ -17,6 +18,7 @@ from mm_rag.modules.module import (
     InputModule,
     LoadOptions,
     Module,
+    inside,
     read_json,
     write_json,
 )
@@ -42,6 +44,28 @@ class Chain(nn.Module):
         self.steps = nn.ModuleList(modules)
         self.lock = threading.RLock()
 
+    def at(self, task: str | None) -> Chain:
+        """The same modules, on their routes for a task such as `"query"`.
+
+        Raises:
+            UnsupportedModality: The model tells tasks apart, and does not know this one.
+        """
+        first = self.input.at(task)
+        if first is self.input:
+            return self
+        chain = Chain([first, *list(self)[1:]])
+        chain.lock = self.lock  # it is the same tokenizer
+        return chain
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the lock: another process has no use for it."""
+        return {name: value for name, value in self.__dict__.items() if name != "lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make a lock anew."""
+        super().__setstate__(state)
+        self.lock = threading.RLock()
+
     def __iter__(self) -> Iterator[Module]:
         return iter(cast("list[Module]", list(self.steps)))
 
@@ -60,11 +84,17 @@ class Chain(nn.Module):
         """Where its weights are."""
         return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
 
-    def forward(self, features: Features) -> Features:
-        """Run every module."""
+    def forward(self, features: Features, arguments: Mapping[str, Any] | None = None) -> Features:
+        """Run every module, each with those of the arguments that it declares."""
         for module in self:
-            features = module(features)
+            features = module.run(features, arguments or {})
         return features
+
+    @property
+    def forward_kwargs(self) -> frozenset[str]:
+        """The arguments that any of its modules declares."""
+        modules = [module for module in self.modules() if isinstance(module, Module)]
+        return frozenset().union(*(module.forward_kwargs for module in modules))
 
     def describe(self) -> str:
         """One line per module."""
@@ -72,47 +102,57 @@ class Chain(nn.Module):
 
     @classmethod
     def load(cls, folder: Path, options: LoadOptions) -> Self:
-        """Load it from `modules.json`; a plain transformers checkpoint gets the usual pooling.
+        """Load it from `modules.json`; without one, as `plain` does.
 
         Raises:
             CheckpointError: The folder holds no model, or one that is not understood.
         """
         if not (folder / "modules.json").is_file():
-            return cls(_plain(folder, options))
+            return cls.plain(folder, options)
         entries = read_json(folder / "modules.json")
         try:
-            places = [(entry["type"], folder / entry["path"]) for entry in entries]
-        except (KeyError, TypeError) as error:
+            places = [
+                (entry["type"], inside(folder, entry["path"]), frozenset(entry.get("kwargs", ())))
+                for entry in entries
+            ]
+        except (KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(
                 f"{folder / 'modules.json'} is not understood: {error}"
             ) from error
-        for _, place in places:
-            if not place.resolve().is_relative_to(folder.resolve()):
-                raise CheckpointError(f"{folder / 'modules.json'} points outside of its folder.")
-        return cls(
-            [registry.module_class(kind, folder).load(place, options) for kind, place in places]
-        )
+        modules: list[Module] = []
+        for kind, place, arguments in places:
+            module = registry.module_class(kind, folder).load(place, options)
+            module.forward_kwargs |= arguments
+            modules.append(module)
+        return cls(modules)
+
+    @classmethod
+    def plain(cls, folder: Path, options: LoadOptions) -> Self:
+        """Load a plain transformers checkpoint, and give it the usual pooling.
+
+        Raises:
+            CheckpointError: The folder holds no model, or one that is not understood.
+        """
+        transformer = Transformer.from_pretrained(folder, options)
+        if transformer.output_name != "token_embeddings":
+            return cls([transformer])
+        mode = "lasttoken" if transformer.causal else "mean"
+        return cls([transformer, Pooling(transformer.gives, mode)])
 
     def save(self, folder: Path) -> None:
-        """Write every module and `modules.json`."""
+        """Write every module, the code that some need, and `modules.json`."""
         folder.mkdir(parents=True, exist_ok=True)
-        entries: list[dict[str, str | int]] = []
+        entries: list[dict[str, Any]] = []
         for position, module in enumerate(self):
-            # A Transformer lies in the root, where plain transformers finds it too.
-            at_root = position == 0 and isinstance(module, Transformer)
-            path = "" if at_root else f"{position}_{type(module).__name__}"
+            # The first module lies in the root, where plain transformers finds a Transformer too.
+            path = f"{position}_{type(module).__name__}" if position else ""
             module.save(folder / path)
-            entries.append(
-                {"idx": position, "name": str(position), "path": path, "type": module.type_name}
-            )
+            entry = {"idx": position, "name": str(position), "path": path, "type": module.type_name}
+            more = sorted(module.forward_kwargs - type(module).forward_kwargs)
+            entries.append(entry | ({"kwargs": more} if more else {}))
+        for file in {file for m in self.modules() if isinstance(m, Module) for file in m.code}:
+            shutil.copyfile(file, folder / file.name)
         write_json(folder / "modules.json", entries)
-
-
-def _plain(folder: Path, options: LoadOptions) -> list[Module]:
-    transformer = Transformer.from_pretrained(folder, options)
-    if transformer.output_name != "token_embeddings":
-        return [transformer]
-    return [transformer, Pooling(transformer.gives, "lasttoken" if transformer.causal else "mean")]
 
 
 def _check_dimensions(modules: Sequence[Module]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from torch import nn
+from transformers import activations
 
 from mm_rag.errors import CheckpointError
 from mm_rag.modules.module import Features, Module
@@ -102,14 +103,21 @@ class Dense(Module):
 def activation_by_name(name: str) -> nn.Module:
     """Make an activation out of its dotted name in a checkpoint.
 
-    Only classes of `torch.nn` are taken: a checkpoint must not choose what code runs.
+    Only classes of torch and of transformers' activations are taken: a checkpoint must not choose
+    what code runs.
 
     Raises:
-        CheckpointError: It is no module of `torch.nn`.
+        CheckpointError: It is none of them, or it cannot be made without arguments.
     """
     package, _, class_name = name.rpartition(".")
-    found = getattr(nn, class_name, None)
     inside_torch = package == "torch.nn" or package.startswith("torch.nn.modules.")
-    if not inside_torch or not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise CheckpointError(f"The activation {name!r} is not one of torch.nn's modules.")
-    return found()
+    home = nn if inside_torch else activations if package == activations.__name__ else None
+    found = getattr(home, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise CheckpointError(
+            f"The activation {name!r} is no class of torch.nn or transformers.activations."
+        )
+    try:
+        return found()
+    except TypeError as error:
+        raise CheckpointError(f"The activation {name!r} needs arguments: {error}") from error

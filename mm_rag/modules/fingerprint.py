@@ -11,6 +11,7 @@ import torch
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.module import Module
 from mm_rag.modules.processing import Processing
+from mm_rag.modules.static_embedding import StaticEmbedding
 from mm_rag.modules.transformer import Transformer
 
 # Values looked at in each tensor, evenly spread. Any training changes nearly all values of a
@@ -27,6 +28,12 @@ _PROBE = (
 )
 _VOCABULARY_SAMPLE = 512
 
+# What looks, listens and watches in a processor of several modalities.
+_PARTS = ("image_processor", "feature_extractor", "video_processor")
+
+# Where a processor's code lies says nothing of what it does, and is told by some checkpoints only.
+_ORIGIN = {"auto_map", "processor_class"}
+
 
 def fingerprint(chain: Chain, **settings: Any) -> str:
     """16 hex digits over a chain's modules and their settings, a sample of its weights, `settings`.
@@ -39,7 +46,10 @@ def fingerprint(chain: Chain, **settings: Any) -> str:
     found = [(name, m) for name, m in chain.named_modules() if isinstance(m, Module)]
     modules = [(name, module.type_name, module.config()) for name, module in found]
     with chain.lock:
-        inputs = [_inputs(m.processing) for _, m in found if isinstance(m, Transformer)]
+        inputs: list[Any] = [_inputs(m.processing) for _, m in found if isinstance(m, Transformer)]
+        inputs += [
+            m.tokenizer.encode(_PROBE).ids for _, m in found if isinstance(m, StaticEmbedding)
+        ]
     told = [modules, inputs, settings]
     digest.update(json.dumps(told, sort_keys=True, default=str).encode())
     for name, tensor in sorted(chain.state_dict().items()):
@@ -50,15 +60,27 @@ def fingerprint(chain: Chain, **settings: Any) -> str:
     return digest.hexdigest()[:16]
 
 
+def _module_inputs(module: Module) -> Any:
+    match module:
+        case Transformer():
+            return _inputs(module.processing)
+        case StaticEmbedding():
+            return module.tokenizer.encode(_PROBE).ids
+        case _:
+            return None
+
+
 def _inputs(processing: Processing) -> dict[str, Any]:
     """What tensors depend on besides the content."""
     processor = processing.processor
-    pictures = getattr(processor, "image_processor", processor)
+    parts = [getattr(processor, name, None) for name in _PARTS] if processing.several else []
+    if processor is not processing.tokenizer and not processing.several:
+        parts = [processor]
     return {
         "max_length": processing.max_length,
         "tokenizer": _tokenizer(processing.tokenizer) if processing.tokenizer else None,
         "template": getattr(processor, "chat_template", None),
-        "pictures": None if pictures is processing.tokenizer else _settings(pictures),
+        "media": [_settings(part) for part in parts if part is not None],
     }
 
 
@@ -74,7 +96,9 @@ def _tokenizer(tokenizer: Any) -> list[Any]:
     ]
 
 
-def _settings(pictures: Any) -> dict[str, Any]:
-    """Of an image processor; what is unset is left out, as versions differ in what they list."""
-    settings: dict[str, Any] = pictures.to_dict()
-    return {name: value for name, value in settings.items() if value is not None}
+def _settings(part: Any) -> dict[str, Any]:
+    """Of a media processor; what is unset is left out, as versions differ in what they list."""
+    settings: dict[str, Any] = part.to_dict()
+    return {
+        name: value for name, value in settings.items() if value is not None and name not in _ORIGIN
+    }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
 from transformers import ProcessorMixin
+
+from mm_rag.content import Chat, Content, Part, Text, parts_of
 
 # What apply_chat_template of a bare tokenizer wants outside of its tokenizer_kwargs.
 _TOP_LEVEL = ("padding", "truncation", "max_length")
@@ -24,6 +26,34 @@ class Message(TypedDict):
 
     role: str
     content: Any
+
+
+def conversation(
+    content: Content, prompt: str, value: Callable[[Part], Any], *, flat: bool
+) -> list[Message]:
+    """One input as chat messages: the prompt is the system's, the input is the user's.
+
+    Args:
+        content: Chat messages stay what they are; anything else is said by the user.
+        prompt: Comes first; empty for none.
+        value: Opens a part.
+        flat: The template wants bare values, where there is only one.
+    """
+
+    def said(parts: Sequence[Part]) -> Any:
+        if flat and len(parts) == 1:
+            return value(parts[0])
+        return [{"type": part.modality, part.modality: value(part)} for part in parts]
+
+    lead = [_message("system", said([Text(prompt)]), {})] if prompt else []
+    if isinstance(content, Chat):
+        turns = [_message(turn.role, said(turn.parts), turn.fields) for turn in content.turns]
+        return [*lead, *turns]
+    return [*lead, _message("user", said(parts_of(content)), {})]
+
+
+def _message(role: str, content: Any, fields: Mapping[str, Any]) -> Message:
+    return {**fields, "role": role, "content": content}  # pyright: ignore[reportReturnType]
 
 
 def chat(

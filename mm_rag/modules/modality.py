@@ -8,7 +8,11 @@ from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 from transformers import (
     AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForMultimodalLM,
     AutoModelForSequenceClassification,
+    BaseVideoProcessor,
     FeatureExtractionMixin,
     ImageProcessingMixin,
     PreTrainedModel,
@@ -19,17 +23,30 @@ from transformers.utils.generic import ModelOutput
 
 from mm_rag.errors import CheckpointError
 
-Task: TypeAlias = Literal["feature-extraction", "sequence-classification"]
+Task: TypeAlias = Literal[
+    "feature-extraction", "sequence-classification", "text-generation", "any-to-any", "fill-mask"
+]
 
 # What a task loads, what its models put out, and what that is called in the features.
 AUTO_MODELS: Mapping[str, Any] = {
     "feature-extraction": AutoModel,
     "sequence-classification": AutoModelForSequenceClassification,
+    "text-generation": AutoModelForCausalLM,
+    "any-to-any": AutoModelForMultimodalLM,
+    "fill-mask": AutoModelForMaskedLM,
 }
+
+# Tasks whose models write: what they say next is read at the last token, so padding goes before.
+GENERATIVE = frozenset({"text-generation", "any-to-any"})
 _OUTPUTS: Mapping[str, tuple[str, str]] = {
     "feature-extraction": ("last_hidden_state", "token_embeddings"),
     "sequence-classification": ("logits", "scores"),
+    "text-generation": ("logits", "causal_logits"),
+    "any-to-any": ("logits", "causal_logits"),
+    "fill-mask": ("logits", "token_embeddings"),
 }
+# Models whose chat templates want bare values, although the words in them look otherwise.
+_FLAT_MODELS = frozenset({"apertus", "deepseek_v3", "gpt_oss", "seed_oss"})
 _PROCESSOR_PARTS = {
     "tokenizer": "text",
     "image_processor": "image",
@@ -44,20 +61,31 @@ class Method:
 
     Attributes:
         name: The model's method.
-        output: The path to the result inside what it returns; empty for the whole.
+        output: The path to the result inside what it returns, by names and positions:
+            `("hidden_states", -1)`; empty for the whole.
         format: For chat messages: content as a list of typed parts, or as the bare value.
     """
 
     name: str
-    output: tuple[str, ...] = ()
+    output: tuple[str | int, ...] = ()
     format: Literal["structured", "flat"] | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Method:
-        """Read an entry of `modality_config`."""
-        output = config["method_output_name"]
+        """Read an entry of `modality_config`.
+
+        Raises:
+            CheckpointError: It lacks its method, or the name of its output.
+        """
+        try:
+            name, output = config["method"], config["method_output_name"]
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"An entry of modality_config is {config!r}; it needs 'method' and "
+                "'method_output_name'."
+            ) from error
         path = (output,) if isinstance(output, str) else tuple(output or ())
-        return cls(name=config["method"], output=path, format=config.get("format"))
+        return cls(name=name, output=path, format=config.get("format"))
 
     def config(self) -> dict[str, Any]:
         """Write an entry of `modality_config`."""
@@ -87,20 +115,28 @@ def infer_methods(model: PreTrainedModel, processor: Any, task: str) -> tuple[Me
     output, name = _OUTPUTS[task]
     modalities = _modalities(processor)
     fields = _output_fields(model.forward)
-    if fields is None or output in fields:
-        methods = {modality: Method(name="forward", output=(output,)) for modality in modalities}
-        if getattr(processor, "chat_template", None):
-            style = message_format(processor.chat_template)
-            methods["message"] = Method(name="forward", output=(output,), format=style)
-        return methods, name
-    methods = {
+    own = _own_methods(model, modalities) if task == "feature-extraction" else {}
+    if fields is not None and output not in fields and own:
+        return own, "sentence_embedding"
+    methods = {modality: Method(name="forward", output=(output,)) for modality in modalities}
+    if template := getattr(processor, "chat_template", None):
+        style = "flat" if model.config.model_type in _FLAT_MODELS else message_format(template)
+        methods["message"] = Method(name="forward", output=(output,), format=style)
+    if not methods or (fields is not None and output not in fields and name == "token_embeddings"):
+        raise CheckpointError(
+            f"{type(model).__name__} gives no {output}, and has no method such as "
+            "get_text_features: mm_rag cannot make vectors with it."
+        )
+    return methods, name
+
+
+def _own_methods(model: PreTrainedModel, modalities: list[str]) -> Methods:
+    """The methods of models that give one vector per input: `get_image_features`, ..."""
+    return {
         modality: _features_method(getattr(model, f"get_{modality}_features"))
         for modality in modalities
         if hasattr(model, f"get_{modality}_features")
     }
-    if not methods:
-        raise CheckpointError(f"{type(model).__name__} takes no modality that mm_rag can give it.")
-    return methods, "sentence_embedding"
 
 
 def message_format(template: Any) -> Literal["structured", "flat"]:
@@ -117,6 +153,7 @@ def _modalities(processor: Any) -> list[str]:
     kinds = {
         "text": PreTrainedTokenizerBase,
         "audio": FeatureExtractionMixin,
+        "video": BaseVideoProcessor,
         "image": ImageProcessingMixin,
     }
     return [modality for modality, kind in kinds.items() if isinstance(processor, kind)][:1]

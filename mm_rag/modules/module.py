@@ -1,8 +1,8 @@
 """The contract that every module of a model follows.
 
 A model is a chain: the first module takes Content and makes `Features` out of it, every module
-turns Features into Features. A new module needs `forward`, `config`, and the dimensions that it
-takes and gives.
+turns Features into Features. A new module needs `forward`; where it has settings, `config`; where
+they are not the same, the dimensions that it takes and gives.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
 from torch import Tensor
 
 from mm_rag.content import Content, modality_name
 from mm_rag.errors import CheckpointError, InputError
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.modules.weights import load_weights, save_weights
 
-WEIGHTS = "model.safetensors"
+# Features that modules make for each other: no model is given them.
+OURS = frozenset({"content_mask", "token_embeddings", "sentence_embedding", "scores"})
 
 
 class Features(dict[str, Tensor]):
@@ -37,6 +38,7 @@ class Features(dict[str, Tensor]):
         kind: How the tensors were made: `"text"`, `"image"`, ..., or `"message"` for chat messages.
         prompt_length: Leading tokens that are the prompt's, for poolings that leave it out.
         route: Which route of a `Router` they take; empty where there is no Router.
+        extra: What custom code of a checkpoint made that is no tensor, for custom code after it.
     """
 
     def __init__(self, tensors: dict[str, Tensor], *, kind: str = "text", prompt_length: int = 0):
@@ -44,11 +46,14 @@ class Features(dict[str, Tensor]):
         self.kind = kind
         self.prompt_length = prompt_length
         self.route = ""
+        self.extra: dict[str, Any] = {}
 
     def to(self, device: torch.device) -> Self:
         """Move every tensor to `device`, in place."""
         for name, tensor in self.items():
-            self[name] = tensor.to(device, non_blocking=True)
+            # Processors add a few things that are no tensors, such as which frames were chosen.
+            if torch.is_tensor(tensor):
+                self[name] = tensor.to(device, non_blocking=True)
         return self
 
 
@@ -62,6 +67,7 @@ class LoadOptions:
         model_kwargs: Passed to the `from_pretrained` of the transformers model.
         processor_kwargs: Passed to the `from_pretrained` of its tokenizer or processor.
         config_kwargs: Passed to the `from_pretrained` of its configuration.
+        policy: Limits on the media that the model is given.
     """
 
     dtype: torch.dtype | None = None
@@ -69,6 +75,7 @@ class LoadOptions:
     model_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
     processor_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
     config_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
+    policy: MediaPolicy = DEFAULT_POLICY
 
     def __post_init__(self) -> None:
         """Refuse what has an argument of its own, which decides alone."""
@@ -86,16 +93,32 @@ class Module(torch.nn.Module, ABC):
     """One link of a chain, which loads from and saves to a folder of its own.
 
     Attributes:
-        type_name: What `modules.json` calls it: sentence-transformers' name where that has one.
+        type_name: What `modules.json` calls it: sentence-transformers' name where that has one; by
+            default its dotted Python name. `register` makes a class known under it.
         config_file: Its configuration in its folder.
+        forward_kwargs: Names of the arguments of `forward` that a caller of `Encoder.encode` may
+            give.
+        code: Python files that its checkpoint must hold beside `modules.json`.
     """
 
-    type_name: ClassVar[str]
+    type_name: str
     config_file: ClassVar[str] = "config.json"
+    forward_kwargs: frozenset[str] = frozenset()
+    code: tuple[Path, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "type_name" not in vars(cls):
+            cls.type_name = f"{cls.__module__}.{cls.__qualname__}"
 
     @abstractmethod
     def forward(self, features: Features) -> Features:
         """Add what this module makes to `features`."""
+
+    def run(self, features: Features, arguments: Mapping[str, Any]) -> Features:
+        """Call it with those of `arguments` that it declares in `forward_kwargs`."""
+        own = {name: arguments[name] for name in self.forward_kwargs & arguments.keys()}
+        return self(features, **own)
 
     def config(self) -> dict[str, Any]:
         """What `from_config` needs to make the same module again, weights aside; JSON."""
@@ -128,20 +151,24 @@ class Module(torch.nn.Module, ABC):
         Raises:
             CheckpointError: The folder holds no such module.
         """
+        config = read_json(folder / cls.config_file, default={})
         try:
-            module = cls.from_config(read_json(folder / cls.config_file, default={}))
-        except (TypeError, ValueError, KeyError) as error:
-            raise CheckpointError(f"Cannot make {cls.__name__} from {folder}: {error}") from error
-        if any(True for _ in module.parameters()):
-            _load_weights(module, folder / WEIGHTS)
+            module = cls.from_config(config)
+        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"Cannot make {cls.__name__} from {folder / cls.config_file}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if module.state_dict():
+            load_weights(module, folder)
         return module.to(options.dtype) if options.dtype else module
 
     def save(self, folder: Path) -> None:
         """Write it to its folder, which is made where it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / self.config_file, self.config())
-        if any(True for _ in self.parameters()):
-            save_model(self, str(folder / WEIGHTS))
+        if self.state_dict():
+            save_weights(self, folder)
 
 
 class InputModule(Module):
@@ -165,6 +192,10 @@ class InputModule(Module):
     def vocabulary(self) -> Mapping[str, int]:
         """The token ids of the words it knows; empty where there are none."""
         return {}
+
+    def at(self, task: str | None) -> Self:
+        """The same module for a task such as `"query"`; only a `Router` tells tasks apart."""
+        return self
 
     def prepare(self, content: Content) -> Content:
         """Do what is done once per input, before batches are made: a reader reads."""
@@ -216,15 +247,18 @@ def read_json(path: Path, *, default: Any = None) -> Any:
         raise CheckpointError(f"Cannot read {path}: {error}") from error
 
 
+def inside(folder: Path, path: str) -> Path:
+    """The place of a part of a checkpoint, which must lie in its folder.
+
+    Raises:
+        CheckpointError: It does not.
+    """
+    place = folder / path
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise CheckpointError(f"The checkpoint {folder} names {path!r}, which is outside of it.")
+    return place
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file of a checkpoint."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _load_weights(module: torch.nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise CheckpointError(f"The checkpoint {path.parent} has no weights ({path.name}).")
-    try:
-        load_model(module, str(path))
-    except (RuntimeError, ValueError, OSError, SafetensorError) as error:
-        raise CheckpointError(f"The weights in {path} do not fit its config: {error}") from error

@@ -95,6 +95,7 @@ class Pooling(Module):
         mask = features.get("attention_mask")
         if mask is None or mask.shape[-1] != tokens.shape[1]:
             mask = torch.ones(tokens.shape[:2], dtype=torch.long, device=tokens.device)
+        mask = mask.long()  # bool masks have no argmax
         start = mask.argmax(dim=1, keepdim=True)  # (batch, 1): padding before the first token
         if features.prompt_length and not self.include_prompt:
             place = torch.arange(mask.shape[1], device=mask.device)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoProcessor, PreTrainedModel, PreTrainedTokenizerBase
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForTextEncoding,
+    AutoProcessor,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from mm_rag.errors import CheckpointError, MissingExtra
-from mm_rag.modules.modality import AUTO_MODELS
+from mm_rag.modules.modality import AUTO_MODELS, GENERATIVE
 from mm_rag.modules.module import LoadOptions
 
 # Where tokenizers keep their vocabulary, whatever class they are of.
@@ -35,7 +43,8 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
     try:
         with no_progress_bar():
             config = AutoConfig.from_pretrained(folder, **trust, **options.config_kwargs)
-            model = AUTO_MODELS[task].from_pretrained(
+            _adjust(config, task, options)
+            model = _auto_model(config, task).from_pretrained(
                 folder, config=config, **trust, **{**options.model_kwargs, **dtype}
             )
             processor: Any = AutoProcessor.from_pretrained(
@@ -48,11 +57,49 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"Cannot load the model in {folder}: {error}") from error
     _check_vocabulary(folder, getattr(processor, "tokenizer", processor))
-    _limit_length(processor, config, asked="model_max_length" in options.processor_kwargs)
+    _limit_length(processor, model, asked="model_max_length" in options.processor_kwargs)
+    if task in GENERATIVE:  # the last position of every row must be a real token
+        getattr(processor, "tokenizer", processor).padding_side = "left"
     return model.eval(), processor
 
 
+def _auto_model(config: PretrainedConfig, task: str) -> Any:
+    """The class that loads it; of an encoder-decoder, its encoder is enough for vectors."""
+    texts = AutoModelForTextEncoding._model_mapping  # pyright: ignore[reportPrivateUsage]
+    if task == "feature-extraction" and config.is_encoder_decoder and type(config) in texts:
+        return AutoModelForTextEncoding
+    return AUTO_MODELS[task]
+
+
+def _adjust(config: PretrainedConfig, task: str, options: LoadOptions) -> None:
+    _no_cache(config, options.config_kwargs)
+    names: list[str] = config.architectures or []
+    trained = any(name.endswith("ForSequenceClassification") for name in names)
+    if (
+        task == "sequence-classification"
+        and not trained
+        and "num_labels" not in (options.config_kwargs)
+    ):
+        config.num_labels = 1  # a new reranker
+
+
+def _no_cache(config: PretrainedConfig, asked: Mapping[str, Any], default: bool = False) -> None:
+    """Do not keep keys and values that only generating text would use, unless asked to."""
+    use_cache = asked.get("use_cache", default)
+    if hasattr(config, "use_cache"):
+        config.use_cache = use_cache
+    for name in config.sub_configs:
+        part = getattr(config, name, None)
+        if part is not None:
+            _no_cache(part, asked.get(name) or {}, use_cache)
+
+
 def _check_files(folder: Path) -> None:
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{folder} is an adapter, only a part of a model. Merge it into its base model with "
+            "peft's merge_and_unload(), save that, and load what was saved."
+        )
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder} is no model: it has no config.json.")
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
@@ -74,12 +121,26 @@ def _check_vocabulary(folder: Path, tokenizer: Any) -> None:
         )
 
 
-def _limit_length(processor: Any, config: Any, *, asked: bool) -> None:
+def _limit_length(processor: Any, model: PreTrainedModel, *, asked: bool) -> None:
     """Cut texts at the positions that the model has, if the tokenizer does not cut them before."""
     tokenizer = getattr(processor, "tokenizer", processor)
-    positions = getattr(config, "max_position_embeddings", -1)
+    inner = getattr(model.config, "text_config", None)
+    # XLNet says -1 for no limit.
+    positions = getattr(model.config, "max_position_embeddings", None) or getattr(
+        inner, "max_position_embeddings", -1
+    )
     if not asked and positions != -1 and hasattr(tokenizer, "model_max_length"):
+        positions -= _first_position(model)
         tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+
+
+def _first_position(model: PreTrainedModel) -> int:
+    """Where the positions of a text begin: RoBERTa's follow the id of the padding."""
+    for module in model.modules():
+        table = getattr(module, "position_embeddings", None)
+        if isinstance(table, nn.Embedding) and table.padding_idx is not None:
+            return table.padding_idx + 1
+    return 0
 
 
 @contextlib.contextmanager

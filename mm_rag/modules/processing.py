@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
-from mm_rag.content import Content, Image, Mixed, Text
-from mm_rag.errors import UnsupportedModality
-from mm_rag.media.image import open_image
-from mm_rag.modules.messages import Message, chat, restore_tails
+from mm_rag.content import Audio, Content, Image, Part, Text, Video, parts_of
+from mm_rag.errors import InputError, UnsupportedModality
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.modules.messages import Message, chat, conversation, restore_tails
 from mm_rag.modules.module import Features
-
-# What tensors are made of here; models that see videos or hear are given only these.
-MADE = frozenset({"text", "image"})
+from mm_rag.modules.opening import Frames, Opener
 
 # What a picture or a clip counts for when batches are made; the true number depends on its size.
 _MEDIA_TOKENS = 512
+
+# What processors call the inputs of a modality, and the settings for them.
+_ARGUMENTS = {"text": "text", "image": "images", "audio": "audio", "video": "videos"}
 
 
 class Processing:
     """Make a batch of tensors out of Content.
 
     Args:
-        processor: A tokenizer, an image processor, or a processor of several modalities.
+        processor: A tokenizer, an image, audio or video processor, or one of several modalities.
         message_format: How its chat template wants content; None where chat messages are not used.
         settings: `processing_kwargs` of the checkpoint: by modality, what the processor is called
             with; `common` for all, `chat_template` for the template.
         lower_case: Texts go in in lower case.
+        policy: Limits on the media that are opened.
     """
 
     def __init__(
@@ -40,12 +43,14 @@ class Processing:
         message_format: Literal["structured", "flat"] | None = None,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         lower_case: bool = False,
+        policy: MediaPolicy = DEFAULT_POLICY,
     ) -> None:
         self.processor = processor
         self.several = isinstance(processor, ProcessorMixin)
         self.message_format = message_format
         self.settings = settings or {}
         self.lower_case = lower_case
+        self.opener = Opener(processor, self.settings, policy)
         tokenizer = getattr(processor, "tokenizer", processor)
         self.tokenizer = tokenizer if isinstance(tokenizer, PreTrainedTokenizerBase) else None
 
@@ -56,10 +61,28 @@ class Processing:
         limit = self.tokenizer.model_max_length if self.tokenizer else None
         return limit if limit and limit < 1e9 else None
 
+    @property
+    def logits_to_keep(self) -> int:
+        """How many last tokens a generative model gives logits of; 0 for all."""
+        return self.settings.get("text", {}).get(_KEPT_LOGITS, 1)
+
     def config(self) -> dict[str, Any]:
         """The keys of sentence-transformers; the length is saved with the tokenizer."""
-        config: dict[str, Any] = {"processing_kwargs": self.settings} if self.settings else {}
+        settings: dict[str, Any] = dict(self.settings)
+        if not self._masks:
+            settings["text"] = {**self._padding(), **settings.get("text", {})}
+        config: dict[str, Any] = {"processing_kwargs": settings} if settings else {}
         return config | ({"do_lower_case": True} if self.lower_case else {})
+
+    def save(self, folder: Path) -> None:
+        """Write the processor."""
+        if self.tokenizer is not None and self.tokenizer.is_fast:
+            # Cut and padding are state of the last call. In the file they would become settings,
+            # which processors take for those of recordings too.
+            backend: Any = self.tokenizer.backend_tokenizer
+            backend.no_truncation()
+            backend.no_padding()
+        self.processor.save_pretrained(folder)
 
     def lengths(self, contents: Sequence[Content]) -> list[int]:
         """Tokens of texts, after the cut; an estimate for media."""
@@ -80,60 +103,119 @@ class Processing:
 
         Args:
             contents: All of one `kind`.
-            kind: `"message"`, or their modality.
-            prompt: Goes before each of them.
+            kind: `"message"`, or their modality: `"text"`, `"image+text"`, ...
+            prompt: Goes before the texts; for chat messages, it is what the system says.
 
         Raises:
-            UnsupportedModality: mm_rag makes no tensors of this kind.
+            UnsupportedModality: The processor takes one picture, recording or video at a time.
+            UnreadableMedia: A file is missing or damaged.
+            InputError: The processor refuses an input.
         """
-        match kind:
-            case "message":
-                return Features(self._messages(contents, prompt), kind=kind)
-            case "text":
-                texts = [prompt + self._cased(_words(content)) for content in contents]
-                length = self._prompt_length(prompt) if prompt else 0
-                return Features(self._call(text=texts), prompt_length=length)
-            case "image":
-                return Features(self._call(images=list(map(_picture, contents))), kind=kind)
-            case _:
-                raise UnsupportedModality(f"Tensors of {kind} are not made here yet.")
+        if kind == "message":
+            return Features(self._messages(contents, prompt), kind=kind)
+        columns = {name: self._column(contents, name, prompt) for name in _in_order(contents[0])}
+        length = self._prompt_length(prompt) if prompt and kind == "text" else 0
+        return Features(self._call(columns), kind=kind, prompt_length=length)
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> Features:
         """Make the tensors of pairs of texts, for a cross-encoder."""
-        return Features(self._call(text=[list(map(self._cased, pair)) for pair in pairs]))
+        return Features(self._call({"text": [list(map(self._cased, pair)) for pair in pairs]}))
+
+    def _column(self, contents: Sequence[Content], modality: str, prompt: str) -> list[Any]:
+        """What the processor gets of one modality: one thing for every content."""
+        if modality == "text":
+            # As in sentence-transformers, a prompt stands before texts alone, not before pictures.
+            lead = prompt if all(_media(content) == 0 for content in contents) else ""
+            return [lead + self._cased(_words(content)) for content in contents]
+        return [self._opened(_only(content, modality)) for content in contents]
+
+    def _opened(self, part: Part) -> Any:
+        match part:
+            case Text():
+                return part.text
+            case Image():
+                return self.opener.picture(part)
+            case Audio():
+                return self.opener.samples(part)
+            case Video():
+                return self.opener.frames(part)
 
     def _cased(self, text: str) -> str:
         return text.lower() if self.lower_case else text
 
-    def _arguments(self) -> dict[str, dict[str, Any]]:
+    def _arguments(self, clips: Sequence[Frames]) -> dict[str, dict[str, Any]]:
         """What the processor is called with, by modality."""
-        text = {"padding": True, "truncation": "longest_first", **self.settings.get("text", {})}
+        text = {"truncation": "longest_first", **self._padding(), **self.settings.get("text", {})}
+        audio = {"padding": True, **self.settings.get("audio", {})}
+        video = dict(self.settings.get("video", {}))
+        if clips:  # their frames were chosen here
+            chosen = [clip.metadata for clip in clips]
+            video |= {"do_sample_frames": False, "video_metadata": chosen}
         return {
-            "text_kwargs": text,
+            "text_kwargs": {name: value for name, value in text.items() if name != _KEPT_LOGITS},
             "images_kwargs": dict(self.settings.get("image", {})),
-            "audio_kwargs": {"padding": True, **self.settings.get("audio", {})},
-            "videos_kwargs": dict(self.settings.get("video", {})),
+            "audio_kwargs": audio | {"sampling_rate": self.opener.sampling_rate},
+            "videos_kwargs": video,
             "common_kwargs": {"return_tensors": "pt", **self.settings.get("common", {})},
         }
 
-    def _call(self, **inputs: list[Any]) -> dict[str, Tensor]:
-        """Call the processor; a tokenizer or an image processor takes its arguments flat."""
-        arguments: dict[str, Any] = self._arguments()
+    def _padding(self) -> dict[str, Any]:
+        """To the longest text of a batch, where padding changes nothing.
+
+        A model that masks nothing, such as SigLIP, sees the padding: all texts are padded to its
+        full length, as they were in its training. Otherwise a text would have another vector beside
+        a longer one (which is what sentence-transformers does).
+        """
+        if self._masks:
+            return {"padding": True}
+        return {"padding": "max_length", "max_length": self.max_length}
+
+    @property
+    def _masks(self) -> bool:
+        names = self.tokenizer.model_input_names if self.tokenizer else []
+        return not names or "attention_mask" in names or self.max_length is None
+
+    def _call(self, columns: dict[str, list[Any]]) -> dict[str, Tensor]:
+        """Call the processor; one of a single modality takes its arguments flat."""
+        clips = columns.get("video", [])
+        arguments: dict[str, Any] = self._arguments(clips)
+        columns = columns | ({"video": [clip.pixels for clip in clips]} if clips else {})
+        named = {_ARGUMENTS[modality]: values for modality, values in columns.items()}
         if self.several:
-            return self._with_content_mask(self.processor(**inputs, **arguments))
-        [(name, values)] = inputs.items()
+            return self._tensors(lambda: self.processor(**named, **arguments))
+        [(name, values)] = named.items()
         flat = {**arguments[f"{name}_kwargs"], **arguments["common_kwargs"]}
-        return self._with_content_mask(self.processor(values, **flat))
+        return self._tensors(lambda: self.processor(values, **flat))
 
     def _messages(self, contents: Sequence[Content], prompt: str) -> dict[str, Tensor]:
+        clips: list[Frames] = []
+
+        def value(part: Part) -> Any:
+            opened = self._opened(part)
+            if isinstance(opened, Frames):
+                clips.append(opened)
+                return opened.pixels
+            return opened
+
         flat = self.message_format == "flat"
-        batch = [_conversation(content, prompt, flat=flat) for content in contents]
+        batch = [conversation(content, prompt, value, flat=flat) for content in contents]
+        return self._tensors(lambda: self._chat(batch, clips))
+
+    def _chat(self, batch: list[list[Message]], clips: Sequence[Frames]) -> dict[str, Tensor]:
         template = dict(self.settings.get("chat_template", {}))
         restore = template.pop("restore_suffix", True)
-        tensors = chat(self.processor, batch, self._arguments(), template)
+        tensors = chat(self.processor, batch, self._arguments(clips), template)
         if restore and self.max_length:
             restore_tails(self.processor, batch, tensors, template, self.max_length)
-        return self._with_content_mask(tensors)
+        return tensors
+
+    def _tensors(self, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """What the processor makes, with the mask of the input's own tokens."""
+        try:
+            return self._with_content_mask(make())
+        except (ValueError, TypeError, IndexError, KeyError, RuntimeError) as error:
+            name = type(self.processor).__name__
+            raise InputError(f"The model's {name} refuses the input: {error}") from error
 
     def _with_content_mask(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Add which tokens are the input's own: neither padding nor special ones such as [CLS]."""
@@ -154,33 +236,28 @@ class Processing:
         return len(ids) - (ids[-1] in self.tokenizer.all_special_ids)
 
 
-def _conversation(content: Content, prompt: str, *, flat: bool) -> list[Message]:
-    """One input as chat messages: the prompt is the system's, the input is the user's."""
-    parts = content.parts if isinstance(content, Mixed) else (content,)
-    typed = [{"type": part.modality, part.modality: _value(part)} for part in parts]
-    said: Any = _value(parts[0]) if flat and len(parts) == 1 else typed
-    system: Any = prompt if flat else [{"type": "text", "text": prompt}]
-    user = Message(role="user", content=said)
-    return [Message(role="system", content=system), user] if prompt else [user]
+# A setting for the model that sentence-transformers keeps among those of the tokenizer.
+_KEPT_LOGITS = "logits_to_keep"
 
 
-def _value(part: Content) -> Any:
-    return part.text if isinstance(part, Text) else _picture(part)
+def _in_order(content: Content) -> list[str]:
+    """The modalities in a content, in the order of their first parts."""
+    return list(dict.fromkeys(part.modality for part in parts_of(content)))
 
 
-def _picture(content: Content) -> Any:
-    if not isinstance(content, Image):
-        kind = getattr(content, "modality", "several media together")
-        raise UnsupportedModality(f"Tensors of {kind} are not made here yet.")
-    return open_image(content.source)
+def _only(content: Content, modality: str) -> Part:
+    found = [part for part in parts_of(content) if part.modality == modality]
+    if len(found) != 1:
+        raise UnsupportedModality(
+            f"This model takes one {modality} at a time, and an input has {len(found)}. "
+            "Encode them one by one."
+        )
+    return found[0]
 
 
 def _words(content: Content) -> str:
-    if isinstance(content, Mixed):
-        return "\n".join(part.text for part in content.parts if isinstance(part, Text))
-    return content.text if isinstance(content, Text) else ""
+    return "\n".join(part.text for part in parts_of(content) if isinstance(part, Text))
 
 
 def _media(content: Content) -> int:
-    parts = content.parts if isinstance(content, Mixed) else (content,)
-    return sum(not isinstance(part, Text) for part in parts)
+    return sum(not isinstance(part, Text) for part in parts_of(content))

@@ -7,17 +7,20 @@ a picture given straight to a model give the same vector.
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
-from mm_rag.content import Audio, Content, Image, Modality, Text, Video
+from mm_rag.content import Audio, Content, Image, Modality, Text, Url, Video
 from mm_rag.errors import UnsupportedModality
-from mm_rag.modules.module import Features, Module
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.modules.module import Features, LoadOptions, Module
 
 
 class Reader(Module):
     """Turn one medium into Text, with words that were read before where it carries them.
+
+    Args:
+        policy: Limits on what is opened.
 
     Attributes:
         modality: What it reads.
@@ -26,6 +29,10 @@ class Reader(Module):
 
     modality: ClassVar[Modality]
     version: ClassVar[int] = 1
+
+    def __init__(self, policy: MediaPolicy = DEFAULT_POLICY) -> None:
+        super().__init__()
+        self.policy = policy
 
     def read(self, content: Content) -> Text:
         """Read it, unless it carries its words.
@@ -53,9 +60,9 @@ class Reader(Module):
         return {"version": self.version}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """A reader has no settings; the version tells which one the checkpoint was made with."""
-        return cls()
+    def load(cls, folder: Path, options: LoadOptions) -> Self:
+        """Make one: the checkpoint only tells which version it was made with."""
+        return cls(options.policy)
 
 
 class ReadImage(Reader):
@@ -69,7 +76,7 @@ class ReadImage(Reader):
         from mm_rag.media.image import open_image
         from mm_rag.reading import ocr
 
-        return ocr.read_image(open_image(content.source)).text
+        return ocr.read_image(open_image(content.source, self.policy)).text
 
 
 class ReadAudio(Reader):
@@ -80,14 +87,16 @@ class ReadAudio(Reader):
 
     def read_medium(self, content: Audio) -> str:
         """What is said between the start and the end of the part."""
+        from mm_rag.media.audio import SPEECH_RATE
+        from mm_rag.media.fetch import local_file
+        from mm_rag.media.waveform import waveform
         from mm_rag.reading import recording
 
-        if isinstance(content.source, np.ndarray):
-            rate = content.sampling_rate or 16_000
-            first = round(content.start * rate)
-            last = None if content.end is None else round(content.end * rate)
-            return recording.read_audio_samples(content.source[first:last], rate)
-        return recording.read_audio(content.source, content.start, content.end)
+        if isinstance(content.source, Path | Url):
+            with local_file(content.source, self.policy) as path:
+                return recording.read_audio(path, content.start, content.end, policy=self.policy)
+        samples = waveform(content, SPEECH_RATE, self.policy)
+        return recording.read_audio_samples(samples, SPEECH_RATE)
 
 
 class ReadVideo(Reader):
@@ -98,6 +107,13 @@ class ReadVideo(Reader):
 
     def read_medium(self, content: Video) -> str:
         """The words between the start and the end of the part."""
+        from mm_rag.media.fetch import local_file
         from mm_rag.reading import video
 
-        return video.read_video(content.source, content.start, content.end)
+        if not isinstance(content.source, Path | Url):
+            raise UnsupportedModality(
+                "ReadVideo reads subtitles, speech and pictures of a file or an address; frames in "
+                "memory are without sound. Give the file, or the frames as images."
+            )
+        with local_file(content.source, self.policy) as path:
+            return video.read_video(path, content.start, content.end, policy=self.policy)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mm_rag.errors import CheckpointError
+from mm_rag.modules.custom_code import find_code
 
 if TYPE_CHECKING:
-    from mm_rag.modules.module import Module
+    from mm_rag.modules.module import LoadOptions, Module
 
 # Where sentence-transformers keeps the same class: until 5.3 in `models`, since then in packages by
 # kind of model, each time with and without the name of the file.
@@ -19,26 +20,56 @@ _PACKAGES = (
     "sentence_transformers.cross_encoder.modules",
     "mm_rag.modules",
 )
+_OLD_NAMES = {"Asym": "Router"}
 
-_CLASSES: dict[str, type[Module]] = {}
+_CLASSES: dict[str, type[Module]] = {}  # by type_name, which users choose for theirs
+_OWN: dict[str, Loader] = {}  # by class name, for whatever package a checkpoint names
+
+
+class Loader(Protocol):
+    """What loads a module from its folder: a class, or the code of a checkpoint."""
+
+    def load(self, folder: Path, options: LoadOptions) -> Module:
+        """Load it."""
+        ...
 
 
 def register(*classes: type[Module]) -> None:
-    """Make classes known under their own names."""
-    _CLASSES.update({cls.__name__: cls for cls in classes})
+    """Make modules known, so that checkpoints can name them by their `type_name`.
+
+    A checkpoint names classes and never has them imported: what is not registered is not loaded.
+    """
+    for cls in classes:
+        _CLASSES[cls.type_name] = cls
+        if _is_own(cls.type_name):
+            _OWN[cls.__name__] = cls
 
 
-def module_class(name: str, folder: Path) -> type[Module]:
-    """The class that a dotted `name` in the checkpoint in `folder` stands for.
+def register_old(name: str, loader: Loader) -> None:
+    """Make a class name known that only old checkpoints have, and what loads it today."""
+    _OWN[name] = loader
+
+
+def module_class(name: str, folder: Path) -> Loader:
+    """What loads the module that is called `name` in the checkpoint in `folder`.
 
     Raises:
         CheckpointError: mm_rag has no such module.
     """
-    package, _, class_name = name.rpartition(".")
-    known = any(package == p or package.startswith(f"{p}.") for p in _PACKAGES)
-    if known and class_name in _CLASSES:
-        return _CLASSES[class_name]
-    raise CheckpointError(
-        f"{folder} names the module {name!r}, which mm_rag does not have. "
-        f"It has {', '.join(sorted(_CLASSES))}."
-    )
+    name = str(name)  # JSON may hold anything
+    class_name = name.rpartition(".")[2]
+    if name in _CLASSES:
+        return _CLASSES[name]
+    found = _OWN.get(_OLD_NAMES.get(class_name, class_name)) if _is_own(name) else None
+    loader = found or find_code(name, folder)
+    if loader is None:
+        raise CheckpointError(
+            f"{folder} names the module {name!r}, which is neither one of mm_rag's "
+            f"({', '.join(sorted(_OWN))}) nor in a Python file of the checkpoint. A class of your "
+            "own is made known with mm_rag.modules.register(YourClass) before loading."
+        )
+    return loader
+
+
+def _is_own(name: str) -> bool:
+    return any(name.startswith(f"{package}.") for package in _PACKAGES)

@@ -10,13 +10,40 @@ from typing import Any, Self
 
 from transformers import PreTrainedModel
 
-from mm_rag.content import Content, Text, modality_name
+from mm_rag.content import Chat, Content, Text, modality_name, parts_of
 from mm_rag.errors import CheckpointError, UnsupportedModality
-from mm_rag.modules.modality import Method, Methods, Task, infer_methods, text_methods
-from mm_rag.modules.module import Features, InputModule, LoadOptions, read_json, write_json
+from mm_rag.modules.modality import (
+    GENERATIVE,
+    Method,
+    Methods,
+    Task,
+    infer_methods,
+    text_methods,
+)
+from mm_rag.modules.module import OURS, Features, InputModule, LoadOptions, read_json, write_json
 from mm_rag.modules.pretrained import load_pretrained, no_progress_bar
-from mm_rag.modules.processing import MADE, Processing
+from mm_rag.modules.processing import Processing
 from mm_rag.modules.windows import split_text
+
+_CONFIGS = (
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+)
+
+# Where configurations keep the size of their last layer.
+_DIMENSIONS = (
+    "hidden_size",
+    "neck_hidden_sizes",
+    "hidden_sizes",
+    "embed_dims",
+    "hidden_dim",
+    "num_features",
+)
 
 _OLD_KEYS = {
     "model_args": "model_kwargs",
@@ -57,14 +84,13 @@ class Transformer(InputModule):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """What it takes; a model that takes chat messages takes any of them together too."""
-        return tuple(name for name in self.methods if MADE.issuperset(name.split("+")))
+        """What it takes; a model that takes `"message"` takes any of them together too."""
+        return tuple(self.methods)
 
     def supports(self, modality: str) -> bool:
         """Chat messages carry several contents together."""
-        together = "message" in self.methods
-        names = modality.split("+") if together else [modality]
-        return all(name in self.modalities for name in names)
+        names = modality.split("+") if "message" in self.methods else [modality]
+        return all(name in self.methods for name in names)
 
     @property
     def gives(self) -> int:
@@ -112,23 +138,31 @@ class Transformer(InputModule):
         Raises:
             UnsupportedModality: The model does not take this.
         """
-        kind = self.batch_key(contents[0])
-        if kind not in self.methods:
-            raise UnsupportedModality(
-                f"{type(self.model).__name__} does not take {kind}; "
-                f"it takes {', '.join(self.modalities)}."
-            )
-        return self.processing.batch(contents, kind=kind, prompt=prompt)
+        for content in contents:
+            self._check(content)
+        return self.processing.batch(contents, kind=self.batch_key(contents[0]), prompt=prompt)
+
+    def _check(self, content: Content) -> None:
+        shown = [part.modality for part in parts_of(content) if isinstance(content, Chat)]
+        for kind in (self.batch_key(content), *shown):
+            if kind not in self.methods:
+                raise UnsupportedModality(
+                    f"{type(self.model).__name__} does not take {kind.replace('+', ' with ')}; "
+                    f"it takes {', '.join(self.modalities)}."
+                )
 
     def forward(self, features: Features) -> Features:
         """Run the method of this kind of input, and keep its result under `output_name`."""
         method = self.methods[features.kind]
         call = getattr(self.model, method.name)
-        given = {name: tensor for name, tensor in features.items() if name in _parameters(call)}
-        result: Any = call(**given, return_dict=True)
-        for name in method.output:
-            result = result[name]
-        features[self.output_name] = result
+        extra: dict[str, Any] = {"return_dict": True}
+        if "hidden_states" in method.output:
+            extra["output_hidden_states"] = True
+        if self.task in GENERATIVE:
+            extra["logits_to_keep"] = self.processing.logits_to_keep
+        result = _at(call(**_accepted(call, features), **_accepted(call, extra)), method.output)
+        # Convolutional towers give (batch, channels, height, width): their places are the tokens.
+        features[self.output_name] = result.flatten(2).mT if result.ndim == 4 else result
         return features
 
     def config(self) -> dict[str, Any]:
@@ -144,7 +178,7 @@ class Transformer(InputModule):
         folder.mkdir(parents=True, exist_ok=True)
         with no_progress_bar():
             self.model.save_pretrained(folder)
-        self.processing.processor.save_pretrained(folder)
+        self.processing.save(folder)
         write_json(folder / self.config_file, self.config())
 
     @classmethod
@@ -154,20 +188,22 @@ class Transformer(InputModule):
         Raises:
             CheckpointError: It has no weights, or no architecture that transformers knows.
         """
-        saved = read_json(folder / cls.config_file, default={})
+        saved = _read_config(folder)
         task = saved.get("transformer_task", "feature-extraction")
-        model, processor = load_pretrained(folder, task, _merged(options, saved))
+        options = _merged(options, saved)
+        model, processor = load_pretrained(folder, task, options)
         if "modality_config" in saved:
             entries: dict[str, Any] = saved["modality_config"]
             methods = {_sorted(name): Method.from_config(entry) for name, entry in entries.items()}
-            output_name = saved["module_output_name"]
+            output_name = saved.get("module_output_name", "token_embeddings")
         else:
-            methods, output_name = text_methods(task)
+            methods, output_name = text_methods(task)  # from before version 5.4
         processing = Processing(
             processor,
             message_format=methods["message"].format if "message" in methods else None,
             settings=saved.get("processing_kwargs", {}),
             lower_case=saved.get("do_lower_case", False),
+            policy=options.policy,
         )
         return cls(model, processing, methods=methods, output_name=output_name, task=task)
 
@@ -183,16 +219,41 @@ class Transformer(InputModule):
         model, processor = load_pretrained(folder, task, options)
         methods, output_name = infer_methods(model, processor, task)
         style = methods["message"].format if "message" in methods else None
-        processing = Processing(processor, message_format=style)
+        processing = Processing(processor, message_format=style, policy=options.policy)
         return cls(model, processing, methods=methods, output_name=output_name, task=task)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    """Its configuration, under the names that it has had."""
+    found = next((folder / name for name in _CONFIGS if (folder / name).is_file()), None)
+    return read_json(found) if found else {}
 
 
 def _sorted(modality: str) -> str:
     return "+".join(sorted(modality.split("+")))
 
 
-def _parameters(method: Any) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(method).parameters
+def _accepted(method: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a method takes; models refuse what they do not know."""
+    parameters = inspect.signature(method).parameters
+    takes_all = method.__name__ == "forward" and any(
+        parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
+    )
+    return {
+        name: value
+        for name, value in given.items()
+        if name in parameters or (takes_all and name not in OURS)
+    }
+
+
+def _at(result: Any, path: Sequence[str | int]) -> Any:
+    """What lies at a path inside of a model's output."""
+    for step in path:
+        if isinstance(step, str) and not isinstance(result, Mapping):
+            result = getattr(result, step)  # Chinese-CLIP's outputs have attributes only
+        else:
+            result = result[step]
+    return result
 
 
 def _merged(options: LoadOptions, saved: Mapping[str, Any]) -> LoadOptions:
@@ -209,9 +270,10 @@ def _merged(options: LoadOptions, saved: Mapping[str, Any]) -> LoadOptions:
 
 def _dimension(config: Any, *, projected: bool) -> int:
     """The size of a model's vectors, `projected` where it gives one vector per input."""
-    for part in (config, config.get_text_config()):
-        if projected and getattr(part, "projection_dim", None):
-            return part.projection_dim
-        if getattr(part, "hidden_size", None):
-            return part.hidden_size
+    inner = [getattr(config, name, None) for name in ("text_config", *config.sub_configs)]
+    for part in (config, *filter(None, inner)):
+        for name in (*(["projection_dim"] if projected else []), *_DIMENSIONS):
+            size = getattr(part, name, None)
+            if size:
+                return size[-1] if isinstance(size, list) else size
     raise CheckpointError(f"Cannot tell the dimension of a {type(config).__name__}.")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mm_rag import Encoder, Image, Text
+from mm_rag import Audio, Encoder, Image, Text
 from mm_rag.errors import CheckpointError, UnsupportedModality
 from mm_rag.modules import (
     Chain,
@@ -105,7 +105,7 @@ def test_a_router_shares_and_saves_a_module_once(tmp_path: Path) -> None:
     assert again.modalities == ("text", "image")
     assert not again.supports("audio")
     with pytest.raises(UnsupportedModality, match="it takes text, image"):
-        again.encode({"audio": "never.wav"})
+        again.encode(Audio(Path("never.wav")))
 
 
 def test_routes_with_modules_of_their_own_end_in_one_space(tmp_path: Path) -> None:

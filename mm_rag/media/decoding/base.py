@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mm_rag.errors import InputError
-from mm_rag.media.ffmpeg import AudioTrack, Probe, VideoTrack
+from mm_rag.media.ffmpeg import AudioTrack, FrameTable, Probe, VideoTrack
 
 Backend: TypeAlias = Literal["torchcodec", "pyav"]
 
@@ -60,6 +60,11 @@ class FrameDecoder(Protocol):
 
     damage: list[str]
     """What could not be decoded, in words; grows while reading."""
+
+    @property
+    def table(self) -> FrameTable:
+        """When the frames of the track are shown."""
+        ...
 
     def frames(self, times: Sequence[float]) -> Iterator[Frame]:
         """The frame shown at each of the ascending `times` in file time.

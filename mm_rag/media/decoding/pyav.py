@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from mm_rag._optional import require
 from mm_rag.media.decoding.base import SAME_TIME, Frame, span_of
-from mm_rag.media.ffmpeg import AudioTrack, Probe, VideoTrack, open_container
+from mm_rag.media.ffmpeg import (
+    AudioTrack,
+    FrameTable,
+    Probe,
+    VideoTrack,
+    frame_table,
+    open_container,
+)
 
 if TYPE_CHECKING:
     from av import AudioFrame, VideoFrame
@@ -136,12 +143,21 @@ class PyAVFrames:
     """A FrameDecoder on PyAV."""
 
     def __init__(self, source: Probe, track: VideoTrack) -> None:
+        self._source, self._of = source, track
+        self._table: FrameTable | None = None
         self._track = _Track(source, track.index, "picture")
         self._frame_seconds = 1 / track.fps if track.fps else 0.04
         self._frames: Iterator[tuple[float, VideoFrame]] = iter(())
         self._shown: tuple[float, VideoFrame] | None = None
         self._next: tuple[float, VideoFrame] | None = None
         self.damage = self._track.damage
+
+    @property
+    def table(self) -> FrameTable:
+        """When the frames of the track are shown; the whole file is scanned on first use."""
+        if self._table is None:
+            self._table = frame_table(self._source, self._of)
+        return self._table
 
     def frames(self, times: Sequence[float]) -> Iterator[Frame]:
         """The frame shown at each of the ascending `times` in file time."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mm_rag._optional import require
 from mm_rag.media.decoding.base import SAME_TIME, Frame, span_of
 from mm_rag.media.decoding.pyav import PyAVFrames, PyAVSamples
-from mm_rag.media.ffmpeg import AudioTrack, Probe, VideoTrack, frame_times
+from mm_rag.media.ffmpeg import AudioTrack, Probe, VideoTrack, frame_table
 
 _RUN_UP = 0.25  # seconds decoded before a span and thrown away: decoders start with a transient
 
@@ -66,7 +66,7 @@ class TorchCodecFrames:
         )
         # Asked for a time rather than a number, torchcodec 0.17 gives the frame after the right one
         # where FFmpeg 5 leaves the durations of frames out.
-        self._times = frame_times(source, track)
+        self.table = frame_table(source, track)
         self._fallback: PyAVFrames | None = None
         self.damage: list[str] = []
 
@@ -88,7 +88,7 @@ class TorchCodecFrames:
     def _frame(self, time: float) -> Frame | None:
         if self._decoder is None:
             return None
-        index = bisect.bisect_right(self._times, time + SAME_TIME) - 1
+        index = bisect.bisect_right(self.table.times, time + SAME_TIME) - 1
         try:
             found = self._decoder.get_frame_at(min(max(index, 0), len(self._decoder) - 1))
         except (RuntimeError, IndexError):

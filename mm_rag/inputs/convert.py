@@ -1,0 +1,116 @@
+"""Whatever an input is, one piece of Content comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from mm_rag.content import MODALITIES, Audio, Chat, Content, Image, Mixed, Part, Text, Video
+from mm_rag.errors import InputError
+from mm_rag.inputs.chat import as_chat, is_message
+from mm_rag.inputs.dicts import as_parts, audio_samples, video_frames
+from mm_rag.inputs.values import guessed
+
+_ARRAY_KEYS = {"sampling_rate": audio_samples, "video_metadata": video_frames}
+
+
+def as_content(value: Any, *, media: Collection[str] = MODALITIES) -> Content:
+    """Turn a plain value into Content.
+
+    Args:
+        value: Content or one of these. A str: an existing media file, the address of a medium or a
+            `data:image/...` URI is that medium, any other is text; where a str is a user's words
+            and must stay words, use `Text` instead. A Path. The bytes of a picture. A PIL image. An
+            array or tensor: of 1 or 2 dimensions sound, of 3 a picture, of 4 a video. A decoder of
+            torchcodec. `{"array": ..., "sampling_rate": ...}`,
+            `{"array": ..., "video_metadata": ...}`. Several together, such as
+            `{"text": ..., "image": ...}`, where each may be a list. A chat message
+            (`{"role": ..., "content": ...}`), or a list of them.
+        media: The modalities that a str may name; one that would name another stays text, as it is
+            for models without that modality.
+
+    Raises:
+        InputError: The value is of no kind that a model takes, or is malformed.
+        UnreadableMedia: A file does not exist, or samples or frames are missing or not finite.
+    """
+    if isinstance(value, Text | Image | Audio | Video | Mixed | Chat):
+        return value
+    if is_message(value) or _is_conversation(value):
+        return as_chat([value] if isinstance(value, Mapping) else value)
+    if isinstance(value, Mapping):
+        return _from_mapping(cast("Mapping[Any, Any]", value))
+    part = guessed(value, media)
+    if part is None:
+        raise InputError(_unusable(value))
+    return part
+
+
+def as_contents(inputs: Any, *, media: Collection[str] = MODALITIES) -> tuple[list[Content], bool]:
+    """Turn one input or a batch of them into Content, in order.
+
+    Args:
+        inputs: Whatever `as_content` takes, or a batch of that: a list, a tuple or another
+            sequence, or an array of strings or objects. A list of chat messages is one input.
+        media: As for `as_content`.
+
+    Returns:
+        The contents, and whether `inputs` was a single one.
+
+    Raises:
+        InputError: As for `as_content`.
+    """
+    if _is_batch(inputs):
+        return [as_content(value, media=media) for value in cast("Iterable[Any]", inputs)], False
+    return [as_content(inputs, media=media)], True
+
+
+def _is_batch(value: Any) -> bool:
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
+        return not _is_conversation(cast("Sequence[Any]", value))
+    # numpy's and pandas' columns of texts or objects; other arrays are one medium.
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return kind in ("U", "O") and getattr(value, "ndim", 0) == 1
+
+
+def _is_conversation(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and is_message(cast("list[Any]", value)[0])
+
+
+def _from_mapping(value: Mapping[Any, Any]) -> Content:
+    if "array" in value:
+        return _from_array_dict(value)
+    unknown = [key for key in value if key not in MODALITIES]
+    if unknown or not value:
+        raise InputError(
+            f"A dict input takes the keys {', '.join(MODALITIES)}; this one has "
+            f"{', '.join(map(repr, value)) or 'none'}.{_hint(unknown)}"
+        )
+    parts = [part for name, held in value.items() for part in as_parts(name, held)]
+    return parts[0] if len(parts) == 1 else Mixed(tuple(parts))
+
+
+def _from_array_dict(value: Mapping[Any, Any]) -> Part:
+    for key, convert in _ARRAY_KEYS.items():
+        if key in value:
+            return convert(value)
+    raise InputError(
+        "A dict with 'array' needs 'sampling_rate' beside it, which makes it audio, or "
+        f"'video_metadata', which makes it video; this one has {', '.join(map(repr, value))}."
+    )
+
+
+def _hint(unknown: list[Any]) -> str:
+    if "sampling_rate" in unknown:
+        return " Give a recording as {'audio': {'array': ..., 'sampling_rate': ...}}."
+    if "video_metadata" in unknown:
+        return " Give a video as {'video': {'array': ..., 'video_metadata': ...}}."
+    return ""
+
+
+def _unusable(value: Any) -> str:
+    shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
+    return (
+        f"Cannot use a {type(value).__name__}{shape} as input. Give a str, a Path, bytes of a "
+        "picture, a PIL image, an array of 1 to 4 dimensions, a dict such as {'text': ..., "
+        "'image': ...}, chat messages, or one of Text, Image, Audio, Video."
+    )

@@ -1,0 +1,191 @@
+"""One plain value becomes one medium: by its type, its shape or its name."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mm_rag.content import (
+    AUDIO_SUFFIXES,
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    Audio,
+    Image,
+    Modality,
+    Part,
+    Text,
+    Url,
+    Video,
+)
+from mm_rag.errors import InputError, UnreadableMedia
+
+_SUFFIXES: dict[Modality, frozenset[str]] = {
+    "image": IMAGE_SUFFIXES,
+    "audio": AUDIO_SUFFIXES,
+    "video": VIDEO_SUFFIXES,
+}
+_WEB = ("http://", "https://")
+_LONGEST_NAME = 4096
+
+
+def guessed(value: Any, media: Collection[str]) -> Part | None:
+    """The medium that a value is; None for a value that is none.
+
+    Args:
+        value: Anything but a dict or a list.
+        media: The modalities that a str may name.
+
+    Raises:
+        InputError: It looks like a medium and cannot be one.
+    """
+    match value:
+        case str():
+            modality = modality_of(value)
+            if modality is None or modality not in media:
+                return Text(value)
+            return _named(value, modality)
+        case Path():
+            return _from_path(value)
+        case bytes() | bytearray():
+            return Image(bytes(value))
+        case _ if is_array(value):
+            return _from_array(value)
+        case _ if is_picture_object(value):
+            return Image(value)
+        case _:
+            return _decoder(value)
+
+
+def modality_of(text: str) -> Modality | None:
+    """What a str names: an existing media file, the address of a medium, a picture's data URI."""
+    if text.startswith("data:image/"):
+        return "image"
+    if text.startswith(_WEB):
+        return _modality_of_address(text)
+    if len(text) > _LONGEST_NAME or "\n" in text or "\0" in text:
+        return None
+    modality = _by_suffix(Path(text).suffix)
+    try:
+        return modality if modality and Path(text).is_file() else None
+    except OSError:  # too long for the name of a file: words
+        return None
+
+
+def place(text: str, modality: Modality) -> Path | Url:
+    """The file or address that a str names, where it must be one.
+
+    Raises:
+        UnreadableMedia: There is no such file.
+    """
+    if text.startswith(_WEB):
+        return Url(text)
+    try:
+        found = "\0" not in text and Path(text).is_file()
+    except OSError:
+        found = False
+    if not found:
+        raise UnreadableMedia(
+            f"There is no file {text[:200]!r}, which was given as {modality}; an address begins "
+            "with http:// or https://."
+        )
+    return Path(text)
+
+
+def from_data_uri(text: str) -> Image:
+    """The picture in a `data:image/...;base64,` URI.
+
+    Raises:
+        UnreadableMedia: It is not in base64, or damaged.
+    """
+    header, comma, body = text.partition(",")
+    if not comma or not header.endswith(";base64"):
+        raise UnreadableMedia(f"The data URI {text[:40]!r} is not of the form data:...;base64,...")
+    return from_base64(body)
+
+
+def from_base64(text: str) -> Image:
+    """A picture from the base64 of its bytes.
+
+    Raises:
+        UnreadableMedia: It is no base64.
+    """
+    try:
+        return Image(base64.b64decode("".join(text.split()), validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise UnreadableMedia(f"The picture {text[:20]!r}... is no valid base64.") from error
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is a numpy array, a tensor, or behaves like one."""
+    return hasattr(value, "ndim") and hasattr(value, "dtype") and hasattr(value, "shape")
+
+
+def is_picture_object(value: Any) -> bool:
+    """Whether it is a PIL image; PIL itself may stay unloaded."""
+    pil = sys.modules.get("PIL.Image")
+    return pil is not None and isinstance(value, pil.Image)
+
+
+def _named(text: str, modality: Modality) -> Part:
+    if text.startswith("data:"):
+        return from_data_uri(text)
+    return _MADE[modality](Url(text) if text.startswith(_WEB) else Path(text))
+
+
+_MADE: dict[str, Any] = {"image": Image, "audio": Audio, "video": Video}
+
+
+def _modality_of_address(text: str) -> Modality | None:
+    if any(character.isspace() for character in text):
+        return None
+    try:
+        path = urlsplit(text).path
+    except ValueError:  # such as http://[half an address
+        return None
+    return _by_suffix(Path(path).suffix)
+
+
+def _by_suffix(suffix: str) -> Modality | None:
+    for modality, suffixes in _SUFFIXES.items():
+        if suffix.lower() in suffixes:
+            return modality
+    return None
+
+
+def _from_path(path: Path) -> Part:
+    modality = _by_suffix(path.suffix)
+    if modality is None:
+        raise InputError(
+            f"Cannot tell from the name of {path} whether it is a picture, a recording or a video. "
+            "Wrap it: Image(path), Audio(path) or Video(path)."
+        )
+    return _MADE[modality](path)
+
+
+def _from_array(value: Any) -> Part | None:
+    from mm_rag.media import arrays
+
+    match value.ndim:
+        case 1 | 2:
+            return Audio(arrays.mono_samples(value))
+        case 3:
+            return Image(arrays.rgb_array(value))
+        case 4:
+            return Video(arrays.rgb_frames(value))
+        case _:
+            return None
+
+
+def _decoder(value: Any) -> Audio | Video | None:
+    """What a decoder of torchcodec decodes; nobody can hold one without having loaded it."""
+    decoders = sys.modules.get("torchcodec.decoders")
+    if decoders is None:
+        return None
+    if isinstance(value, decoders.AudioDecoder):
+        return Audio(value)
+    return Video(value) if isinstance(value, decoders.VideoDecoder) else None

@@ -1,0 +1,138 @@
+"""Opening: pictures, recordings and videos become the arrays that processors take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL.Image import Image as PILImage
+from transformers.video_utils import VideoMetadata
+
+from mm_rag.content import Audio, Image, Video
+from mm_rag.errors import InputError
+from mm_rag.media.clip import Clip, open_clip
+from mm_rag.media.image import open_image
+from mm_rag.media.policy import MediaPolicy
+from mm_rag.media.waveform import waveform
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """The frames of a video that a model looks at.
+
+    Attributes:
+        pixels: Shape (frames, height, width, 3), uint8.
+        metadata: Which frames of the video these are, and its frame rate.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    metadata: VideoMetadata
+
+
+class Opener:
+    """Open media the way that one processor wants them.
+
+    Args:
+        processor: A processor of one or several modalities.
+        settings: What it is called with, by modality.
+        policy: Limits on what is opened.
+    """
+
+    def __init__(
+        self, processor: Any, settings: Mapping[str, Mapping[str, Any]], policy: MediaPolicy
+    ) -> None:
+        self._hearing = getattr(processor, "feature_extractor", processor)
+        self._watching = getattr(processor, "video_processor", processor)
+        self._audio_settings = settings.get("audio", {})
+        defaults = _defaults(processor, "videos_kwargs")
+        self._video_settings = {**defaults, **settings.get("video", {})}
+        self._policy = policy
+
+    @property
+    def sampling_rate(self) -> int:
+        """The rate of `samples`, in Hz: the one that the model was trained with."""
+        asked = self._audio_settings.get("sampling_rate")
+        return asked or getattr(self._hearing, "sampling_rate", None) or 16_000
+
+    def picture(self, image: Image) -> PILImage:
+        """Upright RGB.
+
+        Raises:
+            UnreadableMedia: The picture is missing or damaged.
+        """
+        return open_image(image.source, self._policy)
+
+    def samples(self, audio: Audio) -> npt.NDArray[np.float32]:
+        """Mono samples of shape (n,).
+
+        Raises:
+            UnreadableMedia: The recording is missing, damaged or empty.
+        """
+        samples = waveform(audio, self.sampling_rate, self._policy)
+        # CLAP's processor would cut a random part out of a long recording: the same recording would
+        # get another vector each time.
+        if getattr(self._hearing, "truncation", None) == "rand_trunc":
+            return samples[: self._hearing.nb_max_samples]
+        return samples
+
+    def frames(self, video: Video) -> Frames:
+        """The frames that the processor chooses of this video.
+
+        Raises:
+            UnreadableMedia: The video is missing, damaged or empty.
+            InputError: Its metadata do not fit its frames.
+        """
+        with open_clip(video, self._policy) as clip:
+            metadata, total = _metadata(clip), clip.total_num_frames
+            if self._video_setting("do_sample_frames"):
+                metadata.frames_indices = wanted = self._choose(metadata)
+            else:
+                wanted = list(range(total))
+                metadata.frames_indices = metadata.frames_indices or wanted
+            if max(wanted) >= total:
+                raise InputError(
+                    f"The video_metadata say {metadata.total_num_frames} frames, but the video has "
+                    f"{total}."
+                )
+            return Frames(pixels=clip.frames(wanted), metadata=metadata)
+
+    def _choose(self, metadata: VideoMetadata) -> list[int]:
+        """As the processor itself does, which would have to be given every frame of the video."""
+        names = set(self._watching.valid_kwargs.__annotations__) - _NOT_FOR_CHOICE
+        settings = {name: self._video_setting(name) for name in names}
+        return [int(index) for index in self._watching.sample_frames(metadata=metadata, **settings)]
+
+    def _video_setting(self, name: str) -> Any:
+        return self._video_settings.get(name, getattr(self._watching, name, None))
+
+
+# What a video processor takes for itself before it chooses frames.
+_NOT_FOR_CHOICE = frozenset(
+    {"input_data_format", "do_convert_rgb", "do_sample_frames", "device", "video_metadata"}
+)
+
+
+def _defaults(processor: Any, name: str) -> dict[str, Any]:
+    """What a processor of several modalities gives to its parts, whatever they say themselves."""
+    kinds = getattr(processor, "valid_processor_kwargs", None)
+    return dict(getattr(kinds, "_defaults", {}).get(name, {}))
+
+
+def _metadata(clip: Clip) -> VideoMetadata:
+    width, height = clip.size
+    found: dict[str, Any] = {
+        "total_num_frames": clip.total_num_frames,
+        "fps": clip.fps,
+        "duration": clip.duration,
+        "width": width,
+        "height": height,
+    }
+    given = {name: value for name, value in (clip.metadata or {}).items() if value is not None}
+    try:
+        return VideoMetadata(**{**found, **given})
+    except TypeError as error:
+        known = ", ".join(found)
+        raise InputError(f"video_metadata takes {known} and frames_indices: {error}.") from error

@@ -1,0 +1,249 @@
+"""Fetching media from a real server on this machine, and refusing where not to fetch from."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from mm_rag.content import Audio, Url, Video
+from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
+from mm_rag.media import MediaPolicy
+from mm_rag.media.clip import open_clip
+from mm_rag.media.fetch import fetch_bytes, fetched
+from mm_rag.media.image import open_image
+from mm_rag.media.waveform import waveform
+from tests.av_made import colours, make_video, make_wav, tone
+from tests.media.web import Answer, served
+
+pytestmark = pytest.mark.enable_socket
+
+_HERE = MediaPolicy(private_hosts=True)
+
+Web: TypeAlias = Callable[
+    [dict[str, list[str]], Callable[[httpx.Request], httpx.Response]], list[httpx.Request]
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    folder = tmp_path_factory.mktemp("media")
+    Image.new("RGB", (6, 4), "red").save(folder / "photo.png")
+    make_wav(folder / "speech.wav", tone(0.5))
+    make_video(folder / "film.mkv", colours("red", "lime", each=5))
+    answers: dict[str, Answer] = {f"/{file.name}": file.read_bytes() for file in folder.iterdir()}
+    answers |= {
+        "/moved.png": "/photo.png",
+        "/loop.png": "/loop.png",
+        "/local.png": "file:///etc/passwd",
+        "/lost.png": "http://a:b/",
+        "/broken.png": 500,
+        "/empty.png": b"",
+        "/page.png": b"<html>Sign in</html>",
+    }
+    with served(answers) as address:
+        yield address
+
+
+def test_media_of_the_web_are_opened(media: str) -> None:
+    assert open_image(Url(f"{media}/photo.png?size=3"), _HERE).size == (6, 4)
+    assert open_image(Url(f"{media}/moved.png"), _HERE).size == (6, 4)
+    assert len(waveform(Audio(Url(f"{media}/speech.wav")), 16_000, _HERE)) == 8000
+    with open_clip(Video(Url(f"{media}/film.mkv")), _HERE) as clip:
+        assert clip.total_num_frames == 10
+        assert clip.frames([9]).shape == (1, 96, 160, 3)
+
+
+def test_a_name_is_tried_at_each_of_its_addresses(media: str) -> None:
+    # `localhost` is ::1 first on many machines, where this server is not.
+    assert fetch_bytes(Url(media.replace("127.0.0.1", "localhost") + "/photo.png"), _HERE)
+
+
+def test_the_file_is_named_after_the_address_and_goes_away(
+    media: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with fetched(Url(f"{media}/photo.png?name=../x"), _HERE) as path:
+        assert path.name == "photo.png"
+        assert path.is_file()
+    assert list(tmp_path.iterdir()) == []
+    with open_clip(Video(Url(f"{media}/film.mkv")), _HERE):
+        assert len(list(tmp_path.glob("*/film.mkv"))) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_stays_behind_where_it_cannot_be_opened(
+    media: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(UnreadableMedia, match="photo"):
+        open_clip(Video(Url(f"{media}/photo.png"), start=9.0), _HERE)
+    with pytest.raises(UnreadableMedia, match=r"page\.png is no picture"):
+        open_image(Url(f"{media}/page.png"), _HERE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/gone.png", r"/gone\.png answers 404 Not Found"),
+        ("/broken.png", "answers 500"),
+        ("/empty.png", r"/empty\.png is empty"),
+        ("/loop.png", "redirects more than 5 times"),
+    ],
+)
+def test_what_is_no_medium_says_so(media: str, path: str, words: str) -> None:
+    with pytest.raises(UnreadableMedia, match=words):
+        fetch_bytes(Url(media + path), _HERE)
+
+
+def test_messages_keep_secrets(media: str) -> None:
+    address = media.replace("//", "//ann:secret@") + "/gone.png?token=secret#secret"
+    with pytest.raises(UnreadableMedia, match="404") as caught:
+        fetch_bytes(Url(address), _HERE)
+    assert "secret" not in str(caught.value)
+
+
+def test_bytes_are_bounded(media: str) -> None:
+    with pytest.raises(MediaTooLarge, match="max_bytes allows 10"):
+        fetch_bytes(Url(f"{media}/photo.png"), MediaPolicy(private_hosts=True, max_bytes=10))
+
+
+def test_the_policy_can_forbid_the_web(media: str) -> None:
+    with pytest.raises(InputError, match=r"MediaPolicy\.urls"):
+        fetch_bytes(Url(f"{media}/photo.png"), MediaPolicy(urls=False, private_hosts=True))
+
+
+def test_a_server_that_is_not_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(UnreadableMedia, match="cannot be fetched"):
+        fetch_bytes(Url(f"http://127.0.0.1:{port}/a.png"), _HERE)
+
+
+@pytest.mark.parametrize("address", ["ftp://x.org/a.png", "/etc/passwd", "http://", "http://a:b/"])
+def test_only_addresses_of_the_web(address: str) -> None:
+    with pytest.raises(InputError, match="address"):
+        fetch_bytes(Url(address), _HERE)
+
+
+def test_a_redirect_to_nonsense(media: str) -> None:
+    with pytest.raises(UnreadableMedia, match="Invalid port"):
+        fetch_bytes(Url(f"{media}/lost.png"), _HERE)
+
+
+def test_a_redirect_cannot_lead_to_a_file(media: str) -> None:
+    with pytest.raises(InputError, match=r"file:.*not fetched: addresses begin with http://"):
+        fetch_bytes(Url(f"{media}/local.png"), _HERE)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "localhost", "10.1.2.3", "192.168.0.1", "169.254.169.254", "0.0.0.0",
+        "[::1]", "[fe80::1]", "[fd00::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]", "224.0.0.1", "100.64.0.1", "2130706433",
+    ],
+)  # fmt: skip
+def test_private_machines_are_refused(host: str) -> None:
+    with pytest.raises(InputError, match="private network"):
+        fetch_bytes(Url(f"http://{host}/a.png"))
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Web:
+    """Names with addresses of our choice, and machines there that answer as we say."""
+
+    def made(
+        addresses: dict[str, list[str]], answer: Callable[[httpx.Request], httpx.Response]
+    ) -> list[httpx.Request]:
+        requests: list[httpx.Request] = []
+
+        def lookup(host: str, port: int, **_: Any) -> list[Any]:
+            found = addresses.get(host, [host])
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in found]
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            requests.append(request)
+            return answer(request)
+
+        client = httpx.Client
+        monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+        def connected(**_: object) -> httpx.Client:
+            return client(transport=httpx.MockTransport(handler))
+
+        monkeypatch.setattr(httpx, "Client", connected)
+        return requests
+
+    return made
+
+
+def test_each_redirect_is_checked(web: Web) -> None:
+    target = "http://169.254.169.254/latest/meta-data"
+    requests = web(
+        {"photos.example": ["93.184.216.34"]},
+        lambda _: httpx.Response(302, headers={"Location": target}),
+    )
+    with pytest.raises(InputError, match=r"169\.254\.169\.254"):
+        fetch_bytes(Url("http://photos.example/a.png"))
+    assert len(requests) == 1
+
+
+def test_a_name_with_one_private_address_is_refused(
+    web: Web,
+) -> None:
+    requests = web({"photos.example": ["93.184.216.34", "10.0.0.1"]}, lambda _: httpx.Response(200))
+    with pytest.raises(InputError, match=r"photos\.example is 10\.0\.0\.1"):
+        fetch_bytes(Url("http://photos.example/a.png"))
+    assert requests == []
+
+
+def test_the_connection_goes_to_the_machine_that_was_checked(
+    web: Web,
+) -> None:
+    def second_only(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "93.184.216.34":
+            raise httpx.ConnectError("refused")
+        return httpx.Response(200, content=b"picture")
+
+    requests = web({"photos.example": ["93.184.216.34", "93.184.216.35"]}, second_only)
+    assert fetch_bytes(Url("https://photos.example:8443/a.png")) == b"picture"
+    assert [request.url.host for request in requests] == ["93.184.216.34", "93.184.216.35"]
+    assert requests[1].headers["host"] == "photos.example:8443"
+    assert requests[1].extensions["sni_hostname"] == "photos.example"
+
+
+def test_a_proxy_is_given_the_name(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    found = httpx.Response(200, content=b"picture")
+    requests = web({"photos.example": ["93.184.216.34"]}, lambda _: found)
+    fetch_bytes(Url("https://photos.example/a.png"))
+    assert requests[0].url.host == "photos.example"
+
+
+def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(UnreadableMedia, match=r"no host 'nowhere\.example'"):
+        fetch_bytes(Url("http://nowhere.example/a.png"))
+
+
+def test_what_is_fetched_is_what_was_sent(media: str) -> None:
+    picture = np.asarray(open_image(fetch_bytes(Url(f"{media}/photo.png"), _HERE)))
+    assert picture[0, 0].tolist() == [255, 0, 0]
