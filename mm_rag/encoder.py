@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
@@ -21,7 +21,12 @@ from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
 from mm_rag.inputs import as_contents
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.modules import Chain, LoadOptions, Module
-from mm_rag.modules.batching import TokenVectors, sentence_vectors, token_vectors
+from mm_rag.modules.batching import (
+    BatchOptions,
+    TokenVectors,
+    sentence_vectors,
+    token_vectors,
+)
 from mm_rag.modules.fingerprint import fingerprint
 from mm_rag.modules.module import read_json, write_json
 from mm_rag.parallel import EncoderPool
@@ -45,7 +50,7 @@ class EncodeOptions(TypedDict, total=False):
     truncate_dim: int | None
     precision: Precision
     progress: bool
-    devices: Sequence[str | torch.device]
+    devices: EncoderPool | Sequence[str | torch.device]
     arguments: Mapping[str, Any]
 
 
@@ -204,7 +209,7 @@ class Encoder:
         truncate_dim: int | None = None,
         precision: Precision = "float32",
         progress: bool = False,
-        devices: Sequence[str | torch.device] = (),
+        devices: EncoderPool | Sequence[str | torch.device] = (),
         arguments: Mapping[str, Any] | None = None,
         output: Literal["numpy", "tensor"] = "numpy",
     ) -> Vectors | Tensor:
@@ -225,7 +230,7 @@ class Encoder:
                 `mm_rag.precision.quantize` says how.
             progress: Draw a progress bar.
             devices: Share the work out among processes, one for each: `["cuda:0", "cuda:1"]`,
-                `["cpu", "cpu"]`. They are started anew each time; `pool` keeps them.
+                `["cpu", "cpu"]`. They are started for this call; those of a `pool` stay.
             arguments: For the modules that declare them in `forward_kwargs`.
             output: `"numpy"`, or `"tensor"` on the model's device.
 
@@ -238,34 +243,19 @@ class Encoder:
             UnreadableMedia: A file is missing or damaged.
             WorkerError: A process on one of the `devices` died.
         """
-        if devices:
-            with self.pool(devices) as pool:
-                made = pool.encode(
-                    inputs,
-                    batch_size=batch_size,
-                    prompt=prompt,
-                    prompt_name=prompt_name,
-                    task=task,
-                    normalize=normalize,
-                    truncate_dim=truncate_dim,
-                    precision=precision,
-                    progress=progress,
-                    arguments=arguments or {},
-                )
-            return torch.from_numpy(made) if output == "tensor" else made
         contents, single = self._contents(inputs)
         self._check(contents)
-        self._check_arguments(arguments or {})
+        self.chain.check_arguments(arguments or {})
+        prompt = self._prompt(prompt, prompt_name or self.default_prompt_name)
+        options = BatchOptions(
+            prompt=prompt, task=task, batch_size=batch_size, arguments=dict(arguments or {})
+        )
         with Progress(disable=not progress) as bar:
-            drawn = bar.add_task("Encoding", total=len(contents))
-            vectors = sentence_vectors(
-                self.chain.at(task),
-                contents,
-                prompt=self._prompt(prompt, prompt_name or self.default_prompt_name),
-                batch_size=batch_size,
-                arguments=arguments,
-                on_batch=lambda n: bar.advance(drawn, n),
-            )
+            advance = partial(bar.advance, bar.add_task("Encoding", total=len(contents)))
+            if devices:
+                vectors = self._on(devices, contents, options, advance)
+            else:
+                vectors = sentence_vectors(self.chain, contents, options, on_batch=advance)
         vectors = vectors[:, : _positive(truncate_dim) or self.truncate_dim]
         if normalize:
             vectors = F.normalize(vectors, dim=-1)
@@ -357,6 +347,18 @@ class Encoder:
         chain = "\n".join(f"  {line}" for line in self.chain.describe().splitlines())
         return f"Encoder({self.name}, {self.dimension} dimensions)\n{chain}"
 
+    def _on(
+        self,
+        devices: EncoderPool | Sequence[str | torch.device],
+        contents: Sequence[Content],
+        options: BatchOptions,
+        done: Callable[[int], None],
+    ) -> Tensor:
+        if isinstance(devices, EncoderPool):
+            return torch.from_numpy(devices.run(contents, options, done=done)).to(self.chain.device)
+        with self.pool(devices) as pool:
+            return self._on(pool, contents, options, done)
+
     def _contents(self, inputs: Any) -> tuple[list[Content], bool]:
         """The inputs as Content, and whether it was a single one."""
         return as_contents(inputs, media=[name for name in MODALITIES if self.supports(name)])
@@ -368,13 +370,6 @@ class Encoder:
                     f"The model {self.name} does not take {modality.replace('+', ' with ')}; "
                     f"it takes {', '.join(self.modalities)}."
                 )
-
-    def _check_arguments(self, arguments: Mapping[str, Any]) -> None:
-        if unknown := sorted(set(arguments) - self.chain.forward_kwargs):
-            known = ", ".join(sorted(self.chain.forward_kwargs)) or "none"
-            raise InputError(
-                f"No module of {self.name} takes the argument {', '.join(unknown)}; known: {known}."
-            )
 
     def _prompt(self, prompt: str | None, name: str | None) -> str:
         if prompt is not None or name is None:

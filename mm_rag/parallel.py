@@ -1,6 +1,6 @@
 """Encoding on several devices, or in several processes on one.
 
-Every worker is a process of its own that holds the encoder. It gets a chunk of the inputs, answers
+Every worker is a process of its own that holds the model. It gets a chunk of the inputs, answers
 with their vectors, and gets the next; so a slow chunk delays nobody, and what a dead worker leaves
 is the end of its pipe, which is an error here instead of a wait without end.
 """
@@ -25,14 +25,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from mm_rag._closing import Closing
-from mm_rag.content import MODALITIES, Content
+from mm_rag.content import Content
 from mm_rag.errors import InputError, MMRagError, WorkerError
-from mm_rag.inputs import as_contents
-from mm_rag.precision import quantize
+from mm_rag.modules import Chain
+from mm_rag.modules.batching import BatchOptions, sentence_vectors
 
 if TYPE_CHECKING:
     from mm_rag.encoder import EncodeOptions, Encoder
@@ -74,7 +73,7 @@ class EncoderPool(Closing):
             self._workers.extend(_Worker(place, threads) for place in places)
             # Sharing the weights moves them, which nobody who encodes may notice.
             with encoder.chain.lock:
-                sent = _sharing(encoder)
+                sent = _sharing(encoder.chain)
             for worker in self._workers:
                 worker.receive()
                 worker.give(sent)
@@ -85,50 +84,41 @@ class EncoderPool(Closing):
             raise
 
     def encode(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:
-        """Encode as `Encoder.encode` does, with its options, and the same vectors.
+        """Encode here, as `Encoder.encode` does: the same options, the same vectors."""
+        return self._encoder.encode(inputs, **{**options, "devices": self})
 
-        Raises:
-            InputError: `devices` are given, which a pool has already.
-            WorkerError: A worker died, or the pool is closed.
-            MMRagError: Whatever `Encoder.encode` raises.
-        """
-        if options.pop("devices", ()):
-            raise InputError("A pool has its devices already; leave them out.")
-        precision = options.pop("precision", "float32")  # its ranges are those of all vectors
-        progress = options.pop("progress", False)
-        taken = [name for name in MODALITIES if self._encoder.supports(name)]
-        contents, single = as_contents(inputs, media=taken)
-        with Progress(disable=not progress) as bar:
-            drawn = bar.add_task("Encoding", total=len(contents))
-            vectors = self.run(contents, options, done=lambda count: bar.advance(drawn, count))
-        if precision != "float32" and len(vectors):
-            vectors = quantize(vectors, precision)
-        return vectors[0] if single else vectors
+    def encode_query(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:
+        """Encode what is searched with, as `Encoder.encode_query` does."""
+        return self._encoder.encode_query(inputs, **{**options, "devices": self})
+
+    def encode_document(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:
+        """Encode what is searched in, as `Encoder.encode_document` does."""
+        return self._encoder.encode_document(inputs, **{**options, "devices": self})
 
     def run(
         self,
         contents: Sequence[Content],
-        options: EncodeOptions,
+        options: BatchOptions,
         *,
         done: Callable[[int], None] = lambda count: None,
     ) -> Vectors:
-        """Encode contents in the workers; one caller at a time, others wait.
+        """Run the model over contents; one caller at a time, others wait.
 
         Args:
-            contents: In any order.
-            options: For the `Encoder.encode` of the workers.
+            contents: In any order, of modalities that the model takes.
+            options: How they are run.
             done: Called with the number of contents of every finished chunk.
 
         Returns:
-            Vectors of shape (contents, dimension).
+            Whole vectors of shape (contents, dimension), float32.
 
         Raises:
             WorkerError: A worker died, or the pool is closed.
-            MMRagError: Whatever `Encoder.encode` raises; the other chunks are dropped, and the
-                pool goes on.
+            MMRagError: Whatever the model raises; the other chunks are dropped, and the pool goes
+                on.
         """
         if not contents:
-            return self._encoder.encode([], **options)
+            return np.empty((0, self._encoder.chain.dimension or 0), np.float32)
         with self._lock:
             try:
                 return np.concatenate(self._answers(contents, options, done))
@@ -146,7 +136,7 @@ class EncoderPool(Closing):
             worker.end()
 
     def _answers(
-        self, contents: Sequence[Content], options: EncodeOptions, done: Callable[[int], None]
+        self, contents: Sequence[Content], options: BatchOptions, done: Callable[[int], None]
     ) -> list[Vectors]:
         workers = self._workers
         if not workers:
@@ -191,20 +181,20 @@ class _Worker:
         finally:
             other.close()
 
-    def give(self, encoder: Encoder) -> None:
-        """Give it the encoder; torch has taught pickle to pass memory on instead of bytes."""
+    def give(self, chain: Chain) -> None:
+        """Give it the model; torch has taught pickle to pass memory on instead of bytes."""
         try:
-            self.connection.send(encoder)
+            self.connection.send(chain)
         except OSError as error:
             raise self._death() from error
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             raise WorkerError(
-                f"The encoder cannot be sent to another process: {error}. Custom modules have to "
+                f"The model cannot be sent to another process: {error}. Custom modules have to "
                 "pickle: no lambdas, locks or open files in them."
             ) from error
 
     def send(
-        self, job: int, start: int, contents: Sequence[Content], options: EncodeOptions
+        self, job: int, start: int, contents: Sequence[Content], options: BatchOptions
     ) -> None:
         """Give it a chunk of the contents, which begins at `start`."""
         try:
@@ -262,26 +252,24 @@ def _places(devices: Sequence[str | torch.device]) -> list[torch.device]:
         raise InputError(f"torch knows no such device: {error}") from error
 
 
-def _sharing(encoder: Encoder) -> Encoder:
-    """The encoder, or a copy on the CPU of one that is elsewhere, with weights that are shared.
+def _sharing(chain: Chain) -> Chain:
+    """The model, or a copy on the CPU of one that is elsewhere, with weights that are shared.
 
     Only the CPU's memory reaches every process and every device.
     """
-    weights = list(
-        {id(w): w for w in (*encoder.chain.parameters(), *encoder.chain.buffers())}.values()
-    )
+    weights = list({id(w): w for w in (*chain.parameters(), *chain.buffers())}.values())
     shared = _shared(weights)
     if all(weight.device.type == "cpu" for weight in weights):
         for weight, held in zip(weights, shared, strict=True):
             weight.data = held
-        return encoder
+        return chain
     copies: dict[int, Any] = {
         id(weight): nn.Parameter(held, requires_grad=False)
         if isinstance(weight, nn.Parameter)
         else held
         for weight, held in zip(weights, shared, strict=True)
     }
-    return copy.deepcopy(encoder, copies)
+    return copy.deepcopy(chain, copies)
 
 
 def _shared(weights: Sequence[Tensor]) -> list[Tensor]:
@@ -305,11 +293,11 @@ def _serve(connection: Connection, device: torch.device, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, ConnectionError):  # nobody is left who asks
         _answer(connection, _START, 0, partial(_settle, device, threads))
-        encoder: Encoder = connection.recv()
-        _answer(connection, _START, 0, partial(_move, encoder, device))
+        chain: Chain = connection.recv()
+        _answer(connection, _START, 0, partial(_move, chain, device))
         while True:
             job, start, contents, options = connection.recv()
-            _answer(connection, job, start, partial(encoder.encode, list(contents), **options))
+            _answer(connection, job, start, partial(_run, chain, contents, options))
 
 
 def _settle(device: torch.device, threads: int) -> None:
@@ -317,8 +305,12 @@ def _settle(device: torch.device, threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _move(encoder: Encoder, device: torch.device) -> None:
-    encoder.chain.to(device)
+def _move(chain: Chain, device: torch.device) -> None:
+    chain.to(device)
+
+
+def _run(chain: Chain, contents: Sequence[Content], options: BatchOptions) -> Vectors:
+    return sentence_vectors(chain, contents, options).cpu().numpy()
 
 
 def _answer(connection: Connection, job: int, start: int, work: Callable[[], Any]) -> None:

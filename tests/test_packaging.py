@@ -19,10 +19,10 @@ SHIPPED = ("mm_rag", "loaders/mm_rag_loaders", "integrations")
 # Lower ones first: a module imports from its own layer and those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("mm_rag.errors", "mm_rag._optional", "mm_rag._closing", "mm_rag.content", "mm_rag.segment"),
-    ("mm_rag.media", "mm_rag.record"),
+    ("mm_rag.inputs", "mm_rag.media", "mm_rag.record"),
     ("mm_rag.reading",),
-    ("mm_rag.modules", "mm_rag.checkpoint", "mm_rag.embedded"),
-    ("mm_rag.encoder", "mm_rag.reranker"),
+    ("mm_rag.modules", "mm_rag.checkpoint", "mm_rag.embedded", "mm_rag.device"),
+    ("mm_rag.encoder", "mm_rag.reranker", "mm_rag.parallel"),
     ("mm_rag_loaders", "mm_rag.evaluation"),
     ("mm_rag.collection",),
     ("mm_rag.demo",),

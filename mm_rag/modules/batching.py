@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,56 +42,58 @@ class TokenVectors:
             raise ValueError(f"{self.vectors.shape = } does not fit {self.token_ids.shape = }")
 
 
-def run_batches(
-    chain: Chain,
-    contents: Sequence[Content],
-    *,
-    prompt: str = "",
-    batch_size: int = 32,
-    arguments: Mapping[str, Any] | None = None,
-) -> Iterator[tuple[list[int], Features]]:
-    """Run `chain` over `contents`.
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How inputs are run.
 
-    Args:
-        chain: The model.
-        contents: Inputs, of modalities that it takes.
+    Attributes:
         prompt: Goes before every input.
+        task: For models that tell tasks apart.
         batch_size: Inputs in a batch at most; there are fewer where they are long.
         arguments: For the modules that declare them.
+    """
+
+    prompt: str = ""
+    task: str | None = None
+    batch_size: int = 32
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def run_batches(
+    chain: Chain, contents: Sequence[Content], options: BatchOptions
+) -> Iterator[tuple[list[int], Features]]:
+    """Run `chain` over `contents`, which it takes.
 
     Yields:
         The positions of a batch's inputs, and the features that the chain made of them.
     """
+    chain = chain.at(options.task)
     prepared = [chain.input.prepare(content) for content in contents]
     budget = token_budget(chain.device)
     with chain.lock:
         lengths = chain.input.lengths(prepared)
     keys = [chain.input.batch_key(content) for content in prepared]
-    for batch in plan(lengths, keys, batch_size=batch_size, tokens=budget):
+    for batch in plan(lengths, keys, batch_size=options.batch_size, tokens=budget):
         with chain.lock, torch.inference_mode():
             inputs = [prepared[position] for position in batch]
-            features = chain.input.preprocess(inputs, prompt=prompt).to(chain.device)
-            features = chain(features, arguments)
+            features = chain.input.preprocess(inputs, prompt=options.prompt).to(chain.device)
+            features = chain(features, options.arguments)
         yield batch, features
 
 
 def sentence_vectors(
     chain: Chain,
     contents: Sequence[Content],
+    options: BatchOptions,
     *,
-    prompt: str = "",
-    batch_size: int = 32,
-    arguments: Mapping[str, Any] | None = None,
-    on_batch: Callable[[int], None] = lambda n: None,
+    on_batch: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
     """One vector for every input; equal inputs are run once.
 
     Args:
         chain: The model.
         contents: Inputs, of modalities that it takes.
-        prompt: Goes before every input.
-        batch_size: Inputs in a batch at most.
-        arguments: For the modules that declare them.
+        options: How they are run.
         on_batch: Called after each batch with the number of inputs that are done by it.
 
     Returns:
@@ -104,10 +106,9 @@ def sentence_vectors(
     for position, content in enumerate(contents):
         places[content_key(content)].append(position)
     unique = [contents[positions[0]] for positions in places.values()]
-    batches = run_batches(chain, unique, prompt=prompt, batch_size=batch_size, arguments=arguments)
     targets = list(places.values())
     vectors: Tensor | None = None
-    for batch, features in batches:
+    for batch, features in run_batches(chain, unique, options):
         made = _sentence_embedding(features)
         if vectors is None:
             vectors = made.new_empty(len(contents), made.shape[1])
@@ -174,7 +175,8 @@ def token_vectors(
         UnsupportedModality: The model makes one vector per input, and none per token.
     """
     made: dict[int, TokenVectors] = {}
-    for batch, features in run_batches(chain, contents, prompt=prompt, batch_size=batch_size):
+    options = BatchOptions(prompt=prompt, batch_size=batch_size)
+    for batch, features in run_batches(chain, contents, options):
         if "token_embeddings" not in features or "content_mask" not in features:
             name = modality_name(contents[batch[0]])
             raise UnsupportedModality(f"This model makes no vectors of single tokens for {name}.")

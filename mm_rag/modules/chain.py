@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 import torch
 from torch import nn
 
-from mm_rag.errors import CheckpointError
+from mm_rag.errors import CheckpointError, InputError
 from mm_rag.modules import registry
 from mm_rag.modules.module import (
     Features,
@@ -90,11 +90,19 @@ class Chain(nn.Module):
             features = module.run(features, arguments or {})
         return features
 
-    @property
-    def forward_kwargs(self) -> frozenset[str]:
-        """The arguments that any of its modules declares."""
+    def check_arguments(self, arguments: Mapping[str, Any]) -> None:
+        """See that a module declares each of them.
+
+        Raises:
+            InputError: None does.
+        """
         modules = [module for module in self.modules() if isinstance(module, Module)]
-        return frozenset().union(*(module.forward_kwargs for module in modules))
+        known: set[str] = set().union(*(module.forward_kwargs for module in modules))
+        if unknown := sorted(set(arguments) - known):
+            raise InputError(
+                f"No module of this model takes the argument {', '.join(unknown)}; "
+                f"known: {', '.join(sorted(known)) or 'none'}."
+            )
 
     def describe(self) -> str:
         """One line per module."""

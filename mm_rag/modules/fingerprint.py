@@ -46,10 +46,7 @@ def fingerprint(chain: Chain, **settings: Any) -> str:
     found = [(name, m) for name, m in chain.named_modules() if isinstance(m, Module)]
     modules = [(name, module.type_name, module.config()) for name, module in found]
     with chain.lock:
-        inputs: list[Any] = [_inputs(m.processing) for _, m in found if isinstance(m, Transformer)]
-        inputs += [
-            m.tokenizer.encode(_PROBE).ids for _, m in found if isinstance(m, StaticEmbedding)
-        ]
+        inputs = [_module_inputs(module) for _, module in found]
     told = [modules, inputs, settings]
     digest.update(json.dumps(told, sort_keys=True, default=str).encode())
     for name, tensor in sorted(chain.state_dict().items()):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mm_rag import Collection, Encoder, Segment
-from mm_rag.content import Content, Mixed
+from mm_rag.content import Chat, Content, Mixed
 from mm_rag.modules import Features, InputModule
 from tests.media_made import make_pdf
 
@@ -38,7 +38,7 @@ class BagOfWords(InputModule):
 
 
 def _bag(content: Content) -> np.ndarray:
-    assert not isinstance(content, Mixed)
+    assert not isinstance(content, Mixed | Chat)
     total = np.full(DIMENSION, 1e-3, dtype=np.float32)
     for word in (content.text or "").lower().split():
         seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")

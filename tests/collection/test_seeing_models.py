@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as PILImage
 
 from mm_rag import Collection, Encoder, Image, Reranker, Text
-from mm_rag.content import Content, Mixed
+from mm_rag.content import Chat, Content, Mixed
 from mm_rag.modules.scorer import Pair, Scorer, Scores
 from tests.collection.conftest import segment
 from tests.media_made import make_pdf
@@ -77,7 +77,7 @@ class Longest(Scorer):
 
 
 def words(content: Content) -> str:
-    assert not isinstance(content, Mixed)
+    assert not isinstance(content, Mixed | Chat)
     return content.text or ""
 
 

@@ -36,10 +36,13 @@ def videos() -> list[Any]:
         random.integers(0, 255, (frames, 32, 48, 3), dtype=np.uint8) for frames in (6, 9)
     )
     told = {"fps": 4.0, "total_num_frames": 9, "duration": 2.25, "frames_indices": list(range(9))}
-    return [{"array": short, "video_metadata": {**told, "total_num_frames": 6}}, {
-        "array": long,
-        "video_metadata": told,
-    }]
+    return [
+        {"array": short, "video_metadata": {**told, "total_num_frames": 6}},
+        {
+            "array": long,
+            "video_metadata": told,
+        },
+    ]
 
 
 def together() -> list[dict[str, Any]]:
