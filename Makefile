@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help demo test check lint types fast bench clean
+.PHONY: help demo test check lint types fast families bench clean
 
 help:
 	@echo "make demo    index a sample folder, answer eight questions, write demo/index.html"
@@ -35,6 +35,10 @@ types: $(VENV)/installed
 
 fast: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow"
+
+# The README's table of models, from the list that the tests go through.
+families: $(VENV)/installed
+	$(BIN)/python -m tests.parity.table
 
 bench: $(VENV)/installed
 	@test -n "$(CORPUS)" || { echo "Say where: make bench CORPUS=folder (with queries.jsonl in it)"; exit 2; }

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms import MockLLM
 
 from mm_rag.demo import make_samples
+from tests.av_made import sign
+from tests.parity.table import written
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"(<!-- not run:[^\n]*-->\n)?```python\n(.*?)```", re.DOTALL)
@@ -40,7 +43,9 @@ def test_every_example_runs(
     (tmp_path / "files").mkdir()
     (tmp_path / "samples" / "quarterly_review.pdf").rename(tmp_path / "files" / "review.pdf")
     monkeypatch.chdir(tmp_path)
+    sign("Last departure 21:40").save(tmp_path / "files" / "ferry.jpg")
     names: dict[str, Any] = {
+        "__name__": "readme",
         "chat_model": FakeListChatModel(responses=["The Airport line."]),
         "llm": ChatLLM(max_tokens=None),
     }
@@ -48,8 +53,16 @@ def test_every_example_runs(
     for code in examples():
         exec(compile(code, str(README), "exec"), names)
         ran += 1
-    assert ran == 3
+    assert ran == 5
     printed = capsys.readouterr().out
     assert "review.pdf page 6" in printed
     assert "The Airport line." in printed
     assert "Airport" in printed.split("The Airport line.")[1]
+    assert "('text', 'image', 'audio', 'video') True" in printed
+    doubled = names["louder"].encode("a")
+    np.testing.assert_allclose(doubled, 2 * names["encoder"].encode("a"), rtol=1e-6)
+
+
+def test_the_table_of_families_is_that_of_the_tests() -> None:
+    readme = README.read_text(encoding="utf-8")
+    assert readme == written(readme), "run: make families"
