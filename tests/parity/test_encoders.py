@@ -1,30 +1,21 @@
-"""The same checkpoint gives the same vectors as sentence-transformers."""
+"""Poolings, prompts and plain checkpoints: the same vectors as sentence-transformers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image as Pictures
 from sentence_transformers import SentenceTransformer
 
-from mm_rag import Encoder, Text
+from mm_rag import Encoder
 from mm_rag.checkpoint import find_default_model
 
 from . import replicas
+from .samples import TEXTS
 
 TOLERANCE = 1e-5
-TEXTS = [
-    "A cat sat on the mat.",
-    "Invoices are paid within thirty days; late payments cost interest. " * 30,
-    "light",
-    "",
-    "The quarterly revenue ROSE by 12% while costs fell.",
-    "light",
-]
 POOLINGS = ["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 
 
@@ -34,12 +25,6 @@ def theirs(folder: Path, **options: Any) -> SentenceTransformer:
 
 def ours(folder: Path, **options: Any) -> Encoder:
     return Encoder(folder, device="cpu", **options)
-
-
-def pictures() -> list[Pictures.Image]:
-    random = np.random.default_rng(0)
-    sizes = ((40, 50), (64, 32), (33, 70))
-    return [Pictures.fromarray(random.integers(0, 255, (*s, 3), dtype=np.uint8)) for s in sizes]
 
 
 def close(mine: Any, reference: Any) -> None:
@@ -105,45 +90,6 @@ def test_a_plain_transformers_checkpoint(tmp_path: Path) -> None:
     folder = replicas.plain_bert(tmp_path)
 
     close(ours(folder).encode(TEXTS), theirs(folder).encode(TEXTS))
-
-
-def test_clip(tmp_path: Path) -> None:
-    folder = replicas.clip(tmp_path)
-    model, reference = ours(folder), theirs(folder)
-    mixed = [pictures()[0], "a cat", pictures()[1], "a dog"]
-
-    assert model.modalities == ("text", "image")
-    assert not model.reads("image")
-    close(model.encode(TEXTS), reference.encode(TEXTS))
-    close(model.encode(pictures()), reference.encode(pictures()))
-    # sentence-transformers refuses a batch of both; the order must hold all the same.
-    close(model.encode(mixed)[0::2], reference.encode(mixed[0::2]))
-    close(model.encode(mixed)[1::2], reference.encode(mixed[1::2]))
-
-
-@pytest.mark.slow
-def test_qwen3_vl_embedding(tmp_path: Path) -> None:
-    folder = replicas.qwen3_vl(tmp_path)
-    model, reference = ours(folder), theirs(folder)
-    first, second, third = pictures()
-    together = {"text": "What is the total?", "image": second}
-    mixed: Any = [first, "a cat", together, {"image": second, "text": "What is the total?"}, third]
-
-    assert model.supports(("text", "image"))
-    close(model.encode(TEXTS), reference.encode(TEXTS))
-    close(model.encode(pictures()), reference.encode(pictures()))
-    close(model.encode(mixed), reference.encode(mixed))
-    close(model.encode_query(mixed), reference.encode_query(mixed))
-    close(model.encode_query([Text("a cat")]), reference.encode_query(["a cat"]))
-
-
-@pytest.mark.parametrize("replica", [replicas.bert, replicas.clip, replicas.qwen3_vl])
-def test_saved_here_loads_there(tmp_path: Path, replica: Callable[[Path], Path]) -> None:
-    model = ours(replica(tmp_path / "first"))
-    model.save(tmp_path / "second")
-
-    close(theirs(tmp_path / "second").encode(TEXTS), model.encode(TEXTS))
-    assert ours(tmp_path / "second").fingerprint == model.fingerprint
 
 
 def test_saved_there_loads_here(tmp_path: Path) -> None:
