@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from mm_rag.errors import InputError
 
@@ -68,9 +68,21 @@ class Url:
 
 @dataclass(frozen=True)
 class Text:
-    """Words."""
+    """Words.
+
+    Attributes:
+        text: Half a character (a lone surrogate, as in the name of a file that is no UTF-8), which
+            no tokenizer takes, becomes U+FFFD.
+    """
 
     text: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no str, and mend half characters."""
+        given: Any = self.text
+        if not isinstance(given, str):
+            raise InputError(f"Text holds a str; got a {type(given).__name__}.")
+        object.__setattr__(self, "text", _whole_characters(given))
 
     @property
     def modality(self) -> Modality:
@@ -160,9 +172,10 @@ class Mixed:
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
-        """Refuse an empty one."""
+        """Refuse an empty one, and what is no part."""
         if not self.parts:
             raise InputError("Mixed content needs at least one part; it got none.")
+        _check_parts("Mixed content", self.parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +192,10 @@ class Turn:
     parts: tuple[Part, ...]
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    def __post_init__(self) -> None:
+        """Refuse what is no part."""
+        _check_parts("A Turn", self.parts)
+
 
 @dataclass(frozen=True, eq=False)
 class Chat:
@@ -190,6 +207,9 @@ class Chat:
         """Refuse an empty one."""
         if not self.turns:
             raise InputError("A chat needs at least one message; it got none.")
+        for turn in cast("tuple[Any, ...]", self.turns):
+            if not isinstance(turn, Turn):
+                raise InputError(f"A Chat holds Turns; got a {type(turn).__name__}.")
 
 
 Content: TypeAlias = Part | Mixed | Chat
@@ -226,6 +246,22 @@ def modality_name(content: Content) -> str:
     if isinstance(content, Mixed):
         return "+".join(sorted({part.modality for part in content.parts}))
     return content.modality
+
+
+def _whole_characters(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _check_parts(what: str, parts: tuple[Any, ...]) -> None:
+    for part in parts:
+        if not isinstance(part, Text | Image | Audio | Video):
+            raise InputError(
+                f"{what} holds Text, Image, Audio and Video; got a {type(part).__name__}."
+            )
 
 
 def _turn_key(turn: Turn) -> Hashable:

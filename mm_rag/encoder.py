@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
+from typing import Any, Literal, TypeAlias, Unpack, overload
 
 import numpy.typing as npt
 import torch
@@ -14,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mm_rag.checkpoint import Hub, find_default_model, find_model
-from mm_rag.content import MODALITIES, Content, modality_name
+from mm_rag.content import MODALITIES, Content, Text, modality_name
 from mm_rag.device import as_dtype, best_device
 from mm_rag.embedded import embedded_chain
-from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
+from mm_rag.errors import CheckpointError, InputError, UnsupportedModality, at_position
 from mm_rag.inputs import as_contents
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.modules import Chain, LoadOptions, Module
@@ -29,29 +30,15 @@ from mm_rag.modules.batching import (
 )
 from mm_rag.modules.fingerprint import fingerprint
 from mm_rag.modules.module import read_json, write_json
+from mm_rag.options import EncodeOptions, Output, check_form, kept_dimensions
 from mm_rag.parallel import EncoderPool
 from mm_rag.precision import Precision, quantize
-from mm_rag.similarity import SIMILARITIES, Similarity, similarity
+from mm_rag.similarity import SIMILARITIES, Similarity, check_similarity, similarity
 
 Vectors: TypeAlias = npt.NDArray[Any]
 
 _CONFIG = "config_sentence_transformers.json"
 _MODEL_TYPE = "SentenceTransformer"
-
-
-class EncodeOptions(TypedDict, total=False):
-    """How `Encoder.encode` encodes; described there."""
-
-    batch_size: int
-    prompt: str | None
-    prompt_name: str | None
-    task: str | None
-    normalize: bool
-    truncate_dim: int | None
-    precision: Precision
-    progress: bool
-    devices: EncoderPool | Sequence[str | torch.device]
-    arguments: Mapping[str, Any]
 
 
 class Encoder:
@@ -134,13 +121,15 @@ class Encoder:
                 chain, saved = Chain.plain(folder, options), {}
             self.name = str(model)
         self.chain = chain.to(device or best_device()).eval()
-        named = {**saved.get("prompts", {}), **(prompts or {})}
+        named = {**(saved.get("prompts") or {}), **(prompts or {})}
         self.prompts: dict[str, str] = {name: prompt or "" for name, prompt in named.items()}
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
-        self.truncate_dim = _positive(truncate_dim or saved.get("truncate_dim"))
+        self.truncate_dim = kept_dimensions(
+            saved.get("truncate_dim") if truncate_dim is None else truncate_dim
+        )
         known = saved.get("similarity_fn_name") in SIMILARITIES
-        self.similarity_name: Similarity = similarity or (
-            saved["similarity_fn_name"] if known else "cosine"
+        self.similarity_name: Similarity = check_similarity(
+            similarity or (saved["similarity_fn_name"] if known else "cosine")
         )
         self._prompt(None, self.default_prompt_name)
 
@@ -171,7 +160,7 @@ class Encoder:
             UnsupportedModality: The model does not take it.
             UnreadableMedia: A file is missing or damaged.
         """
-        self._check([content])
+        self._check_modality(modality_name(content))
         return self.chain.input.prepare(content)
 
     @property
@@ -211,7 +200,7 @@ class Encoder:
         progress: bool = False,
         devices: EncoderPool | Sequence[str | torch.device] = (),
         arguments: Mapping[str, Any] | None = None,
-        output: Literal["numpy", "tensor"] = "numpy",
+        output: Output = "numpy",
     ) -> Vectors | Tensor:
         """Encode one input, or a list or tuple of them, of any modalities in any order.
 
@@ -243,23 +232,24 @@ class Encoder:
             UnreadableMedia: A file is missing or damaged.
             WorkerError: A process on one of the `devices` died.
         """
-        contents, single = self._contents(inputs)
-        self._check(contents)
+        check_form(precision, output)
+        kept = kept_dimensions(truncate_dim) or self.truncate_dim
         self.chain.check_arguments(arguments or {})
         prompt = self._prompt(prompt, prompt_name or self.default_prompt_name)
         options = BatchOptions(
             prompt=prompt, task=task, batch_size=batch_size, arguments=dict(arguments or {})
         )
-        with Progress(disable=not progress) as bar:
-            advance = partial(bar.advance, bar.add_task("Encoding", total=len(contents)))
-            if devices:
-                vectors = self._on(devices, contents, options, advance)
-            else:
-                vectors = sentence_vectors(self.chain, contents, options, on_batch=advance)
-        vectors = vectors[:, : _positive(truncate_dim) or self.truncate_dim]
+        contents, single = self._contents(inputs)
+        try:
+            self._check(contents)
+            vectors = self._vectors(contents, options, devices, progress=progress)
+        except InputError as error:
+            error.position = None if single else error.position
+            raise
+        vectors = vectors[:, :kept]
         if normalize:
             vectors = F.normalize(vectors, dim=-1)
-        if precision != "float32" and len(vectors):
+        if precision != "float32":
             vectors = torch.from_numpy(quantize(vectors, precision)).to(vectors.device)
         vectors = vectors[0] if single else vectors
         return vectors.cpu().numpy() if output == "numpy" else vectors
@@ -276,7 +266,7 @@ class Encoder:
         self,
         inputs: Any,
         *,
-        output: Literal["numpy", "tensor"] = "numpy",
+        output: Output = "numpy",
         **options: Unpack[EncodeOptions],
     ) -> Vectors | Tensor:
         """Encode what is searched with: as `encode`, for the task `query`, with its prompt."""
@@ -294,7 +284,7 @@ class Encoder:
         self,
         inputs: Any,
         *,
-        output: Literal["numpy", "tensor"] = "numpy",
+        output: Output = "numpy",
         **options: Unpack[EncodeOptions],
     ) -> Vectors | Tensor:
         """Encode what is searched in: as `encode`, for the task `document`, with its prompt."""
@@ -347,33 +337,46 @@ class Encoder:
         chain = "\n".join(f"  {line}" for line in self.chain.describe().splitlines())
         return f"Encoder({self.name}, {self.dimension} dimensions)\n{chain}"
 
-    def _on(
+    def _vectors(
         self,
-        devices: EncoderPool | Sequence[str | torch.device],
         contents: Sequence[Content],
         options: BatchOptions,
-        done: Callable[[int], None],
+        devices: EncoderPool | Sequence[str | torch.device],
+        *,
+        progress: bool,
     ) -> Tensor:
-        if isinstance(devices, EncoderPool):
-            return torch.from_numpy(devices.run(contents, options, done=done)).to(self.chain.device)
-        with self.pool(devices) as pool:
-            return self._on(pool, contents, options, done)
+        """Whole vectors, made here or on the `devices`."""
+        with Progress(disable=not progress) as bar:
+            advance = partial(bar.advance, bar.add_task("Encoding", total=len(contents)))
+            if not devices:
+                return sentence_vectors(self.chain, contents, options, on_batch=advance)
+            given = isinstance(devices, EncoderPool)
+            with nullcontext(devices) if given else self.pool(devices) as pool:
+                made = pool.run(contents, options, done=advance)
+            return torch.from_numpy(made).to(self.chain.device)
 
     def _contents(self, inputs: Any) -> tuple[list[Content], bool]:
         """The inputs as Content, and whether it was a single one."""
         return as_contents(inputs, media=[name for name in MODALITIES if self.supports(name)])
 
     def _check(self, contents: Sequence[Content]) -> None:
-        for modality in {modality_name(content): None for content in contents}:
-            if not self.supports(modality):
-                raise UnsupportedModality(
-                    f"The model {self.name} does not take {modality.replace('+', ' with ')}; "
-                    f"it takes {', '.join(self.modalities)}."
-                )
+        first: dict[str, int] = {}
+        for position, content in enumerate(contents):
+            first.setdefault(modality_name(content), position)
+        for modality, position in first.items():
+            with at_position(position):
+                self._check_modality(modality)
+
+    def _check_modality(self, modality: str) -> None:
+        if not self.supports(modality):
+            raise UnsupportedModality(
+                f"The model {self.name} does not take {modality.replace('+', ' with ')}; "
+                f"it takes {', '.join(self.modalities)}."
+            )
 
     def _prompt(self, prompt: str | None, name: str | None) -> str:
         if prompt is not None or name is None:
-            return prompt or ""
+            return Text(prompt or "").text
         if name not in self.prompts:
             known = ", ".join(self.prompts) or "none"
             raise InputError(f"{self.name} has no prompt named {name!r}; it has {known}.")
@@ -387,9 +390,3 @@ class Encoder:
         # The default prompt is for `encode`; a task without a prompt of its own has none.
         prompt = next((self.prompts[name] for name in names if name in self.prompts), "")
         return {**options, "prompt": prompt}
-
-
-def _positive(dim: int | None) -> int | None:
-    if dim is not None and dim < 1:
-        raise InputError(f"A vector keeps at least one dimension; got truncate_dim={dim}.")
-    return dim

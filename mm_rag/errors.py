@@ -16,6 +16,9 @@ MMRagError
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 __all__ = [
     "CheckpointError",
     "CollectionError",
@@ -37,7 +40,29 @@ class MMRagError(Exception):
 
 
 class InputError(MMRagError, ValueError):
-    """What was given cannot be used."""
+    """What was given cannot be used.
+
+    Attributes:
+        position: Which input of a batch it was, from 0; None where it was the only one, or all of
+            them together.
+    """
+
+    position: int | None = None
+
+    def __str__(self) -> str:
+        """Begins with the position, where there is one."""
+        message = super().__str__()
+        return message if self.position is None else f"Input {self.position}: {message}"
+
+
+@contextmanager
+def at_position(position: int) -> Generator[None]:
+    """Say in an InputError which input of a batch it is about."""
+    try:
+        yield
+    except InputError as error:
+        error.position = position
+        raise
 
 
 class UnreadableMedia(InputError):

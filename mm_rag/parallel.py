@@ -34,7 +34,8 @@ from mm_rag.modules import Chain
 from mm_rag.modules.batching import BatchOptions, sentence_vectors
 
 if TYPE_CHECKING:
-    from mm_rag.encoder import EncodeOptions, Encoder
+    from mm_rag.encoder import Encoder
+    from mm_rag.options import EncodeOptions
 
 Vectors: TypeAlias = npt.NDArray[Any]
 
@@ -155,6 +156,8 @@ class EncoderPool(Closing):
                 answered, start, answer = worker.receive()
                 if answered != job:  # what an earlier call left unfinished
                     continue
+                if isinstance(answer, InputError) and answer.position is not None:
+                    answer.position += start
                 if isinstance(answer, MMRagError):
                     raise answer
                 made[start] = answer

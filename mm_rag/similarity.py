@@ -34,7 +34,7 @@ def similarity(
         InputError: There is no such measure, or the vectors are of different dimensions.
     """
     left, right = _pair(a, b)
-    match _known(measure):
+    match check_similarity(measure):
         case "cosine":
             result = F.normalize(left, dim=-1) @ F.normalize(right, dim=-1).T
         case "dot":
@@ -70,7 +70,7 @@ def pairwise_similarity(
             f"Vectors are compared in pairs, and there are {len(left)} of shape "
             f"{tuple(left.shape)} for {len(right)} of shape {tuple(right.shape)}."
         )
-    match _known(measure):
+    match check_similarity(measure):
         case "cosine":
             result = (F.normalize(left, dim=-1) * F.normalize(right, dim=-1)).sum(dim=-1)
         case "dot":
@@ -114,7 +114,12 @@ def _tensor(vectors: npt.ArrayLike | Tensor) -> Tensor:
         raise InputError(f"Vectors are arrays of numbers, all of one length: {error}") from error
 
 
-def _known(measure: Similarity) -> Similarity:
+def check_similarity(measure: Similarity) -> Similarity:
+    """The measure, where there is one of that name.
+
+    Raises:
+        InputError: There is none.
+    """
     if measure not in SIMILARITIES:
         raise InputError(
             f"There is no similarity {measure!r}; there are {', '.join(SIMILARITIES)}."

@@ -125,7 +125,7 @@ def test_the_error_of_a_worker_is_raised_here_and_the_pool_goes_on(
     with pytest.raises(UnreadableMedia) as together:
         pool.encode([*WORDS[:20], bad, *WORDS[20:]])
 
-    assert str(together.value) == str(alone.value)
+    assert str(together.value) == f"Input 20: {alone.value}"
     assert "In a worker" in together.value.__notes__[0]
     close(pool.encode(WORDS), encoder.encode(WORDS))
 

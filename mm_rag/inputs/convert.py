@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from mm_rag.content import MODALITIES, Audio, Chat, Content, Image, Mixed, Part, Text, Video
-from mm_rag.errors import InputError
+from mm_rag.errors import InputError, at_position
 from mm_rag.inputs.chat import as_chat, is_message
 from mm_rag.inputs.dicts import as_parts, audio_samples, video_frames
 from mm_rag.inputs.values import guessed
@@ -57,11 +57,15 @@ def as_contents(inputs: Any, *, media: Collection[str] = MODALITIES) -> tuple[li
         The contents, and whether `inputs` was a single one.
 
     Raises:
-        InputError: As for `as_content`.
+        InputError: As for `as_content`, with its position in a batch.
     """
-    if _is_batch(inputs):
-        return [as_content(value, media=media) for value in cast("Iterable[Any]", inputs)], False
-    return [as_content(inputs, media=media)], True
+    if not _is_batch(inputs):
+        return [as_content(inputs, media=media)], True
+    contents: list[Content] = []
+    for position, value in enumerate(cast("Iterable[Any]", inputs)):
+        with at_position(position):
+            contents.append(as_content(value, media=media))
+    return contents, False
 
 
 def _is_batch(value: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral
 from typing import Any, cast
 
 from mm_rag.content import MODALITIES, Audio, Image, Modality, Part, Text, Url, Video
@@ -59,12 +58,10 @@ def audio_samples(value: Mapping[str, Any]) -> Audio:
         UnreadableMedia: There are no samples, or some are not finite.
     """
     from mm_rag.media.arrays import mono_samples
+    from mm_rag.media.waveform import whole_rate
 
     _check_keys(value, "array", "sampling_rate", "path")
-    rate: Any = value.get("sampling_rate")
-    if rate is not None and not _is_whole(rate):
-        raise InputError(f"The sampling_rate of audio is in Hz, such as 16000; got {rate!r}.")
-    return Audio(mono_samples(value["array"]), None if rate is None else int(rate))
+    return Audio(mono_samples(value["array"]), whole_rate(value.get("sampling_rate")))
 
 
 def video_frames(value: Mapping[str, Any]) -> Video:
@@ -164,10 +161,6 @@ def _is_picture(value: Any) -> bool:
     if is_array(value):
         return value.ndim in (2, 3)
     return isinstance(value, Image | bytes) or is_picture_object(value)
-
-
-def _is_whole(rate: Any) -> bool:
-    return isinstance(rate, float | Integral) and float(rate).is_integer() and float(rate) >= 1
 
 
 def _check_keys(value: Mapping[str, Any], *known: str) -> None:

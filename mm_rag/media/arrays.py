@@ -28,9 +28,7 @@ def as_array(value: Any) -> Array:
         InputError: It is none of them.
     """
     if hasattr(value, "detach"):  # a tensor; torch itself may stay unloaded
-        tensor = value.detach().cpu()
-        is_half = tensor.is_floating_point() and tensor.element_size() < 4
-        return np.asarray((tensor.float() if is_half else tensor).numpy())
+        return _of_tensor(value)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -38,6 +36,15 @@ def as_array(value: Any) -> Array:
     if array.dtype.kind not in "buif" or array.ndim == 0:
         raise InputError(f"Expected an array of numbers; got {_described(value, array)}.")
     return array
+
+
+def _of_tensor(value: Any) -> Array:
+    try:
+        tensor = value.detach().cpu()
+        is_half = tensor.is_floating_point() and tensor.element_size() < 4
+        return np.asarray((tensor.float() if is_half else tensor).numpy())
+    except (RuntimeError, TypeError, NotImplementedError) as error:  # sparse, quantised, meta
+        raise InputError(f"The tensor cannot be read as an array: {error}") from error
 
 
 def mono_samples(value: Any) -> npt.NDArray[np.float32]:

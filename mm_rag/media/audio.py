@@ -19,6 +19,7 @@ from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 SPEECH_RATE = 16_000
 _EDGE = 0.05  # seconds decoded around a span, so that its ends are resampled like its middle
 _PADDING = 1.0  # seconds that encoders may add at the end and headers may leave out
+_SLOWEST, _FASTEST = 100, 10_000_000  # Hz; FFmpeg's resampler runs out of memory on others
 _STEP = 60.0  # seconds held at the file's own rate while streaming
 
 
@@ -127,6 +128,11 @@ class _Resampler:
         self._av = require("av", extra="audio", feature="Reading recordings")
         self._source_rate = source_rate
         self._same = source_rate == rate
+        if not self._same and not _SLOWEST <= source_rate <= _FASTEST:
+            raise UnreadableMedia(
+                f"A recording of {source_rate} Hz cannot be used: rates go from {_SLOWEST} to "
+                f"{_FASTEST:,} Hz."
+            )
         self._resampler: Any = self._av.AudioResampler(format="flt", layout="mono", rate=rate)
 
     def push(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

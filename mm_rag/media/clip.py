@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +21,7 @@ from mm_rag.media.arrays import rgb_frames
 from mm_rag.media.decoding.base import SAME_TIME
 from mm_rag.media.fetch import local_file
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.media.span import check_span
 from mm_rag.media.video import open_video
 
 
@@ -79,8 +82,7 @@ def open_clip(video: Video, policy: MediaPolicy = DEFAULT_POLICY) -> Clip:
         MediaTooLarge: It is over the policy's `max_bytes` or `max_pixels`.
         InputError: Start and end do not fit, or the source is none.
     """
-    if video.start < 0 or (video.end is not None and video.end <= video.start):
-        raise InputError(f"A video needs 0 <= start < end; got {video.start = }, {video.end = }.")
+    check_span("A video", video.start, video.end)
     source: Any = video.source
     if isinstance(source, Path | Url):
         return _FileClip(video, source, policy)
@@ -160,6 +162,7 @@ class _ArrayClip(_MemoryClip):
     def __init__(self, video: Video, source: Any) -> None:
         self._pixels = rgb_frames(source)
         self.metadata = video.metadata
+        _check_numbers(video.metadata or {})
         known = video.metadata or {}
         self.fps, self.duration = known.get("fps"), known.get("duration")
         self.size = (self._pixels.shape[2], self._pixels.shape[1])
@@ -167,6 +170,15 @@ class _ArrayClip(_MemoryClip):
 
     def _frames(self, indices: list[int]) -> npt.NDArray[np.uint8]:
         return self._pixels[[self._first + index for index in indices]]
+
+
+def _check_numbers(metadata: Mapping[str, Any]) -> None:
+    for name in ("fps", "total_num_frames", "duration"):
+        value = metadata.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, Real) or not 0 < float(value) < math.inf:
+            raise InputError(f"The {name} in video_metadata is a number over 0; got {value!r}.")
 
 
 class _DecoderClip(_MemoryClip):

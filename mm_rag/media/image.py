@@ -45,6 +45,8 @@ _warnings_lock = threading.Lock()
 def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Image.Image:
     """Open a picture as upright RGB; of an animation or a multi-page file, the first frame.
 
+    Of a PIL image it is the frame that it is at.
+
     Transparent parts become white. The number of pixels is checked from the header, before
     anything is decoded.
 
@@ -75,7 +77,9 @@ def open_frames(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> It
     """
     name = _name(source)
     with _opened(source, policy) as picture, _translated(name):
-        for number in range(_count(picture)):
+        # A PIL image stays at the frame where its owner left it.
+        here = isinstance(source, Image.Image)
+        for number in [picture.tell()] if here else range(_count(picture)):
             with _quiet():
                 picture.seek(number)
                 _check_pixels(picture, name, policy)
@@ -134,6 +138,8 @@ def _opened(source: ImageSource, policy: MediaPolicy) -> Generator[Image.Image]:
         return
     name = _name(source)
     with _translated(name):
+        if isinstance(source, Path) and not source.is_file():  # opening a pipe would wait for ever
+            raise UnreadableMedia(f"There is no file {name}.")
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         if size > policy.max_bytes:
             raise MediaTooLarge(

@@ -10,7 +10,8 @@ class MediaPolicy:
     """Limits for files and addresses that nobody vouches for. The defaults are safe for a server.
 
     Attributes:
-        max_bytes: Of one file, or of what one address answers.
+        max_bytes: Of one file, of what one address answers, or of all the frames of one video that
+            a model looks at.
         max_pixels: Of one picture or rendered page, width times height.
         max_pages: Of one document; the rest is left out and reported.
         max_seconds: Of one recording or video; the rest is left out and reported.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mm_rag.media.arrays import mono_samples
 from mm_rag.media.audio import open_audio, resample
 from mm_rag.media.fetch import local_file
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.media.span import check_span
 
 
 def waveform(
@@ -32,13 +34,11 @@ def waveform(
     Raises:
         UnreadableMedia: The recording is missing, damaged, or holds no samples.
         MediaTooLarge: It is over the policy's `max_bytes`.
-        InputError: Start and end do not fit, or the source is none.
+        InputError: Start and end do not fit, the rate is none, or the source is none.
     """
-    if rate <= 0 or audio.start < 0 or (audio.end is not None and audio.end <= audio.start):
-        raise InputError(
-            "A recording needs a rate over 0 and 0 <= start < end; got "
-            f"{rate = }, {audio.start = }, {audio.end = }."
-        )
+    if rate <= 0:
+        raise InputError(f"A recording needs a rate over 0; got {rate = }.")
+    check_span("A recording", audio.start, audio.end)
     source: Any = audio.source
     match source:
         case Path() | Url():
@@ -46,10 +46,23 @@ def waveform(
         case _ if hasattr(source, "get_all_samples"):
             samples, name = _of_decoder(audio, source, rate, policy), "The recording"
         case _:
-            own = audio.sampling_rate or rate
+            own = whole_rate(audio.sampling_rate) or rate
             samples = _resampled(_part(mono_samples(source), own, audio, policy), own, rate)
             name = "The recording"
     return _checked(samples, name, audio)
+
+
+def whole_rate(rate: Any) -> int | None:
+    """A sampling rate as a whole number, in Hz; None stays None.
+
+    Raises:
+        InputError: It is no positive whole number.
+    """
+    if rate is None:
+        return None
+    if not isinstance(rate, float | Integral) or not float(rate).is_integer() or float(rate) < 1:
+        raise InputError(f"The sampling_rate of audio is in Hz, such as 16000; got {rate!r}.")
+    return int(rate)
 
 
 def _of_file(

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mm_rag.content import Content, content_key, modality_name
-from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
+from mm_rag.errors import CheckpointError, InputError, UnsupportedModality, at_position
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.module import Features
 
@@ -68,17 +68,34 @@ def run_batches(
         The positions of a batch's inputs, and the features that the chain made of them.
     """
     chain = chain.at(options.task)
-    prepared = [chain.input.prepare(content) for content in contents]
+    prepared: list[Content] = []
+    for position, content in enumerate(contents):
+        with at_position(position):
+            prepared.append(chain.input.prepare(content))
     budget = token_budget(chain.device)
     with chain.lock:
         lengths = chain.input.lengths(prepared)
     keys = [chain.input.batch_key(content) for content in prepared]
     for batch in plan(lengths, keys, batch_size=options.batch_size, tokens=budget):
         with chain.lock, torch.inference_mode():
-            inputs = [prepared[position] for position in batch]
-            features = chain.input.preprocess(inputs, prompt=options.prompt).to(chain.device)
+            inputs = {position: prepared[position] for position in batch}
+            features = _preprocessed(chain, inputs, options.prompt).to(chain.device)
             features = chain(features, options.arguments)
         yield batch, features
+
+
+def _preprocessed(chain: Chain, inputs: Mapping[int, Content], prompt: str) -> Features:
+    """A batch, or an error that names the position of the input that it is about."""
+    try:
+        return chain.input.preprocess(list(inputs.values()), prompt=prompt)
+    except InputError as error:
+        if len(inputs) == 1:
+            [error.position] = inputs
+            raise
+        for position, content in inputs.items():
+            with at_position(position):
+                chain.input.preprocess([content], prompt=prompt)
+        raise  # alone, each of them is taken
 
 
 def sentence_vectors(
@@ -108,7 +125,7 @@ def sentence_vectors(
     unique = [contents[positions[0]] for positions in places.values()]
     targets = list(places.values())
     vectors: Tensor | None = None
-    for batch, features in run_batches(chain, unique, options):
+    for batch, features in _of_contents(targets, run_batches(chain, unique, options)):
         made = _sentence_embedding(features)
         if vectors is None:
             vectors = made.new_empty(len(contents), made.shape[1])
@@ -118,6 +135,18 @@ def sentence_vectors(
     if vectors is None:
         return torch.empty(0, chain.dimension or 0, device=chain.device)
     return vectors
+
+
+def _of_contents(
+    targets: Sequence[Sequence[int]], batches: Iterator[tuple[list[int], Features]]
+) -> Iterator[tuple[list[int], Features]]:
+    """The same batches; errors name a position among all inputs, not among the unique ones."""
+    try:
+        yield from batches
+    except InputError as error:
+        if error.position is not None:
+            error.position = targets[error.position][0]
+        raise
 
 
 def _sentence_embedding(features: Features) -> Tensor:

@@ -123,7 +123,7 @@ class Chain(nn.Module):
                 (entry["type"], inside(folder, entry["path"]), frozenset(entry.get("kwargs", ())))
                 for entry in entries
             ]
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise CheckpointError(
                 f"{folder / 'modules.json'} is not understood: {error}"
             ) from error
@@ -154,7 +154,8 @@ class Chain(nn.Module):
         for position, module in enumerate(self):
             # The first module lies in the root, where plain transformers finds a Transformer too.
             path = f"{position}_{type(module).__name__}" if position else ""
-            module.save(folder / path)
+            with self.lock:  # tokenizers would write the settings of a call
+                module.save(folder / path)
             entry = {"idx": position, "name": str(position), "path": path, "type": module.type_name}
             more = sorted(module.forward_kwargs - type(module).forward_kwargs)
             entries.append(entry | ({"kwargs": more} if more else {}))

@@ -82,14 +82,15 @@ def _inputs(processing: Processing) -> dict[str, Any]:
 
 
 def _tokenizer(tokenizer: Any) -> list[Any]:
-    size = len(tokenizer)
+    size, texts = len(tokenizer), ["a", _PROBE]
+    pads = tokenizer.pad_token is not None
     ids = list(range(0, size, max(1, size // _VOCABULARY_SAMPLE)))
     return [
         size,
         tokenizer.convert_ids_to_tokens(ids),
         tokenizer.get_added_vocab(),
         tokenizer(_PROBE, padding=False, truncation=False, verbose=False)["input_ids"],
-        tokenizer(["a", _PROBE], padding=True, truncation=False, verbose=False)["input_ids"],
+        tokenizer(texts, padding=pads, truncation=False, verbose=False)["input_ids"],
     ]
 
 

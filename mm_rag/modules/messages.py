@@ -12,7 +12,7 @@ from transformers import ProcessorMixin
 from mm_rag.content import Chat, Content, Part, Text, parts_of
 
 # What apply_chat_template of a bare tokenizer wants outside of its tokenizer_kwargs.
-_TOP_LEVEL = ("padding", "truncation", "max_length")
+SIZES = ("padding", "truncation", "max_length")
 
 
 class Message(TypedDict):
@@ -72,6 +72,7 @@ def chat(
     """
     conversations: Any = [list(conversation) for conversation in batch]
     common = arguments["common_kwargs"]
+    media: dict[str, Any] = {"load_audio_from_video": False, **template}
     if isinstance(processor, ProcessorMixin):
         return processor.apply_chat_template(  # pyright: ignore[reportReturnType]
             conversations,
@@ -79,11 +80,10 @@ def chat(
             return_dict=True,
             return_tensors=common.get("return_tensors"),
             processor_kwargs=dict(arguments),
-            load_audio_from_video=False,
-            **template,
+            **media,
         )
     text = dict(arguments["text_kwargs"])
-    top_level = {key: text.pop(key) for key in _TOP_LEVEL if key in text}
+    top_level = {key: text.pop(key) for key in SIZES if key in text}
     return processor.apply_chat_template(
         conversations,
         tokenize=True,

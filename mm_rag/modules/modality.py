@@ -21,6 +21,7 @@ from transformers import (
 )
 from transformers.utils.generic import ModelOutput
 
+from mm_rag.content import MODALITIES
 from mm_rag.errors import CheckpointError
 
 Task: TypeAlias = Literal[
@@ -45,8 +46,19 @@ _OUTPUTS: Mapping[str, tuple[str, str]] = {
     "any-to-any": ("logits", "causal_logits"),
     "fill-mask": ("logits", "token_embeddings"),
 }
+# Models that take something else than the parts of their processors say.
+_TAKEN: Mapping[str, list[str]] = {
+    "blip": ["text", "image", "image+text"],
+    "git": ["text", "image+text"],
+    "hubert": ["audio"],
+    "paligemma": ["image+text"],
+    "vilt": ["image+text"],
+    "wav2vec2": ["audio"],
+    "wavlm": ["audio"],
+}
 # Models whose chat templates want bare values, although the words in them look otherwise.
 _FLAT_MODELS = frozenset({"apertus", "deepseek_v3", "gpt_oss", "seed_oss"})
+_KNOWN = frozenset({*MODALITIES, "message"})
 _PROCESSOR_PARTS = {
     "tokenizer": "text",
     "image_processor": "image",
@@ -79,13 +91,13 @@ class Method:
         """
         try:
             name, output = config["method"], config["method_output_name"]
-        except (KeyError, TypeError) as error:
+            path = (output,) if isinstance(output, str) else tuple(output or ())
+            return cls(name=str(name), output=path, format=config.get("format"))
+        except (KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(
                 f"An entry of modality_config is {config!r}; it needs 'method' and "
                 "'method_output_name'."
             ) from error
-        path = (output,) if isinstance(output, str) else tuple(output or ())
-        return cls(name=name, output=path, format=config.get("format"))
 
     def config(self) -> dict[str, Any]:
         """Write an entry of `modality_config`."""
@@ -103,6 +115,31 @@ def text_methods(task: str) -> tuple[Methods, str]:
     return {"text": Method(name="forward", output=(output,))}, name
 
 
+def read_methods(entries: Mapping[str, Any], model: PreTrainedModel, processor: Any) -> Methods:
+    """The `modality_config` of a checkpoint; what is no modality in it is passed over.
+
+    Raises:
+        CheckpointError: It is none, or names a method that the model lacks.
+    """
+    if not isinstance(entries, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise CheckpointError(f"modality_config is {entries!r}; it needs an entry per modality.")
+    methods: Methods = {}
+    for name, entry in entries.items():
+        kinds = sorted(name.split("+"))
+        if not _KNOWN.issuperset(kinds):
+            continue
+        method = Method.from_config(entry)
+        if not hasattr(model, method.name):
+            raise CheckpointError(
+                f"modality_config names the method {method.name!r} for {name}, but "
+                f"{type(model).__name__} has none of this name."
+            )
+        if kinds == ["message"] and method.format not in ("structured", "flat"):  # or "auto"
+            method = dataclasses.replace(method, format=message_format(model, processor))
+        methods["+".join(kinds)] = method
+    return methods
+
+
 def infer_methods(model: PreTrainedModel, processor: Any, task: str) -> tuple[Methods, str]:
     """Find out what a plain transformers checkpoint takes, and how.
 
@@ -114,13 +151,15 @@ def infer_methods(model: PreTrainedModel, processor: Any, task: str) -> tuple[Me
     """
     output, name = _OUTPUTS[task]
     modalities = _modalities(processor)
+    if task == "feature-extraction":
+        modalities = _TAKEN.get(model.config.model_type, modalities)
     fields = _output_fields(model.forward)
     own = _own_methods(model, modalities) if task == "feature-extraction" else {}
     if fields is not None and output not in fields and own:
         return own, "sentence_embedding"
     methods = {modality: Method(name="forward", output=(output,)) for modality in modalities}
-    if template := getattr(processor, "chat_template", None):
-        style = "flat" if model.config.model_type in _FLAT_MODELS else message_format(template)
+    if getattr(processor, "chat_template", None):
+        style = message_format(model, processor)
         methods["message"] = Method(name="forward", output=(output,), format=style)
     if not methods or (fields is not None and output not in fields and name == "token_embeddings"):
         raise CheckpointError(
@@ -132,15 +171,19 @@ def infer_methods(model: PreTrainedModel, processor: Any, task: str) -> tuple[Me
 
 def _own_methods(model: PreTrainedModel, modalities: list[str]) -> Methods:
     """The methods of models that give one vector per input: `get_image_features`, ..."""
+    kinds = {modality: "multimodal" if "+" in modality else modality for modality in modalities}
     return {
-        modality: _features_method(getattr(model, f"get_{modality}_features"))
-        for modality in modalities
-        if hasattr(model, f"get_{modality}_features")
+        modality: _features_method(getattr(model, f"get_{kind}_features"))
+        for modality, kind in kinds.items()
+        if hasattr(model, f"get_{kind}_features")
     }
 
 
-def message_format(template: Any) -> Literal["structured", "flat"]:
+def message_format(model: PreTrainedModel, processor: Any) -> Literal["structured", "flat"]:
     """Whether a chat template wants content as typed parts; found by the words in it."""
+    if model.config.model_type in _FLAT_MODELS:
+        return "flat"
+    template = getattr(processor, "chat_template", None)
     marks = ("content[0]", ".type", "'type'", '"type"', "message.content[")
     known = isinstance(template, str) and not any(mark in template for mark in marks)
     return "flat" if known else "structured"

@@ -37,7 +37,8 @@ class Features(dict[str, Tensor]):
     Attributes:
         kind: How the tensors were made: `"text"`, `"image"`, ..., or `"message"` for chat messages.
         prompt_length: Leading tokens that are the prompt's, for poolings that leave it out.
-        route: Which route of a `Router` they take; empty where there is no Router.
+        route: Which route of a `Router` they take, and which of a Router in that route; empty where
+            there is no Router.
         extra: What custom code of a checkpoint made that is no tensor, for custom code after it.
     """
 
@@ -45,7 +46,7 @@ class Features(dict[str, Tensor]):
         super().__init__(tensors)
         self.kind = kind
         self.prompt_length = prompt_length
-        self.route = ""
+        self.route: Sequence[str] = ()
         self.extra: dict[str, Any] = {}
 
     def to(self, device: torch.device) -> Self:
@@ -232,7 +233,8 @@ def read_json(path: Path, *, default: Any = None) -> Any:
 
     Args:
         path: The file.
-        default: Returned when there is no such file; None makes that an error.
+        default: Returned when there is no such file; None makes that an error. What is read must
+            be of its kind.
 
     Raises:
         CheckpointError: It is missing and has no default, or it is not JSON.
@@ -240,11 +242,14 @@ def read_json(path: Path, *, default: Any = None) -> Any:
     if not path.is_file() and default is not None:
         return default
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(f"The checkpoint {path.parent} has no {path.name}.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"Cannot read {path}: {error}") from error
+    if default is not None and not isinstance(value, type(default)):
+        raise CheckpointError(f"{path} holds no JSON object of settings, but {value!r:.60}.")
+    return value
 
 
 def inside(folder: Path, path: str) -> Path:

@@ -12,7 +12,7 @@ from PIL.Image import Image as PILImage
 from transformers.video_utils import VideoMetadata
 
 from mm_rag.content import Audio, Image, Video
-from mm_rag.errors import InputError
+from mm_rag.errors import InputError, MediaTooLarge
 from mm_rag.media.clip import Clip, open_clip
 from mm_rag.media.image import open_image
 from mm_rag.media.policy import MediaPolicy
@@ -83,6 +83,7 @@ class Opener:
 
         Raises:
             UnreadableMedia: The video is missing, damaged or empty.
+            MediaTooLarge: It, or its frames together, are over a limit of the policy.
             InputError: Its metadata do not fit its frames.
         """
         with open_clip(video, self._policy) as clip:
@@ -92,18 +93,43 @@ class Opener:
             else:
                 wanted = list(range(total))
                 metadata.frames_indices = metadata.frames_indices or wanted
-            if max(wanted) >= total:
+            if max(wanted, default=total) >= total:
                 raise InputError(
                     f"The video_metadata say {metadata.total_num_frames} frames, but the video has "
                     f"{total}."
                 )
-            return Frames(pixels=clip.frames(wanted), metadata=metadata)
+            self._check_bytes(len(wanted), clip.size)
+            return self._long_enough(clip.frames(wanted), metadata)
+
+    def _check_bytes(self, count: int, size: tuple[int, int]) -> None:
+        """Some processors want every frame, however long the video is."""
+        needed = count * size[0] * size[1] * 3
+        if needed > self._policy.max_bytes:
+            raise MediaTooLarge(
+                f"The model looks at {count:,} frames of this video, {size[0]} x {size[1]} pixels, "
+                f"which take {needed:,} bytes; MediaPolicy.max_bytes allows "
+                f"{self._policy.max_bytes:,}. Give it a part: Video(..., start=0, end=60)."
+            )
+
+    def _long_enough(self, pixels: npt.NDArray[np.uint8], metadata: VideoMetadata) -> Frames:
+        """Models that look at two frames at once refuse one alone: it is shown twice."""
+        missing = getattr(self._watching, "temporal_patch_size", 1) - len(pixels)
+        if missing > 0:
+            pixels = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
+            indices = metadata.frames_indices or [0]
+            metadata.frames_indices = [*indices, *[indices[-1]] * missing]
+        return Frames(pixels=pixels, metadata=metadata)
 
     def _choose(self, metadata: VideoMetadata) -> list[int]:
         """As the processor itself does, which would have to be given every frame of the video."""
         names = set(self._watching.valid_kwargs.__annotations__) - _NOT_FOR_CHOICE
         settings = {name: self._video_setting(name) for name in names}
-        return [int(index) for index in self._watching.sample_frames(metadata=metadata, **settings)]
+        try:
+            chosen = self._watching.sample_frames(metadata=metadata, **settings)
+            return [int(index) for index in chosen]
+        except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+            name = type(self._watching).__name__
+            raise InputError(f"The model's {name} cannot choose frames: {error}") from error
 
     def _video_setting(self, name: str) -> Any:
         return self._video_settings.get(name, getattr(self._watching, name, None))
@@ -132,7 +158,9 @@ def _metadata(clip: Clip) -> VideoMetadata:
     }
     given = {name: value for name, value in (clip.metadata or {}).items() if value is not None}
     try:
+        if "frames_indices" in given:
+            given["frames_indices"] = [int(index) for index in given["frames_indices"]]
         return VideoMetadata(**{**found, **given})
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         known = ", ".join(found)
         raise InputError(f"video_metadata takes {known} and frames_indices: {error}.") from error

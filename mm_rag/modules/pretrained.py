@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping
+import pickle
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
-    AutoModelForTextEncoding,
     AutoProcessor,
     PretrainedConfig,
     PreTrainedModel,
@@ -22,9 +24,40 @@ from transformers.utils import logging as transformers_logging
 from mm_rag.errors import CheckpointError, MissingExtra
 from mm_rag.modules.modality import AUTO_MODELS, GENERATIVE
 from mm_rag.modules.module import LoadOptions
+from mm_rag.modules.weights import listed
+
+# What transformers raises on damaged files, and on settings that make no sense.
+_FAULTS = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    SafetensorError,
+    StrictDataclassError,
+)
+
+# Parts of models that checkpoints may lack: no vector is made with them, or only in training.
+_NEVER_READ = frozenset({"pooler", "masked_spec_embed", "logit_scale", "logit_bias"})
 
 # Where tokenizers keep their vocabulary, whatever class they are of.
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.spm", "*.tiktoken", "tekken.json")
+
+# Encoder-decoders whose encoder can be loaded alone. Checkpoints of it, such as sentence-t5, have
+# no decoder.
+_ENCODERS = {
+    "longt5": "LongT5EncoderModel",
+    "mt5": "MT5EncoderModel",
+    "switch_transformers": "SwitchTransformersEncoderModel",
+    "t5": "T5EncoderModel",
+    "t5gemma": "T5GemmaEncoderModel",
+    "umt5": "UMT5EncoderModel",
+}
 
 
 def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreTrainedModel, Any]:
@@ -35,7 +68,7 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
             understand it.
         MissingExtra: The model, or an option, needs a package that is not installed.
     """
-    if task not in AUTO_MODELS:
+    if not isinstance(task, str) or task not in AUTO_MODELS:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise CheckpointError(f"{folder} is for {task!r}; mm_rag loads {', '.join(AUTO_MODELS)}.")
     _check_files(folder)
     trust = {"trust_remote_code": options.trust_remote_code}
@@ -44,8 +77,12 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
         with no_progress_bar():
             config = AutoConfig.from_pretrained(folder, **trust, **options.config_kwargs)
             _adjust(config, task, options)
-            model = _auto_model(config, task).from_pretrained(
-                folder, config=config, **trust, **{**options.model_kwargs, **dtype}
+            model, loaded = _auto_model(config, task).from_pretrained(
+                folder,
+                config=config,
+                output_loading_info=True,
+                **trust,
+                **{**options.model_kwargs, **dtype},
             )
             processor: Any = AutoProcessor.from_pretrained(
                 folder, **trust, **options.processor_kwargs
@@ -54,8 +91,12 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
         raise MissingExtra(
             f"Loading the model in {folder} needs a package that is missing: {error}"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(f"Cannot load the model in {folder}: {error}") from error
+    except _FAULTS as error:
+        raise CheckpointError(
+            f"Cannot load the model in {folder}: {str(error) or type(error).__name__}"
+        ) from error
+    if task == "feature-extraction":
+        _check_weights(folder, model, loaded["missing_keys"])
     _check_vocabulary(folder, getattr(processor, "tokenizer", processor))
     _limit_length(processor, model, asked="model_max_length" in options.processor_kwargs)
     if task in GENERATIVE:  # the last position of every row must be a real token
@@ -65,10 +106,11 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
 
 def _auto_model(config: PretrainedConfig, task: str) -> Any:
     """The class that loads it; of an encoder-decoder, its encoder is enough for vectors."""
-    texts = AutoModelForTextEncoding._model_mapping  # pyright: ignore[reportPrivateUsage]
-    if task == "feature-extraction" and config.is_encoder_decoder and type(config) in texts:
-        return AutoModelForTextEncoding
-    return AUTO_MODELS[task]
+    encoder = _ENCODERS.get(config.model_type)
+    if task != "feature-extraction" or encoder is None:
+        return AUTO_MODELS[task]
+    config.is_encoder_decoder = False
+    return getattr(transformers, encoder)
 
 
 def _adjust(config: PretrainedConfig, task: str, options: LoadOptions) -> None:
@@ -106,6 +148,17 @@ def _check_files(folder: Path) -> None:
         raise CheckpointError(
             f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin is there. "
             "Was the download interrupted?"
+        )
+
+
+def _check_weights(folder: Path, model: PreTrainedModel, missing: Iterable[str]) -> None:
+    """Refuse a model of which a part stayed random: its vectors would mean nothing."""
+    parameters = dict(model.named_parameters()).keys()
+    needed = {name for name in missing if _NEVER_READ.isdisjoint(name.split("."))} & parameters
+    if needed:
+        raise CheckpointError(
+            f"The weights in {folder} are not all that {type(model).__name__} has; missing: "
+            f"{listed(needed)}. Is this another kind of model, or another one's config.json?"
         )
 
 

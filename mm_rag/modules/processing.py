@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
+from tokenizers import normalizers
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
+from transformers.utils.chat_template_utils import (
+    _get_template_variables,  # pyright: ignore[reportPrivateUsage]
+)
 
-from mm_rag.content import Audio, Content, Image, Part, Text, Video, parts_of
+from mm_rag.content import Audio, Content, Image, Mixed, Part, Text, Video, parts_of
 from mm_rag.errors import InputError, UnsupportedModality
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.modules.messages import Message, chat, conversation, restore_tails
+from mm_rag.modules.messages import SIZES, Message, chat, conversation, restore_tails
 from mm_rag.modules.module import Features
 from mm_rag.modules.opening import Frames, Opener
 
@@ -32,7 +37,8 @@ class Processing:
         message_format: How its chat template wants content; None where chat messages are not used.
         settings: `processing_kwargs` of the checkpoint: by modality, what the processor is called
             with; `common` for all, `chat_template` for the template.
-        lower_case: Texts go in in lower case.
+        lower_case: All words go in in lower case, those of prompts and templates too.
+        task_lengths: Tokens that texts are cut at for a task, such as `"query"`.
         policy: Limits on the media that are opened.
     """
 
@@ -43,6 +49,7 @@ class Processing:
         message_format: Literal["structured", "flat"] | None = None,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         lower_case: bool = False,
+        task_lengths: Mapping[str, int] | None = None,
         policy: MediaPolicy = DEFAULT_POLICY,
     ) -> None:
         self.processor = processor
@@ -50,9 +57,33 @@ class Processing:
         self.message_format = message_format
         self.settings = settings or {}
         self.lower_case = lower_case
+        self.task_lengths = dict(task_lengths or {})
         self.opener = Opener(processor, self.settings, policy)
         tokenizer = getattr(processor, "tokenizer", processor)
         self.tokenizer = tokenizer if isinstance(tokenizer, PreTrainedTokenizerBase) else None
+        names = [getattr(processor, f"{kind}_token", None) for kind in _ARGUMENTS]
+        self._placeholders = tuple(name for name in names if name and isinstance(name, str))
+        if lower_case:
+            _lower_case(self.tokenizer)
+
+    def at(self, task: str | None) -> Processing:
+        """The same, for a task that has a length or a chat template of its own."""
+        own: dict[str, dict[str, Any]] = {}
+        if task in self.task_lengths:
+            own["text"] = {"max_length": self.task_lengths[task]}
+        if task and self._template_knows_tasks:
+            own["chat_template"] = {"task": task}
+        if not own:
+            return self
+        processing = copy.copy(self)
+        settings = {name: {**own[name], **self.settings.get(name, {})} for name in own}
+        processing.settings = {**self.settings, **settings}
+        return processing
+
+    @property
+    def _template_knows_tasks(self) -> bool:
+        template = getattr(self.processor, "chat_template", None)
+        return isinstance(template, str) and "task" in _get_template_variables(template)
 
     @property
     def max_length(self) -> int | None:
@@ -72,6 +103,7 @@ class Processing:
         if not self._masks:
             settings["text"] = {**self._padding(), **settings.get("text", {})}
         config: dict[str, Any] = {"processing_kwargs": settings} if settings else {}
+        config |= {f"{task}_length": length for task, length in self.task_lengths.items()}
         return config | ({"do_lower_case": True} if self.lower_case else {})
 
     def save(self, folder: Path) -> None:
@@ -111,6 +143,7 @@ class Processing:
             UnreadableMedia: A file is missing or damaged.
             InputError: The processor refuses an input.
         """
+        contents = [self._harmless(content) for content in contents]
         if kind == "message":
             return Features(self._messages(contents, prompt), kind=kind)
         columns = {name: self._column(contents, name, prompt) for name in _in_order(contents[0])}
@@ -119,14 +152,31 @@ class Processing:
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> Features:
         """Make the tensors of pairs of texts, for a cross-encoder."""
-        return Features(self._call({"text": [list(map(self._cased, pair)) for pair in pairs]}))
+        return Features(self._call({"text": [list(pair) for pair in pairs]}))
+
+    def _harmless(self, content: Content) -> Content:
+        """Words in which nothing stands for a medium, such as `<image>` on a page about HTML.
+
+        The processor would look for the medium, and refuse the input. Chat messages stay as they
+        are: who writes those may mean it.
+        """
+        match content:
+            case Text():
+                text = content.text
+                for name in self._placeholders:
+                    text = text.replace(name, f"{name[0]} {name[1:]}")
+                return Text(text)
+            case Mixed():
+                return Mixed(tuple(cast("Part", self._harmless(part)) for part in content.parts))
+            case _:
+                return content
 
     def _column(self, contents: Sequence[Content], modality: str, prompt: str) -> list[Any]:
         """What the processor gets of one modality: one thing for every content."""
         if modality == "text":
             # As in sentence-transformers, a prompt stands before texts alone, not before pictures.
             lead = prompt if all(_media(content) == 0 for content in contents) else ""
-            return [lead + self._cased(_words(content)) for content in contents]
+            return [lead + _words(content) for content in contents]
         return [self._opened(_only(content, modality)) for content in contents]
 
     def _opened(self, part: Part) -> Any:
@@ -139,9 +189,6 @@ class Processing:
                 return self.opener.samples(part)
             case Video():
                 return self.opener.frames(part)
-
-    def _cased(self, text: str) -> str:
-        return text.lower() if self.lower_case else text
 
     def _arguments(self, clips: Sequence[Frames]) -> dict[str, dict[str, Any]]:
         """What the processor is called with, by modality."""
@@ -204,9 +251,15 @@ class Processing:
     def _chat(self, batch: list[list[Message]], clips: Sequence[Frames]) -> dict[str, Tensor]:
         template = dict(self.settings.get("chat_template", {}))
         restore = template.pop("restore_suffix", True)
-        tensors = chat(self.processor, batch, self._arguments(clips), template)
-        if restore and self.max_length:
-            restore_tails(self.processor, batch, tensors, template, self.max_length)
+        arguments = self._arguments(clips)
+        common = {name: arguments["common_kwargs"].get(name) for name in SIZES}
+        sizes = {name: template.pop(name) for name in SIZES if name in template}
+        given = {name: value for name, value in common.items() if value is not None}
+        text = arguments["text_kwargs"] = {**given, **arguments["text_kwargs"], **sizes}
+        tensors = chat(self.processor, batch, arguments, template)
+        limit = text.get("max_length") or self.max_length
+        if restore and limit:
+            restore_tails(self.processor, batch, tensors, template, limit)
         return tensors
 
     def _tensors(self, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -215,7 +268,13 @@ class Processing:
             return self._with_content_mask(make())
         except (ValueError, TypeError, IndexError, KeyError, RuntimeError) as error:
             name = type(self.processor).__name__
-            raise InputError(f"The model's {name} refuses the input: {error}") from error
+            limit = (
+                f" (It takes {self.max_length} tokens of words and media together; only words are "
+                "cut.)"
+                if self.several and self.max_length
+                else ""
+            )
+            raise InputError(f"The model's {name} refuses the input: {error}.{limit}") from error
 
     def _with_content_mask(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Add which tokens are the input's own: neither padding nor special ones such as [CLS]."""
@@ -238,6 +297,18 @@ class Processing:
 
 # A setting for the model that sentence-transformers keeps among those of the tokenizer.
 _KEPT_LOGITS = "logits_to_keep"
+
+
+def _lower_case(tokenizer: PreTrainedTokenizerBase | None) -> None:
+    """Before all that a tokenizer does; its special tokens are found before that."""
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return
+    before: Any = backend.normalizer
+    steps: list[Any] = [*before] if isinstance(before, normalizers.Sequence) else [before]
+    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
+        steps = [normalizers.Lowercase(), *filter(None, steps)]
+        backend.normalizer = normalizers.Sequence(steps)
 
 
 def _in_order(content: Content) -> list[str]:

@@ -87,6 +87,7 @@ class Router(InputModule):
         """
         router = copy.copy(self)
         router.task = task
+        router.inputs = {name: module.at(task) for name, module in self.inputs.items()}
         if not router.modalities:
             raise UnsupportedModality(
                 f"This model has no route for the task {task!r}; it has {', '.join(self.routes)}."
@@ -154,7 +155,7 @@ class Router(InputModule):
         route = self._way(contents[0])
         entered = [self._enter(content)[1] for content in contents]
         features = self.inputs[route].preprocess(entered, prompt=prompt)
-        features.route = route
+        features.route = (route, *features.route)  # a Router in a route has chosen one already
         return features
 
     def forward(self, features: Features) -> Features:
@@ -163,8 +164,10 @@ class Router(InputModule):
 
     def run(self, features: Features, arguments: Mapping[str, Any]) -> Features:
         """Run the modules of the route, each with those of the arguments that it declares."""
-        for module in self._steps(features.route):
+        route, *features.route = ways = features.route
+        for module in self._steps(route):
             features = module.run(features, arguments)
+        features.route = ways
         return features
 
     def _route(self, modality: str) -> str | None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
+import torch
 from transformers import PreTrainedModel
 
 from mm_rag.content import Chat, Content, Text, modality_name, parts_of
 from mm_rag.errors import CheckpointError, UnsupportedModality
 from mm_rag.modules.modality import (
     GENERATIVE,
-    Method,
     Methods,
     Task,
     infer_methods,
+    read_methods,
     text_methods,
 )
 from mm_rag.modules.module import OURS, Features, InputModule, LoadOptions, read_json, write_json
@@ -44,6 +47,8 @@ _DIMENSIONS = (
     "hidden_dim",
     "num_features",
 )
+
+_TASK_LENGTHS = {"query": "query_length", "document": "document_length"}
 
 _OLD_KEYS = {
     "model_args": "model_kwargs",
@@ -111,6 +116,15 @@ class Transformer(InputModule):
         tokens = f", {limit} tokens" if limit else ""
         return f"Transformer({type(self.model).__name__}{tokens})"
 
+    def at(self, task: str | None) -> Self:
+        """The same model, with what its processing does for a task."""
+        processing = self.processing.at(task)
+        if processing is self.processing:
+            return self
+        transformer = copy.copy(self)
+        transformer.processing = processing
+        return transformer
+
     def batch_key(self, content: Content) -> str:
         """Everything together as chat messages, or one modality per batch."""
         return "message" if "message" in self.methods else modality_name(content)
@@ -154,13 +168,20 @@ class Transformer(InputModule):
     def forward(self, features: Features) -> Features:
         """Run the method of this kind of input, and keep its result under `output_name`."""
         method = self.methods[features.kind]
-        call = getattr(self.model, method.name)
+        call: Any = getattr(self.model, method.name)
         extra: dict[str, Any] = {"return_dict": True}
         if "hidden_states" in method.output:
             extra["output_hidden_states"] = True
         if self.task in GENERATIVE:
             extra["logits_to_keep"] = self.processing.logits_to_keep
-        result = _at(call(**_accepted(call, features), **_accepted(call, extra)), method.output)
+        with _told(self.model):
+            made = call(**_accepted(call, features), **_accepted(call, extra))
+            result = _at(made, method.output)
+        if self.output_name == "sentence_embedding" and result.ndim != 2:
+            raise CheckpointError(
+                f"{method.name} of {type(self.model).__name__} gives no vector per input, but a "
+                f"tensor of shape {tuple(result.shape)}."
+            )
         # Convolutional towers give (batch, channels, height, width): their places are the tokens.
         features[self.output_name] = result.flatten(2).mT if result.ndim == 4 else result
         return features
@@ -193,16 +214,18 @@ class Transformer(InputModule):
         options = _merged(options, saved)
         model, processor = load_pretrained(folder, task, options)
         if "modality_config" in saved:
-            entries: dict[str, Any] = saved["modality_config"]
-            methods = {_sorted(name): Method.from_config(entry) for name, entry in entries.items()}
+            methods = read_methods(saved["modality_config"], model, processor)
             output_name = saved.get("module_output_name", "token_embeddings")
         else:
             methods, output_name = text_methods(task)  # from before version 5.4
+        lengths = {name: _length(saved, key) for name, key in _TASK_LENGTHS.items()}
+        settings = _object(saved, "processing_kwargs")
         processing = Processing(
             processor,
             message_format=methods["message"].format if "message" in methods else None,
-            settings=saved.get("processing_kwargs", {}),
+            settings={name: _object(settings, name) for name in settings},
             lower_case=saved.get("do_lower_case", False),
+            task_lengths={name: length for name, length in lengths.items() if length},
             policy=options.policy,
         )
         return cls(model, processing, methods=methods, output_name=output_name, task=task)
@@ -224,13 +247,9 @@ class Transformer(InputModule):
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    """Its configuration, under the names that it has had."""
-    found = next((folder / name for name in _CONFIGS if (folder / name).is_file()), None)
-    return read_json(found) if found else {}
-
-
-def _sorted(modality: str) -> str:
-    return "+".join(sorted(modality.split("+")))
+    """Its configuration, under the names that it has had; an empty file is passed over."""
+    found = (read_json(folder / name, default={}) for name in _CONFIGS)
+    return next(filter(None, found), {})
 
 
 def _accepted(method: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,16 +275,44 @@ def _at(result: Any, path: Sequence[str | int]) -> Any:
     return result
 
 
+@contextlib.contextmanager
+def _told(model: PreTrainedModel) -> Generator[None]:
+    """Translate what a model raises on tensors that it cannot use."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise CheckpointError(
+            f"The {type(model).__name__} fails with what its checkpoint's processor gives it: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
 def _merged(options: LoadOptions, saved: Mapping[str, Any]) -> LoadOptions:
     """The caller's options over those in the checkpoint, which cannot allow its own code to run."""
     found: dict[str, dict[str, Any]] = {}
     for old, new in _OLD_KEYS.items():
         asked: dict[str, Any] = getattr(options, new)
-        found[new] = {**saved.get(old, {}), **saved.get(new, {}), **asked}
+        found[new] = {**_object(saved, old if old in saved else new), **asked}
         found[new].pop("trust_remote_code", None)
-    if saved.get("max_seq_length") is not None:
-        found["processor_kwargs"].setdefault("model_max_length", saved["max_seq_length"])
+    if length := _length(saved, "max_seq_length"):
+        found["processor_kwargs"].setdefault("model_max_length", length)
     return replace(options, **found)
+
+
+def _object(saved: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value: Any = saved.get(name) or {}
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{name} of a Transformer is {value!r}; it holds settings by name.")
+    return cast("dict[str, Any]", value)
+
+
+def _length(saved: Mapping[str, Any], name: str) -> int | None:
+    value: Any = saved.get(name)
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise CheckpointError(f"{name} of a Transformer is {value!r}; it is a number of tokens.")
+    return value
 
 
 def _dimension(config: Any, *, projected: bool) -> int:

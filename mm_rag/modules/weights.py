@@ -55,7 +55,7 @@ def load_weights(module: nn.Module, folder: Path) -> None:
         "unknown": weights.keys() - state,
         "of another shape": misshapen,
     }
-    if said := [f"{fault}: {_listed(names)}" for fault, names in faults.items() if names]:
+    if said := [f"{fault}: {listed(names)}" for fault, names in faults.items() if names]:
         raise CheckpointError(
             f"The weights in {weights_file(folder)} do not fit its config; {'; '.join(said)}."
         )
@@ -114,7 +114,8 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _listed(names: Iterable[str], most: int = 5) -> str:
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """Names for a message: the first ones, and how many more there are."""
     ordered = sorted(names)
     more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
     return ", ".join(ordered[:most]) + more

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mm_rag import Encoder, Text
-from mm_rag.errors import CheckpointError
+from mm_rag.errors import CheckpointError, InputError
 from mm_rag.modules import (
     Chain,
     Dense,
@@ -107,7 +107,9 @@ def test_arguments_in_modules_json(tmp_path: Path) -> None:
     chain = Chain.load(tmp_path / "saved", LoadOptions())
     chain.save(tmp_path / "again")
 
-    assert chain.forward_kwargs == {"sign"}
+    chain.check_arguments({"sign": -1.0})
+    with pytest.raises(InputError, match=r"takes the argument size; known: sign"):
+        chain.check_arguments({"size": 2})
     assert list(chain)[2].run(vectors(), {"sign": -1.0})["sentence_embedding"].tolist() == [
         [-1.0, -2.0]
     ]

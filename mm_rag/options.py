@@ -1,0 +1,55 @@
+"""Options of encoding, and what they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
+
+from mm_rag.errors import InputError
+from mm_rag.precision import PRECISIONS, Precision
+
+if TYPE_CHECKING:
+    import torch
+
+    from mm_rag.parallel import EncoderPool
+
+Output: TypeAlias = Literal["numpy", "tensor"]
+
+
+class EncodeOptions(TypedDict, total=False):
+    """How `Encoder.encode` encodes; described there."""
+
+    batch_size: int
+    prompt: str | None
+    prompt_name: str | None
+    task: str | None
+    normalize: bool
+    truncate_dim: int | None
+    precision: Precision
+    progress: bool
+    devices: EncoderPool | Sequence[str | torch.device]
+    arguments: Mapping[str, Any]
+
+
+def check_form(precision: str, output: str) -> None:
+    """See that vectors can come like this, before they are made.
+
+    Raises:
+        InputError: There is no such precision or output.
+    """
+    if precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise InputError(f"There is no precision {precision!r}; there are {known}.")
+    if output not in get_args(Output):
+        raise InputError(f"Vectors come out as 'numpy' or 'tensor'; got {output = }.")
+
+
+def kept_dimensions(dim: Any) -> int | None:
+    """A `truncate_dim`, which None leaves open.
+
+    Raises:
+        InputError: It is no whole number over 0.
+    """
+    if dim is not None and (not isinstance(dim, int) or dim < 1):
+        raise InputError(f"A vector keeps at least one dimension; got truncate_dim={dim!r}.")
+    return dim
