@@ -63,7 +63,7 @@ def find_model(name: str | Path, hub: Hub | None = None) -> Path:
     Raises:
         CheckpointError: There is no such model, or it cannot be fetched.
     """
-    if Path(name).is_dir():
+    if _is_folder(name):
         return Path(name)
     hub = hub or Hub()
     try:
@@ -77,6 +77,13 @@ def find_model(name: str | Path, hub: Hub | None = None) -> Path:
         ) from error
     except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
         raise CheckpointError(f"The model {name} could not be fetched: {error}") from error
+
+
+def _is_folder(name: str | Path) -> bool:
+    try:
+        return Path(name).is_dir()
+    except (OSError, ValueError):  # too long for a path, or a character that none may have
+        return False
 
 
 def find_default_model(hub: Hub | None = None) -> Path:

@@ -30,7 +30,7 @@ from mm_rag.modules.batching import (
 )
 from mm_rag.modules.fingerprint import fingerprint
 from mm_rag.modules.module import read_json, write_json
-from mm_rag.options import EncodeOptions, Output, check_form, kept_dimensions
+from mm_rag.options import EncodeOptions, Output, check_form, kept_dimensions, named_prompts
 from mm_rag.parallel import EncoderPool
 from mm_rag.precision import Precision, quantize
 from mm_rag.similarity import SIMILARITIES, Similarity, check_similarity, similarity
@@ -121,15 +121,14 @@ class Encoder:
                 chain, saved = Chain.plain(folder, options), {}
             self.name = str(model)
         self.chain = chain.to(device or best_device()).eval()
-        named = {**(saved.get("prompts") or {}), **(prompts or {})}
-        self.prompts: dict[str, str] = {name: prompt or "" for name, prompt in named.items()}
+        self.prompts = named_prompts(saved.get("prompts"), prompts)
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
         self.truncate_dim = kept_dimensions(
             saved.get("truncate_dim") if truncate_dim is None else truncate_dim
         )
-        known = saved.get("similarity_fn_name") in SIMILARITIES
+        named = saved.get("similarity_fn_name")
         self.similarity_name: Similarity = check_similarity(
-            similarity or (saved["similarity_fn_name"] if known else "cosine")
+            similarity or (named if named in SIMILARITIES else "cosine")
         )
         self._prompt(None, self.default_prompt_name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
 
 from mm_rag.errors import InputError
 from mm_rag.precision import PRECISIONS, Precision
@@ -42,6 +42,23 @@ def check_form(precision: str, output: str) -> None:
         raise InputError(f"There is no precision {precision!r}; there are {known}.")
     if output not in get_args(Output):
         raise InputError(f"Vectors come out as 'numpy' or 'tensor'; got {output = }.")
+
+
+def named_prompts(saved: Any, given: Mapping[str, str] | None) -> dict[str, str]:
+    """The prompts of a checkpoint, and over them those that the caller gives.
+
+    Raises:
+        InputError: They are no texts by name.
+    """
+    prompts: dict[str, str] = {}
+    for source in (saved, given):
+        if source is not None and not isinstance(source, Mapping):
+            raise InputError(f"Prompts are texts by name; got {source!r}.")
+        for name, prompt in cast("Mapping[Any, Any]", source or {}).items():
+            if not isinstance(prompt, str | None):
+                raise InputError(f"A prompt is a text; {name!r} is {prompt!r}.")
+            prompts[name] = prompt or ""
+    return prompts
 
 
 def kept_dimensions(dim: Any) -> int | None:

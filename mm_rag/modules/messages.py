@@ -10,9 +10,7 @@ from torch import Tensor
 from transformers import ProcessorMixin
 
 from mm_rag.content import Chat, Content, Part, Text, parts_of
-
-# What apply_chat_template of a bare tokenizer wants outside of its tokenizer_kwargs.
-SIZES = ("padding", "truncation", "max_length")
+from mm_rag.modules.settings import SIZES
 
 
 class Message(TypedDict):
@@ -83,6 +81,7 @@ def chat(
             **media,
         )
     text = dict(arguments["text_kwargs"])
+    # apply_chat_template of a bare tokenizer wants these outside of its tokenizer_kwargs.
     top_level = {key: text.pop(key) for key in SIZES if key in text}
     return processor.apply_chat_template(
         conversations,

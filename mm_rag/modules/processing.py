@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from tokenizers import normalizers
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
-from transformers.utils.chat_template_utils import (
-    _get_template_variables,  # pyright: ignore[reportPrivateUsage]
-)
 
 from mm_rag.content import Audio, Content, Image, Mixed, Part, Text, Video, parts_of
 from mm_rag.errors import InputError, UnsupportedModality
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.modules.messages import SIZES, Message, chat, conversation, restore_tails
+from mm_rag.modules.messages import Message, chat, conversation, restore_tails
 from mm_rag.modules.module import Features
 from mm_rag.modules.opening import Frames, Opener
+from mm_rag.modules.settings import SIZES, ProcessingSettings, lower_case
 
 # What a picture or a clip counts for when batches are made; the true number depends on its size.
 _MEDIA_TOKENS = 512
@@ -35,10 +32,7 @@ class Processing:
     Args:
         processor: A tokenizer, an image, audio or video processor, or one of several modalities.
         message_format: How its chat template wants content; None where chat messages are not used.
-        settings: `processing_kwargs` of the checkpoint: by modality, what the processor is called
-            with; `common` for all, `chat_template` for the template.
-        lower_case: All words go in in lower case, those of prompts and templates too.
-        task_lengths: Tokens that texts are cut at for a task, such as `"query"`.
+        settings: What the processor is called with.
         policy: Limits on the media that are opened.
     """
 
@@ -47,43 +41,30 @@ class Processing:
         processor: Any,
         *,
         message_format: Literal["structured", "flat"] | None = None,
-        settings: Mapping[str, Mapping[str, Any]] | None = None,
-        lower_case: bool = False,
-        task_lengths: Mapping[str, int] | None = None,
+        settings: ProcessingSettings | None = None,
         policy: MediaPolicy = DEFAULT_POLICY,
     ) -> None:
         self.processor = processor
         self.several = isinstance(processor, ProcessorMixin)
         self.message_format = message_format
-        self.settings = settings or {}
-        self.lower_case = lower_case
-        self.task_lengths = dict(task_lengths or {})
-        self.opener = Opener(processor, self.settings, policy)
+        self.settings = settings or ProcessingSettings()
+        self.opener = Opener(processor, self.settings.by_modality, policy)
         tokenizer = getattr(processor, "tokenizer", processor)
         self.tokenizer = tokenizer if isinstance(tokenizer, PreTrainedTokenizerBase) else None
         names = [getattr(processor, f"{kind}_token", None) for kind in _ARGUMENTS]
         self._placeholders = tuple(name for name in names if name and isinstance(name, str))
-        if lower_case:
-            _lower_case(self.tokenizer)
+        if self.settings.lower_case and self.tokenizer:
+            lower_case(self.tokenizer)
 
     def at(self, task: str | None) -> Processing:
         """The same, for a task that has a length or a chat template of its own."""
-        own: dict[str, dict[str, Any]] = {}
-        if task in self.task_lengths:
-            own["text"] = {"max_length": self.task_lengths[task]}
-        if task and self._template_knows_tasks:
-            own["chat_template"] = {"task": task}
-        if not own:
+        template = getattr(self.processor, "chat_template", None)
+        settings = self.settings.at(task, template if isinstance(template, str) else "")
+        if settings is self.settings:
             return self
         processing = copy.copy(self)
-        settings = {name: {**own[name], **self.settings.get(name, {})} for name in own}
-        processing.settings = {**self.settings, **settings}
+        processing.settings = settings
         return processing
-
-    @property
-    def _template_knows_tasks(self) -> bool:
-        template = getattr(self.processor, "chat_template", None)
-        return isinstance(template, str) and "task" in _get_template_variables(template)
 
     @property
     def max_length(self) -> int | None:
@@ -92,19 +73,9 @@ class Processing:
         limit = self.tokenizer.model_max_length if self.tokenizer else None
         return limit if limit and limit < 1e9 else None
 
-    @property
-    def logits_to_keep(self) -> int:
-        """How many last tokens a generative model gives logits of; 0 for all."""
-        return self.settings.get("text", {}).get(_KEPT_LOGITS, 1)
-
     def config(self) -> dict[str, Any]:
         """The keys of sentence-transformers; the length is saved with the tokenizer."""
-        settings: dict[str, Any] = dict(self.settings)
-        if not self._masks:
-            settings["text"] = {**self._padding(), **settings.get("text", {})}
-        config: dict[str, Any] = {"processing_kwargs": settings} if settings else {}
-        config |= {f"{task}_length": length for task, length in self.task_lengths.items()}
-        return config | ({"do_lower_case": True} if self.lower_case else {})
+        return self.settings.config(self._padding)
 
     def save(self, folder: Path) -> None:
         """Write the processor."""
@@ -192,20 +163,14 @@ class Processing:
 
     def _arguments(self, clips: Sequence[Frames]) -> dict[str, dict[str, Any]]:
         """What the processor is called with, by modality."""
-        text = {"truncation": "longest_first", **self._padding(), **self.settings.get("text", {})}
-        audio = {"padding": True, **self.settings.get("audio", {})}
-        video = dict(self.settings.get("video", {}))
+        arguments = self.settings.arguments(self._padding)
+        arguments["audio_kwargs"]["sampling_rate"] = self.opener.sampling_rate
         if clips:  # their frames were chosen here
             chosen = [clip.metadata for clip in clips]
-            video |= {"do_sample_frames": False, "video_metadata": chosen}
-        return {
-            "text_kwargs": {name: value for name, value in text.items() if name != _KEPT_LOGITS},
-            "images_kwargs": dict(self.settings.get("image", {})),
-            "audio_kwargs": audio | {"sampling_rate": self.opener.sampling_rate},
-            "videos_kwargs": video,
-            "common_kwargs": {"return_tensors": "pt", **self.settings.get("common", {})},
-        }
+            arguments["videos_kwargs"] |= {"do_sample_frames": False, "video_metadata": chosen}
+        return arguments
 
+    @property
     def _padding(self) -> dict[str, Any]:
         """To the longest text of a batch, where padding changes nothing.
 
@@ -213,14 +178,10 @@ class Processing:
         full length, as they were in its training. Otherwise a text would have another vector beside
         a longer one (which is what sentence-transformers does).
         """
-        if self._masks:
+        names = self.tokenizer.model_input_names if self.tokenizer else []
+        if not names or "attention_mask" in names or self.max_length is None:
             return {"padding": True}
         return {"padding": "max_length", "max_length": self.max_length}
-
-    @property
-    def _masks(self) -> bool:
-        names = self.tokenizer.model_input_names if self.tokenizer else []
-        return not names or "attention_mask" in names or self.max_length is None
 
     def _call(self, columns: dict[str, list[Any]]) -> dict[str, Tensor]:
         """Call the processor; one of a single modality takes its arguments flat."""
@@ -249,12 +210,11 @@ class Processing:
         return self._tensors(lambda: self._chat(batch, clips))
 
     def _chat(self, batch: list[list[Message]], clips: Sequence[Frames]) -> dict[str, Tensor]:
-        template = dict(self.settings.get("chat_template", {}))
-        restore = template.pop("restore_suffix", True)
         arguments = self._arguments(clips)
-        common = {name: arguments["common_kwargs"].get(name) for name in SIZES}
-        sizes = {name: template.pop(name) for name in SIZES if name in template}
-        given = {name: value for name, value in common.items() if value is not None}
+        template, sizes = self.settings.template()
+        restore = template.pop("restore_suffix", True)
+        common = arguments["common_kwargs"]
+        given = {name: common[name] for name in SIZES if common.get(name) is not None}
         text = arguments["text_kwargs"] = {**given, **arguments["text_kwargs"], **sizes}
         tensors = chat(self.processor, batch, arguments, template)
         limit = text.get("max_length") or self.max_length
@@ -292,23 +252,7 @@ class Processing:
         if self.tokenizer is None:
             return 0
         ids: list[int] = self.tokenizer(prompt)["input_ids"]  # pyright: ignore[reportAssignmentType]
-        return len(ids) - (ids[-1] in self.tokenizer.all_special_ids)
-
-
-# A setting for the model that sentence-transformers keeps among those of the tokenizer.
-_KEPT_LOGITS = "logits_to_keep"
-
-
-def _lower_case(tokenizer: PreTrainedTokenizerBase | None) -> None:
-    """Before all that a tokenizer does; its special tokens are found before that."""
-    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        return
-    before: Any = backend.normalizer
-    steps: list[Any] = [*before] if isinstance(before, normalizers.Sequence) else [before]
-    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
-        steps = [normalizers.Lowercase(), *filter(None, steps)]
-        backend.normalizer = normalizers.Sequence(steps)
+        return len(ids) - sum(last in self.tokenizer.all_special_ids for last in ids[-1:])
 
 
 def _in_order(content: Content) -> list[str]:

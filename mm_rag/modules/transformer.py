@@ -6,9 +6,8 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch
 from transformers import PreTrainedModel
@@ -23,20 +22,11 @@ from mm_rag.modules.modality import (
     read_methods,
     text_methods,
 )
-from mm_rag.modules.module import OURS, Features, InputModule, LoadOptions, read_json, write_json
+from mm_rag.modules.module import OURS, Features, InputModule, LoadOptions, write_json
 from mm_rag.modules.pretrained import load_pretrained, no_progress_bar
 from mm_rag.modules.processing import Processing
+from mm_rag.modules.saved_config import merged_options, processing_settings, read_config
 from mm_rag.modules.windows import split_text
-
-_CONFIGS = (
-    "sentence_bert_config.json",
-    "sentence_roberta_config.json",
-    "sentence_distilbert_config.json",
-    "sentence_camembert_config.json",
-    "sentence_albert_config.json",
-    "sentence_xlm-roberta_config.json",
-    "sentence_xlnet_config.json",
-)
 
 # Where configurations keep the size of their last layer.
 _DIMENSIONS = (
@@ -47,14 +37,6 @@ _DIMENSIONS = (
     "hidden_dim",
     "num_features",
 )
-
-_TASK_LENGTHS = {"query": "query_length", "document": "document_length"}
-
-_OLD_KEYS = {
-    "model_args": "model_kwargs",
-    "tokenizer_args": "processor_kwargs",
-    "config_args": "config_kwargs",
-}
 
 
 class Transformer(InputModule):
@@ -173,7 +155,7 @@ class Transformer(InputModule):
         if "hidden_states" in method.output:
             extra["output_hidden_states"] = True
         if self.task in GENERATIVE:
-            extra["logits_to_keep"] = self.processing.logits_to_keep
+            extra["logits_to_keep"] = self.processing.settings.logits_to_keep
         with _told(self.model):
             made = call(**_accepted(call, features), **_accepted(call, extra))
             result = _at(made, method.output)
@@ -209,23 +191,19 @@ class Transformer(InputModule):
         Raises:
             CheckpointError: It has no weights, or no architecture that transformers knows.
         """
-        saved = _read_config(folder)
+        saved = read_config(folder)
         task = saved.get("transformer_task", "feature-extraction")
-        options = _merged(options, saved)
+        options = merged_options(options, saved)
         model, processor = load_pretrained(folder, task, options)
         if "modality_config" in saved:
             methods = read_methods(saved["modality_config"], model, processor)
             output_name = saved.get("module_output_name", "token_embeddings")
         else:
             methods, output_name = text_methods(task)  # from before version 5.4
-        lengths = {name: _length(saved, key) for name, key in _TASK_LENGTHS.items()}
-        settings = _object(saved, "processing_kwargs")
         processing = Processing(
             processor,
             message_format=methods["message"].format if "message" in methods else None,
-            settings={name: _object(settings, name) for name in settings},
-            lower_case=saved.get("do_lower_case", False),
-            task_lengths={name: length for name, length in lengths.items() if length},
+            settings=processing_settings(saved),
             policy=options.policy,
         )
         return cls(model, processing, methods=methods, output_name=output_name, task=task)
@@ -244,12 +222,6 @@ class Transformer(InputModule):
         style = methods["message"].format if "message" in methods else None
         processing = Processing(processor, message_format=style, policy=options.policy)
         return cls(model, processing, methods=methods, output_name=output_name, task=task)
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    """Its configuration, under the names that it has had; an empty file is passed over."""
-    found = (read_json(folder / name, default={}) for name in _CONFIGS)
-    return next(filter(None, found), {})
 
 
 def _accepted(method: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,32 +259,6 @@ def _told(model: PreTrainedModel) -> Generator[None]:
             f"The {type(model).__name__} fails with what its checkpoint's processor gives it: "
             f"{type(error).__name__}: {error}"
         ) from error
-
-
-def _merged(options: LoadOptions, saved: Mapping[str, Any]) -> LoadOptions:
-    """The caller's options over those in the checkpoint, which cannot allow its own code to run."""
-    found: dict[str, dict[str, Any]] = {}
-    for old, new in _OLD_KEYS.items():
-        asked: dict[str, Any] = getattr(options, new)
-        found[new] = {**_object(saved, old if old in saved else new), **asked}
-        found[new].pop("trust_remote_code", None)
-    if length := _length(saved, "max_seq_length"):
-        found["processor_kwargs"].setdefault("model_max_length", length)
-    return replace(options, **found)
-
-
-def _object(saved: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value: Any = saved.get(name) or {}
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{name} of a Transformer is {value!r}; it holds settings by name.")
-    return cast("dict[str, Any]", value)
-
-
-def _length(saved: Mapping[str, Any], name: str) -> int | None:
-    value: Any = saved.get(name)
-    if value is not None and (not isinstance(value, int) or value < 1):
-        raise CheckpointError(f"{name} of a Transformer is {value!r}; it is a number of tokens.")
-    return value
 
 
 def _dimension(config: Any, *, projected: bool) -> int:

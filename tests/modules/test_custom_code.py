@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -150,8 +151,9 @@ class Negative(Module):
 @pytest.fixture(autouse=True)
 def code_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """transformers copies the code to a folder, and imports it as `transformers_modules`."""
+    used = os.environ["HF_MODULES_CACHE"]
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != used])
     monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "code"))
-    monkeypatch.setattr(sys, "path", [*sys.path])
     before = copied_modules()
     for name in before:
         del sys.modules[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from mm_rag import Encoder
 from mm_rag.checkpoint import find_default_model
+from mm_rag.errors import CheckpointError, InputError
 
 from . import replicas
 from .samples import TEXTS
@@ -84,6 +86,30 @@ def test_prompts_of_the_checkpoint(tmp_path: Path) -> None:
     close(model.encode_document(TEXTS), reference.encode_document(TEXTS))
     close(model.encode(TEXTS, prompt_name="query"), reference.encode(TEXTS, prompt_name="query"))
     assert not np.allclose(model.encode_query(TEXTS), model.encode_document(TEXTS))
+
+
+def test_a_prompt_for_passages_is_used_for_documents(tmp_path: Path) -> None:
+    """sentence-transformers documents it, but its own empty `document` prompt comes before it."""
+    folder = replicas.bert(tmp_path)
+    prompts = {"query": "query: ", "passage": "passage: "}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts}))
+    model, reference = ours(folder), theirs(folder)
+
+    close(model.encode_document(TEXTS), reference.encode(TEXTS, prompt_name="passage"))
+    assert not np.allclose(model.encode_document(TEXTS), reference.encode_document(TEXTS))
+
+
+@pytest.mark.parametrize("prompts", [["query: "], {"query": 3}, "query: "])
+def test_prompts_that_are_none(tmp_path: Path, prompts: Any) -> None:
+    folder = replicas.bert(tmp_path)
+
+    with pytest.raises(InputError, match="rompt"):
+        ours(folder, prompts=prompts)
+
+
+def test_a_name_that_no_file_may_have() -> None:
+    with pytest.raises(CheckpointError, match="neither a folder nor a model's name"):
+        Encoder("x" * 5000)
 
 
 def test_a_plain_transformers_checkpoint(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""What processors are called with: the settings of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tokenizers import normalizers
+from transformers import PreTrainedTokenizerBase
+from transformers.utils.chat_template_utils import (
+    _get_template_variables,  # pyright: ignore[reportPrivateUsage]
+)
+
+# What may stand in any of the settings, and is the text's.
+SIZES = ("padding", "truncation", "max_length")
+
+# A setting for the model that sentence-transformers keeps among those of the tokenizer.
+_KEPT_LOGITS = "logits_to_keep"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessingSettings:
+    """How the processor of a checkpoint is called.
+
+    Attributes:
+        by_modality: Its `processing_kwargs`: arguments for `text`, `image`, `audio` and `video`,
+            `common` for all of them, `chat_template` for the template.
+        lower_case: All words go in in lower case, those of prompts and templates too.
+        task_lengths: Tokens that texts are cut at for a task, such as `"query"`.
+    """
+
+    by_modality: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])
+    lower_case: bool = False
+    task_lengths: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def logits_to_keep(self) -> int:
+        """How many last tokens a generative model gives logits of; 0 for all."""
+        return self.by_modality.get("text", {}).get(_KEPT_LOGITS, 1)
+
+    def at(self, task: str | None, chat_template: str) -> ProcessingSettings:
+        """The same for a task, which may have a length of its own, and is told to the template."""
+        own: dict[str, dict[str, Any]] = {}
+        if task and task in self.task_lengths:
+            own["text"] = {"max_length": self.task_lengths[task]}
+        if task and "task" in _get_template_variables(chat_template):
+            own["chat_template"] = {"task": task}
+        if not own:
+            return self
+        merged = {name: {**own[name], **self.by_modality.get(name, {})} for name in own}
+        return replace(self, by_modality={**self.by_modality, **merged})
+
+    def arguments(self, padding: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """For the call of a processor of several modalities, by modality.
+
+        Args:
+            padding: How texts are padded, unless the checkpoint says it.
+        """
+        given = self.by_modality
+        text = {"truncation": "longest_first", **padding, **given.get("text", {})}
+        text.pop(_KEPT_LOGITS, None)
+        return {
+            "text_kwargs": text,
+            "images_kwargs": dict(given.get("image", {})),
+            "audio_kwargs": {"padding": True, **given.get("audio", {})},
+            "videos_kwargs": dict(given.get("video", {})),
+            "common_kwargs": {"return_tensors": "pt", **given.get("common", {})},
+        }
+
+    def template(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the chat template is called with, and the sizes among it, which are the text's."""
+        given = dict(self.by_modality.get("chat_template", {}))
+        sizes = {name: given.pop(name) for name in SIZES if name in given}
+        return given, sizes
+
+    def config(self, padding: Mapping[str, Any]) -> dict[str, Any]:
+        """The keys of sentence-transformers, which has to be told an unusual padding."""
+        given: dict[str, Any] = dict(self.by_modality)
+        if padding["padding"] == "max_length":
+            given["text"] = {**padding, **given.get("text", {})}
+        config: dict[str, Any] = {"processing_kwargs": given} if given else {}
+        config |= {f"{task}_length": length for task, length in self.task_lengths.items()}
+        return config | ({"do_lower_case": True} if self.lower_case else {})
+
+
+def lower_case(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Have it lower-case all words, before whatever it does; special tokens are found before."""
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return
+    before: Any = backend.normalizer
+    steps: list[Any] = [*before] if isinstance(before, normalizers.Sequence) else [before]
+    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
+        steps = [normalizers.Lowercase(), *filter(None, steps)]
+        backend.normalizer = normalizers.Sequence(steps)
