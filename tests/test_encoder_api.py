@@ -14,7 +14,7 @@ from PIL import Image as Pictures
 
 from mm_rag import Encoder
 from mm_rag.errors import InputError, UnsupportedModality
-from mm_rag.modules import Features, Module, Pooling, Transformer
+from mm_rag.modules import Features, Module, Pooling, Router, Transformer
 from tests.parity import replicas, samples
 from tests.parity.families import FAMILIES
 
@@ -208,6 +208,19 @@ def test_arguments_reach_the_module_that_declares_them(bert: Encoder) -> None:
     scaled = Encoder(modules=[transformer, pooling, Scale()], device="cpu")
 
     close(scaled.encode(TEXTS, arguments={"factor": 2.0}), 2 * scaled.encode(TEXTS))
+    with pytest.raises(InputError, match="takes the argument boost; known: factor"):
+        scaled.encode(TEXTS, arguments={"boost": 2.0})
+
+
+def test_arguments_reach_only_the_route_that_declares_them(bert: Encoder) -> None:
+    transformer, pooling, *_ = list(bert.chain)
+    routes = {"query": [transformer, pooling], "document": [transformer, pooling, Scale()]}
+    routed = Encoder(modules=[Router(routes)], device="cpu")
+    plain = routed.encode_query(TEXTS)
+
+    close(routed.encode_query(TEXTS, arguments={"factor": 2.0}), plain)
+    close(routed.encode_document(TEXTS), plain)
+    close(routed.encode_document(TEXTS, arguments={"factor": 2.0}), 2 * plain)
 
 
 def test_progress_changes_nothing(bert: Encoder, capsys: pytest.CaptureFixture[str]) -> None:
