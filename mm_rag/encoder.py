@@ -134,7 +134,7 @@ class Encoder:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """What it takes: `"text"`, `"image"`, `"audio"`, `"video"`; `"message"` is chat messages."""
+        """What it takes: `"text"`, `"image"`, `"audio"`, `"video"`; `"message"` is a chat."""
         return self.chain.input.modalities
 
     def supports(self, modality: str | Sequence[str]) -> bool:
