@@ -15,6 +15,7 @@ from mm_rag.checkpoint import find_default_model
 from mm_rag.errors import CheckpointError, InputError
 
 from . import replicas
+from .replicas import clap, roberta
 from .samples import TEXTS
 
 TOLERANCE = 1e-5
@@ -123,3 +124,28 @@ def test_saved_there_loads_here(tmp_path: Path) -> None:
     reference.save(str(tmp_path / "second"))
 
     close(ours(tmp_path / "second").encode_query(TEXTS), reference.encode_query(TEXTS))
+
+
+def test_a_long_recording_has_one_vector(tmp_path: Path) -> None:
+    """CLAP's own processor cuts a random part out of what is longer than its limit, here 2 s."""
+    model = ours(clap.clap_unfused(tmp_path))
+    long = np.random.default_rng(0).standard_normal(5 * 48_000).astype(np.float32) / 10
+
+    close(model.encode(long), model.encode(long))
+    close(model.encode(long), model.encode(long[: 2 * 48_000]))
+
+
+def test_positions_that_begin_after_the_padding(tmp_path: Path) -> None:
+    """A RoBERTa whose tokenizer says no limit; sentence-transformers asks for 2 positions more."""
+    folder = roberta.all_roberta(tmp_path)
+    for name in ("modules.json", "sentence_bert_config.json"):
+        (folder / name).unlink(missing_ok=True)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings.pop("model_max_length", None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    model, reference = ours(folder), theirs(folder)
+
+    close(model.encode(TEXTS[0]), reference.encode(TEXTS[0]))
+    assert reference.max_seq_length == 66
+    reference.max_seq_length = 64
+    close(model.encode(TEXTS), reference.encode(TEXTS))
