@@ -322,7 +322,7 @@ class Encoder:
     def save(self, path: str | Path) -> None:
         """Write it to a folder, in the format of sentence-transformers."""
         folder = Path(path)
-        self.chain.save(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         config = {
             "model_type": _MODEL_TYPE,
             "prompts": self.prompts,
@@ -331,6 +331,7 @@ class Encoder:
         }
         dim = {"truncate_dim": self.truncate_dim} if self.truncate_dim else {}
         write_json(folder / _CONFIG, config | dim)
+        self.chain.save(folder)
 
     def __repr__(self) -> str:
         chain = "\n".join(f"  {line}" for line in self.chain.describe().splitlines())

@@ -26,26 +26,16 @@ from mm_rag.errors import (
 )
 from tests.av_made import colours, make_video, make_wav, tone
 from tests.parity import replicas
-from tests.parity.families import FAMILIES
+from tests.parity.loading import Make, maker
 
-Make = Callable[[str], Encoder]
 TONE = tone(0.3)
 FILM = colours("red", "green", "blue", each=4, size=(64, 48))
 
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Replicas by the names of their families, each loaded once."""
-    made: dict[str, Encoder] = {}
-
-    def make(name: str) -> Encoder:
-        if name not in made:
-            family = next(family for family in FAMILIES if family.name == name)
-            folder = family.make(tmp_path_factory.mktemp("replica"))
-            made[name] = Encoder(folder, device="cpu")
-        return made[name]
-
-    return make
+    """Replicas by the names of their families."""
+    return maker(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ import torch
 from PIL import Image as Pictures
 
 from mm_rag import Encoder
-from mm_rag.errors import InputError, UnsupportedModality
+from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
 from mm_rag.modules import Features, Module, Pooling, Router, Transformer
 from tests.parity import replicas, samples
-from tests.parity.families import FAMILIES
+from tests.parity.loading import Make, maker
 
 TEXTS = ["A cat sat on the mat.", "light", "Invoices are paid within thirty days."]
 
@@ -28,18 +27,9 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
 
 
 @pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Encoder]:
-    """Replicas by the names of their families, each loaded once."""
-    made: dict[str, Encoder] = {}
-
-    def make(name: str) -> Encoder:
-        if name not in made:
-            family = next(family for family in FAMILIES if family.name == name)
-            folder = family.make(tmp_path_factory.mktemp("replica"))
-            made[name] = Encoder(folder, device="cpu")
-        return made[name]
-
-    return make
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Replicas by the names of their families."""
+    return maker(tmp_path_factory)
 
 
 def again(encoder: Encoder, **options: Any) -> Encoder:
@@ -173,7 +163,7 @@ def test_prompts(bert: Encoder) -> None:
     assert not np.allclose(asked, bert.encode(TEXTS), atol=1e-3)
 
 
-def test_a_task_without_a_prompt_has_none(make: Callable[[str], Encoder]) -> None:
+def test_a_task_without_a_prompt_has_none(make: Make) -> None:
     plain = make("CLIP")
     named = again(plain, prompts={"ask": "Ask: "}, default_prompt_name="ask")
 
@@ -182,7 +172,7 @@ def test_a_task_without_a_prompt_has_none(make: Callable[[str], Encoder]) -> Non
     close(named.encode_document(TEXTS), plain.encode(TEXTS))
 
 
-def test_tasks_take_their_routes(make: Callable[[str], Encoder]) -> None:
+def test_tasks_take_their_routes(make: Make) -> None:
     router = make("Router by task")
 
     close(router.encode(TEXTS, task="query"), router.encode_query(TEXTS))
@@ -231,7 +221,7 @@ def test_progress_changes_nothing(bert: Encoder, capsys: pytest.CaptureFixture[s
     assert "Encoding" in "".join(capsys.readouterr())
 
 
-def test_what_is_supported(bert: Encoder, make: Callable[[str], Encoder]) -> None:
+def test_what_is_supported(bert: Encoder, make: Make) -> None:
     together = make("Qwen3-VL Embedding")
 
     assert bert.modalities == ("text",)
@@ -254,7 +244,7 @@ def test_similarity_of_what_encode_gives(bert: Encoder) -> None:
     assert bert.similarity(bert.encode("light"), arrays).dtype == np.float32
 
 
-def test_inputs_stay_as_they_are(make: Callable[[str], Encoder]) -> None:
+def test_inputs_stay_as_they_are(make: Make) -> None:
     array = np.asarray(samples.pictures()[0]).copy()
     clear = Pictures.fromarray(array).convert("RGBA")
     message = samples.messages()[1]
@@ -268,7 +258,7 @@ def test_inputs_stay_as_they_are(make: Callable[[str], Encoder]) -> None:
     assert repr(message) == said
 
 
-def test_an_array_that_changes_between_calls(make: Callable[[str], Encoder]) -> None:
+def test_an_array_that_changes_between_calls(make: Make) -> None:
     clip, array = make("CLIP"), np.asarray(samples.pictures()[0]).copy()
     before = clip.encode([array, array])
     array[:] = 0
@@ -276,7 +266,7 @@ def test_an_array_that_changes_between_calls(make: Callable[[str], Encoder]) -> 
     assert not np.allclose(clip.encode(array), before[0], atol=1e-3)
 
 
-def test_the_same_picture_many_times(make: Callable[[str], Encoder]) -> None:
+def test_the_same_picture_many_times(make: Make) -> None:
     clip, [first, second, _] = make("CLIP"), samples.pictures()
     vectors = clip.encode([first, second, first, first.copy(), second])
 
@@ -284,7 +274,7 @@ def test_the_same_picture_many_times(make: Callable[[str], Encoder]) -> None:
 
 
 @pytest.mark.parametrize("progress", [False, True])
-def test_callers_at_once_with_mixed_inputs(make: Callable[[str], Encoder], progress: bool) -> None:
+def test_callers_at_once_with_mixed_inputs(make: Make, progress: bool) -> None:
     encoder = make("Qwen3-VL Embedding")
     mixed: list[Any] = [*TEXTS, *samples.pictures(), *samples.together(), *samples.messages()]
     expected = encoder.encode(mixed)
@@ -305,9 +295,7 @@ def test_callers_at_once_with_mixed_inputs(make: Callable[[str], Encoder], progr
         close(vectors, np.roll(expected, -turn, axis=0))
 
 
-def test_an_interrupted_call_leaves_nothing(
-    make: Callable[[str], Encoder], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_call_leaves_nothing(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = make("CLIP")
     mixed: list[Any] = [*TEXTS, *samples.pictures()]
     expected = encoder.encode(mixed)
@@ -323,9 +311,26 @@ def test_an_interrupted_call_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_media_on_several_devices(make: Callable[[str], Encoder], tmp_path: Path) -> None:
+def test_media_on_several_devices(make: Make, tmp_path: Path) -> None:
     encoder, [first, second, third] = make("CLIP"), samples.pictures()
     first.save(tmp_path / "first.png")
     mixed: list[Any] = [*TEXTS, second, tmp_path / "first.png", np.asarray(third)]
 
     close(encoder.encode(mixed, devices=["cpu", "cpu"]), encoder.encode(mixed))
+
+
+def test_what_a_killed_save_leaves_is_no_other_model(
+    bert: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Pooling, "save", die)
+        with pytest.raises(KeyboardInterrupt):
+            bert.save(tmp_path / "saved")
+
+    with pytest.raises(CheckpointError, match="Pooling"):
+        Encoder(tmp_path / "saved", device="cpu")
+    bert.save(tmp_path / "saved")
+    close(again(bert).encode_query(TEXTS), Encoder(tmp_path / "saved").encode_query(TEXTS))

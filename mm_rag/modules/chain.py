@@ -148,20 +148,25 @@ class Chain(nn.Module):
         return cls([transformer, Pooling(transformer.gives, mode)])
 
     def save(self, folder: Path) -> None:
-        """Write every module, the code that some need, and `modules.json`."""
+        """Write `modules.json`, every module, and the code that some need."""
         folder.mkdir(parents=True, exist_ok=True)
-        entries: list[dict[str, Any]] = []
-        for position, module in enumerate(self):
-            # The first module lies in the root, where plain transformers finds a Transformer too.
-            path = f"{position}_{type(module).__name__}" if position else ""
+        entries = [_entry(position, module) for position, module in enumerate(self)]
+        # First: without it, what a killed run leaves would load as another model, mean pooled.
+        write_json(folder / "modules.json", entries)
+        for entry, module in zip(entries, self, strict=True):
             with self.lock:  # tokenizers would write the settings of a call
-                module.save(folder / path)
-            entry = {"idx": position, "name": str(position), "path": path, "type": module.type_name}
-            more = sorted(module.forward_kwargs - type(module).forward_kwargs)
-            entries.append(entry | ({"kwargs": more} if more else {}))
+                module.save(folder / entry["path"])
         for file in {file for m in self.modules() if isinstance(m, Module) for file in m.code}:
             shutil.copyfile(file, folder / file.name)
-        write_json(folder / "modules.json", entries)
+
+
+def _entry(position: int, module: Module) -> dict[str, Any]:
+    """A module's line in `modules.json`."""
+    # The first module lies in the root, where plain transformers finds a Transformer too.
+    path = f"{position}_{type(module).__name__}" if position else ""
+    entry = {"idx": position, "name": str(position), "path": path, "type": module.type_name}
+    more = sorted(module.forward_kwargs - type(module).forward_kwargs)
+    return entry | ({"kwargs": more} if more else {})
 
 
 def _check_dimensions(modules: Sequence[Module]) -> None:

@@ -195,7 +195,7 @@ class InputModule(Module):
         return {}
 
     def at(self, task: str | None) -> Self:
-        """The same module for a task such as `"query"`; only a `Router` tells tasks apart."""
+        """The same module for a task such as `"query"`; itself where tasks are all one to it."""
         return self
 
     def prepare(self, content: Content) -> Content:

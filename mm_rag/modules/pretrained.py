@@ -117,11 +117,8 @@ def _adjust(config: PretrainedConfig, task: str, options: LoadOptions) -> None:
     _no_cache(config, options.config_kwargs)
     names: list[str] = config.architectures or []
     trained = any(name.endswith("ForSequenceClassification") for name in names)
-    if (
-        task == "sequence-classification"
-        and not trained
-        and "num_labels" not in (options.config_kwargs)
-    ):
+    asked = "num_labels" in options.config_kwargs
+    if task == "sequence-classification" and not trained and not asked:
         config.num_labels = 1  # a new reranker
 
 

@@ -234,7 +234,8 @@ class Processing:
                 if self.several and self.max_length
                 else ""
             )
-            raise InputError(f"The model's {name} refuses the input: {error}.{limit}") from error
+            reason = str(error).rstrip(".")
+            raise InputError(f"The model's {name} refuses the input: {reason}.{limit}") from error
 
     def _with_content_mask(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Add which tokens are the input's own: neither padding nor special ones such as [CLS]."""

@@ -164,8 +164,9 @@ class Router(InputModule):
 
     def run(self, features: Features, arguments: Mapping[str, Any]) -> Features:
         """Run the modules of the route, each with those of the arguments that it declares."""
-        route, *features.route = ways = features.route
-        for module in self._steps(route):
+        ways = features.route
+        features.route = ways[1:]
+        for module in self._steps(ways[0]):
             features = module.run(features, arguments)
         features.route = ways
         return features
