@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mm_rag.collection import Collection
     from mm_rag.encoder import Encoder
     from mm_rag.media import MediaPolicy
+    from mm_rag.modules import FeatureCache
     from mm_rag.reranker import Reranker
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Collection",
     "Content",
     "Encoder",
+    "FeatureCache",
     "Hit",
     "Image",
     "MediaPolicy",
@@ -42,6 +44,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Collection": "mm_rag.collection",
     "Encoder": "mm_rag.encoder",
+    "FeatureCache": "mm_rag.modules",
     "MediaPolicy": "mm_rag.media",
     "Reranker": "mm_rag.reranker",
 }

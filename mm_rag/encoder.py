@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mm_rag.checkpoint import Hub, find_default_model, find_model
-from mm_rag.content import MODALITIES, Content, Text, modality_name
+from mm_rag.content import MODALITIES, Content, modality_name
 from mm_rag.device import as_dtype, best_device
 from mm_rag.embedded import embedded_chain
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality, at_position
@@ -30,7 +30,14 @@ from mm_rag.modules.batching import (
 )
 from mm_rag.modules.fingerprint import fingerprint
 from mm_rag.modules.module import read_json, write_json
-from mm_rag.options import EncodeOptions, Output, check_form, kept_dimensions, named_prompts
+from mm_rag.options import (
+    EncodeOptions,
+    Output,
+    check_form,
+    chosen_prompt,
+    kept_dimensions,
+    named_prompts,
+)
 from mm_rag.parallel import EncoderPool
 from mm_rag.precision import Precision, quantize
 from mm_rag.similarity import SIMILARITIES, Similarity, check_similarity, similarity
@@ -130,7 +137,7 @@ class Encoder:
         self.similarity_name: Similarity = check_similarity(
             similarity or (named if named in SIMILARITIES else "cosine")
         )
-        self._prompt(None, self.default_prompt_name)
+        chosen_prompt(self.prompts, None, self.default_prompt_name)  # it has to be there
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -234,7 +241,7 @@ class Encoder:
         check_form(precision, output)
         kept = kept_dimensions(truncate_dim) or self.truncate_dim
         self.chain.check_arguments(arguments or {})
-        prompt = self._prompt(prompt, prompt_name or self.default_prompt_name)
+        prompt = chosen_prompt(self.prompts, prompt, prompt_name or self.default_prompt_name)
         options = BatchOptions(
             prompt=prompt, task=task, batch_size=batch_size, arguments=dict(arguments or {})
         )
@@ -304,7 +311,7 @@ class Encoder:
         """
         contents, _ = self._contents(list(inputs))
         self._check(contents)
-        prompt = self._prompt(None, prompt_name or self.default_prompt_name)
+        prompt = chosen_prompt(self.prompts, None, prompt_name or self.default_prompt_name)
         return token_vectors(self.chain, contents, prompt=prompt, batch_size=batch_size)
 
     def similarity(self, a: Vectors | Tensor, b: Vectors | Tensor) -> Vectors:
@@ -373,14 +380,6 @@ class Encoder:
                 f"The model {self.name} does not take {modality.replace('+', ' with ')}; "
                 f"it takes {', '.join(self.modalities)}."
             )
-
-    def _prompt(self, prompt: str | None, name: str | None) -> str:
-        if prompt is not None or name is None:
-            return Text(prompt or "").text
-        if name not in self.prompts:
-            known = ", ".join(self.prompts) or "none"
-            raise InputError(f"{self.name} has no prompt named {name!r}; it has {known}.")
-        return self.prompts[name]
 
     def _for_task(self, names: Sequence[str], options: EncodeOptions) -> EncodeOptions:
         """Options with the task `names[0]`, and the first of the prompts `names` that there is."""

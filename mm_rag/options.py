@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
 
+from mm_rag.content import Text
 from mm_rag.errors import InputError
 from mm_rag.precision import PRECISIONS, Precision
 
@@ -59,6 +60,20 @@ def named_prompts(saved: Any, given: Mapping[str, str] | None) -> dict[str, str]
                 raise InputError(f"A prompt is a text; {name!r} is {prompt!r}.")
             prompts[name] = prompt or ""
     return prompts
+
+
+def chosen_prompt(prompts: Mapping[str, str], prompt: str | None, name: str | None) -> str:
+    """The prompt of a call: itself, or one of the saved ones by its name; empty for none.
+
+    Raises:
+        InputError: There is no prompt of that name.
+    """
+    if prompt is not None or name is None:
+        return Text(prompt or "").text
+    if name not in prompts:
+        known = ", ".join(prompts) or "none"
+        raise InputError(f"The model has no prompt named {name!r}; it has {known}.")
+    return prompts[name]
 
 
 def kept_dimensions(dim: Any) -> int | None:

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mm_rag.errors", "mm_rag._optional", "mm_rag._closing", "mm_rag.content", "mm_rag.segment"),
     ("mm_rag.inputs", "mm_rag.media", "mm_rag.record"),
     ("mm_rag.reading",),
-    ("mm_rag.device", "mm_rag.precision", "mm_rag.similarity"),
+    ("mm_rag.device", "mm_rag.precision", "mm_rag.similarity", "mm_rag.attention"),
     ("mm_rag.modules", "mm_rag.checkpoint", "mm_rag.embedded"),
     ("mm_rag.encoder", "mm_rag.reranker", "mm_rag.parallel"),
     ("mm_rag_loaders", "mm_rag.evaluation"),

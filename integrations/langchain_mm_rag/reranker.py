@@ -67,7 +67,7 @@ class MultimodalReranker(BaseDocumentCompressor):
         asked = Text(query) if isinstance(query, str) else as_content(query)
         contents = [document_to_content(document, self._reranker) for document in documents]
         ranked = self._reranker.rank(asked, contents, top_k=self.top_n)
-        return [_scored(documents[item.index], float(item.score)) for item in ranked]
+        return [_scored(documents[item["index"]], item["score"]) for item in ranked]
 
 
 def _scored(document: Document, score: float) -> Document:

@@ -8,12 +8,15 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from mm_rag.content import Content, content_key
+from mm_rag.errors import InputError, UnsupportedModality, at_position
 from mm_rag.modules.batching import TokenVectors, token_vectors
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.module import LoadOptions, write_json
-from mm_rag.modules.scorer import Pair, Scorer, Scores
+from mm_rag.modules.scorer import Asked, Pair, ScoreOptions, Scorer
 from mm_rag.modules.word_weights import WordWeights
 
 _ENCODER = "encoder"
@@ -51,16 +54,25 @@ class LateInteraction(Scorer):
         """As the encoder does."""
         return self.chain.input.reads(modality)
 
-    def score(self, pairs: Sequence[Pair], *, batch_size: int) -> Scores:
-        """Between -1 and 1; empty queries and documents give 0."""
-        queries = self._vectors([query for query, _ in pairs], batch_size, windows=False)
-        documents = self._vectors([document for _, document in pairs], batch_size, windows=True)
-        scores = np.zeros(len(pairs), dtype=np.float32)
-        for position, (query, document) in enumerate(pairs):
+    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+        """Between -1 and 1; empty queries and documents give 0.
+
+        Raises:
+            InputError: There is an instruction, or chat messages: no template would show them.
+        """
+        if options.prompt:
+            raise InputError("This reranker compares words; it takes no instruction (prompt).")
+        sides = [_sides(position, asked) for position, asked in enumerate(pairs)]
+        size = options.batch_size
+        queries = self._vectors([query for query, _ in sides], size, windows=False)
+        documents = self._vectors([document for _, document in sides], size, windows=True)
+        scores = torch.zeros(len(sides), 1)
+        for position, (query, document) in enumerate(sides):
             [asked] = queries[content_key(query)]
             weights = self.weights(asked.token_ids)
             windows = documents[content_key(document)]
             scores[position] = max(max_sim(asked, window, weights) for window in windows)
+        options.on_batch(len(sides))
         return scores
 
     def _vectors(
@@ -90,6 +102,13 @@ class LateInteraction(Scorer):
     def describe(self) -> str:
         """The encoder's modules, and how their vectors are compared."""
         return f"{self.chain.describe()}\nLateInteraction(weighted MaxSim)"
+
+
+def _sides(position: int, asked: Asked) -> Pair:
+    if isinstance(asked, tuple):
+        return asked
+    with at_position(position):
+        raise UnsupportedModality("This reranker takes pairs, and no chat messages.")
 
 
 def max_sim(query: TokenVectors, document: TokenVectors, weights: npt.NDArray[np.float32]) -> float:

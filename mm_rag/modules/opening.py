@@ -57,6 +57,11 @@ class Opener:
         asked = self._audio_settings.get("sampling_rate")
         return asked or getattr(self._hearing, "sampling_rate", None) or 16_000
 
+    @property
+    def max_bytes(self) -> int:
+        """Of a file that is opened."""
+        return self._policy.max_bytes
+
     def picture(self, image: Image) -> PILImage:
         """Upright RGB.
 

@@ -95,8 +95,7 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
         raise CheckpointError(
             f"Cannot load the model in {folder}: {str(error) or type(error).__name__}"
         ) from error
-    if task == "feature-extraction":
-        _check_weights(folder, model, loaded["missing_keys"])
+    _check_weights(folder, model, loaded["missing_keys"])
     _check_vocabulary(folder, getattr(processor, "tokenizer", processor))
     _limit_length(processor, model, asked="model_max_length" in options.processor_kwargs)
     if task in GENERATIVE:  # the last position of every row must be a real token
@@ -149,7 +148,7 @@ def _check_files(folder: Path) -> None:
 
 
 def _check_weights(folder: Path, model: PreTrainedModel, missing: Iterable[str]) -> None:
-    """Refuse a model of which a part stayed random: its vectors would mean nothing."""
+    """Refuse a model of which a part stayed random: what it makes would mean nothing."""
     parameters = dict(model.named_parameters()).keys()
     needed = {name for name in missing if _NEVER_READ.isdisjoint(name.split("."))} & parameters
     if needed:

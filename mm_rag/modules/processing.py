@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -21,6 +22,13 @@ from mm_rag.modules.settings import SIZES, ProcessingSettings, lower_case
 
 # What a picture or a clip counts for when batches are made; the true number depends on its size.
 _MEDIA_TOKENS = 512
+
+# What processors raise on inputs that they cannot use.
+REFUSALS = (ValueError, TypeError, IndexError, KeyError, RuntimeError)
+
+# Arguments for texts: the query of a pair stays whole; placeholders stay what they are.
+_CUT_SECOND = {"truncation": "only_second"}
+_AS_IT_IS = {"truncation": False, "padding": False, "add_special_tokens": False}
 
 # What processors call the inputs of a modality, and the settings for them.
 _ARGUMENTS = {"text": "text", "image": "images", "audio": "audio", "video": "videos"}
@@ -73,6 +81,12 @@ class Processing:
         limit = self.tokenizer.model_max_length if self.tokenizer else None
         return limit if limit and limit < 1e9 else None
 
+    @property
+    def limit(self) -> int | None:
+        """Tokens that chat messages and pairs are cut at: the checkpoint may have its own."""
+        text, (_, sizes) = self.settings.by_modality.get("text", {}), self.settings.template()
+        return sizes.get("max_length") or text.get("max_length") or self.max_length
+
     def config(self) -> dict[str, Any]:
         """The keys of sentence-transformers; the length is saved with the tokenizer."""
         return self.settings.config(self._padding)
@@ -114,7 +128,7 @@ class Processing:
             UnreadableMedia: A file is missing or damaged.
             InputError: The processor refuses an input.
         """
-        contents = [self._harmless(content) for content in contents]
+        contents = [self.harmless(content) for content in contents]
         if kind == "message":
             return Features(self._messages(contents, prompt), kind=kind)
         columns = {name: self._column(contents, name, prompt) for name in _in_order(contents[0])}
@@ -122,10 +136,64 @@ class Processing:
         return Features(self._call(columns), kind=kind, prompt_length=length)
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> Features:
-        """Make the tensors of pairs of texts, for a cross-encoder."""
-        return Features(self._call({"text": [list(pair) for pair in pairs]}))
+        """Make the tensors of pairs of texts, for a cross-encoder; the second ones are cut.
 
-    def _harmless(self, content: Content) -> Content:
+        Raises:
+            InputError: A first text alone is longer than the model takes.
+        """
+        return Features(self._call({"text": [list(pair) for pair in pairs]}, _CUT_SECOND))
+
+    def pair_ids(self, pairs: Sequence[tuple[str, str]]) -> list[list[int]]:
+        """The tokens of pairs of texts, uncut."""
+        tokenize: Any = self.tokenizer
+        return tokenize([list(pair) for pair in pairs], verbose=False)["input_ids"] if pairs else []
+
+    def cut_pair(self, pair: tuple[str, str]) -> list[int]:
+        """The tokens of a pair that is too long, its second text cut.
+
+        Raises:
+            InputError: The first text alone is longer than the model takes.
+        """
+        [first] = self.pair_ids([(pair[0], "")])
+        if self.limit is not None and len(first) > self.limit:
+            raise InputError(
+                f"The query takes {len(first)} tokens; the model takes {self.limit} of query and "
+                "document together. Give a shorter query or instruction, or a larger "
+                "max_seq_length."
+            )
+        tokenize: Any = self.tokenizer
+        return tokenize(*pair, max_length=self.limit, **_CUT_SECOND)["input_ids"]
+
+    def alone(self, medium: Image | Video) -> dict[str, Tensor]:
+        """Make the tensors of one medium, behind the token that stands for it in a text.
+
+        Raises:
+            UnreadableMedia: A file is missing or damaged.
+        """
+        token = getattr(self.processor, f"{medium.modality}_token")
+        return self._call({"text": [token], medium.modality: [self._opened(medium)]}, _AS_IT_IS)
+
+    def with_kinds(self, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """A row of tokens, and of which modality each of them is; both of shape (1, tokens)."""
+        kinds = self.processor.create_mm_token_type_ids([list(ids)])
+        return torch.tensor([ids]), torch.tensor(kinds)
+
+    def described(self, kind: str) -> Any:
+        """The settings that pictures or videos are processed with, for keys of caches."""
+        part = getattr(self.processor, f"{kind}_processor").to_dict()
+        return [part, self.settings.by_modality.get(kind, {})]
+
+    def uncut(self) -> Processing:
+        """The same, which cuts nothing: what is too long has to be cut before."""
+        text = {**self.settings.by_modality.get("text", {}), "truncation": False}
+        text.pop("max_length", None)
+        processing = copy.copy(self)
+        processing.settings = replace(
+            self.settings, by_modality={**self.settings.by_modality, "text": text}
+        )
+        return processing
+
+    def harmless(self, content: Content) -> Content:
         """Words in which nothing stands for a medium, such as `<image>` on a page about HTML.
 
         The processor would look for the medium, and refuse the input. Chat messages stay as they
@@ -138,7 +206,7 @@ class Processing:
                     text = text.replace(name, f"{name[0]} {name[1:]}")
                 return Text(text)
             case Mixed():
-                return Mixed(tuple(cast("Part", self._harmless(part)) for part in content.parts))
+                return Mixed(tuple(cast("Part", self.harmless(part)) for part in content.parts))
             case _:
                 return content
 
@@ -183,10 +251,18 @@ class Processing:
             return {"padding": True}
         return {"padding": "max_length", "max_length": self.max_length}
 
-    def _call(self, columns: dict[str, list[Any]]) -> dict[str, Tensor]:
-        """Call the processor; one of a single modality takes its arguments flat."""
+    def _call(
+        self, columns: dict[str, list[Any]], text: Mapping[str, Any] | None = None
+    ) -> dict[str, Tensor]:
+        """Call the processor; one of a single modality takes its arguments flat.
+
+        Args:
+            columns: What it gets of each modality.
+            text: Arguments for texts, over the usual ones.
+        """
         clips = columns.get("video", [])
         arguments: dict[str, Any] = self._arguments(clips)
+        arguments["text_kwargs"] |= text or {}
         columns = columns | ({"video": [clip.pixels for clip in clips]} if clips else {})
         named = {_ARGUMENTS[modality]: values for modality, values in columns.items()}
         if self.several:
@@ -226,7 +302,7 @@ class Processing:
         """What the processor makes, with the mask of the input's own tokens."""
         try:
             return self._with_content_mask(make())
-        except (ValueError, TypeError, IndexError, KeyError, RuntimeError) as error:
+        except REFUSALS as error:
             name = type(self.processor).__name__
             limit = (
                 f" (It takes {self.max_length} tokens of words and media together; only words are "

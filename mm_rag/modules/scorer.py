@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import nn
+from torch import Tensor, nn
+from transformers import PretrainedConfig
 
-from mm_rag.content import Content, Text, modality_name
-from mm_rag.errors import CheckpointError, UnsupportedModality
-from mm_rag.modules.batching import plan, token_budget
-from mm_rag.modules.module import write_json
-from mm_rag.modules.transformer import Transformer
+from mm_rag.content import Chat, Content
 
+# A query and a document; or both in chat messages, the way the model's template wants them.
 Pair: TypeAlias = tuple[Content, Content]
-Scores: TypeAlias = npt.NDArray[np.float32]
+Asked: TypeAlias = Pair | Chat
+
+
+def _nothing(count: int) -> None:
+    del count
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """How pairs are scored.
+
+    Attributes:
+        batch_size: Pairs in a batch at most; there are fewer where they are long.
+        prompt: The instruction; empty for none.
+        on_batch: Called with the number of pairs that a batch has scored.
+    """
+
+    batch_size: int = 32
+    prompt: str = ""
+    on_batch: Callable[[int], None] = _nothing
 
 
 class Scorer(nn.Module, ABC):
@@ -29,9 +43,21 @@ class Scorer(nn.Module, ABC):
     Attributes:
         judges: Whether its score is good enough to order documents by it alone. Otherwise it is one
             voice beside the retrieval scores.
+        labels: How many scores a pair gets.
     """
 
     judges: ClassVar[bool]
+    labels: int = 1
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens that a pair is cut at; None where it is not cut."""
+        return None
+
+    @property
+    def config(self) -> PretrainedConfig | None:
+        """Of its transformers model, if that makes the scores."""
+        return None
 
     @property
     @abstractmethod
@@ -39,8 +65,8 @@ class Scorer(nn.Module, ABC):
         """What queries and documents can be."""
 
     @abstractmethod
-    def score(self, pairs: Sequence[Pair], *, batch_size: int) -> Scores:
-        """Score every pair; higher is better. Shape (pairs,), float32."""
+    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+        """Score every pair before any activation; shape (pairs, labels), float32, on the CPU."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -57,65 +83,3 @@ class Scorer(nn.Module, ABC):
     def describe(self) -> str:
         """One line per part, for `print(reranker)`."""
         return type(self).__name__
-
-
-class PairClassifier(Scorer):
-    """A cross-encoder: a classifier that reads query and document together.
-
-    Args:
-        transformer: Loaded for sequence classification, with one label.
-        activation: Applied to the logits.
-    """
-
-    judges = True
-
-    def __init__(self, transformer: Transformer, activation: nn.Module) -> None:
-        super().__init__()
-        if transformer.output_name != "scores":
-            raise CheckpointError(f"{transformer.label} makes no scores; it cannot rerank.")
-        labels = transformer.model.config.num_labels
-        if labels != 1:
-            raise CheckpointError(f"A reranker gives one score; this model gives {labels} labels.")
-        self.transformer = transformer
-        self.activation = activation
-        self._lock = threading.Lock()  # tokenizers keep the settings of a call as state
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Text only."""
-        return ("text",)
-
-    def score(self, pairs: Sequence[Pair], *, batch_size: int) -> Scores:
-        """The classifier's logit after the activation, computed in float32."""
-        texts = [(_text(query), _text(document)) for query, document in pairs]
-        device = next(self.transformer.parameters()).device
-        with self._lock:
-            lengths = self.transformer.processing.pair_lengths(texts)
-        scores = torch.empty(len(pairs))
-        tokens = token_budget(device)
-        for batch in plan(lengths, [0] * len(pairs), batch_size=batch_size, tokens=tokens):
-            with self._lock, torch.inference_mode():
-                features = self.transformer.processing.pairs([texts[i] for i in batch])
-                logits = self.transformer(features.to(device))["scores"]
-                scores[batch] = self.activation(logits.float()).squeeze(-1).cpu()
-        return scores.numpy()
-
-    def save(self, folder: Path) -> None:
-        """In the format of sentence-transformers' CrossEncoder."""
-        self.transformer.save(folder)
-        modules = [{"idx": 0, "name": "0", "path": "", "type": self.transformer.type_name}]
-        write_json(folder / "modules.json", modules)
-        activation = type(self.activation)
-        name = f"{activation.__module__}.{activation.__name__}"
-        config = {"model_type": "CrossEncoder", "activation_fn": name}
-        write_json(folder / "config_sentence_transformers.json", config)
-
-    def describe(self) -> str:
-        """The transformer and the activation."""
-        return f"{self.transformer.label}\n{type(self.activation).__name__}"
-
-
-def _text(content: Content) -> str:
-    if not isinstance(content, Text):
-        raise UnsupportedModality(f"This reranker takes text, not {modality_name(content)}.")
-    return content.text

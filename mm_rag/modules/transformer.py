@@ -85,6 +85,11 @@ class Transformer(InputModule):
         return _dimension(self.model.config, projected=self.output_name == "sentence_embedding")
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.model.device
+
+    @property
     def causal(self) -> bool:
         """Whether it is a language model whose last token has seen the whole text."""
         config = self.model.config
@@ -157,7 +162,7 @@ class Transformer(InputModule):
         if self.task in GENERATIVE:
             extra["logits_to_keep"] = self.processing.settings.logits_to_keep
         with _told(self.model):
-            made = call(**_accepted(call, features), **_accepted(call, extra))
+            made = call(**_accepted(call, {**extra, **features}))
             result = _at(made, method.output)
         if self.output_name == "sentence_embedding" and result.ndim != 2:
             raise CheckpointError(

@@ -1,32 +1,47 @@
-"""The README's table of families: `python -m tests.parity.table` writes it anew."""
+"""The README's tables of families: `python -m tests.parity.table` writes them anew."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.parity.families import FAMILIES, Family
+from tests.parity.rerankers import RERANKERS
 
 README = Path(__file__).parents[2] / "README.md"
-BEGIN = "<!-- families: written by `make families` -->\n"
-END = "<!-- end of families -->\n"
-_TAKEN = ("text", "image", "audio", "video", "image+text", "message")
-_HEADS = ("text", "image", "audio", "video", "together", "chat")
+TABLES: dict[str, Sequence[Family]] = {"families": FAMILIES, "rerankers": RERANKERS}
+"""By the name that stands in the comments around a table."""
+
+_HEADS = {
+    "text": "text",
+    "image": "image",
+    "audio": "audio",
+    "video": "video",
+    "image+text": "together",
+    "message": "chat",
+}
 
 
-def table() -> str:
-    """One row per family, in the order of the tests."""
-    head = f"| family | {' | '.join(_HEADS)} | published as |\n"
-    return head + "|---" * (len(_HEADS) + 2) + "|\n" + "".join(map(_row, FAMILIES))
+def table(families: Sequence[Family]) -> str:
+    """One row per family, in the order of the tests; a column for what any of them takes."""
+    taken = [name for name in _HEADS if any(name in family.modalities for family in families)]
+    head = f"| family | {' | '.join(_HEADS[name] for name in taken)} | published as |\n"
+    rows = "".join(_row(family, taken) for family in families)
+    return head + "|---" * (len(taken) + 2) + "|\n" + rows
 
 
 def written(readme: str) -> str:
-    """The README with the table in its place."""
-    before, rest = readme.split(BEGIN)
-    return before + BEGIN + table() + END + rest.split(END)[1]
+    """The README with the tables in their places."""
+    for name, families in TABLES.items():
+        begin = f"<!-- {name}: written by `make families` -->\n"
+        end = f"<!-- end of {name} -->\n"
+        before, rest = readme.split(begin)
+        readme = before + begin + table(families) + end + rest.split(end)[1]
+    return readme
 
 
-def _row(family: Family) -> str:
-    taken = " | ".join("yes" if name in family.modalities else "" for name in _TAKEN)
+def _row(family: Family, names: list[str]) -> str:
+    taken = " | ".join("yes" if name in family.modalities else "" for name in names)
     models = ", ".join(f"`{model.split('/')[-1]}`" for model in family.models)
     about = "; ".join(filter(None, [models, family.note]))
     trust = "; needs `trust_remote_code=True`" if family.trust_remote_code else ""

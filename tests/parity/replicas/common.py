@@ -137,6 +137,20 @@ def _learnt_byte_pairs(end_of_word: str) -> tuple[dict[str, int], list[Merge]]:
     return {token: i for i, token in enumerate(dict.fromkeys(tokens))}, merges
 
 
+def byte_fallback(special: list[str]) -> tuple[dict[str, int], Any]:
+    """The vocabulary and the merges of a BPE tokenizer that has a token for each byte.
+
+    Args:
+        special: The tokens that come first.
+    """
+    words = [tuple(f"▁{word}") for text in CORPUS for word in text.split()]
+    merges = learn_merges(words, 200)
+    letters = sorted({letter for word in words for letter in word})
+    pieces = [first + second for first, second in merges]
+    tokens = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *letters, *pieces]
+    return {token: i for i, token in enumerate(dict.fromkeys(tokens))}, merges
+
+
 def bert_config(**more: Any) -> BertConfig:
     return BertConfig(
         vocab_size=len(word_pieces()),

@@ -25,7 +25,7 @@ SPECIAL = [START, END, "<img>", "</img>", "<IMG_CONTEXT>"]
 def nemotron_vl(folder: Path) -> Path:
     """The layout of llama-nemotron-embed-vl-1b-v2: own model, own processor, no chat template."""
     torch.manual_seed(7)
-    tokenizer = _tokenizer()
+    tokenizer = nemotron_tokenizer()
     LlamaNemotronVLModel(_config(tokenizer)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     copy_code(
@@ -79,7 +79,7 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> LlamaNemotronVLConfig:
 
 
 @cache  # training breaks ties by chance, and the model's size must fit
-def _tokenizer() -> PreTrainedTokenizerFast:
+def nemotron_tokenizer() -> PreTrainedTokenizerFast:
     words, merges = byte_pairs(end_of_word=None)
     vocabulary = with_special(words, SPECIAL)
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))

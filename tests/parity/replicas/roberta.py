@@ -34,7 +34,7 @@ def all_roberta(folder: Path) -> Path:
     """all-roberta-large-v1: byte pairs, pickled weights, and texts cut well below the limit."""
     torch.manual_seed(6)
     tokenizer = roberta_tokenizer()
-    RobertaModel(RobertaConfig(**_sizes(len(tokenizer)))).save_pretrained(folder)
+    RobertaModel(RobertaConfig(**roberta_sizes(len(tokenizer)))).save_pretrained(folder)
     pickle_weights(folder)
     tokenizer.save_pretrained(folder)
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": 24, "do_lower_case": False})
@@ -64,13 +64,13 @@ def arctic_embed(folder: Path) -> Path:
 
 def _xlm_roberta(folder: Path, *, seed: int) -> None:
     torch.manual_seed(seed)
-    tokenizer = _unigrams()
-    XLMRobertaModel(XLMRobertaConfig(**_sizes(len(tokenizer)))).save_pretrained(folder)
+    tokenizer = unigram_tokenizer()
+    XLMRobertaModel(XLMRobertaConfig(**roberta_sizes(len(tokenizer)))).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     write_old_modules(folder, ["Transformer", "Pooling", "Normalize"])
 
 
-def _sizes(vocabulary: int) -> dict[str, Any]:
+def roberta_sizes(vocabulary: int) -> dict[str, Any]:
     return {
         "vocab_size": vocabulary,
         "hidden_size": 32,
@@ -92,7 +92,7 @@ def roberta_tokenizer() -> RobertaTokenizer:
     return RobertaTokenizer(vocab=vocabulary, merges=merges, model_max_length=64)
 
 
-def _unigrams() -> XLMRobertaTokenizer:
+def unigram_tokenizer() -> XLMRobertaTokenizer:
     """Frequent pieces score better than rare ones, and any better than its letters."""
     words = [tuple(f"▁{word}") for text in CORPUS for word in text.split()]
     letters = sorted({letter for word in words for letter in word})

@@ -101,5 +101,5 @@ class MultimodalRerank(BaseNodePostprocessor):
         contents = [node_to_content(node.node, self._reranker) for node in nodes]
         ranked = self._reranker.rank(query_to_content(query), contents, top_k=self.top_n)
         return [
-            NodeWithScore(node=nodes[item.index].node, score=float(item.score)) for item in ranked
+            NodeWithScore(node=nodes[item["index"]].node, score=item["score"]) for item in ranked
         ]

@@ -1,0 +1,197 @@
+"""CrossEncoder: a model that reads query and document together."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PretrainedConfig
+
+from mm_rag.content import Chat, Text, content_key
+from mm_rag.errors import CheckpointError, InputError
+from mm_rag.modules.chain import Chain
+from mm_rag.modules.dense import Dense
+from mm_rag.modules.feature_cache import FeatureCache
+from mm_rag.modules.fingerprint import fingerprint
+from mm_rag.modules.logit_score import LogitScore
+from mm_rag.modules.padded_pairs import PaddedPairs
+from mm_rag.modules.pairs import as_messages
+from mm_rag.modules.processing import Processing
+from mm_rag.modules.rendering import Rendering
+from mm_rag.modules.rows import PairRows, RowMaker, TemplateRows
+from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
+from mm_rag.modules.shared_prefix import SharedPrefix
+from mm_rag.modules.sight import Sight
+from mm_rag.modules.transformer import Transformer
+
+logger = logging.getLogger(__name__)
+
+# Pairs that differ in one side: a template that shows both makes three texts of them.
+_PROBES = [(Text("0"), Text("0")), (Text("1 1"), Text("0")), (Text("0"), Text("1 1"))]
+
+
+class CrossEncoder(Scorer):
+    """Score pairs with a chain that begins with a `Transformer` and makes `scores`.
+
+    Args:
+        chain: Such as a Transformer for sequence classification; one for text generation and
+            LogitScore; one for feature extraction, Pooling and Dense.
+        cache: Where what the model sees of pages is kept for the next query.
+
+    Raises:
+        CheckpointError: The chain makes no scores, or its chat template has no place for a query
+            and a document.
+    """
+
+    judges = True
+
+    def __init__(self, chain: Chain, cache: FeatureCache) -> None:
+        super().__init__()
+        transformer = chain.input
+        if not isinstance(transformer, Transformer):
+            raise CheckpointError(f"A {transformer.label} cannot read two inputs together.")
+        self.chain = chain
+        self.cache = cache
+        self._config = transformer.model.config
+        self.labels = _labels(chain, transformer)
+        self._warned = False
+        self._processing = processing = transformer.processing
+        sight = Sight(transformer, cache, lambda: self._fingerprint)
+        rows: RowMaker = PairRows(processing)
+        if processing.message_format:
+            _check_template(processing)
+            rows = TemplateRows(processing, sight)
+        self._shared = SharedPrefix(chain, transformer, rows, sight, self._warn)
+        self._padded = PaddedPairs(chain, processing, self._warn)
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens that a pair is cut at; None where it is not cut."""
+        return self._processing.limit
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """Of the transformers model."""
+        return self._config
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What queries and documents can be; `"message"` for several together."""
+        return self.chain.input.modalities if self._processing.message_format else ("text",)
+
+    def supports(self, modality: str) -> bool:
+        """Whether queries and documents can be of this modality, or this combination."""
+        if not self._processing.message_format:
+            return modality == "text"
+        return self.chain.input.supports(modality)
+
+    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+        """The chain's scores before any activation; equal pairs are scored once."""
+        places: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for position, asked in enumerate(pairs):
+            places[_key(asked)].append(position)
+        first = {same[0]: self._harmless(pairs[same[0]]) for same in places.values()}
+        others = {same[0]: same for same in places.values()}
+        scores = torch.empty(len(pairs), self.labels)
+        for positions, made in self._unique(first, options):
+            for position, score in zip(positions, made, strict=True):
+                scores[others[position]] = score
+            options.on_batch(sum(len(others[position]) for position in positions))
+        return scores
+
+    def _unique(
+        self, pairs: Mapping[int, Asked], options: ScoreOptions
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """Scores of some pairs after the other: those that can share, then the others."""
+        left = dict(pairs)
+        if pairs and self._shared.works:
+            some = {place: asked for place, asked in pairs.items() if self._shared.takes(asked)}
+            for positions, made in self._shared.score(some, options):
+                for position in positions:
+                    del left[position]
+                yield positions, made
+        if left:
+            yield from self._padded.score(left, options)
+
+    def _harmless(self, asked: Asked) -> Asked:
+        if isinstance(asked, Chat):
+            return asked
+        query, document = asked
+        return self._processing.harmless(query), self._processing.harmless(document)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.chain)
+
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "Documents lose their end where a pair is longer than the %s tokens that the model "
+                "takes (max_seq_length). This is said once.",
+                self._processing.limit,
+            )
+
+    def save(self, folder: Path) -> None:
+        """In the format of sentence-transformers' CrossEncoder, its settings aside."""
+        self.chain.save(folder)
+
+    def describe(self) -> str:
+        """One line per module, and one for what is kept."""
+        seen = set(self.modalities) & {"image", "video"}
+        return "\n".join([self.chain.describe(), *([repr(self.cache)] if seen else [])])
+
+
+def _key(asked: Asked) -> Hashable:
+    return content_key(asked) if isinstance(asked, Chat) else tuple(map(content_key, asked))
+
+
+def _labels(chain: Chain, transformer: Transformer) -> int:
+    """How many scores a pair gets."""
+    for module in reversed(list(chain)):
+        match module:
+            case Dense(module_output_name="scores"):
+                return module.out_features
+            case LogitScore():
+                module.check(_vocabulary(transformer))
+                return 1
+            case Transformer(output_name="scores"):
+                return module.model.config.num_labels or 1
+            case _:
+                pass
+    raise CheckpointError(
+        f"This model makes no scores, so it cannot rerank: {', '.join(m.label for m in chain)}. "
+        "Is it an encoder?"
+    )
+
+
+def _vocabulary(transformer: Transformer) -> int:
+    return transformer.model.config.get_text_config().vocab_size
+
+
+def _check_template(processing: Processing) -> None:
+    """See that both sides of a pair reach the model.
+
+    Raises:
+        CheckpointError: They do not.
+    """
+    try:
+        both, query, document = Rendering(processing).texts(
+            [as_messages(probe) for probe in _PROBES], ""
+        )
+    except InputError as error:
+        raise CheckpointError(
+            f"The model's chat template cannot show a query and a document: {error}"
+        ) from error
+    lost = [name for name, text in (("query", query), ("document", document)) if text == both]
+    if lost:
+        raise CheckpointError(
+            f"The model's chat template does not show the {' and the '.join(lost)}: a reranker's "
+            'has a place for messages of the roles "query" and "document". Give one as '
+            'processor_kwargs={"chat_template": ...}.'
+        )

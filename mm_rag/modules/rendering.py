@@ -1,0 +1,64 @@
+"""Rendering: chat messages as the text that a model reads, and that text's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import TemplateError
+
+from mm_rag.content import Chat, Part, Text
+from mm_rag.errors import InputError
+from mm_rag.modules.messages import conversation
+from mm_rag.modules.processing import REFUSALS, Processing
+
+
+class Rendering:
+    """Apply a checkpoint's chat template to messages whose media stay closed.
+
+    Args:
+        processing: Of a model that takes chat messages.
+    """
+
+    def __init__(self, processing: Processing) -> None:
+        self._processing = processing
+        self._tokenize: Any = processing.tokenizer
+
+    def texts(self, chats: Sequence[Chat], prompt: str) -> list[str]:
+        """What the model reads of each chat; one token stands for each medium.
+
+        Raises:
+            InputError: The template refuses them.
+        """
+        flat = self._processing.message_format == "flat"
+        batch = [conversation(chat, prompt, _stand_in, flat=flat) for chat in chats]
+        template, _ = self._processing.settings.template()
+        template.pop("restore_suffix", None)
+        try:
+            return self._processing.processor.apply_chat_template(batch, tokenize=False, **template)
+        except (TemplateError, *REFUSALS) as error:
+            raise InputError(f"The model's chat template refuses the input: {error}") from error
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of texts, uncut."""
+        return self._encoded(texts, offsets=False)["input_ids"] if texts else []
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Where in a text each of its tokens lies."""
+        return self._encoded([text], offsets=True)["offset_mapping"][0]
+
+    def _encoded(self, texts: Sequence[str], *, offsets: bool) -> Any:
+        # Bare tokenizers add nothing to a rendered text; processors do, unless it begins with it.
+        start: str | None = self._tokenize.bos_token
+        special = self._processing.several and not (start and texts[0].startswith(start))
+        return self._tokenize(
+            list(texts),
+            add_special_tokens=special,
+            return_offsets_mapping=offsets,
+            verbose=False,  # what is too long is cut afterwards
+        )
+
+
+def _stand_in(part: Part) -> str:
+    """What a template is shown of a part: words, or that there is a medium."""
+    return part.text if isinstance(part, Text) else ""

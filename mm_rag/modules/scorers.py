@@ -1,0 +1,74 @@
+"""Which scorer a checkpoint, or a list of modules, makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mm_rag.errors import CheckpointError
+from mm_rag.modules.chain import Chain
+from mm_rag.modules.cross_encoder import CrossEncoder
+from mm_rag.modules.feature_cache import FeatureCache
+from mm_rag.modules.late_interaction import LateInteraction
+from mm_rag.modules.logit_score import LogitScore
+from mm_rag.modules.module import LoadOptions, Module, read_json
+from mm_rag.modules.scorer import Scorer
+from mm_rag.modules.transformer import Transformer
+
+# What a plain language model is asked to say, as in sentence-transformers.
+_TRUE, _FALSE = "yes", "no"
+
+
+def load_scorer(folder: Path, options: LoadOptions, cache: FeatureCache) -> Scorer:
+    """Load what `modules.json` says; without one, what the model was made for.
+
+    Raises:
+        CheckpointError: The folder holds no model, or none that scores pairs.
+    """
+    entries: list[Any] = read_json(folder / "modules.json", default=[])
+    if entries and _is_late_interaction(entries[0]):
+        return LateInteraction.load(folder, options)
+    if entries:
+        return CrossEncoder(Chain.load(folder, options), cache)
+    if _is_language_model(folder):
+        return CrossEncoder(Chain(_language_model(folder, options)), cache)
+    classifier = Transformer.from_pretrained(folder, options, task="sequence-classification")
+    return CrossEncoder(Chain([classifier]), cache)
+
+
+def scorer_of(modules: Sequence[Module | Scorer], cache: FeatureCache) -> Scorer:
+    """The scorer that modules make: one scorer alone, or a chain that ends in scores.
+
+    Raises:
+        CheckpointError: They make no scores.
+    """
+    match list(modules):
+        case [Scorer() as scorer]:
+            return scorer
+        case several:
+            if scorers := [type(one).__name__ for one in several if isinstance(one, Scorer)]:
+                raise CheckpointError(f"{scorers[0]} is a whole reranker: give it alone.")
+            return CrossEncoder(Chain([one for one in several if isinstance(one, Module)]), cache)
+
+
+def _is_late_interaction(entry: Any) -> bool:
+    return isinstance(entry, dict) and entry.get("type") == LateInteraction.type_name  # pyright: ignore[reportUnknownMemberType]
+
+
+def _is_language_model(folder: Path) -> bool:
+    names: Any = read_json(folder / "config.json").get("architectures") or [""]
+    return str(names[0]).endswith("ForCausalLM")
+
+
+def _language_model(folder: Path, options: LoadOptions) -> list[Module]:
+    transformer = Transformer.from_pretrained(folder, options, task="text-generation")
+    words = transformer.vocabulary
+    if lacking := [word for word in (_TRUE, _FALSE) if word not in words]:
+        raise CheckpointError(
+            f"The tokenizer in {folder} has no token {' and no token '.join(map(repr, lacking))}, "
+            "by which a language model without modules.json scores. Say which tokens it was "
+            "trained to give: Reranker(modules=[transformer, LogitScore(true_token_id, "
+            "false_token_id)])."
+        )
+    return [transformer, LogitScore(words[_TRUE], words[_FALSE])]
