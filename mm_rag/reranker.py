@@ -258,11 +258,13 @@ class Reranker:
             **options: Those of `predict`.
 
         Raises:
-            InputError: The model gives several labels, or as for `predict`; the position is the
-                document's.
+            InputError: The model gives several labels, `top_k` is negative, or as for `predict`;
+                the position is the document's.
             UnsupportedModality: The model does not take one of the inputs.
             UnreadableMedia: A file is missing or damaged.
         """
+        if top_k is not None and top_k < 0:
+            raise InputError(f"A ranking has 0 places or more; got {top_k = }.")
         if self.num_labels != 1:
             raise InputError(
                 f"{self.name} gives {self.num_labels} labels, by which nothing can be ordered; use "

@@ -53,16 +53,17 @@ def test_every_example_runs(
     for code in examples():
         exec(compile(code, str(README), "exec"), names)
         ran += 1
-    assert ran == 5
+    assert ran == 6
     printed = capsys.readouterr().out
     assert "review.pdf page 6" in printed
     assert "The Airport line." in printed
     assert "Airport" in printed.split("The Airport line.")[1]
     assert "('text', 'image', 'audio', 'video') True" in printed
+    assert "[{'index': 1, 'score': " in printed
     doubled = names["louder"].encode("a")
     np.testing.assert_allclose(doubled, 2 * names["encoder"].encode("a"), rtol=1e-6)
 
 
-def test_the_table_of_families_is_that_of_the_tests() -> None:
+def test_the_tables_are_those_of_the_tests() -> None:
     readme = README.read_text(encoding="utf-8")
     assert readme == written(readme), "run: make families"

@@ -65,8 +65,10 @@ class LogitScore(Module):
         Raises:
             CheckpointError: They are not.
         """
-        for token in (self.true_token_id, self.false_token_id):
-            if token is not None and not (isinstance(token, int) and 0 <= token < vocabulary):  # pyright: ignore[reportUnnecessaryIsInstance]
+        given: tuple[Any, ...] = (self.true_token_id, self.false_token_id)
+        for token in given:
+            known = type(token) is int and 0 <= token < vocabulary  # True is no token
+            if token is not None and not known:
                 raise CheckpointError(
                     f"LogitScore reads the logit of token {token!r}, but the model has "
                     f"{vocabulary} tokens. Is its config.json another model's?"

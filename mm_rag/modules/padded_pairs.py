@@ -63,9 +63,9 @@ class PaddedPairs:
         lengths = [len(row) for row in self._processing.pair_ids(texts)]
         for position, text, length in zip(pairs, texts, lengths, strict=True):
             if limit is not None and length > limit:
-                self._on_cut()
                 with at_position(position):
                     self._processing.cut_pair(text)  # its query may be too long
+                self._on_cut()
         return [min(length, limit or length) for length in lengths]
 
     def _features(self, pairs: Mapping[int, Asked], prompt: str) -> Features:

@@ -88,11 +88,12 @@ class PairRows:
         rows: list[Row] = []
         whole = self._processing.pair_ids(texts)
         for position, text, ids in zip(pairs, texts, whole, strict=True):
-            if limit is None or len(ids) <= limit:
-                rows.append(Row(ids=ids))
-            else:
-                with at_position(position):
-                    rows.append(Row(ids=self._processing.cut_pair(text), cut=True))
+            with at_position(position):
+                if not ids:
+                    raise InputError("The query and the document are both empty.")
+                cut = limit is not None and len(ids) > limit
+                ids = self._processing.cut_pair(text) if cut else ids
+            rows.append(Row(ids=ids, cut=cut))
         return rows
 
 

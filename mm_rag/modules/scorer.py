@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig
 
 from mm_rag.content import Chat, Content
+from mm_rag.errors import InputError
 
 # A query and a document; or both in chat messages, the way the model's template wants them.
 Pair: TypeAlias = tuple[Content, Content]
@@ -30,11 +31,19 @@ class ScoreOptions:
         batch_size: Pairs in a batch at most; there are fewer where they are long.
         prompt: The instruction; empty for none.
         on_batch: Called with the number of pairs that a batch has scored.
+
+    Raises:
+        InputError: A batch would hold nothing.
     """
 
     batch_size: int = 32
     prompt: str = ""
     on_batch: Callable[[int], None] = _nothing
+
+    def __post_init__(self) -> None:
+        """Refuse batches that hold nothing."""
+        if self.batch_size < 1:
+            raise InputError(f"A batch holds at least one pair; got batch_size={self.batch_size}.")
 
 
 class Scorer(nn.Module, ABC):

@@ -19,7 +19,10 @@ from mm_rag.reranker import Ranked
 from tests.parity import samples
 from tests.parity.rerankers import RERANKERS, RerankerFamily
 
-TOLERANCE = 1e-5
+# On logits of about 5. sentence-transformers' own change by 1e-5 with the padding on the left,
+# because its positions begin there.
+TOLERANCE = 5e-5
+CLEARLY = 1e-3  # apart
 LOGITS = torch.nn.Identity()
 
 QUERY = "What turns light into sugar?"
@@ -106,7 +109,7 @@ def close(mine: Any, reference: Any) -> None:
     """The same scores; and different ones for different pairs, or else nothing was compared."""
     expected = np.asarray(reference)
     np.testing.assert_allclose(np.asarray(mine), expected, rtol=0, atol=TOLERANCE)
-    assert expected.size == 1 or np.ptp(expected) > 100 * TOLERANCE
+    assert expected.size == 1 or np.ptp(expected) > CLEARLY
 
 
 def same_order(mine: list[Ranked], reference: list[Any]) -> None:
@@ -193,7 +196,7 @@ def test_an_instruction(load: Load, family: RerankerFamily) -> None:
     both = load(family)
     usual = both.theirs.predict(PAIRS, activation_fn=LOGITS)
     told = both.theirs.predict(PAIRS, activation_fn=LOGITS, prompt=INSTRUCTION)
-    assert np.abs(told - usual).max() > 100 * TOLERANCE
+    assert np.abs(told - usual).max() > CLEARLY
 
     close(both.ours.predict(PAIRS, activation_fn=LOGITS, prompt=INSTRUCTION), told)
     close(both.ours.predict(PAIRS, activation_fn=LOGITS), usual)
@@ -214,7 +217,7 @@ def test_instructions_by_name(load: Load, family: RerankerFamily) -> None:
     close(mine.predict(PAIRS, activation_fn=LOGITS), expected)
     named = reference.predict(PAIRS, activation_fn=LOGITS, prompt_name="chart")
     close(mine.predict(PAIRS, activation_fn=LOGITS, prompt_name="chart"), named)
-    assert np.abs(named - expected).max() > 100 * TOLERANCE
+    assert np.abs(named - expected).max() > CLEARLY
 
 
 @families

@@ -216,7 +216,10 @@ def test_unknown_words_are_not_yes_and_no(tmp_path: Path) -> None:
         Reranker(folder, device="cpu")
 
 
-@pytest.mark.parametrize("ids", [{"true_token_id": 100_000}, {"false_token_id": -1}])
+@pytest.mark.parametrize(
+    "ids",
+    [{"true_token_id": 100_000}, {"false_token_id": -1}, {"true_token_id": True}],
+)
 def test_a_token_outside_the_vocabulary(ids: dict[str, int], tmp_path: Path) -> None:
     folder = text_rerankers.qwen3_reranker(tmp_path)
     change(folder / "1_LogitScore/config.json", **ids)
@@ -263,3 +266,21 @@ def test_a_template_can_be_given(tmp_path: Path) -> None:
     expected = theirs.predict(PAIRS, activation_fn=LOGITS)
     assert np.abs(expected - usual).max() > 1e-3
     close(Reranker(folder, device="cpu", **options).predict(PAIRS, activation_fn=LOGITS), expected)
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"top_k": -1}])
+def test_impossible_options(options: dict[str, int], tmp_path: Path) -> None:
+    reranker = Reranker(text_rerankers.qwen3_reranker(tmp_path), device="cpu")
+
+    with pytest.raises(InputError, match="-1" if "top_k" in options else "batch_size=0"):
+        reranker.rank("a query", ["a document"], **options)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_pair_of_no_tokens(tmp_path: Path) -> None:
+    folder = text_rerankers.qwen3_reranker(tmp_path)
+    for file in ("chat_template.jinja", "modules.json", "sentence_bert_config.json"):
+        (folder / file).unlink()
+    reranker = Reranker(folder, device="cpu")
+
+    with pytest.raises(InputError, match=r"Input 1: .*both empty"):
+        reranker.predict([("a", ""), ("", "")], prompt="")
