@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict, Unpack, cast
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from rich.progress import Progress
-from torch import Tensor, nn
 
 from mm_rag.checkpoint import Hub, find_default_model, find_model
-from mm_rag.content import MODALITIES, Chat, modality_name
+from mm_rag.content import MODALITIES, Chat, Content, Text, modality_name
 from mm_rag.device import as_dtype, best_device
 from mm_rag.embedded import embedded_chain
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError, UnsupportedModality, at_position
 from mm_rag.inputs import as_content
+from mm_rag.inputs.pairs import listed, listed_pairs, modalities_in, sides_of
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.modules import FeatureCache, LateInteraction, LoadOptions, Module, Scorer
-from mm_rag.modules.dense import activation_by_name
 from mm_rag.modules.module import read_json, write_json
+from mm_rag.modules.score_activation import (
+    Activation,
+    activated,
+    activation_name,
+    checked,
+    saved_activation,
+)
 from mm_rag.modules.scorer import Asked, ScoreOptions
 from mm_rag.modules.scorers import load_scorer, scorer_of
 from mm_rag.options import chosen_prompt, named_prompts
 
 Scores: TypeAlias = npt.NDArray[np.float32]
-Activation: TypeAlias = Callable[[Tensor], Tensor]
 
 _SETTINGS = "config_sentence_transformers.json"
 
@@ -89,6 +94,7 @@ class Reranker:
 
     Raises:
         CheckpointError: There is no such model, or it cannot rerank.
+        InputError: It cannot have that many labels or tokens, or an option is impossible.
         MissingExtra: The embedded default is not on this machine.
     """
 
@@ -118,8 +124,8 @@ class Reranker:
     ) -> None:
         if sum(given is not None for given in (model, encoder, modules)) > 1:
             raise InputError("Give a Reranker one of: a model, an encoder, modules.")
-        labels = {} if num_labels is None else {"num_labels": num_labels}
-        length = {} if max_seq_length is None else {"model_max_length": max_seq_length}
+        labels = _option("num_labels", num_labels, "num_labels")
+        length = _option("max_seq_length", max_seq_length, "model_max_length")
         options = LoadOptions(
             dtype=as_dtype(dtype),
             trust_remote_code=trust_remote_code,
@@ -155,7 +161,9 @@ class Reranker:
         self.prompts = named_prompts(saved.get("prompts"), prompts)
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
         chosen_prompt(self.prompts, None, self.default_prompt_name)  # it has to be there
-        self.activation_fn = activation_fn or _activation(saved, scorer)
+        self._check_asked("num_labels", num_labels, self.num_labels)
+        self._check_asked("max_seq_length", max_seq_length, self.max_seq_length)
+        self.activation_fn = checked(activation_fn) or saved_activation(saved, scorer)
 
     @property
     def judges(self) -> bool:
@@ -223,9 +231,10 @@ class Reranker:
             UnsupportedModality: The model does not take one of the inputs.
             UnreadableMedia: A file is missing or damaged.
         """
-        single = _is_pair(pairs)
+        several, single = listed_pairs(pairs)
+        activation = checked(activation_fn) or self.activation_fn
         try:
-            asked = [self._asked(place, pair) for place, pair in enumerate(_listed(pairs))]
+            asked = [self._asked(place, pair) for place, pair in enumerate(several)]
             with Progress(disable=not progress) as bar:
                 options = ScoreOptions(
                     batch_size=batch_size,
@@ -238,14 +247,15 @@ class Reranker:
         except InputError as error:
             error.position = None if single else error.position
             raise
-        scores = (activation_fn or self.activation_fn)(scores)
-        scores = scores.squeeze(-1) if self.num_labels == 1 else scores
+        scores = activated(activation, scores)
+        if self.num_labels == 1 and scores.ndim > 1:
+            scores = scores.squeeze(-1)
         return (scores[0] if single else scores).numpy()
 
     def rank(
         self,
         query: Any,
-        documents: Sequence[Any],
+        documents: Iterable[Any],
         top_k: int | None = None,
         **options: Unpack[PredictOptions],
     ) -> list[Ranked]:
@@ -263,7 +273,8 @@ class Reranker:
             UnsupportedModality: The model does not take one of the inputs.
             UnreadableMedia: A file is missing or damaged.
         """
-        if top_k is not None and top_k < 0:
+        places: Any = top_k
+        if places is not None and (not isinstance(places, int) or places < 0):
             raise InputError(f"A ranking has 0 places or more; got {top_k = }.")
         if self.num_labels != 1:
             raise InputError(
@@ -271,7 +282,13 @@ class Reranker:
                 "predict."
             )
         asked = as_content(query, media=self._media)
-        scores = self.predict([(asked, document) for document in documents], **options)
+        pairs = [(asked, document) for document in listed(documents, "Documents")]
+        try:
+            scores = self.predict(pairs, **options)
+        except InputError as error:
+            if error.position is not None:  # that of a document, unless the query is at fault
+                self.predict((asked, Text(".")), **options)
+            raise
         order = sorted(range(len(scores)), key=lambda index: -scores[index])
         return [Ranked(index=index, score=float(scores[index])) for index in order[:top_k]]
 
@@ -282,20 +299,16 @@ class Reranker:
             InputError: The activation is no class of torch, whose name could be written.
         """
         folder = Path(path)
-        activation = type(self.activation_fn)
-        if not isinstance(self.activation_fn, nn.Module):
-            raise InputError(
-                f"The activation {self.activation_fn!r} cannot be saved; give an instance of a "
-                "class of torch.nn, such as torch.nn.Sigmoid()."
-            )
-        self.scorer.save(folder)
         settings = {
             "model_type": "CrossEncoder",
             "prompts": self.prompts,
             "default_prompt_name": self.default_prompt_name,
-            "activation_fn": f"{activation.__module__}.{activation.__name__}",
+            "activation_fn": activation_name(self.activation_fn),
         }
+        folder.mkdir(parents=True, exist_ok=True)
+        # First: what a killed run leaves would load with another activation.
         write_json(folder / _SETTINGS, settings)
+        self.scorer.save(folder)
 
     def __repr__(self) -> str:
         lines = "\n".join(f"  {line}" for line in self.scorer.describe().splitlines())
@@ -309,65 +322,33 @@ class Reranker:
     def _asked(self, position: int, pair: Any) -> Asked:
         """One pair as Content, which the model takes."""
         with at_position(position):
-            if isinstance(pair, Chat) or not _is_two(pair):
-                chat = as_content(pair)
-                if not isinstance(chat, Chat):
-                    raise InputError(
-                        "A pair is a query and a document, or chat messages; got a "
-                        f"{type(pair).__name__}."
-                    )
-                self._check("messages", "message")
-                return chat
-            query, document = (as_content(side, media=self._media) for side in pair)
-            self._check("query", modality_name(query))
-            self._check("document", modality_name(document))
+            sides = sides_of(pair)
+            if isinstance(sides, Chat):
+                self._check("messages", sides)
+                return sides
+            query, document = (as_content(side, media=self._media) for side in sides)
+            self._check("query", query)
+            self._check("document", document)
             return query, document
 
-    def _check(self, side: str, modality: str) -> None:
-        if not self.supports(modality):
-            raise UnsupportedModality(
-                f"The reranker {self.name} does not take {modality.replace('+', ' with ')} "
-                f"({side}); it takes {', '.join(self.modalities)}."
+    def _check_asked(self, name: str, asked: int | None, has: int | None) -> None:
+        if asked not in (None, has):
+            raise InputError(
+                f"{name}={asked} was asked for, but the reranker {self.name} has {has}, which its "
+                "modules or its own settings say: it is set there."
             )
 
-
-def _listed(pairs: Any) -> list[Any]:
-    """Pairs in a list; numpy's arrays of texts and other columns are lists too."""
-    if _is_pair(pairs):
-        return [pairs]
-    return pairs.tolist() if isinstance(pairs, np.ndarray) else list(pairs)
-
-
-def _is_pair(pairs: Any) -> bool:
-    """Whether it is one pair, or one conversation, and no list of them."""
-    if isinstance(pairs, Chat):
-        return True
-    if isinstance(pairs, np.ndarray):
-        return cast("npt.NDArray[Any]", pairs).ndim == 1 and len(pairs) > 0
-    if not isinstance(pairs, list | tuple) or not pairs:
-        return False
-    first: Any = pairs[0]
-    listed_chats = isinstance(first, Chat) and isinstance(pairs, list)
-    return not isinstance(first, list | tuple | np.ndarray) and not listed_chats
+    def _check(self, side: str, content: Content) -> None:
+        for modality in (modality_name(content), *modalities_in(content)):
+            if not self.supports(modality):
+                raise UnsupportedModality(
+                    f"The reranker {self.name} does not take {modality.replace('+', ' with ')} "
+                    f"({side}); it takes {', '.join(self.modalities)}."
+                )
 
 
-def _is_two(pair: Any) -> bool:
-    """Whether it has two sides; two chat messages are no sides, but one conversation."""
-    if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
-        return False
-    first: Any = pair[0]
-    return not (isinstance(pair, list) and isinstance(first, Mapping) and "role" in first)
-
-
-def _activation(saved: Mapping[str, Any], scorer: Scorer) -> nn.Module:
-    """Where versions of sentence-transformers have kept it, the newest first."""
-    config: Any = scorer.config
-    older: dict[str, str] = getattr(config, "sentence_transformers", None) or {}
-    name = (
-        saved.get("activation_fn")
-        or older.get("activation_fn")
-        or getattr(config, "sbert_ce_default_activation_function", None)
-    )
-    if name:
-        return activation_by_name(name)
-    return nn.Sigmoid() if scorer.judges and scorer.labels == 1 else nn.Identity()
+def _option(name: str, size: Any, key: str) -> dict[str, int]:
+    """A setting of a model or its tokenizer under the name they have for it, where it is given."""
+    if size is not None and (not isinstance(size, int) or size < 1):
+        raise InputError(f"{name} is a whole number over 0; got {size!r}.")
+    return {} if size is None else {key: size}

@@ -17,7 +17,8 @@ from mm_rag.collection.ledger import Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.lock import writer_lock
 from mm_rag.collection.report import SyncReport, VerifyReport
-from mm_rag.collection.search import SearchEngine, modality_filter, query_words
+from mm_rag.collection.reranking import query_words
+from mm_rag.collection.search import SearchEngine, modality_filter
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.sync import FolderSync, OnFile
 from mm_rag.collection.verify import Inspector
@@ -43,6 +44,7 @@ class Collection(Closing):
         create: Make it if it does not exist; False for those who only read.
 
     Raises:
+        InputError: The reranker gives several labels, by which nothing can be ordered.
         CollectionMismatch: It was made with another model, or by a newer mm_rag.
         CollectionError: The folder cannot be used, or there is no collection and `create` is False.
     """
@@ -56,6 +58,11 @@ class Collection(Closing):
         name: str = "default",
         create: bool = True,
     ) -> None:
+        if reranker is not None and reranker.num_labels != 1:
+            raise InputError(
+                f"The reranker {reranker.name} gives {reranker.num_labels} labels, by which "
+                "nothing can be ordered. A Collection takes one that gives a single score."
+            )
         self._layout = Layout(Path(path).absolute(), name)
         self._layout.prepare(create=create)
         self._given_encoder, self._given_reranker = encoder, reranker

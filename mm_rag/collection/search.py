@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TypeAlias
 
 from mm_rag.collection.fusion import fuse, min_max
 from mm_rag.collection.lexical import LexicalIndex
+from mm_rag.collection.reranking import query_words, rescored
 from mm_rag.collection.store import VectorStore, Where
-from mm_rag.content import MODALITIES, Chat, Content, Mixed, Modality, Text, modality_name
+from mm_rag.content import MODALITIES, Content, Modality
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
@@ -134,12 +134,10 @@ class SearchEngine:
     ) -> dict[Place, float]:
         depth = JUDGED if reranker.judges else VOICED
         top = sorted(scores, key=lambda place: scores[place], reverse=True)[:depth]
-        asked = query if reranker.supports(modality_name(query)) else Text(query_words(query))
-        if isinstance(asked, Text) and not asked.text.strip():
-            return dict(scores)  # a reranker that only reads has nothing to go by
-        pairs = [(asked, _document(candidates[place], reranker)) for place in top]
-        predicted = reranker.predict(pairs)
-        judged = {place: float(score) for place, score in zip(top, predicted, strict=True)}
+        predicted = rescored(reranker, query, [candidates[place].matched for place in top])
+        if predicted is None:
+            return dict(scores)
+        judged = dict(zip(top, predicted, strict=True))
         for place, score in judged.items():
             candidates[place].voices["rerank"] = score
         if not reranker.judges:
@@ -163,15 +161,6 @@ class SearchEngine:
             )
             for rank, (place, candidate) in enumerate(candidates.items(), start=1)
         ]
-
-
-def query_words(query: Content) -> str:
-    """The words of a query, those read from its pictures and recordings included."""
-    if isinstance(query, Chat):
-        return "\n".join(query_words(Mixed(turn.parts)) for turn in query.turns)
-    if isinstance(query, Mixed):
-        return "\n".join(filter(None, (query_words(part) for part in query.parts)))
-    return query.text or ""
 
 
 def modality_filter(modalities: Iterable[Modality] | None, where: Where | None) -> Where | None:
@@ -206,17 +195,6 @@ def _collect(
     relative = min_max({segment.id: score for segment, score in found})
     for segment, score in found:
         candidates[segment.place].add(segment, voice, score, relative[segment.id])
-
-
-def _document(candidate: Candidate, reranker: Reranker) -> Content:
-    """What the reranker is given of a place: its picture if it sees, else its best passage."""
-    best = candidate.matched[0]
-    sees = reranker.supports("image") and not reranker.reads("image")
-    if sees and best.media is not None and Path(best.media).is_file():
-        whole = replace(best, modality="image") if best.modality == "text" else best
-        return whole.content
-    passages = [segment for segment in candidate.matched if segment.modality == "text"]
-    return Text((passages or [best])[0].words)
 
 
 def _whole_id(segment: Segment) -> str:

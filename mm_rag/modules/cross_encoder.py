@@ -15,16 +15,15 @@ from transformers import PretrainedConfig
 from mm_rag.content import Chat, Text, content_key
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.modules.chain import Chain
-from mm_rag.modules.dense import Dense
 from mm_rag.modules.feature_cache import FeatureCache
 from mm_rag.modules.fingerprint import fingerprint
-from mm_rag.modules.logit_score import LogitScore
 from mm_rag.modules.padded_pairs import PaddedPairs
 from mm_rag.modules.pairs import as_messages
 from mm_rag.modules.processing import Processing
 from mm_rag.modules.rendering import Rendering
 from mm_rag.modules.rows import PairRows, RowMaker, TemplateRows
 from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
+from mm_rag.modules.scoring_chain import labels_of
 from mm_rag.modules.shared_prefix import SharedPrefix
 from mm_rag.modules.sight import Sight
 from mm_rag.modules.transformer import Transformer
@@ -58,7 +57,7 @@ class CrossEncoder(Scorer):
         self.chain = chain
         self.cache = cache
         self._config = transformer.model.config
-        self.labels = _labels(chain, transformer)
+        self.labels = labels_of(chain, transformer)
         self._warned = False
         self._processing = processing = transformer.processing
         sight = Sight(transformer, cache, lambda: self._fingerprint)
@@ -149,29 +148,6 @@ class CrossEncoder(Scorer):
 
 def _key(asked: Asked) -> Hashable:
     return content_key(asked) if isinstance(asked, Chat) else tuple(map(content_key, asked))
-
-
-def _labels(chain: Chain, transformer: Transformer) -> int:
-    """How many scores a pair gets."""
-    for module in reversed(list(chain)):
-        match module:
-            case Dense(module_output_name="scores"):
-                return module.out_features
-            case LogitScore():
-                module.check(_vocabulary(transformer))
-                return 1
-            case Transformer(output_name="scores"):
-                return module.model.config.num_labels or 1
-            case _:
-                pass
-    raise CheckpointError(
-        f"This model makes no scores, so it cannot rerank: {', '.join(m.label for m in chain)}. "
-        "Is it an encoder?"
-    )
-
-
-def _vocabulary(transformer: Transformer) -> int:
-    return transformer.model.config.get_text_config().vocab_size
 
 
 def _check_template(processing: Processing) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from mm_rag.content import Chat, Text, Turn, content_key, parts_of
+from mm_rag.content import Chat, Text, Turn, content_key
 from mm_rag.modules.pairs import as_messages, question_of
 from mm_rag.modules.rows import Row
 from mm_rag.modules.scorer import Asked
@@ -34,7 +34,8 @@ class Group:
         chunks: list[dict[int, Asked]] = []
         media = _MEDIA
         for position, asked in self.pairs.items():
-            own = len([key for key in _media_keys(as_messages(asked)) if key not in self.shared])
+            keys = _media_keys(as_messages(asked).turns)
+            own = len([key for key in keys if key not in self.shared])
             media += own
             if not chunks or media > _MEDIA or len(chunks[-1]) == _ROWS:
                 chunks.append({})
@@ -47,14 +48,14 @@ def groups_of(pairs: Mapping[int, Asked]) -> list[Group]:
     """One group for each query that has several documents, and one for all other pairs."""
     by_query: defaultdict[Hashable, dict[int, Asked]] = defaultdict(dict)
     for position, asked in pairs.items():
-        by_query[content_key(Chat(_question(asked)))][position] = asked
+        by_query[_question_key(asked)][position] = asked
     groups: list[Group] = []
     single: dict[int, Asked] = {}
     for same in by_query.values():
         if len(same) == 1:
             single |= same
         else:
-            question = Chat(_question(next(iter(same.values()))))
+            question = _question(next(iter(same.values())))
             groups.append(Group(same, frozenset(_media_keys(question))))
     return [*groups, *([Group(single)] if single else [])]
 
@@ -96,8 +97,14 @@ def _question(asked: Asked) -> tuple[Turn, ...]:
     return question_of(as_messages(asked))
 
 
-def _media_keys(chat: Chat) -> list[Hashable]:
-    return [content_key(part) for part in parts_of(chat) if not isinstance(part, Text)]
+def _question_key(asked: Asked) -> Hashable:
+    question = _question(asked)
+    return content_key(Chat(question)) if question else None  # a conversation of one message
+
+
+def _media_keys(turns: Sequence[Turn]) -> list[Hashable]:
+    parts = [part for turn in turns for part in turn.parts]
+    return [content_key(part) for part in parts if not isinstance(part, Text)]
 
 
 def _common(one: Row, other: Row) -> int:

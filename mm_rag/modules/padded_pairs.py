@@ -52,7 +52,9 @@ class PaddedPairs:
             with self._chain.lock, torch.inference_mode():
                 some = {position: pairs[position] for position in positions}
                 features = self._features(some, options.prompt).to(self._chain.device)
-                yield positions, self._chain(features)["scores"].float().cpu()
+                scores = self._chain(features)["scores"].float().cpu()
+            # Outside: whoever takes them may never come back, and would keep the lock.
+            yield positions, scores
 
     def _lengths(self, pairs: Mapping[int, Asked], prompt: str) -> list[int]:
         """Tokens of pairs after the cut; an estimate where there are media."""

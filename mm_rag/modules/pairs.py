@@ -69,7 +69,9 @@ def _without_end(text: str, excess: int, tokenizer: PreTrainedTokenizerBase) -> 
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     spans: Sequence[tuple[int, int]] = encoded["offset_mapping"]  # pyright: ignore[reportAssignmentType]
     kept = len(spans) - excess
-    return (text[: spans[kept - 1][1]], 0) if kept > 0 else ("", -kept)
+    # Tokens may be parts of one character, which stays or goes as a whole.
+    ends = (min(spans[count - 1][1], spans[count][0]) for count in range(kept, 0, -1))
+    return text[: next((end for end in ends if end < len(text)), 0)], max(0, -kept)
 
 
 def is_text(content: Content) -> bool:

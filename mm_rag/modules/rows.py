@@ -9,16 +9,12 @@ from typing import Protocol, TypeAlias
 
 from mm_rag.content import Chat, Text, content_key, parts_of
 from mm_rag.errors import InputError, UnsupportedModality, at_position
-from mm_rag.modules.feature_cache import SeenMedium
 from mm_rag.modules.pairs import as_messages, document_texts, with_document_texts
 from mm_rag.modules.processing import Processing
 from mm_rag.modules.rendering import Rendering
 from mm_rag.modules.scorer import Asked
+from mm_rag.modules.seen_medium import SeenMedium
 from mm_rag.modules.sight import Medium, Sight
-
-# Stands where a document's words stand, when it is looked for where the template puts them. It is
-# of a block that Unicode leaves to private use.
-_MARK = "\ue0f1"
 
 See: TypeAlias = Callable[[Medium], SeenMedium]
 
@@ -179,10 +175,10 @@ class TemplateRows:
         excess: int,
     ) -> list[int]:
         """The row without the last tokens of its document's words."""
-        [skeleton] = self._texts(
-            [with_document_texts(chat, [_MARK] * len(document_texts(chat)))], prompt, [media]
-        )
-        spans = _spans(text, skeleton, document_texts(chat))
+        own, mark = document_texts(chat), _mark(text)
+        marked = with_document_texts(chat, [mark] * len(own))
+        [skeleton] = self._texts([marked], prompt, [media])
+        spans = _spans(text, skeleton.split(mark), own)
         offsets = self._rendering.offsets(text)
         words = [
             place
@@ -223,9 +219,17 @@ def _replacements(media: Sequence[_Seen], kind: str) -> Iterator[str]:
     return iter([seen.replacement for part, seen in media if part.modality == kind])
 
 
-def _spans(text: str, skeleton: str, words: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the words are in a text, which without them is the skeleton; none if unclear."""
-    before, *afters = skeleton.split(_MARK)
+def _mark(text: str) -> str:
+    """What stands where a document's words stand, when it is looked for where they are put.
+
+    It is of a block that Unicode leaves to private use, and nowhere in the text.
+    """
+    return next(mark for mark in map(chr, range(0xE000, 0xF8FF)) if mark not in text)
+
+
+def _spans(text: str, skeleton: Sequence[str], words: Sequence[str]) -> list[tuple[int, int]]:
+    """Where the words are in a text, of which the skeleton is all else; none if unclear."""
+    before, *afters = skeleton
     if len(afters) != len(words) or not text.startswith(before):
         return []
     spans: list[tuple[int, int]] = []

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from torch import Tensor, nn
 from transformers import PretrainedConfig
@@ -42,8 +42,9 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         """Refuse batches that hold nothing."""
-        if self.batch_size < 1:
-            raise InputError(f"A batch holds at least one pair; got batch_size={self.batch_size}.")
+        size: Any = self.batch_size
+        if not isinstance(size, int) or size < 1:
+            raise InputError(f"A batch holds at least one pair; got batch_size={size!r}.")
 
 
 class Scorer(nn.Module, ABC):

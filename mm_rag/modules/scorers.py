@@ -26,8 +26,8 @@ def load_scorer(folder: Path, options: LoadOptions, cache: FeatureCache) -> Scor
     Raises:
         CheckpointError: The folder holds no model, or none that scores pairs.
     """
-    entries: list[Any] = read_json(folder / "modules.json", default=[])
-    if entries and _is_late_interaction(entries[0]):
+    entries: Any = read_json(folder / "modules.json", default=[])
+    if _is_late_interaction(entries):
         return LateInteraction.load(folder, options)
     if entries:
         return CrossEncoder(Chain.load(folder, options), cache)
@@ -41,8 +41,10 @@ def scorer_of(modules: Sequence[Module | Scorer], cache: FeatureCache) -> Scorer
     """The scorer that modules make: one scorer alone, or a chain that ends in scores.
 
     Raises:
-        CheckpointError: They make no scores.
+        CheckpointError: They make no scores, or one is no module.
     """
+    if strange := [type(one).__name__ for one in modules if not isinstance(one, Module | Scorer)]:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise CheckpointError(f"A reranker is made of mm_rag.modules; {strange[0]} is none.")
     match list(modules):
         case [Scorer() as scorer]:
             return scorer
@@ -52,8 +54,12 @@ def scorer_of(modules: Sequence[Module | Scorer], cache: FeatureCache) -> Scorer
             return CrossEncoder(Chain([one for one in several if isinstance(one, Module)]), cache)
 
 
-def _is_late_interaction(entry: Any) -> bool:
-    return isinstance(entry, dict) and entry.get("type") == LateInteraction.type_name  # pyright: ignore[reportUnknownMemberType]
+def _is_late_interaction(entries: Any) -> bool:
+    match entries:
+        case [{"type": name}, *_]:
+            return name == LateInteraction.type_name
+        case _:
+            return False
 
 
 def _is_language_model(folder: Path) -> bool:

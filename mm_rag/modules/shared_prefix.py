@@ -9,7 +9,6 @@ beginning and themselves (`mm_rag.attention`). A picture is processed and looked
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
 
@@ -18,19 +17,16 @@ from torch import Tensor
 
 from mm_rag.attention import PrefixTree, TreeRefused, attending, longest_path, takes_trees
 from mm_rag.content import content_key, parts_of
+from mm_rag.modules.batching import token_budget
 from mm_rag.modules.chain import Chain
-from mm_rag.modules.feature_cache import SeenMedium
 from mm_rag.modules.last_tokens import last_token, reads_last_tokens, run_last_tokens
 from mm_rag.modules.packing import Group, groups_of, packs_of, shared_length
 from mm_rag.modules.pairs import as_messages
 from mm_rag.modules.rows import Row, RowMaker
 from mm_rag.modules.scorer import Asked, ScoreOptions
+from mm_rag.modules.seen_medium import SeenMedium
 from mm_rag.modules.sight import Medium, Sight
 from mm_rag.modules.transformer import Transformer
-
-# Tokens in a packed row, the shared ones left out; 5k took 5-19% more time on a CPU than 2k.
-_CPU_TOKENS = 2048
-_ACCELERATOR_TOKENS = 65_536
 
 
 class SharedPrefix:
@@ -93,14 +89,19 @@ class SharedPrefix:
         chunks = group.chunks()
         for number, chunk in enumerate(chunks, 1):
             rows = self._fitting_rows(chunk, options.prompt, partial(self._see, seen))
+            if not rows:
+                continue
             first = first or [*rows.values()][:1]
             tree = self._grown(tree, [*first, *rows.values()])
-            budget = _CPU_TOKENS if self._chain.device.type == "cpu" else _ACCELERATOR_TOKENS
-            packs = packs_of(rows, tree.prefix, tokens=budget, most=options.batch_size)
+            budget, most = token_budget(self._chain.device), options.batch_size
+            packs = packs_of(rows, tree.prefix, tokens=budget, most=most)
             for done, pack in enumerate(packs, 1):
                 more = done < len(packs) or number < len(chunks)
-                with suppress(TreeRefused):  # left out: the plain way takes it
-                    yield pack, self._run([rows[place] for place in pack], tree, keep=more)
+                try:
+                    scores = self._run([rows[place] for place in pack], tree, keep=more)
+                except TreeRefused:
+                    continue  # left out: the plain way takes it
+                yield pack, scores
             # Of what only documents show nothing stays but what the cache keeps.
             for key in seen.keys() - group.shared:
                 del seen[key]
@@ -128,8 +129,6 @@ class SharedPrefix:
 
     def _grown(self, tree: PrefixTree | None, rows: Sequence[Row]) -> PrefixTree:
         """The tree of all rows so far: what they share can only become less."""
-        if not rows:
-            return tree or PrefixTree(0)
         prefix = shared_length(rows, [last_token(self._transformer, row.ids) for row in rows])
         if tree is None:
             return PrefixTree(prefix)

@@ -15,8 +15,9 @@ from PIL.Image import Image as PILImage
 from torch import Tensor
 
 from mm_rag.content import Image, Video
-from mm_rag.modules.feature_cache import FeatureCache, SeenMedium
+from mm_rag.modules.feature_cache import FeatureCache
 from mm_rag.modules.processing import Processing
+from mm_rag.modules.seen_medium import SeenMedium
 from mm_rag.modules.transformer import Transformer
 
 # Models whose pictures are causal tokens among the others, and which take what their vision tower
@@ -66,6 +67,9 @@ class Sight:
         Raises:
             UnreadableMedia: A file is missing or damaged.
         """
+        if isinstance(medium, Image) and isinstance(medium.source, PILImage):
+            # Upright RGB, so that the same picture has the same bytes; opened once for both uses.
+            medium = Image(self._processing.opener.picture(medium))
         key = self._key(medium)
         kept = self._cache.get(key) if key else None
         if kept is not None:
@@ -126,8 +130,7 @@ class Sight:
                 content = _bytes_digest("file", held)
             case np.ndarray() as array:
                 content = _bytes_digest(f"{array.dtype}{array.shape}", array.tobytes())
-            case PILImage() if isinstance(medium, Image):
-                picture = self._processing.opener.picture(medium)
+            case PILImage() as picture:
                 content = _bytes_digest(f"{picture.mode}{picture.size}", picture.tobytes())
             case _:
                 return None  # an address, whose content may change; a decoder

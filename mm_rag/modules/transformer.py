@@ -215,14 +215,25 @@ class Transformer(InputModule):
 
     @classmethod
     def from_pretrained(
-        cls, folder: Path, options: LoadOptions, *, task: Task = "feature-extraction"
+        cls,
+        folder: str | Path,
+        options: LoadOptions | None = None,
+        *,
+        task: Task = "feature-extraction",
     ) -> Self:
         """Load it from a plain checkpoint of transformers, and find out what it takes.
+
+        Args:
+            folder: Of the checkpoint.
+            options: How it is loaded.
+            task: What its model is to do: `"sequence-classification"` for a reranker that gives
+                scores, `"text-generation"` or `"any-to-any"` for one that says "yes" or "no".
 
         Raises:
             CheckpointError: It has no weights, or no architecture that transformers knows.
         """
-        model, processor = load_pretrained(folder, task, options)
+        options = options or LoadOptions()
+        model, processor = load_pretrained(Path(folder), task, options)
         methods, output_name = infer_methods(model, processor, task)
         style = methods["message"].format if "message" in methods else None
         processing = Processing(processor, message_format=style, policy=options.policy)

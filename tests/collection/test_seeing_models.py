@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 from PIL import Image as PILImage
+from torch import Tensor
 
 from mm_rag import Collection, Encoder, Image, Reranker, Text
 from mm_rag.content import Chat, Content, Mixed
-from mm_rag.modules.scorer import Pair, Scorer, Scores
+from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
 from tests.collection.conftest import segment
 from tests.media_made import make_pdf
 from tests.parity import replicas
@@ -68,12 +69,17 @@ class Longest(Scorer):
     def modalities(self) -> tuple[str, ...]:
         return ("text",)
 
-    def score(self, pairs: Sequence[Pair], *, batch_size: int) -> Scores:
-        assert all(isinstance(side, Text) for pair in pairs for side in pair)
-        return np.array([len(words(document)) for _, document in pairs], dtype=np.float32)
+    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+        assert all(isinstance(side, Text) for pair in pairs for side in sides(pair))
+        return torch.tensor([[float(len(words(sides(pair)[1])))] for pair in pairs])
 
     def save(self, folder: Path) -> None:
         pass
+
+
+def sides(asked: Asked) -> tuple[Content, Content]:
+    assert isinstance(asked, tuple)
+    return asked
 
 
 def words(content: Content) -> str:
@@ -83,7 +89,7 @@ def words(content: Content) -> str:
 
 @pytest.fixture
 def judged(tmp_path: Path, encoder: Encoder) -> Iterator[Collection]:
-    reranker = Reranker(modules=[Longest()])
+    reranker = Reranker(modules=[Longest()], activation_fn=torch.nn.Identity())
     with Collection(tmp_path / "judged", encoder=encoder, reranker=reranker) as collection:
         collection.add(segment("pump " + "x" * n, n) for n in range(30))
         yield collection
@@ -113,7 +119,7 @@ def test_a_judge_that_only_reads_is_given_the_words_of_a_picture(
 ) -> None:
     photo = tmp_path / "photo.png"
     PILImage.new("RGB", (64, 64), "blue").save(photo)
-    reranker = Reranker(modules=[Longest()])
+    reranker = Reranker(modules=[Longest()], activation_fn=torch.nn.Identity())
     with Collection(tmp_path / "mixed", encoder=clip, reranker=reranker) as collection:
         collection.add([segment("short", 1), segment("much longer", 2)])
         described = collection.search(Image(photo, text="a blue square"), k=1)[0]

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pymupdf
 import pytest
+import torch
 from PIL import Image as PILImage
+from torch import Tensor
 
 from mm_rag import Collection, Encoder, Reranker, Text
 from mm_rag.content import Content, Image
 from mm_rag.media.image import open_image
-from mm_rag.modules.scorer import Pair, Scorer, Scores
+from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
 
 # Each slide has a colour of its own, so that a test can tell from a picture which slide it shows.
 SLIDES = {
@@ -70,9 +72,9 @@ class Bluest(Scorer):
         """It takes words, too, as queries have them."""
         return ("image", "text")
 
-    def score(self, pairs: Sequence[Pair], *, batch_size: int) -> Scores:
+    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
         """The blueness of the documents."""
-        return np.array([_blueness(document) for _, document in pairs], dtype=np.float32)
+        return torch.tensor([[_blueness(asked[1])] for asked in pairs if isinstance(asked, tuple)])
 
     def save(self, folder: Path) -> None:
         """It has nothing to save."""
@@ -81,7 +83,7 @@ class Bluest(Scorer):
 @pytest.fixture
 def seeing_reranker() -> Reranker:
     """A reranker that is given pictures, not words."""
-    return Reranker(modules=[Bluest()])
+    return Reranker(modules=[Bluest()], activation_fn=torch.nn.Identity())
 
 
 def _blueness(document: Content) -> float:
