@@ -19,6 +19,7 @@ from mm_rag.attention import PrefixTree, TreeRefused, attending, longest_path, t
 from mm_rag.content import content_key, parts_of
 from mm_rag.modules.batching import token_budget
 from mm_rag.modules.chain import Chain
+from mm_rag.modules.last_layer import last_layer_only_for
 from mm_rag.modules.last_tokens import last_token, reads_last_tokens, run_last_tokens
 from mm_rag.modules.packing import Group, groups_of, packs_of, shared_length
 from mm_rag.modules.pairs import as_messages
@@ -145,8 +146,8 @@ class SharedPrefix:
         ahead = [len(row.ids) - last_token(self._transformer, row.ids) for row in rows]
         inputs = self._inputs(rows, lead, prefix)
         with self._chain.lock, torch.inference_mode():
-            with attending(self._transformer.model, tree, lengths, keep=keep):
-                last = (ends - torch.tensor(ahead)).to(device)
+            model, last = self._transformer.model, (ends - torch.tensor(ahead)).to(device)
+            with attending(model, tree, lengths, keep=keep), last_layer_only_for(model, last):
                 features = run_last_tokens(self._transformer, inputs, last)
             for module in [*self._chain][1:]:
                 features = module(features)

@@ -16,6 +16,7 @@ from mm_rag import Reranker
 from mm_rag.errors import CheckpointError, InputError
 from tests.parity.replicas import cross_encoders, text_rerankers
 from tests.parity.replicas.common import write_json
+from tests.parity.replicas.visual_rerankers import jina_reranker_m0
 
 QUERY = "What turns light into sugar?"
 DOCUMENTS = [
@@ -284,3 +285,27 @@ def test_a_pair_of_no_tokens(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"Input 1: .*both empty"):
         reranker.predict([("a", ""), ("", "")], prompt="")
+
+
+@pytest.mark.parametrize(
+    "make", [text_rerankers.qwen3_reranker, cross_encoders.rankllama, jina_reranker_m0]
+)
+def test_the_last_layer_computes_what_is_read(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    reranker = Reranker(make(tmp_path), device="cpu")
+    transformer: Any = reranker.scorer.chain.input  # pyright: ignore[reportAttributeAccessIssue]
+    layers = transformer.model.get_decoder().layers
+    expected = reranker.predict(PAIRS, activation_fn=LOGITS)
+    tokens: dict[int, int] = {0: 0, len(layers) - 1: 0}
+
+    def count(place: int) -> Callable[..., None]:
+        def counted(_: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+            tokens[place] += inputs[0].shape[1]
+
+        return counted
+
+    for place in tokens:
+        layers[place].mlp.act_fn.register_forward_pre_hook(count(place))
+    again = reranker.predict(PAIRS, activation_fn=LOGITS)
+
+    np.testing.assert_array_equal(again, expected)
+    assert tokens[len(layers) - 1] == len(PAIRS) < tokens[0]
