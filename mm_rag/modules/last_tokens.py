@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers.modeling_layers import GenericForSequenceClassification
 
 from mm_rag.modules.chain import Chain
+from mm_rag.modules.kept_logits import keeps_logits
 from mm_rag.modules.logit_score import LogitScore
 from mm_rag.modules.modality import GENERATIVE
 from mm_rag.modules.module import Features
@@ -22,7 +23,8 @@ def reads_last_tokens(chain: Chain) -> bool:
     if not isinstance(transformer, Transformer):
         return False
     if transformer.task in GENERATIVE:
-        return len(rest) == 1 and isinstance(rest[0], LogitScore)
+        scored = len(rest) == 1 and isinstance(rest[0], LogitScore)
+        return scored and keeps_logits(transformer.model)
     if transformer.task == "sequence-classification":
         return isinstance(transformer.model, GenericForSequenceClassification) and not rest
     first = rest[0] if rest else None

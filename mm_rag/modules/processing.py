@@ -185,8 +185,9 @@ class Processing:
 
     def uncut(self) -> Processing:
         """The same, which cuts nothing: what is too long has to be cut before."""
-        text = {**self.settings.by_modality.get("text", {}), "truncation": False}
-        text.pop("max_length", None)
+        # None, because a checkpoint that was saved after a cut has a length in its tokenizer.
+        uncut = {"truncation": False, "max_length": None}
+        text = {**self.settings.by_modality.get("text", {}), **uncut}
         processing = copy.copy(self)
         processing.settings = replace(
             self.settings, by_modality={**self.settings.by_modality, "text": text}

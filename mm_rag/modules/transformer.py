@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from mm_rag.content import Chat, Content, Text, modality_name, parts_of
 from mm_rag.errors import CheckpointError, UnsupportedModality
+from mm_rag.modules.kept_logits import keeping_logits
 from mm_rag.modules.modality import (
     GENERATIVE,
     Methods,
@@ -161,8 +162,8 @@ class Transformer(InputModule):
             extra["output_hidden_states"] = True
         if self.task in GENERATIVE:
             extra["logits_to_keep"] = self.processing.settings.logits_to_keep
-        with _told(self.model):
-            made = call(**_accepted(call, {**extra, **features}))
+        with _told(self.model), keeping_logits(self.model, {**extra, **features}) as given:
+            made = call(**_accepted(call, given))
             result = _at(made, method.output)
         if self.output_name == "sentence_embedding" and result.ndim != 2:
             raise CheckpointError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .families import Family
-from .replicas import cross_encoders, text_rerankers, visual_rerankers
+from .replicas import audio_rerankers, cross_encoders, text_rerankers, visual_rerankers
 
 
 class RerankerFamily(Family):
@@ -104,4 +104,14 @@ _WITH_PICTURES = (
     ),
 )
 
-RERANKERS: tuple[RerankerFamily, ...] = (*_TEXT, *_WITH_PICTURES)
+_WITH_SOUND = (
+    RerankerFamily(
+        name="Qwen2.5-Omni with LogitScore",
+        models=(),
+        modalities=("text", "image", "image+text", "audio", "video", "message"),
+        make=audio_rerankers.qwen2_5_omni_reranker,
+        note="a language model that hears, 16 kHz; no published one is known",
+    ),
+)
+
+RERANKERS: tuple[RerankerFamily, ...] = (*_TEXT, *_WITH_PICTURES, *_WITH_SOUND)

@@ -130,6 +130,7 @@ def documents_of(modality: str) -> list[Any]:
     makers: dict[str, Callable[[], list[Any]]] = {
         "text": lambda: DOCUMENTS,
         "image": samples.pictures,
+        "audio": lambda: samples.recordings(16_000),
         "video": lambda: [clip["array"] for clip in samples.videos()],
         "image+text": samples.together,
     }

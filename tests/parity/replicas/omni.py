@@ -64,9 +64,10 @@ TEMPLATE = (
 def omni_embed(folder: Path) -> Path:
     """The layout of omni-embed-nemotron-3b: own model, the processor of Qwen2.5-Omni, mean."""
     torch.manual_seed(8)
-    tokenizer = _tokenizer()
-    NVOmniEmbedModel(_config(tokenizer)).save_pretrained(folder)
-    _processor(tokenizer).save_pretrained(folder)
+    tokenizer = omni_tokenizer()
+    config = NVOmniEmbedConfig(**omni_settings(tokenizer))
+    NVOmniEmbedModel(config).save_pretrained(folder)
+    omni_processor(tokenizer, TEMPLATE).save_pretrained(folder)
     copy_code(
         folder,
         "nv_omni_embed",
@@ -86,7 +87,8 @@ def omni_embed(folder: Path) -> Path:
     return folder
 
 
-def _processor(tokenizer: Qwen2Tokenizer) -> Qwen2_5OmniProcessor:
+def omni_processor(tokenizer: Qwen2Tokenizer, template: str) -> Qwen2_5OmniProcessor:
+    """The processor of Qwen2.5-Omni, for small pictures and short recordings."""
     patches: dict[str, Any] = {"patch_size": 8, "temporal_patch_size": 2, "merge_size": 2}
     picture: dict[str, Any] = {"size": {"shortest_edge": 32 * 32, "longest_edge": 64 * 64}}
     return Qwen2_5OmniProcessor(
@@ -98,25 +100,25 @@ def _processor(tokenizer: Qwen2Tokenizer) -> Qwen2_5OmniProcessor:
             return_attention_mask=True,
         ),
         tokenizer=tokenizer,
-        chat_template=TEMPLATE,
+        chat_template=template,
     )
 
 
-def _config(tokenizer: Qwen2Tokenizer) -> NVOmniEmbedConfig:
+def omni_settings(tokenizer: Qwen2Tokenizer) -> dict[str, Any]:
+    """The configuration of a thinker of width 32."""
     ids: dict[str, Any] = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}
-    # The positions of pictures are counted from this token, which the class does not declare.
-    vision = {"vision_start_token_id": ids["<|vision_bos|>"]}
-    return NVOmniEmbedConfig(
-        text_config=_text_config(len(tokenizer)),
-        vision_config=_vision_config(),
-        audio_config=_audio_config(),
-        image_token_index=ids["<|IMAGE|>"],
-        audio_token_index=ids["<|AUDIO|>"],
-        video_token_index=ids["<|VIDEO|>"],
-        audio_start_token_id=ids["<|audio_bos|>"],
-        audio_end_token_id=ids["<|audio_eos|>"],
-        **vision,
-    )
+    return {
+        "text_config": _text_config(len(tokenizer)),
+        "vision_config": _vision_config(),
+        "audio_config": _audio_config(),
+        "image_token_index": ids["<|IMAGE|>"],
+        "audio_token_index": ids["<|AUDIO|>"],
+        "video_token_index": ids["<|VIDEO|>"],
+        "audio_start_token_id": ids["<|audio_bos|>"],
+        "audio_end_token_id": ids["<|audio_eos|>"],
+        # The positions of pictures are counted from this token, which the class does not declare.
+        "vision_start_token_id": ids["<|vision_bos|>"],
+    }
 
 
 def _text_config(vocabulary: int) -> dict[str, Any]:
@@ -163,7 +165,8 @@ def _audio_config() -> dict[str, Any]:
 
 
 @cache  # training breaks ties by chance, and the model's size must fit
-def _tokenizer() -> Qwen2Tokenizer:
+def omni_tokenizer() -> Qwen2Tokenizer:
+    """Byte pairs, and tokens for media of every kind."""
     words, merges = byte_pairs(end_of_word=None)
     vocabulary = with_special(words, SPECIAL)
     return Qwen2Tokenizer(

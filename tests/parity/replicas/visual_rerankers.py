@@ -55,16 +55,13 @@ def qwen3_vl_reranker(folder: Path) -> Path:
         chat_template=QWEN_TEMPLATE,
     )
     processor.save_pretrained(folder)
-    _write_transformer(
+    write_transformer(
         folder,
         "any-to-any",
         ("text", "image", "video", "message"),
         processing={"chat_template": {"add_generation_prompt": True}},
     )
-    yes, no = (tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
-    head = {"true_token_id": yes, "false_token_id": no, "module_input_name": "causal_logits"}
-    write_json(folder / "1_LogitScore/config.json", head)
-    _write_chain(folder, [("1_LogitScore", f"{_CROSS}.logit_score.LogitScore")])
+    write_logit_score(folder, tokenizer, "yes", "no")
     return folder
 
 
@@ -102,8 +99,8 @@ def nemotron_rerank_vl(folder: Path) -> Path:
         "num_image_token": 4,
     }
     write_json(folder / "processor_config.json", processor)
-    _write_transformer(folder, "sequence-classification", ("text", "image", "message"))
-    _write_chain(folder, [])
+    write_transformer(folder, "sequence-classification", ("text", "image", "message"))
+    write_chain(folder, [])
     return folder
 
 
@@ -126,7 +123,7 @@ def jina_reranker_m0(folder: Path) -> Path:
     config_file.write_text(
         config_file.read_text().replace("Qwen2VLForConditionalGeneration", "JinaVLForRanking")
     )
-    _write_transformer(folder, "feature-extraction", ("text", "image", "message"))
+    write_transformer(folder, "feature-extraction", ("text", "image", "message"))
     pooling = {"embedding_dimension": 32, "pooling_mode": "lasttoken", "include_prompt": True}
     write_json(folder / "1_Pooling/config.json", pooling)
     layers = nn.Linear(32, 32), nn.Linear(32, 1)
@@ -135,7 +132,7 @@ def jina_reranker_m0(folder: Path) -> Path:
     _write_dense(folder / "3_Dense", layers[1], "torch.nn.modules.linear.Identity", "scores")
     _keep_with_the_model(folder, layers)
     dense = f"{_BASE}.dense.Dense"
-    _write_chain(folder, [("1_Pooling", _POOLING), ("2_Dense", dense), ("3_Dense", dense)])
+    write_chain(folder, [("1_Pooling", _POOLING), ("2_Dense", dense), ("3_Dense", dense)])
     return folder
 
 
@@ -145,13 +142,14 @@ def _spread(layer: nn.Linear) -> None:
         layer.weight *= 8
 
 
-def _write_transformer(
+def write_transformer(
     folder: Path,
     task: str,
     modalities: tuple[str, ...],
     *,
     processing: dict[str, Any] | None = None,
 ) -> None:
+    """The file of a Transformer that does `task`, and takes these modalities."""
     feature = task == "feature-extraction"
     output = LAST_STATE if feature else "logits"
     names = {"any-to-any": "causal_logits", "sequence-classification": "scores"}
@@ -167,7 +165,17 @@ def _write_transformer(
     write_json(folder / "sentence_bert_config.json", settings)
 
 
-def _write_chain(folder: Path, heads: list[tuple[str, str]]) -> None:
+def write_logit_score(folder: Path, tokenizer: Qwen2Tokenizer, true: str, false: str) -> None:
+    """The files of a chain that ends in a LogitScore of two tokens."""
+    true_id, false_id = (tokenizer.convert_tokens_to_ids(word) for word in (true, false))
+    head = {"true_token_id": true_id, "false_token_id": false_id}
+    head_file = folder / "1_LogitScore/config.json"
+    write_json(head_file, {**head, "module_input_name": "causal_logits"})
+    write_chain(folder, [("1_LogitScore", f"{_CROSS}.logit_score.LogitScore")])
+
+
+def write_chain(folder: Path, heads: list[tuple[str, str]]) -> None:
+    """The files of a chain: a Transformer, and the heads by folder and type."""
     write_modules(folder, [("", f"{_BASE}.transformer.Transformer"), *heads])
     settings = {
         "model_type": "CrossEncoder",
