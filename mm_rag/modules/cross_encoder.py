@@ -61,6 +61,7 @@ class CrossEncoder(Scorer):
         self._warned = False
         self._processing = processing = transformer.processing
         sight = Sight(transformer, cache, lambda: self._fingerprint)
+        self._keeps = bool(sight.modalities)
         rows: RowMaker = PairRows(processing)
         if processing.message_format:
             _check_template(processing)
@@ -142,8 +143,7 @@ class CrossEncoder(Scorer):
 
     def describe(self) -> str:
         """One line per module, and one for what is kept."""
-        seen = set(self.modalities) & {"image", "video"}
-        return "\n".join([self.chain.describe(), *([repr(self.cache)] if seen else [])])
+        return "\n".join([self.chain.describe(), *([repr(self.cache)] if self._keeps else [])])
 
 
 def _key(asked: Asked) -> Hashable:

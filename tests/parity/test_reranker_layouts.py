@@ -189,32 +189,30 @@ def test_nothing_to_rank(make: Callable[[Path], Path], tmp_path: Path) -> None:
     assert (empty.shape, empty.dtype) == ((0,), np.float32)
 
 
-def test_a_tokenizer_without_yes_and_no(tmp_path: Path) -> None:
-    folder = text_rerankers.qwen3_reranker_plain(tmp_path)
+def without_yes_and_no(folder: Path) -> Path:
     path = folder / "tokenizer.json"
     tokenizer = json.loads(path.read_text())
     vocabulary = tokenizer["model"]["vocab"]
     for word in ("yes", "no"):
         vocabulary[f"not {word}"] = vocabulary.pop(word)
     write_json(path, tokenizer)
+    return folder
+
+
+def test_a_tokenizer_without_yes_and_no(tmp_path: Path) -> None:
+    folder = text_rerankers.qwen3_reranker_plain(tmp_path)
 
     with pytest.raises(CheckpointError, match="yes"):
-        Reranker(folder, device="cpu")
+        Reranker(without_yes_and_no(folder), device="cpu")
 
 
 def test_unknown_words_are_not_yes_and_no(tmp_path: Path) -> None:
     """A tokenizer with an unknown token gives its id for both: all scores would be 0."""
     folder = text_rerankers.bge_reranker_gemma(tmp_path)
     (folder / "modules.json").unlink()
-    path = folder / "tokenizer.json"
-    tokenizer = json.loads(path.read_text())
-    vocabulary = tokenizer["model"]["vocab"]
-    for word in ("yes", "no"):
-        vocabulary[f"not {word}"] = vocabulary.pop(word)
-    write_json(path, tokenizer)
 
     with pytest.raises(CheckpointError, match="yes"):
-        Reranker(folder, device="cpu")
+        Reranker(without_yes_and_no(folder), device="cpu")
 
 
 @pytest.mark.parametrize(
