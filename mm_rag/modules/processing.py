@@ -21,7 +21,7 @@ from mm_rag.modules.opening import Frames, Opener
 from mm_rag.modules.settings import SIZES, ProcessingSettings, lower_case
 
 # What a picture or a clip counts for when batches are made; the true number depends on its size.
-_MEDIA_TOKENS = 512
+_MEDIA_TOKENS = 256
 
 # What processors raise on inputs that they cannot use.
 REFUSALS = (ValueError, TypeError, IndexError, KeyError, RuntimeError)
