@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from transformers import PreTrainedTokenizerBase
 
-from mm_rag.content import Chat, Content, Part, Text, Turn, parts_of
+from mm_rag.content import Chat, Part, Text, Turn, parts_of
 from mm_rag.modules.scorer import Asked
 
 QUERY, DOCUMENT = "query", "document"
@@ -72,8 +72,3 @@ def _without_end(text: str, excess: int, tokenizer: PreTrainedTokenizerBase) -> 
     # Tokens may be parts of one character, which stays or goes as a whole.
     ends = (min(spans[count - 1][1], spans[count][0]) for count in range(kept, 0, -1))
     return text[: next((end for end in ends if end < len(text)), 0)], max(0, -kept)
-
-
-def is_text(content: Content) -> bool:
-    """Whether it is words and nothing else."""
-    return isinstance(content, Text)

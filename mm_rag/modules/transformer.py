@@ -12,6 +12,7 @@ from typing import Any, Self
 import torch
 from transformers import PreTrainedModel
 
+from mm_rag.attention import TreeRefused
 from mm_rag.content import Chat, Content, Text, modality_name, parts_of
 from mm_rag.errors import CheckpointError, UnsupportedModality
 from mm_rag.modules.kept_logits import keeping_logits
@@ -269,7 +270,7 @@ def _told(model: PreTrainedModel) -> Generator[None]:
     """Translate what a model raises on tensors that it cannot use."""
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, TreeRefused):
         raise
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise CheckpointError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from sentence_transformers import CrossEncoder
 
 from mm_rag import Reranker
+from mm_rag.attention import TreeRefused
 from mm_rag.errors import CheckpointError, InputError
 from tests.parity.replicas import cross_encoders, text_rerankers
 from tests.parity.replicas.common import write_json
@@ -307,3 +309,21 @@ def test_the_last_layer_computes_what_is_read(make: Callable[[Path], Path], tmp_
 
     np.testing.assert_array_equal(again, expected)
     assert tokens[len(layers) - 1] == len(PAIRS) < tokens[0]
+
+
+def test_what_a_tree_refuses_goes_the_plain_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer may refuse in the middle of a forward, whatever the trial of the model said."""
+    reranker = Reranker(text_rerankers.qwen3_reranker(tmp_path), device="cpu")
+    expected = reranker.predict(PAIRS, activation_fn=LOGITS)
+    asked: list[int] = []
+
+    def refuse(*_: Any, **__: Any) -> None:
+        asked.append(1)
+        raise TreeRefused("not today")
+
+    monkeypatch.setattr(importlib.import_module("mm_rag.attention.attending"), "attend", refuse)
+
+    close(reranker.predict(PAIRS, activation_fn=LOGITS), expected)
+    assert asked
