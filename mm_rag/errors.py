@@ -5,6 +5,7 @@ MMRagError
 │   ├── UnreadableMedia      a file is missing, damaged, or not what it claims to be
 │   │   └── PasswordNeeded   a file is locked
 │   ├── MediaTooLarge        a file is over a limit of the MediaPolicy
+│   ├── SourceForbidden      the MediaPolicy does not allow to open it, wherever it leads
 │   └── UnsupportedModality  the model does not take this kind of input
 ├── MissingExtra             an optional package is not installed (also an ImportError)
 ├── CheckpointError          a model's files are missing, incomplete or not understood
@@ -29,6 +30,7 @@ __all__ = [
     "MediaTooLarge",
     "MissingExtra",
     "PasswordNeeded",
+    "SourceForbidden",
     "UnreadableMedia",
     "UnsupportedModality",
     "WorkerError",
@@ -75,6 +77,10 @@ class PasswordNeeded(UnreadableMedia):
 
 class MediaTooLarge(InputError):
     """A file is over a limit of the `MediaPolicy`."""
+
+
+class SourceForbidden(InputError):
+    """The `MediaPolicy` does not allow to open a path or an address."""
 
 
 class UnsupportedModality(InputError):

@@ -23,7 +23,7 @@ class Segment:
 
     Attributes:
         modality: What a model is given: `text` for a passage, `image` for a page or a picture.
-        source: Absolute path of the file it comes from.
+        source: Absolute path of the file it comes from, or its address.
         sha256: Of that file's bytes, hexadecimal.
         text: The words in it: text layer, OCR, speech, subtitles; empty where there are none.
         title: What the source calls itself, or else its file name in words; empty where both say
@@ -32,6 +32,8 @@ class Segment:
             page, the picture, the whole recording or video (see `start` and `end`).
         preview: Absolute path of a picture that stands for it: screenshot, thumbnail, key frame.
         mime_type: Of `media`.
+        boxes: Absolute path of the JSON file that says where its words are on `preview`
+            (`mm_rag.boxes`); None where that is not known.
         page: Physical page, 1-based; None where there are no pages.
         start: Where it begins in the recording or video, in seconds; None where there is no time.
         end: Where it ends, in seconds.
@@ -47,6 +49,7 @@ class Segment:
     media: str | None = None
     preview: str | None = None
     mime_type: str | None = None
+    boxes: str | None = None
     page: int | None = None
     start: float | None = None
     end: float | None = None

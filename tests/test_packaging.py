@@ -18,7 +18,14 @@ SHIPPED = ("mm_rag", "loaders/mm_rag_loaders", "integrations")
 
 # Lower ones first: a module imports from its own layer and those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("mm_rag.errors", "mm_rag._optional", "mm_rag._closing", "mm_rag.content", "mm_rag.segment"),
+    (
+        "mm_rag.errors",
+        "mm_rag._optional",
+        "mm_rag._closing",
+        "mm_rag.content",
+        "mm_rag.segment",
+        "mm_rag.boxes",
+    ),
     ("mm_rag.inputs", "mm_rag.media", "mm_rag.record"),
     ("mm_rag.reading",),
     ("mm_rag.device", "mm_rag.precision", "mm_rag.similarity", "mm_rag.attention"),

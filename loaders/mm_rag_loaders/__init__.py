@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from mm_rag_loaders.assets import AssetStore
 from mm_rag_loaders.audio import AudioLoader
-from mm_rag_loaders.folder import LoadedFile, find_files, load, load_file, load_files
 from mm_rag_loaders.image import ImageLoader
 from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.loading import load, load_file, load_files
 from mm_rag_loaders.options import LoadOptions
+from mm_rag_loaders.outcome import FileOutcome, LoadedFile
 from mm_rag_loaders.pdf import PDFLoader
+from mm_rag_loaders.sources import Source, find_sources
 from mm_rag_loaders.text import TextLoader
 from mm_rag_loaders.video import VideoLoader
 
 __all__ = [
     "AssetStore",
     "AudioLoader",
+    "FileOutcome",
     "ImageLoader",
     "LoadOptions",
     "LoadedFile",
     "Loader",
     "PDFLoader",
+    "Source",
     "SourceFile",
     "TextLoader",
     "VideoLoader",
-    "find_files",
+    "find_sources",
     "load",
     "load_file",
     "load_files",

@@ -37,7 +37,7 @@ class AudioLoader(Loader):
             note_duration(file, audio.full_duration, duration)
             base = Segment(
                 modality="audio",
-                source=str(file.path),
+                source=file.source,
                 sha256=file.sha256,
                 title=title_of(audio.tags, file),
                 media=str(file.path),

@@ -11,6 +11,7 @@ from mm_rag.errors import InputError
 from mm_rag.media.image import image_description, image_format, open_frames
 from mm_rag.media.kind import file_type
 from mm_rag.segment import Scalar, Segment
+from mm_rag_loaders.assets import PICTURE_MIME
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.seen_text import seen_text
 
@@ -50,10 +51,10 @@ class ImageLoader(Loader):
         metadata: dict[str, Scalar] = {"width": width, "height": height}
         media, mime = file.path, file_type(file.path).mime
         if page is not None:
-            media, mime = self.options.assets.write(self._bounded(picture)), "image/webp"
+            media, mime = self.options.assets.write(self._bounded(picture)), PICTURE_MIME
         return Segment(
             modality="image",
-            source=str(file.path),
+            source=file.source,
             sha256=file.sha256,
             text=text,
             title=file.name_in_words,

@@ -7,19 +7,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mm_rag.errors import MissingExtra, UnreadableMedia
+from mm_rag.errors import MediaTooLarge, MissingExtra, UnreadableMedia
 from mm_rag.segment import Segment
 from mm_rag_loaders.hashing import file_sha256
 from mm_rag_loaders.names import name_in_words
 from mm_rag_loaders.options import LoadOptions
+from mm_rag_loaders.places import local_path
+from mm_rag_loaders.sources import Source, as_source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceFile:
     """A file on its way through a loader.
 
     Attributes:
-        path: Absolute.
+        path: Absolute; of an address, where it is kept.
+        source: Where it comes from: its absolute path as it was named, or its address.
         sha256: Of its bytes.
         notes: What was not as it should be, though the file could be read: "page 3 was damaged".
             Loaders append to it; it ends in the report.
@@ -28,24 +31,32 @@ class SourceFile:
     """
 
     path: Path
+    source: str
     sha256: str
     notes: list[str] = field(default_factory=list[str])
     missing: list[str] = field(default_factory=list[str])
 
     @classmethod
-    def of(cls, path: str | Path) -> SourceFile:
-        """Hash a file.
+    def of(cls, source: Source, options: LoadOptions) -> SourceFile:
+        """Fetch a source, if it is an address, and hash it.
 
         Raises:
+            SourceForbidden: The policy does not allow to open it.
             UnreadableMedia: There is no such file, it is empty, or it may not be read.
+            MediaTooLarge: It is over the policy's `max_bytes`.
         """
-        path = Path(path).absolute()
+        path = local_path(source, options)
         if not path.is_file():
             raise UnreadableMedia(f"There is no file {path}.")
-        if path.stat().st_size == 0:
+        size, most = path.stat().st_size, options.policy.max_bytes
+        if size == 0:
             raise UnreadableMedia(f"{path.name} is empty (0 bytes).")
+        if size > most:
+            raise MediaTooLarge(
+                f"{path.name} has {size:,} bytes; MediaPolicy.max_bytes allows {most:,}."
+            )
         try:
-            return cls(path, file_sha256(path))
+            return cls(path=path, source=str(source), sha256=file_sha256(path))
         except OSError as error:
             raise UnreadableMedia(f"{path.name} cannot be read: {error.strerror}.") from error
 
@@ -57,7 +68,12 @@ class SourceFile:
     @property
     def name_in_words(self) -> str:
         """`"team_photo-2024.jpg"` as `"team photo 2024"`; empty where the name says nothing."""
-        return name_in_words(self.path.stem)
+        return name_in_words(Path(self.name).stem)
+
+    @property
+    def name(self) -> str:
+        """The last part of its path or address, for messages and titles."""
+        return Path(self.source.split("?")[0].split("#")[0]).name or self.path.name
 
 
 class Loader(ABC):
@@ -66,14 +82,15 @@ class Loader(ABC):
     def __init__(self, options: LoadOptions | None = None) -> None:
         self.options = options or LoadOptions()
 
-    def load(self, path: str | Path) -> Iterator[Segment]:
-        """Read a file.
+    def load(self, source: str | Path) -> Iterator[Segment]:
+        """Read a file, or what an address answers, in this process.
 
         Raises:
+            SourceForbidden: The policy does not allow to open it.
             UnreadableMedia: The file cannot be read; PasswordNeeded where it is locked.
             MediaTooLarge: The file is over a limit of the policy.
         """
-        return self.segments(SourceFile.of(path))
+        return self.segments(SourceFile.of(as_source(source), self.options))
 
     @abstractmethod
     def segments(self, file: SourceFile) -> Iterator[Segment]:

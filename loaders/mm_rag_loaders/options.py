@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from mm_rag.errors import InputError
 from mm_rag.media import DEFAULT_POLICY, MediaPolicy
+from mm_rag.reading.speech import Transcriber
 from mm_rag_loaders.assets import AssetStore
 from mm_rag_loaders.passages import PASSAGE_WORDS
+
+PDFBackend: TypeAlias = Literal["pymupdf", "pdfium"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,11 @@ class LoadOptions:
         passage_words: Longest passage of a text. English of 150 words makes about 200 word pieces;
             the embedded default's text model takes 256.
         clip_seconds: Longest audio or video clip.
+        transcriber: What turns speech into words; None for PocketSphinx. Worker processes are given
+            a pickled copy.
+        pdf_backend: What reads PDFs; None for PyMuPDF where it is installed, else pypdfium2.
+        workers: Processes that read files; 0 for none, where a file that crashes a library crashes
+            the caller. None for one per processor, at most 8.
 
     Raises:
         InputError: A number is not positive.
@@ -34,9 +43,14 @@ class LoadOptions:
     page_pixels: int = 1280 * 32 * 32
     passage_words: int = PASSAGE_WORDS
     clip_seconds: float = 30.0
+    transcriber: Transcriber | None = None
+    pdf_backend: PDFBackend | None = None
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("page_pixels", "passage_words", "clip_seconds"):
             value: float = getattr(self, name)
             if not value > 0:
                 raise InputError(f"LoadOptions.{name} must be more than 0; got {value}.")
+        if self.workers is not None and self.workers < 0:
+            raise InputError(f"LoadOptions.workers is 0 or more; got {self.workers}.")

@@ -44,7 +44,7 @@ class TextLoader(Loader):
         for part, passage in enumerate(found):
             yield Segment(
                 modality="text",
-                source=str(file.path),
+                source=file.source,
                 sha256=file.sha256,
                 text=passage,
                 title=heading[1].strip() if heading else file.name_in_words,

@@ -67,7 +67,7 @@ def _whole(file: SourceFile, reader: VideoReader, duration: float) -> Segment:
     width, height = video.size
     return Segment(
         modality="video",
-        source=str(file.path),
+        source=file.source,
         sha256=file.sha256,
         title=title_of(video.probe.tags, file),
         media=str(file.path),

@@ -64,7 +64,15 @@ def sync_report(report: SyncReport) -> None:
 
 
 def _sync_summary(report: SyncReport) -> str:
-    states = ("indexed", "unchanged", "duplicate", "removed", "unreadable", "unsupported")
+    states = (
+        "indexed",
+        "unchanged",
+        "duplicate",
+        "removed",
+        "unreadable",
+        "refused",
+        "unsupported",
+    )
     counts = [f"{report.count(state)} {state}" for state in states if report.count(state)]
     changed = report.count("indexed") + report.count("removed")
     modalities = ", ".join(f"{n} {modality}" for modality, n in report.segments.items())

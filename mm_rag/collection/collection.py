@@ -29,7 +29,7 @@ from mm_rag.errors import CollectionMismatch, InputError
 from mm_rag.inputs import as_content
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment
-from mm_rag_loaders import AssetStore, LoadOptions, find_files
+from mm_rag_loaders import AssetStore, LoadOptions, find_sources
 
 
 class Collection(Closing):
@@ -153,7 +153,7 @@ class Collection(Closing):
         )
         given = [sources] if isinstance(sources, str | Path) else sources
         paths = [Path(os.path.abspath(Path(source).expanduser())) for source in given]
-        find_files(paths)  # what does not exist is an error before anything is written
+        find_sources(paths)  # what does not exist is an error before anything is written
         with self._writing() as writer:
             return FolderSync(self.path, self._ledger, writer, options).run(paths, on_file)
 

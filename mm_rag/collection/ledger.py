@@ -11,7 +11,9 @@ from typing import Literal
 
 from mm_rag.errors import CollectionError
 
-LedgerState = Literal["writing", "indexed", "incomplete", "duplicate", "unreadable", "unsupported"]
+LedgerState = Literal[
+    "writing", "indexed", "incomplete", "duplicate", "unreadable", "refused", "unsupported"
+]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);

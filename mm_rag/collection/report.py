@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-FileState = Literal["indexed", "unchanged", "duplicate", "removed", "unreadable", "unsupported"]
+FileState = Literal[
+    "indexed", "unchanged", "duplicate", "removed", "unreadable", "refused", "unsupported"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +19,8 @@ class FileReport:
     Attributes:
         path: Absolute.
         state: `indexed` (new or changed), `unchanged`, `duplicate` (the same content as another
-            file), `removed` (gone from the folder), `unreadable`, `unsupported` (of a kind that is
-            not read).
+            file), `removed` (gone from the folder), `unreadable`, `refused` (the MediaPolicy does
+            not allow to open it), `unsupported` (of a kind that is not read).
         reason: Why it is not, or not wholly, in; empty when all is well.
         segments: How many Segments it gave, by modality.
     """

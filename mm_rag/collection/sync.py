@@ -18,7 +18,7 @@ from mm_rag.collection.ledger import Ledger, LedgerFile
 from mm_rag.collection.report import FileReport, SyncReport
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import InputError
-from mm_rag_loaders import LoadedFile, LoadOptions, find_files, load_file
+from mm_rag_loaders import LoadedFile, LoadOptions, find_sources, load_file
 from mm_rag_loaders.hashing import file_sha256
 from mm_rag_loaders.sidecars import sidecars_stamp
 
@@ -43,7 +43,8 @@ class FolderSync:
         """Index what is new or changed, remove what is gone, and say what was done."""
         began = time.monotonic()
         # `mm-rag index .` must not index the collection that lies in the same folder.
-        paths = [path for path in find_files(sources) if self.root not in path.parents]
+        found = [Path(str(source)) for source in find_sources(sources)]
+        paths = [path for path in found if self.root not in path.parents]
         reports: dict[str, FileReport] = {}
         for number, path in enumerate(paths):
             if on_file:

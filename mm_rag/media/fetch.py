@@ -38,10 +38,6 @@ def fetched(url: Url, policy: MediaPolicy = DEFAULT_POLICY) -> Generator[Path]:
         UnreadableMedia: It cannot be reached, or does not answer with a medium.
         MediaTooLarge: It is over the policy's `max_bytes`.
     """
-    if not policy.urls:
-        raise InputError(
-            f"{shown(url.address)} is not fetched: MediaPolicy.urls is False. Pass a file."
-        )
     with tempfile.TemporaryDirectory(prefix="mm-rag-") as folder:
         path = Path(folder) / _file_name(url.address)
         with _network_errors(url.address):

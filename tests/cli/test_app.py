@@ -78,7 +78,7 @@ def test_verify_says_that_all_is_well_and_exits_1_when_not(folder: Path) -> None
     collection = indexed(folder)
     well = run("verify", "-c", collection)
     assert (well.exit_code, well.output.strip()) == (0, "All 4 segments are whole.")
-    next((collection / "assets").rglob("*.webp")).unlink()
+    next((collection / "assets").rglob("*.jpg")).unlink()
     ill = run("verify", "-c", collection)
     assert ill.exit_code == 1
     assert "missing files: 1" in " ".join(ill.output.split())

@@ -142,7 +142,7 @@ def test_verify_finds_what_is_missing_and_repair_and_sync_mend_it(
 
 def test_verify_finds_missing_pictures(collection: Collection, folder: Path) -> None:
     collection.sync(folder)
-    picture = next((collection.path / "assets").rglob("*.webp"))
+    picture = next((collection.path / "assets").rglob("*.jpg"))
     picture.unlink()
     assert collection.verify().missing_files == (str(picture),)
     collection.repair()

@@ -286,4 +286,4 @@ def test_the_password_counts_beside_other_options(collection: Collection, folder
     options = LoadOptions(passage_words=50)
     report = collection.sync(folder, password="sesame", options=options)
     assert states(report)["locked.pdf"] == "indexed"
-    assert any((collection.path / "assets").rglob("*.webp"))
+    assert any((collection.path / "assets").rglob("*.jpg"))

@@ -57,7 +57,7 @@ def test_document_tells_where_it_comes_from(retriever: MultimodalRetriever, fold
     assert best.metadata["source"] == str(folder / "deck.pdf")
     assert best.metadata["page"] == 1
     assert best.metadata["modality"] == "image"
-    assert best.metadata["mime_type"] == "image/webp"
+    assert best.metadata["mime_type"] == "image/jpeg"
     assert Path(best.metadata["media"]).is_file()
     assert len(best.metadata["sha256"]) == 64
     assert "start" not in best.metadata
@@ -171,6 +171,6 @@ def test_chain_shows_the_page_to_the_chat_model(
     assert source["type"] == "text"
     assert source["text"].startswith("[1] deck.pdf, page 1\n")
     assert picture["type"] == "image"
-    assert picture.get("mime_type") == "image/webp"
+    assert picture.get("mime_type") == "image/jpeg"
     assert slide_of(base64.b64decode(picture.get("base64", ""))) == "blue"
     assert question == {"type": "text", "text": QUESTION}

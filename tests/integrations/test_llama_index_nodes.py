@@ -48,7 +48,7 @@ def test_page_is_sent_as_text_and_picture(reader: MultimodalReader, folder: Path
     assert isinstance(words, TextBlock)
     assert words.text.startswith("Our team.")
     assert isinstance(picture, ImageBlock)
-    assert picture.image_mimetype == "image/webp"
+    assert picture.image_mimetype == "image/jpeg"
 
 
 def test_wordless_picture_survives_an_index(reader: MultimodalReader, folder: Path) -> None:

@@ -18,6 +18,7 @@ from mm_rag_loaders.assets import AssetStore
 from mm_rag_loaders.audio import AudioLoader
 from mm_rag_loaders.loader import SourceFile
 from mm_rag_loaders.options import LoadOptions
+from mm_rag_loaders.sources import Source
 from mm_rag_loaders.video import VideoLoader
 from tests.av_made import colours, make_recording, make_video, make_wav, sign, tone
 
@@ -89,7 +90,7 @@ def test_a_video_is_cut_where_scenes_change(tmp_path: Path, options: LoadOptions
     assert first.metadata["has_audio"] is False
     assert first.preview is not None
     with Image.open(first.preview) as preview:
-        assert preview.format == "WEBP"
+        assert preview.format == "JPEG"
         assert preview.size == (320, 180)
 
 
@@ -131,7 +132,7 @@ def test_what_a_cut_off_file_lacks_is_noted(tmp_path: Path, options: LoadOptions
         "flac",
     )
     flac.write_bytes(flac.read_bytes()[: flac.stat().st_size // 2])
-    file = SourceFile.of(flac)
+    file = SourceFile.of(Source(flac), options)
     segments = list(AudioLoader(options).segments(file))
     assert 3.0 < (segments[-1].end or 0) < 5.0
     assert any("lasts 8.0 s" in note for note in file.notes)
@@ -141,7 +142,7 @@ def test_what_a_cut_off_file_lacks_is_noted(tmp_path: Path, options: LoadOptions
 
 def test_what_the_policy_leaves_out_is_noted(tmp_path: Path, options: LoadOptions) -> None:
     path = make_video(tmp_path / "v.mp4", colours("gray", each=20), fps=1)
-    file = SourceFile.of(path)
+    file = SourceFile.of(Source(path), options)
     limited = LoadOptions(assets=options.assets, policy=MediaPolicy(max_seconds=10.0))
     segments = list(VideoLoader(limited).segments(file))
     assert segments[-1].end == 10.0
@@ -187,7 +188,7 @@ def test_without_its_readers_a_video_is_kept_and_noted(
         sound=tone(40.0, rate=48_000),
         subtitles=[(0.0, 5.0, "Welcome")],
     )
-    file = SourceFile.of(path)
+    file = SourceFile.of(Source(path), options)
     segments = list(VideoLoader(options).segments(file))
     assert segments[0].text == "Welcome"
     assert all(segment.text == "" for segment in segments[1:])

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mm_rag.errors import MediaTooLarge, MissingExtra
 from mm_rag.media import MediaPolicy
-from mm_rag_loaders import ImageLoader, LoadOptions, SourceFile, seen_text
+from mm_rag_loaders import ImageLoader, LoadOptions, Source, SourceFile, seen_text
 
 
 def sign(text: str, size: tuple[int, int] = (700, 200)) -> Image.Image:
@@ -44,13 +44,13 @@ def test_every_page_of_a_tiff_is_a_segment(tmp_path: Path, options: LoadOptions)
     segments = list(ImageLoader(options).load(path))
     assert [(s.page, s.text) for s in segments] == [(1, "Page alpha"), (2, "Page beta")]
     assert segments[0].media != segments[1].media
-    assert segments[0].mime_type == "image/webp"
+    assert segments[0].mime_type == "image/jpeg"
 
 
 def test_an_animation_is_its_first_frame_and_a_note(tmp_path: Path, options: LoadOptions) -> None:
     path = tmp_path / "a.gif"
     sign("Hello").save(path, save_all=True, append_images=[sign("World")])
-    file = SourceFile.of(path)
+    file = SourceFile.of(Source(path), options)
     (segment,) = ImageLoader(options).segments(file)
     assert segment.text == "Hello"
     assert file.notes == ["animated: the first of 2 frames was read"]
@@ -82,7 +82,7 @@ def test_without_the_reader_the_picture_is_kept_and_noted(
     monkeypatch.setattr(seen_text, "read_image", missing)
     path = tmp_path / "a.png"
     sign("Hello").save(path)
-    file = SourceFile.of(path)
+    file = SourceFile.of(Source(path), options)
     (segment,) = ImageLoader(options).segments(file)
     assert segment.text == ""
     assert file.notes[0].startswith("the picture was not read: Reading text on pictures needs")
@@ -93,7 +93,7 @@ def test_a_phone_picture_with_a_second_one_inside_is_no_animation(
 ) -> None:
     path = tmp_path / "IMG_1234.jpg"
     sign("Hello").save(path, "MPO", save_all=True, append_images=[sign("World")])
-    file = SourceFile.of(path)
+    file = SourceFile.of(Source(path), options)
     (segment,) = ImageLoader(options).segments(file)
     assert segment.text == "Hello"
     assert file.notes == []

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mm_rag.errors import MediaTooLarge, PasswordNeeded, UnreadableMedia
 from mm_rag.media import MediaPolicy
 from mm_rag.segment import Segment
-from mm_rag_loaders import AssetStore, LoadOptions, PDFLoader, SourceFile
+from mm_rag_loaders import AssetStore, LoadOptions, PDFLoader, Source, SourceFile
 
 AES_256: int = vars(pymupdf)["PDF_ENCRYPT_AES_256"]
 WIDGET_TEXT: int = vars(pymupdf)["PDF_WIDGET_TYPE_TEXT"]
@@ -43,7 +43,7 @@ def scanned(text: str) -> bytes:
 
 
 def read(path: Path, options: LoadOptions) -> tuple[list[Segment], list[str]]:
-    file = SourceFile.of(path)
+    file = SourceFile.of(Source(path), options)
     return list(PDFLoader(options).segments(file)), file.notes
 
 
@@ -59,7 +59,7 @@ def test_a_page_is_a_screenshot_and_its_passages(tmp_path: Path, options: LoadOp
     assert segments[0].text == segments[1].text == "Alpha on one."
     assert segments[0].title == "a deck"
     assert segments[0].media == segments[0].preview == segments[1].media
-    assert segments[0].mime_type == "image/webp"
+    assert segments[0].mime_type == "image/jpeg"
     assert segments[0].metadata == {"pages": 2}
     assert len({s.id for s in segments}) == 4
     assert notes == []

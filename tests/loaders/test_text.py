@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mm_rag.errors import UnreadableMedia
-from mm_rag_loaders import LoadOptions, SourceFile, TextLoader
+from mm_rag_loaders import LoadOptions, Source, SourceFile, TextLoader
 
 
 def test_a_text_is_its_passages(tmp_path: Path, options: LoadOptions) -> None:
@@ -30,7 +30,7 @@ def test_the_heading_of_a_markdown_file_is_its_title(tmp_path: Path, options: Lo
 def test_umlauts_survive(tmp_path: Path, options: LoadOptions, encoding: str) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("Ein schöner Tag für einen Käse.".encode(encoding))
-    file = SourceFile.of(path)
+    file = SourceFile.of(Source(path), options)
     (segment,) = TextLoader(options).segments(file)
     assert segment.text == "Ein schöner Tag für einen Käse."
     assert file.notes == (["not UTF-8: read as Windows-1252"] if encoding == "cp1252" else [])

@@ -123,8 +123,8 @@ def test_bytes_are_bounded(media: str) -> None:
 
 
 def test_the_policy_can_forbid_the_web(media: str) -> None:
-    with pytest.raises(InputError, match=r"MediaPolicy\.urls"):
-        fetch_bytes(Url(f"{media}/photo.png"), MediaPolicy(urls=False, private_hosts=True))
+    with pytest.raises(InputError, match=r"MediaPolicy\.schemes"):
+        fetch_bytes(Url(f"{media}/photo.png"), MediaPolicy(schemes=frozenset(), private_hosts=True))
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mm_rag.errors import InputError
-from mm_rag_loaders import LoadOptions, find_files, load, load_file, load_files
+from mm_rag_loaders import LoadOptions, Source, find_sources, load, load_file, load_files
 
 
 def make_pdf(path: Path, text: str = "Alpha") -> Path:
@@ -25,41 +25,41 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).write_text("x")
 
 
-def names(folder: Path, found: list[Path]) -> list[str]:
-    return [path.relative_to(folder).as_posix() for path in found]
+def names(folder: Path, found: list[Source]) -> list[str]:
+    return [Path(str(source)).relative_to(folder).as_posix() for source in found]
 
 
 def test_a_folder_is_searched_in_a_fixed_order_without_hidden_files(tmp_path: Path) -> None:
     touch(tmp_path, "b.txt", "a/z.txt", "a/b/c.txt", ".hidden", ".git/x.txt", "a/.x/y.txt")
-    assert names(tmp_path, find_files(tmp_path)) == ["a/b/c.txt", "a/z.txt", "b.txt"]
+    assert names(tmp_path, find_sources(tmp_path)) == ["a/b/c.txt", "a/z.txt", "b.txt"]
 
 
 def test_files_folders_and_patterns_may_be_mixed(tmp_path: Path) -> None:
     touch(tmp_path, "one/a.txt", "two/b.txt", "two/deep/c.txt", "two/d.md", "two/.e.txt")
-    found = find_files([tmp_path / "one", str(tmp_path / "two/**/*.txt"), tmp_path / "one/a.txt"])
+    found = find_sources([tmp_path / "one", str(tmp_path / "two/**/*.txt"), tmp_path / "one/a.txt"])
     assert names(tmp_path, found) == ["one/a.txt", "two/b.txt", "two/deep/c.txt"]
 
 
 def test_a_file_may_have_the_letters_of_a_pattern_in_its_name(tmp_path: Path) -> None:
     touch(tmp_path, "report [final].txt")
-    assert len(find_files(tmp_path / "report [final].txt")) == 1
+    assert len(find_sources(tmp_path / "report [final].txt")) == 1
 
 
 def test_subtitles_beside_their_video_are_left_to_it(tmp_path: Path) -> None:
     touch(tmp_path, "talk.mkv", "talk.srt", "talk.en.vtt", "other.srt")
-    assert names(tmp_path, find_files(tmp_path)) == ["other.srt", "talk.mkv"]
+    assert names(tmp_path, find_sources(tmp_path)) == ["other.srt", "talk.mkv"]
 
 
 def test_a_circle_of_links_ends(tmp_path: Path) -> None:
     touch(tmp_path, "a/b.txt")
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
-    assert names(tmp_path, find_files(tmp_path)) == ["a/b.txt"]
+    assert names(tmp_path, find_sources(tmp_path)) == ["a/b.txt"]
 
 
 @pytest.mark.parametrize(("source", "message"), [("gone", "no file or folder"), ("*.x", "matches")])
 def test_a_source_that_is_not_there_says_so(tmp_path: Path, source: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        find_files(tmp_path / source)
+        find_sources(tmp_path / source)
 
 
 def test_a_good_file_is_loaded(tmp_path: Path, options: LoadOptions) -> None:
@@ -111,7 +111,7 @@ def test_a_file_that_may_not_be_read_is_a_report(tmp_path: Path) -> None:
 
 def test_files_are_read_one_at_a_time(tmp_path: Path, options: LoadOptions) -> None:
     paths = [make_pdf(tmp_path / "a.pdf"), tmp_path / "b.pdf"]
-    loading = load_files(paths, options)
+    loading = load_files(map(Source, paths), options)
     assert next(loading).state == "loaded"
     make_pdf(paths[1])  # not asked for until now
     assert next(loading).state == "loaded"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mm_rag.errors import MediaTooLarge, UnreadableMedia
+from mm_rag.errors import UnreadableMedia
 from mm_rag.segment import Scalar, Segment
+from mm_rag_loaders.assets import PICTURE_MIME
 from mm_rag_loaders.loader import Loader, SourceFile
-from mm_rag_loaders.mupdf import PageContent, PDFDocument
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.passages import passages
+from mm_rag_loaders.pdf.document import PDFDocument, open_pdf
+from mm_rag_loaders.pdf.page import PageContent
 from mm_rag_loaders.seen_text import seen_text
 
 
@@ -27,12 +29,11 @@ class PDFLoader(Loader):
         Raises:
             PasswordNeeded: The document is locked, and `LoadOptions.password` does not open it.
             UnreadableMedia: It is damaged beyond repair, or has nothing on any page.
-            MediaTooLarge: It has more bytes than the policy allows.
         """
-        _check_size(file, self.options)
         blank: list[int] = []
         found = False
-        with PDFDocument(file.path, self.options.password) as document:
+        options = self.options
+        with open_pdf(file.path, options.password, options.pdf_backend) as document:
             if document.is_repaired:
                 file.notes.append("damaged; repaired while opening")
             about = _About.of(document, file)
@@ -66,14 +67,15 @@ class PDFLoader(Loader):
     def _page_segments(
         self, page: PageContent, about: _About, file: SourceFile
     ) -> Iterator[Segment]:
-        text, metadata = page.text, dict(about.metadata)
+        text = "\n\n".join(block.text for block in page.blocks)
+        metadata = dict(about.metadata)
         if page.is_reduced:
             file.notes.append(f"page {page.number} is huge; its picture is much reduced")
         if page.label:
             metadata["page_label"] = page.label
-        if page.scan is not None:
+        for scan in page.scans:
             # A stamp or a page number may be all that the text layer of a scan has.
-            read = seen_text(page.scan, file, place=f"page {page.number}")
+            read = seen_text(scan.picture, file, place=f"page {page.number}")
             text = read if len(read) > len(text) else text
             metadata["ocr"] = True
         shot = str(self.options.assets.write(page.picture))
@@ -81,13 +83,13 @@ class PDFLoader(Loader):
         def segment(modality: str, words: str, part: int) -> Segment:
             return Segment(
                 modality="image" if modality == "image" else "text",
-                source=str(file.path),
+                source=file.source,
                 sha256=file.sha256,
                 text=words,
                 title=about.title,
                 media=shot,
                 preview=shot,
-                mime_type="image/webp",
+                mime_type=PICTURE_MIME,
                 page=page.number,
                 part=part,
                 metadata=metadata,
@@ -119,14 +121,6 @@ def _title(title: str) -> str:
     is_default = lowered.startswith(("microsoft word -", "untitled", "powerpoint presentation"))
     letters = sum(letter.isalpha() for letter in title)
     return "" if is_file_name or is_default or letters < 4 or not title.isprintable() else title
-
-
-def _check_size(file: SourceFile, options: LoadOptions) -> None:
-    size, most = file.path.stat().st_size, options.policy.max_bytes
-    if size > most:
-        raise MediaTooLarge(
-            f"{file.path.name} has {size:,} bytes; MediaPolicy.max_bytes allows {most:,}."
-        )
 
 
 def _page_numbers(document: PDFDocument, file: SourceFile, options: LoadOptions) -> range:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from mm_rag._closing import Closing
 from mm_rag._optional import require
 from mm_rag.errors import PasswordNeeded, UnreadableMedia
 from mm_rag.reading.layout import TextLine, printable, rows, text_of
+from mm_rag_loaders.pdf.page import Block, PageContent, Scan
 
 _FEWEST_LETTERS = 20
 # A scan may come with a stamp or a page number as text, a slide of pictures with its title.
@@ -41,30 +41,7 @@ _LEADERS = re.compile(r"(?: *[.\u2026_]){4,}")
 _lock = threading.RLock()
 
 
-@dataclass(frozen=True)
-class PageContent:
-    """What is on a page.
-
-    Attributes:
-        number: Physical, 1-based.
-        label: What is printed on it ("iv"), where the document says so and it is not the number.
-        text: Of the text layer and of filled form fields, in reading order.
-        picture: The page as it looks, upright.
-        scan: A larger picture for OCR; None where the text layer is enough.
-        is_blank: Nothing is on it, neither text nor anything visible.
-        is_reduced: It is so large that its picture has fewer than 18 dots per inch.
-    """
-
-    number: int
-    label: str
-    text: str
-    picture: Image.Image
-    scan: Image.Image | None
-    is_blank: bool
-    is_reduced: bool
-
-
-class PDFDocument(Closing):
+class MuPDFDocument(Closing):
     """An open PDF. Use it as a context manager; its methods may be called from any thread.
 
     Raises:
@@ -85,10 +62,15 @@ class PDFDocument(Closing):
                 self.is_repaired = bool(self._document.is_repaired)
                 self._opening_complaint = _complaint(mupdf)
                 known: dict[str, Any] = self._document.metadata or {}
-                self.metadata = {key: " ".join(str(v).split()) for key, v in known.items() if v}
+                self._metadata = {key: " ".join(str(v).split()) for key, v in known.items() if v}
             except BaseException:
                 self._document.close()
                 raise
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What it says about itself, without what is empty."""
+        return self._metadata
 
     def close(self) -> None:
         """Let go of the file."""
@@ -116,13 +98,15 @@ class PDFDocument(Closing):
             picture, is_plain = _render(mupdf, page, max_pixels, _MAX_ZOOM)
             has_more = not is_plain and _shows_more_text(page, text)
             scan = _render(mupdf, page, _SCAN_PIXELS, _SCAN_DPI / 72)[0] if has_more else None
+            whole = (0.0, 0.0, 1.0, 1.0)
             label = str(page.get_label() or "")
         return PageContent(
             number=number,
             label="" if label == str(number) else label,
-            text=text,
+            blocks=(Block(kind="text", text=text, box=whole),) if text else (),
+            words=(),
             picture=picture,
-            scan=scan,
+            scans=() if scan is None else (Scan(scan, whole),),
             is_blank=is_plain and not text,
             is_reduced=picture.width < _FEWEST_DOTS_PER_POINT * float(page.rect.width),
         )

@@ -1,0 +1,76 @@
+"""What a library that reads PDFs does, and which one is used."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, Self
+
+from mm_rag_loaders.options import PDFBackend
+from mm_rag_loaders.pdf.page import PageContent
+
+
+class PDFDocument(Protocol):
+    """An open PDF, used as a context manager. Its methods may be called from any thread."""
+
+    page_count: int
+    is_repaired: bool
+    """It was damaged, and was repaired while opening."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What it says about itself, without what is empty.
+
+        `title`, `author`, `subject`, `keywords`, and as ISO 8601 dates `created` and `modified`.
+        """
+        ...
+
+    def complaint(self) -> str:
+        """What was found wrong since the document was opened; empty where nothing was."""
+        ...
+
+    def read_page(self, number: int, max_pixels: int) -> PageContent:
+        """Text and picture of a page.
+
+        Args:
+            number: Physical, 1-based.
+            max_pixels: Of the picture, width times height.
+
+        Raises:
+            UnreadableMedia: The page is damaged; the message is the reason only.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def open_pdf(path: Path, password: str | None, backend: PDFBackend | None) -> PDFDocument:
+    """Open a PDF with a library, by default PyMuPDF where it is installed, else pypdfium2.
+
+    Raises:
+        PasswordNeeded: It is locked, and the password does not open it.
+        UnreadableMedia: It is damaged beyond repair.
+        MissingExtra: The library is not installed.
+    """
+    if (backend or _installed()) == "pdfium":
+        from mm_rag_loaders.pdf.pdfium import PdfiumDocument
+
+        return PdfiumDocument(path, password)
+    from mm_rag_loaders.pdf.mupdf import MuPDFDocument
+
+    return MuPDFDocument(path, password)
+
+
+def _installed() -> PDFBackend:
+    has_only_pdfium = (
+        importlib.util.find_spec("pymupdf") is None
+        and importlib.util.find_spec("pypdfium2") is not None
+    )
+    return "pdfium" if has_only_pdfium else "pymupdf"

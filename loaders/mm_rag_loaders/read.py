@@ -1,0 +1,104 @@
+"""One source, from its content to its Segments, in this process. Nothing that it holds raises."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from mm_rag.errors import InputError, MissingExtra, SourceForbidden
+from mm_rag.media.kind import FileType, MediaKind, file_type
+from mm_rag_loaders.audio import AudioLoader
+from mm_rag_loaders.image import ImageLoader
+from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.options import LoadOptions
+from mm_rag_loaders.outcome import Event, FileOutcome
+from mm_rag_loaders.pdf import PDFLoader
+from mm_rag_loaders.sources import Source
+from mm_rag_loaders.text import TextLoader
+from mm_rag_loaders.video import VideoLoader
+
+LOADERS: dict[MediaKind, type[Loader]] = {
+    "pdf": PDFLoader,
+    "image": ImageLoader,
+    "audio": AudioLoader,
+    "video": VideoLoader,
+    "text": TextLoader,
+}
+_SUFFIXES: dict[MediaKind, frozenset[str]] = {
+    "pdf": frozenset([".pdf"]),
+    "image": IMAGE_SUFFIXES,
+    "audio": AUDIO_SUFFIXES,
+    "video": VIDEO_SUFFIXES,
+}
+
+
+def read_source(source: Source, options: LoadOptions) -> Iterator[Event]:
+    """Yield a source's Segments as they are read, then its FileOutcome. Nothing is raised."""
+    began = time.monotonic()
+    file, kind = None, None
+    try:
+        file = SourceFile.of(source, options)
+        found = file_type(file.path)
+        kind = found.kind
+        misnamed = _misnamed(file.path, found)
+        if misnamed:
+            file.notes.append(misnamed)
+        if kind is None:
+            yield _not_read(file, found, misnamed)
+            return
+        for segment in LOADERS[kind](options).segments(file):
+            yield segment
+            if time.monotonic() - began > options.policy.max_load_seconds:
+                file.notes.append(_cut_short(segment.where, options))
+                break
+    except (InputError, MissingExtra, OSError) as error:
+        yield FileOutcome(
+            source=str(source),
+            sha256=file.sha256 if file else "",
+            kind=kind,
+            state="refused" if isinstance(error, SourceForbidden) else "unreadable",
+            notes=tuple(file.notes) if file else (),
+            reason=_one_line(error),
+        )
+        return
+    yield FileOutcome(
+        source=str(source),
+        sha256=file.sha256,
+        kind=kind,
+        state="loaded",
+        notes=tuple(file.notes),
+        incomplete=bool(file.missing),
+    )
+
+
+def _cut_short(where: str, options: LoadOptions) -> str:
+    return (
+        f"only read until {where or 'its first part'}: it took longer than "
+        f"{options.policy.max_load_seconds:g} s (MediaPolicy.max_load_seconds)"
+    )
+
+
+def _not_read(file: SourceFile, found: FileType, misnamed: str) -> FileOutcome:
+    return FileOutcome(
+        source=file.source,
+        sha256=file.sha256,
+        state="unreadable" if misnamed else "unsupported",
+        reason=misnamed or f"it is {found.name}, which mm_rag does not read",
+    )
+
+
+def _misnamed(path: Path, found: FileType) -> str:
+    """`"named .jpg, but is a PDF"` where the name says one thing and the content another."""
+    suffix = path.suffix.lower()
+    named = {kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes}
+    # Sound and pictures come in the same containers; nobody is misled by the other name.
+    named |= {"audio", "video"} if named & {"audio", "video"} else set()
+    if not named or not found.certain or found.kind in named:
+        return ""
+    return f"named {path.suffix}, but is {found.name}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
