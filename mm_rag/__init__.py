@@ -15,6 +15,7 @@ from mm_rag.segment import Hit, Segment
 if TYPE_CHECKING:
     from mm_rag.collection import Collection
     from mm_rag.encoder import Encoder
+    from mm_rag.highlight import highlighted
     from mm_rag.media import MediaPolicy
     from mm_rag.modules import FeatureCache
     from mm_rag.reranker import Reranker
@@ -37,6 +38,7 @@ __all__ = [
     "Turn",
     "Url",
     "Video",
+    "highlighted",
 ]
 
 __version__ = "0.1.0"
@@ -47,6 +49,7 @@ _LAZY = {
     "FeatureCache": "mm_rag.modules",
     "MediaPolicy": "mm_rag.media",
     "Reranker": "mm_rag.reranker",
+    "highlighted": "mm_rag.highlight",
 }
 
 

@@ -67,7 +67,8 @@ class Encoder:
         default_prompt_name: The prompt of `encode`.
         truncate_dim: Keep only the first dimensions, for models trained for that.
         similarity: `"cosine"`, `"dot"`, `"euclidean"` or `"manhattan"`; else the checkpoint's.
-        policy: Limits on the media that it is given.
+        policy: What may be opened of the media that it is given, and their limits. `modules` have
+            their own.
         cache_folder: Where models are kept.
         local_files_only: Fetch nothing.
         token: For private models.
@@ -75,6 +76,7 @@ class Encoder:
     Raises:
         CheckpointError: There is no such model, or it is not understood.
         MissingExtra: The embedded default is not on this machine.
+        InputError: An option makes no sense, or none beside another.
     """
 
     def __init__(
@@ -98,6 +100,11 @@ class Encoder:
         local_files_only: bool = False,
         token: str | None = None,
     ) -> None:
+        if modules is not None and policy is not DEFAULT_POLICY:
+            raise InputError(
+                "Modules open media as their own policy says: give them the policy when they are "
+                "made or loaded, not the Encoder."
+            )
         options = LoadOptions(
             dtype=as_dtype(dtype),
             trust_remote_code=trust_remote_code,
@@ -127,6 +134,7 @@ class Encoder:
             else:  # a reranker or a sparse encoder: its transformer, with the usual pooling
                 chain, saved = Chain.plain(folder, options), {}
             self.name = str(model)
+        self.policy = policy
         self.chain = chain.to(device or best_device()).eval()
         self.prompts = named_prompts(saved.get("prompts"), prompts)
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
@@ -364,7 +372,8 @@ class Encoder:
 
     def _contents(self, inputs: Any) -> tuple[list[Content], bool]:
         """The inputs as Content, and whether it was a single one."""
-        return as_contents(inputs, media=[name for name in MODALITIES if self.supports(name)])
+        media = [name for name in MODALITIES if self.supports(name)]
+        return as_contents(inputs, media=media, policy=self.policy)
 
     def _check(self, contents: Sequence[Content]) -> None:
         first: dict[str, int] = {}

@@ -87,7 +87,8 @@ class Reranker:
             else a sigmoid for one label and nothing for several.
         feature_cache: Keeps what the model sees of pages, so that another query that meets them
             costs their text only; 512 MiB in memory by default. `FeatureCache(0)` keeps nothing.
-        policy: Limits on the media that it is given.
+        policy: What may be opened of the media that it is given, and their limits. An `encoder` or
+            `modules` have their own.
         cache_folder: Where models are kept.
         local_files_only: Fetch nothing.
         token: For private models.
@@ -124,6 +125,11 @@ class Reranker:
     ) -> None:
         if sum(given is not None for given in (model, encoder, modules)) > 1:
             raise InputError("Give a Reranker one of: a model, an encoder, modules.")
+        if (encoder is not None or modules is not None) and policy is not DEFAULT_POLICY:
+            raise InputError(
+                "An encoder, or modules, open media as their own policy says: give it to them when "
+                "they are made or loaded, not to the Reranker."
+            )
         labels = _option("num_labels", num_labels, "num_labels")
         length = _option("max_seq_length", max_seq_length, "model_max_length")
         options = LoadOptions(
@@ -157,6 +163,7 @@ class Reranker:
             saved = read_json(folder / _SETTINGS, default={})
             self.name = str(model)
         target = scorer if encoder is not None else scorer.to(device or best_device())
+        self.policy = policy if encoder is None else encoder.policy
         self.scorer = target.eval()
         self.prompts = named_prompts(saved.get("prompts"), prompts)
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
@@ -281,7 +288,7 @@ class Reranker:
                 f"{self.name} gives {self.num_labels} labels, by which nothing can be ordered; use "
                 "predict."
             )
-        asked = as_content(query, media=self._media)
+        asked = as_content(query, media=self._media, policy=self.policy)
         pairs = [(asked, document) for document in listed(documents, "Documents")]
         try:
             scores = self.predict(pairs, **options)
@@ -322,11 +329,12 @@ class Reranker:
     def _asked(self, position: int, pair: Any) -> Asked:
         """One pair as Content, which the model takes."""
         with at_position(position):
-            sides = sides_of(pair)
+            sides = sides_of(pair, self.policy)
             if isinstance(sides, Chat):
                 self._check("messages", sides)
                 return sides
-            query, document = (as_content(side, media=self._media) for side in sides)
+            media, policy = self._media, self.policy
+            query, document = (as_content(side, media=media, policy=policy) for side in sides)
             self._check("query", query)
             self._check("document", document)
             return query, document

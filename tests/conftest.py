@@ -7,8 +7,21 @@ import os
 import shutil
 import tempfile
 
+import pytest
+
+from mm_rag_loaders import loading
+
 # Before huggingface_hub is imported: a missing model fails fast, and transformers copies the code
 # of checkpoints to a folder that no other run of the tests uses, and that nobody keeps.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="mm-rag-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_MODULES_CACHE"], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(  # pyright: ignore[reportUnusedFunction]
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are read in this process, where they can be watched, except in tests of workers."""
+    if "workers" not in request.keywords:
+        monkeypatch.setattr(loading, "default_workers", lambda: 0)

@@ -10,6 +10,7 @@ from mm_rag_loaders.loading import load, load_file, load_files
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import FileOutcome, LoadedFile
 from mm_rag_loaders.pdf import PDFLoader
+from mm_rag_loaders.progress import Progress
 from mm_rag_loaders.sources import Source, find_sources
 from mm_rag_loaders.text import TextLoader
 from mm_rag_loaders.video import VideoLoader
@@ -23,6 +24,7 @@ __all__ = [
     "LoadedFile",
     "Loader",
     "PDFLoader",
+    "Progress",
     "Source",
     "SourceFile",
     "TextLoader",

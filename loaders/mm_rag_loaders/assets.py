@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import platformdirs
 
@@ -56,19 +57,28 @@ class AssetStore:
         The name is their sha256; a reader never sees half a file, because it is written elsewhere
         and renamed into place.
         """
-        name = hashlib.sha256(data).hexdigest()
+        return self._kept(io.BytesIO(data), suffix)
+
+    def keep_file(self, path: Path, suffix: str) -> Path:
+        """Store a copy of a file, of any size, and return its path; as `keep` otherwise."""
+        with path.open("rb") as file:
+            return self._kept(file, suffix)
+
+    def _kept(self, data: BinaryIO, suffix: str) -> Path:
+        name = hashlib.file_digest(data, "sha256").hexdigest()
         path = self.root / name[:2] / f"{name}{suffix}"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
+            data.seek(0)
             _write_atomically(path, data)
         return path
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
+def _write_atomically(path: Path, data: BinaryIO) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            shutil.copyfileobj(data, file)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.kind import file_type
-from mm_rag.reading.pauses import STEP, clips, loudness
-from mm_rag.reading.recording import RecordingReader
+from mm_rag.reading.pauses import STEP, clips, loudness, margin_of
+from mm_rag.reading.recording import RecordingReader, Spoken
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.seen_text import note_once
 
-_TAGS = ("artist", "album", "date", "genre")
+_TAGS = (
+    *("artist", "album", "album_artist", "track", "composer", "date", "genre", "language"),
+    *("comment", "description"),
+)
+_MOST_LETTERS = 2000  # of one tag; some hold a whole playlist
+_MOST_LYRICS = 20_000  # letters
 _SHORTER_THAN_CLAIMED = 1.0  # seconds; headers are often a little off
+_LYRICS = re.compile(r"(unsynced|unsynchronised)?lyrics(-\w+)?")
+_TIME_STAMP = re.compile(r"[\[<]\d+:\d\d([.:]\d+)?[\]>]")
 
 
 class AudioLoader(Loader):
-    """Loads recordings, and the sound of files that have no moving pictures."""
+    """Loads recordings, and the sound of files that have no moving pictures.
+
+    Neighbouring clips share a second, so that a word at a cut is whole in one of them; the text of
+    a clip has each word only where its middle is nearest.
+    """
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the recording's clips in order; the whole recording where it is short.
@@ -27,25 +39,29 @@ class AudioLoader(Loader):
             UnreadableMedia: It cannot be decoded, or has no sound.
             MediaTooLarge: It is over a limit of the policy.
         """
-        policy, note = self.options.policy, note_once(file)
-        with RecordingReader(file.path, policy, on_missing=note) as reader:
+        options, note = self.options, note_once(file)
+        with RecordingReader(file.path, options.policy, options.transcriber, note) as reader:
             audio = reader.audio
             levels = loudness(audio.blocks())
             duration = min(len(levels) * STEP, audio.duration)
             if not duration:
                 raise UnreadableMedia(f"{file.path.name} has no sound that can be decoded.")
             note_duration(file, audio.full_duration, duration)
-            base = Segment(
-                modality="audio",
-                source=file.source,
-                sha256=file.sha256,
-                title=title_of(audio.tags, file),
-                media=str(file.path),
-                mime_type=file_type(file.path).mime,
-                metadata={**known_tags(audio.tags), "duration": round(duration, 3)},
-            )
-            for start, end in clips(levels, duration, self.options.clip_seconds):
-                yield replace(base, text=reader.read(start, end), start=start, end=end)
+            whole = _whole(file, audio.tags, duration)
+            lyrics = _lyrics(audio.tags)
+            longest, margin = options.clip_seconds, margin_of(options.clip_seconds)
+            if duration > longest:
+                longest -= 2 * margin
+            for start, end in clips(levels, duration, longest):
+                spoken = reader.hear(start, end, margin=margin)
+                yield replace(
+                    whole,
+                    text="\n\n".join(filter(None, [spoken.text, lyrics])),
+                    start=round(max(0.0, start - margin), 3),
+                    end=min(duration, round(end + margin, 3)),
+                    metadata={**whole.metadata, **said_by(spoken)},
+                )
+                lyrics = ""  # nobody knows when they are sung: they stand with the first clip
             file.notes.extend(audio.damage)
 
 
@@ -55,8 +71,16 @@ def title_of(tags: Mapping[str, str], file: SourceFile) -> str:
 
 
 def known_tags(tags: Mapping[str, str]) -> dict[str, Scalar]:
-    """The tags worth keeping, of those that are not empty."""
-    return {name: tags[name].strip() for name in _TAGS if tags.get(name, "").strip()}
+    """The tags worth keeping, of those that say something."""
+    kept = {name: tags.get(name, "").strip()[:_MOST_LETTERS] for name in _TAGS}
+    return {name: value for name, value in kept.items() if value and value != "und"}
+
+
+def said_by(spoken: Spoken) -> dict[str, Scalar]:
+    """As metadata: `subtitles` or the `transcriber` that a clip's words come from."""
+    if spoken.subtitles:
+        return {"subtitles": True}
+    return {"transcriber": spoken.transcriber} if spoken.transcriber else {}
 
 
 def note_duration(file: SourceFile, claimed: float, found: float) -> None:
@@ -65,3 +89,21 @@ def note_duration(file: SourceFile, claimed: float, found: float) -> None:
         file.notes.append(
             f"read until {found:.1f} s; the header says that it lasts {claimed:.1f} s"
         )
+
+
+def _whole(file: SourceFile, tags: Mapping[str, str], duration: float) -> Segment:
+    return Segment(
+        modality="audio",
+        source=file.source,
+        sha256=file.sha256,
+        title=title_of(tags, file),
+        media=str(file.path),
+        mime_type=file_type(file.path).mime,
+        metadata={**known_tags(tags), "duration": round(duration, 3)},
+    )
+
+
+def _lyrics(tags: Mapping[str, str]) -> str:
+    found = (text for name, text in tags.items() if _LYRICS.fullmatch(name))
+    lines = _TIME_STAMP.sub("", next(found, "")[:_MOST_LYRICS]).splitlines()
+    return "\n".join(line.strip() for line in lines).strip()

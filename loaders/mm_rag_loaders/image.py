@@ -3,79 +3,135 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from mm_rag.errors import InputError
+from mm_rag.media.described import Described
 from mm_rag.media.image import image_description, image_format, open_frames
 from mm_rag.media.kind import file_type
+from mm_rag.reading.ocr import Reading
+from mm_rag.reading.ocr_words import word_boxes
 from mm_rag.segment import Scalar, Segment
+from mm_rag_loaders.animation import is_animation, kept_frames, pictures_of
 from mm_rag_loaders.assets import PICTURE_MIME
 from mm_rag_loaders.loader import Loader, SourceFile
-from mm_rag_loaders.seen_text import seen_text
+from mm_rag_loaders.options import LoadOptions
+from mm_rag_loaders.seen_text import read_picture
 
 _THUMBNAIL_SIDE = 512
+_PAGED = frozenset({"DCX", "TIFF"})
 
 
 class ImageLoader(Loader):
-    """Reads pictures: one segment each; of a TIFF one per page, of an animation the first frame."""
+    """Reads pictures: one segment each; of a TIFF one per page, of an animation one per scene."""
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
-        """Yield the picture, or the pages of a multi-page TIFF.
+        """Yield the picture, the pages of a TIFF, or the different frames of an animation.
 
         Raises:
             UnreadableMedia: It is damaged or of a format that Pillow does not read.
             MediaTooLarge: It is over a limit of the policy.
+            MissingExtra: It is a HEIC photo, and the package that reads them is not installed.
         """
         policy = self.options.policy
         kind, count = image_format(file.path, policy)
-        has_pages = kind == "TIFF" and count > 1
-        # Further pictures in a phone's MPO are its depth map, or the scene for the other eye.
-        if count > 1 and not has_pages and kind != "MPO":
-            file.notes.append(f"animated: the first of {count} frames was read")
-        description = image_description(file.path, policy)
-        frames = open_frames(file.path, policy)
-        if not has_pages:
-            yield self._segment(next(frames), description, file, page=None)
+        sheet = _Sheet(file, image_description(file.path, policy), self.options)
+        if kind in _PAGED and count > 1:
+            frames = open_frames(file.path, policy)
+            for page, picture in _pages(frames, min(count, policy.max_pages), file):
+                yield sheet.page(picture, page)
             return
-        for page, picture in _pages(frames, min(count, policy.max_pages), file):
-            yield self._segment(picture, description, file, page=page)
+        kept = kept_frames(file, count, policy) if is_animation(kind, count) else []
+        if len(kept) < 2:
+            yield sheet.whole(next(open_frames(file.path, policy)))
+            return
+        pictures = pictures_of(file.path, kept, policy)
+        for span, picture in zip(kept, pictures, strict=False):
+            yield sheet.frame(picture, span.start, span.end)
+
+
+@dataclass(frozen=True)
+class _Media:
+    """What a model is given, and what was read on it."""
+
+    path: Path
+    mime: str
+    reading: Reading
+
+
+class _Sheet:
+    """Makes the segments of one file."""
+
+    def __init__(self, file: SourceFile, described: Described, options: LoadOptions) -> None:
+        self._file, self._described, self._options = file, described, options
+        self._read: dict[Path, Reading] = {}
+
+    def whole(self, picture: Image.Image) -> Segment:
+        reading = read_picture(picture, self._file, "the picture")
+        mime = file_type(self._file.path).mime
+        return self._segment(picture, _Media(self._file.path, mime, reading))
+
+    def page(self, picture: Image.Image, page: int) -> Segment:
+        reading = read_picture(picture, self._file, f"page {page}")
+        media = _Media(self._stored(picture), PICTURE_MIME, reading)
+        return self._segment(picture, media, page=page)
+
+    def frame(self, picture: Image.Image, start: float, end: float) -> Segment:
+        path = self._stored(picture)
+        if path not in self._read:  # many animations go back and forth between the same pictures
+            self._read[path] = read_picture(picture, self._file, "the text of the animation")
+        media = _Media(path, PICTURE_MIME, self._read[path])
+        return self._segment(picture, media, start=start, end=end)
 
     def _segment(
-        self, picture: Image.Image, description: str, file: SourceFile, page: int | None
+        self,
+        picture: Image.Image,
+        media: _Media,
+        *,
+        page: int | None = None,
+        start: float | None = None,
+        end: float | None = None,
     ) -> Segment:
-        place = "the picture" if page is None else f"page {page}"
-        text = "\n\n".join(filter(None, [description, seen_text(picture, file, place=place)]))
-        width, height = picture.size
-        metadata: dict[str, Scalar] = {"width": width, "height": height}
-        media, mime = file.path, file_type(file.path).mime
-        if page is not None:
-            media, mime = self.options.assets.write(self._bounded(picture)), PICTURE_MIME
+        words = word_boxes(media.reading, picture.size)
         return Segment(
             modality="image",
-            source=file.source,
-            sha256=file.sha256,
-            text=text,
-            title=file.name_in_words,
-            media=str(media),
+            source=self._file.source,
+            sha256=self._file.sha256,
+            text="\n\n".join(filter(None, [self._described.text, media.reading.text])),
+            title=self._file.name_in_words,
+            media=str(media.path),
             preview=str(self._preview(picture)),
-            mime_type=mime,
+            mime_type=media.mime,
+            boxes=str(self._options.assets.write_boxes(words)) if words else None,
             page=page,
-            metadata=metadata,
+            start=start,
+            end=end,
+            metadata=self._metadata(picture),
         )
+
+    def _metadata(self, picture: Image.Image) -> dict[str, Scalar]:
+        known = {"taken": self._described.taken, "camera": self._described.camera}
+        said = {name: value for name, value in known.items() if value}
+        return {"width": picture.width, "height": picture.height, **said}
 
     def _preview(self, picture: Image.Image) -> Path:
         thumbnail = picture.copy()
         thumbnail.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-        return self.options.assets.write(thumbnail)
+        return self._options.assets.write(thumbnail)
 
-    def _bounded(self, picture: Image.Image) -> Image.Image:
-        scale = (self.options.page_pixels / (picture.width * picture.height)) ** 0.5
-        if scale >= 1:
-            return picture
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        return picture.resize(size, Image.Resampling.LANCZOS)
+    def _stored(self, picture: Image.Image) -> Path:
+        return self._options.assets.write(_bounded(picture, self._options.page_pixels))
+
+
+def _bounded(picture: Image.Image, most_pixels: int) -> Image.Image:
+    scale = (most_pixels / (picture.width * picture.height)) ** 0.5
+    if scale >= 1:
+        return picture
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def _pages(

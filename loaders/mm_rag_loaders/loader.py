@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mm_rag.errors import MediaTooLarge, MissingExtra, UnreadableMedia
+from mm_rag.errors import MissingExtra, UnreadableMedia
+from mm_rag.media.access import real_file
 from mm_rag.segment import Segment
 from mm_rag_loaders.hashing import file_sha256
 from mm_rag_loaders.names import name_in_words
 from mm_rag_loaders.options import LoadOptions
-from mm_rag_loaders.places import local_path
-from mm_rag_loaders.sources import Source, as_source
+from mm_rag_loaders.places import local_path, reading_options
+from mm_rag_loaders.sources import Source, as_source, last_part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +48,10 @@ class SourceFile:
             MediaTooLarge: It is over the policy's `max_bytes`.
         """
         path = local_path(source, options)
-        if not path.is_file():
-            raise UnreadableMedia(f"There is no file {path}.")
-        size, most = path.stat().st_size, options.policy.max_bytes
-        if size == 0:
-            raise UnreadableMedia(f"{path.name} is empty (0 bytes).")
-        if size > most:
-            raise MediaTooLarge(
-                f"{path.name} has {size:,} bytes; MediaPolicy.max_bytes allows {most:,}."
-            )
+        policy = reading_options(source, options).policy
+        real_file(path, policy)
         try:
-            return cls(path=path, source=str(source), sha256=file_sha256(path))
+            return cls(path=path, source=str(source), sha256=file_sha256(path, policy))
         except OSError as error:
             raise UnreadableMedia(f"{path.name} cannot be read: {error.strerror}.") from error
 
@@ -73,7 +68,7 @@ class SourceFile:
     @property
     def name(self) -> str:
         """The last part of its path or address, for messages and titles."""
-        return Path(self.source.split("?")[0].split("#")[0]).name or self.path.name
+        return last_part(self.source)
 
 
 class Loader(ABC):
@@ -90,7 +85,11 @@ class Loader(ABC):
             UnreadableMedia: The file cannot be read; PasswordNeeded where it is locked.
             MediaTooLarge: The file is over a limit of the policy.
         """
-        return self.segments(SourceFile.of(as_source(source), self.options))
+        place = as_source(source)
+        file = SourceFile.of(place, self.options)
+        reader = copy(self)
+        reader.options = reading_options(place, self.options)
+        return reader.segments(file)
 
     @abstractmethod
     def segments(self, file: SourceFile) -> Iterator[Segment]:

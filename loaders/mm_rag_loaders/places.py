@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from mm_rag.content import Url
-from mm_rag.media.access import check_path
+from mm_rag.media import addresses
+from mm_rag.media.access import check_found, check_path
 from mm_rag.media.fetch import fetched
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.sources import Source
+
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
 def local_path(source: Source, options: LoadOptions) -> Path:
@@ -17,14 +21,35 @@ def local_path(source: Source, options: LoadOptions) -> Path:
 
     Raises:
         SourceForbidden: The policy does not allow to open it.
-        UnreadableMedia: The address cannot be fetched.
+        UnreadableMedia: The path cannot be followed, or the address not be fetched.
         MediaTooLarge: It is over the policy's `max_bytes`.
     """
-    policy = options.policy
-    if isinstance(source.place, Url):
-        with fetched(source.place, policy) as path:
-            return options.assets.keep(path.read_bytes(), path.suffix)
-    check_path(source.place, policy)
-    if source.within is not None and not policy.follow_links:
-        check_path(source.place, replace(policy, roots=(source.within,)))
-    return source.place
+    path = source.place
+    if isinstance(path, Url):
+        named = addresses.local_path(path, options.policy)
+        if named is None:
+            return _kept(path, options)
+        path = named
+    if source.within is not None:
+        check_found(path, source.within, options.policy)
+    check_path(path, options.policy)
+    return path
+
+
+def reading_options(source: Source, options: LoadOptions) -> LoadOptions:
+    """The options to read a source with, once it has a local path.
+
+    What was fetched is kept among the assets, which need not be in the `roots` of the policy.
+
+    Raises:
+        SourceForbidden: The policy does not allow its address.
+    """
+    if isinstance(source.place, Path) or addresses.local_path(source.place, options.policy):
+        return options
+    return replace(options, policy=replace(options.policy, roots=None))
+
+
+def _kept(url: Url, options: LoadOptions) -> Path:
+    with fetched(url, options.policy) as path:
+        suffix = path.suffix if _SUFFIX.fullmatch(path.suffix) else ""
+        return options.assets.keep_file(path, suffix)

@@ -15,6 +15,7 @@ from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
+from mm_rag_loaders.places import reading_options
 from mm_rag_loaders.sources import Source
 from mm_rag_loaders.text import TextLoader
 from mm_rag_loaders.video import VideoLoader
@@ -36,11 +37,12 @@ _SUFFIXES: dict[MediaKind, frozenset[str]] = {
 
 def read_source(source: Source, options: LoadOptions) -> Iterator[Event]:
     """Yield a source's Segments as they are read, then its FileOutcome. Nothing is raised."""
-    began = time.monotonic()
+    spent, resumed = 0.0, time.monotonic()
     file, kind = None, None
     try:
         file = SourceFile.of(source, options)
-        found = file_type(file.path)
+        options = reading_options(source, options)
+        found = file_type(file.path, options.policy)
         kind = found.kind
         misnamed = _misnamed(file.path, found)
         if misnamed:
@@ -49,11 +51,13 @@ def read_source(source: Source, options: LoadOptions) -> Iterator[Event]:
             yield _not_read(file, found, misnamed)
             return
         for segment in LOADERS[kind](options).segments(file):
+            spent += time.monotonic() - resumed
             yield segment
-            if time.monotonic() - began > options.policy.max_load_seconds:
+            if spent > options.policy.max_load_seconds:
                 file.notes.append(_cut_short(segment.where, options))
                 break
-    except (InputError, MissingExtra, OSError) as error:
+            resumed = time.monotonic()
+    except (InputError, MissingExtra, OSError, MemoryError) as error:
         yield FileOutcome(
             source=str(source),
             sha256=file.sha256 if file else "",
@@ -101,4 +105,6 @@ def _misnamed(path: Path, found: FileType) -> str:
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "loading it takes more memory than there is, or than MediaPolicy.max_memory allows"
     return " ".join(str(error).split())

@@ -7,27 +7,32 @@ from collections.abc import Callable
 from PIL import Image
 
 from mm_rag.errors import MissingExtra
-from mm_rag.reading.ocr import read_image
+from mm_rag.reading.ocr import Reading, read_image
 from mm_rag_loaders.loader import SourceFile
 
 
-def seen_text(picture: Image.Image, file: SourceFile, *, place: str = "") -> str:
+def read_picture(picture: Image.Image, file: SourceFile, place: str = "") -> Reading:
     """Read the text on a picture of a file.
 
-    Without the reader the text is empty and the file gets a note: a model with eyes can still use
+    Without the reader nothing is read and the file gets a note: a model with eyes can still use
     the picture.
     """
     try:
-        return read_image(picture).text
+        return read_image(picture)
     except MissingExtra as error:
-        file.note_missing(place or "the picture", error)
-        return ""
+        note_once(file)(place or "the picture", error)
+        return Reading()
+
+
+def seen_text(picture: Image.Image, file: SourceFile, *, place: str = "") -> str:
+    """The text of `read_picture` alone."""
+    return read_picture(picture, file, place).text
 
 
 def note_once(file: SourceFile) -> Callable[[str, MissingExtra], None]:
     """What the readers of recordings and videos call, clip after clip, where a package is missing.
 
-    The file is kept and gets a note, as in `seen_text`.
+    The file is kept and gets a note, as in `read_picture`.
     """
 
     def note(what: str, error: MissingExtra) -> None:

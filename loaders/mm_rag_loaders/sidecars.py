@@ -1,11 +1,13 @@
-"""Subtitle files that lie beside a recording or video, and belong to it."""
+"""What the text of a recording or video depends on besides its own bytes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from mm_rag.reading.speech import PocketSphinxTranscriber
 from mm_rag.reading.subtitles import sidecars
+from mm_rag_loaders.options import LoadOptions
 
 _WITH_SIDECARS = AUDIO_SUFFIXES | VIDEO_SUFFIXES
 
@@ -16,3 +18,18 @@ def sidecars_stamp(path: Path) -> str:
         return ""
     stats = [(sidecar.name, sidecar.stat()) for sidecar in sidecars(path)]
     return "|".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats)
+
+
+def reader_stamp(path: Path, options: LoadOptions) -> str:
+    """`sidecars_stamp`, and of a recording or video also who listens to it.
+
+    With the default transcriber it is the same as `sidecars_stamp`.
+    """
+    transcriber = options.transcriber
+    if (
+        transcriber is None
+        or isinstance(transcriber, PocketSphinxTranscriber)
+        or path.suffix.lower() not in _WITH_SIDECARS
+    ):
+        return sidecars_stamp(path)
+    return "|".join(filter(None, [sidecars_stamp(path), f"heard by {transcriber.name}"]))

@@ -40,7 +40,7 @@ class Source:
     @property
     def name(self) -> str:
         """The last part of it."""
-        return re.split(r"[?#]", str(self))[0].rstrip("/").rsplit("/", 1)[-1] or str(self)
+        return last_part(str(self))
 
 
 def find_sources(sources: Sources) -> list[Source]:
@@ -69,6 +69,12 @@ def as_source(given: str | Path) -> Source:
     if isinstance(given, str) and _ADDRESS.match(given):
         return Source(Url(given))
     return Source(Path(os.path.abspath(Path(given).expanduser())))
+
+
+def last_part(source: str) -> str:
+    """The name at the end of a path or an address."""
+    path = re.split(r"[?#]", source)[0] if _ADDRESS.match(source) else source
+    return Path(path).name or source
 
 
 def _found(given: str | Path) -> Iterator[Source]:

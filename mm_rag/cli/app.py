@@ -46,8 +46,8 @@ def index(
 ) -> None:
     """Make the collection equal to a folder: new files in, changed ones replaced, gone ones out."""
     with _errors(), _open(collection, model, create=True) as opened:
-        with show.progress(quiet=as_json) as on_file:
-            report = opened.sync(sources, password=password, on_file=on_file)
+        with show.progress(quiet=as_json) as on_progress:
+            report = opened.sync(sources, password=password, on_progress=on_progress)
         if as_json:
             _print_json(report.to_dict())
         else:

@@ -18,8 +18,8 @@ def run_demo(output: Path) -> tuple[int, int]:
     show.console.print(f"Making sample files in {output / 'files'} ...")
     samples = make_samples(output / "files")
     with Collection(output / "collection") as collection:
-        with show.progress(quiet=False) as on_file:
-            report = collection.sync(output / "files", on_file=on_file)
+        with show.progress(quiet=False) as on_progress:
+            report = collection.sync(output / "files", on_progress=on_progress)
         show.sync_report(report)
         answers = [_ask(collection, number) for number in range(len(QUESTIONS))]
     right = sum(any(answer.right[:1]) for answer in answers)

@@ -27,8 +27,8 @@ def evaluate_corpus(
     with ExitStack() as stack:
         folder = collection or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         opened = stack.enter_context(Collection(folder, encoder=encoder))
-        with show.progress(quiet=quiet) as on_file:
-            opened.sync(corpus, on_file=on_file)
+        with show.progress(quiet=quiet) as on_progress:
+            opened.sync(corpus, on_progress=on_progress)
 
         def search(query: str, k: int) -> list[Place]:
             return [place_of(hit, corpus) for hit in opened.search(query, k)]

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 if TYPE_CHECKING:  # `mm-rag --help` needs neither torch nor chromadb
     from mm_rag.collection.report import SyncReport, VerifyReport
-    from mm_rag.collection.sync import OnFile
     from mm_rag.evaluation import Evaluation, Score
     from mm_rag.segment import Hit
+    from mm_rag_loaders.progress import OnProgress
 
 console = Console()
 error_console = Console(stderr=True)
@@ -31,24 +30,15 @@ def error(message: str) -> None:
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Generator[OnFile | None]:
-    """A progress bar over files; nothing when quiet."""
+def progress(*, quiet: bool) -> Generator[OnProgress | None]:
+    """A progress bar over files, pages and seconds; nothing when quiet."""
     if quiet:
         yield None
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("Looking for files", total=None)
+    from mm_rag_loaders.progress import progress_bar
 
-        def on_file(number: int, total: int, path: Path) -> None:
-            bar.update(task, completed=number, total=total, description=escape(path.name[:40]))
-
-        yield on_file
+    with progress_bar() as show:
+        yield show
 
 
 def sync_report(report: SyncReport) -> None:

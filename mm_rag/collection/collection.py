@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,16 +19,18 @@ from mm_rag.collection.report import SyncReport, VerifyReport
 from mm_rag.collection.reranking import query_words
 from mm_rag.collection.search import SearchEngine, modality_filter
 from mm_rag.collection.store import VectorStore
-from mm_rag.collection.sync import FolderSync, OnFile
+from mm_rag.collection.sync import FolderSync
 from mm_rag.collection.verify import Inspector
 from mm_rag.collection.writer import SegmentWriter
-from mm_rag.content import Modality, Text, modality_name
+from mm_rag.content import Modality, Text, Url, modality_name
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionMismatch, InputError
 from mm_rag.inputs import as_content
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment
 from mm_rag_loaders import AssetStore, LoadOptions, find_sources
+from mm_rag_loaders.progress import OnProgress
+from mm_rag_loaders.sources import as_source
 
 
 class Collection(Closing):
@@ -127,7 +128,7 @@ class Collection(Closing):
         *,
         password: str | None = None,
         options: LoadOptions | None = None,
-        on_file: OnFile | None = None,
+        on_progress: OnProgress | None = None,
     ) -> SyncReport:
         """Make the collection equal to a folder, or to some files and folders.
 
@@ -139,10 +140,10 @@ class Collection(Closing):
             password: Tried on locked documents.
             options: How files are read. Page pictures go to the collection's own folder, whatever
                 `assets` says, because they belong to it.
-            on_file: Called before each file with its number, how many there are, and its path.
+            on_progress: Told how far it has come: files, pages, seconds of recordings.
 
         Raises:
-            InputError: A source does not exist.
+            InputError: A source does not exist, or is an address: `add(load(address))` takes those.
             CollectionLocked: Another process is writing.
         """
         options = options or LoadOptions()
@@ -152,10 +153,10 @@ class Collection(Closing):
             password=options.password if password is None else password,
         )
         given = [sources] if isinstance(sources, str | Path) else sources
-        paths = [Path(os.path.abspath(Path(source).expanduser())) for source in given]
+        paths = [_folder_or_file(source) for source in given]
         find_sources(paths)  # what does not exist is an error before anything is written
         with self._writing() as writer:
-            return FolderSync(self.path, self._ledger, writer, options).run(paths, on_file)
+            return FolderSync(self.path, self._ledger, writer, options, on_progress).run(paths)
 
     def search(
         self,
@@ -269,6 +270,16 @@ class Collection(Closing):
                 "cannot be mixed. Open it with the model it was made with, or index into another "
                 "folder."
             )
+
+
+def _folder_or_file(given: str | Path) -> Path:
+    place = as_source(given).place
+    if isinstance(place, Url):
+        raise InputError(
+            f"sync makes a collection equal to files and folders, and {place.address} is an "
+            "address. Load it once: collection.add(load(address))."
+        )
+    return place
 
 
 def _printable(query: str) -> str:

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 from mm_rag.collection.ledger import Ledger, LedgerFile
 from mm_rag.collection.report import FileReport, SyncReport
 from mm_rag.collection.writer import SegmentWriter
-from mm_rag.errors import InputError
-from mm_rag_loaders import LoadedFile, LoadOptions, find_sources, load_file
+from mm_rag.errors import InputError, SourceForbidden
+from mm_rag_loaders import LoadedFile, LoadOptions, Source, find_sources, load_files
 from mm_rag_loaders.hashing import file_sha256
+from mm_rag_loaders.outcome import Event
+from mm_rag_loaders.places import local_path
+from mm_rag_loaders.progress import OnProgress, Progress
 from mm_rag_loaders.sidecars import sidecars_stamp
-
-OnFile: TypeAlias = Callable[[int, int, Path], None]
-"""Called before each file with its number from 0, how many there are, and its path."""
 
 _SETTLED = ("indexed", "duplicate", "unsupported")
 """What needs no second look while the file stays as it is. What could not be read, or not wholly
@@ -31,74 +31,139 @@ because a reader was missing, is tried again: a password may be given, a package
 
 
 @dataclass(frozen=True)
+class _Begun:
+    """A file that is being read.
+
+    Attributes:
+        known: What the ledger said of it before.
+        now: What it is now.
+    """
+
+    known: LedgerFile | None
+    now: LedgerFile
+
+
 class FolderSync:
-    """One run over some files and folders."""
+    """One run over some files and folders.
 
-    root: Path
-    ledger: Ledger
-    writer: SegmentWriter
-    options: LoadOptions
+    Args:
+        root: The collection's own folder, which is left out.
+        ledger: Which files are in.
+        writer: Where Segments go.
+        options: How files are read.
+        on_progress: Told how far it has come.
+    """
 
-    def run(self, sources: Sequence[Path], on_file: OnFile | None) -> SyncReport:
+    def __init__(
+        self,
+        root: Path,
+        ledger: Ledger,
+        writer: SegmentWriter,
+        options: LoadOptions,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self._root, self._ledger, self._writer = root, ledger, writer
+        self._options, self._on_progress = options, on_progress
+        self._reports: dict[str, FileReport] = {}
+        self._begun: dict[str, _Begun] = {}
+        self._progress = Progress(of=0)
+
+    def run(self, sources: Sequence[Path]) -> SyncReport:
         """Index what is new or changed, remove what is gone, and say what was done."""
         began = time.monotonic()
         # `mm-rag index .` must not index the collection that lies in the same folder.
-        found = [Path(str(source)) for source in find_sources(sources)]
-        paths = [path for path in found if self.root not in path.parents]
-        reports: dict[str, FileReport] = {}
-        for number, path in enumerate(paths):
-            if on_file:
-                on_file(number, len(paths), path)
-            reports[str(path)] = self._file(path)
-        for report in self._remove_gone(sources, set(reports)):
-            reports[report.path] = report
+        found = [s for s in find_sources(sources) if self._root not in Path(str(s)).parents]
+        self._show(Progress(of=len(found)))
+        self._read(found)
+        self._remove_gone(sources)
         self._drop_stale()
-        for path in self._orphaned_duplicates():
-            reports[str(path)] = self._file(path)
+        self._read(self._orphaned_duplicates())
         return SyncReport(
-            files=tuple(reports[path] for path in sorted(reports)),
-            segments=self.ledger.segment_counts(),
+            files=tuple(self._reports[path] for path in sorted(self._reports)),
+            segments=self._ledger.segment_counts(),
             seconds=time.monotonic() - began,
         )
 
-    def _file(self, path: Path) -> FileReport:
-        name = str(path).encode("utf-8", "backslashreplace").decode()
-        if name != str(path):
+    def _read(self, sources: Sequence[Source]) -> None:
+        """Read what has changed, several files at a time, and write what is in it, in order."""
+        left = list(sources)
+        while left:
+            twins: list[Source] = []
+            changed = self._changed(left, twins)
+            with closing(load_files(changed, self._options, self._on_event)) as files:
+                for loaded in files:
+                    self._report(self._index(loaded, self._begun.pop(loaded.source)))
+            left = twins
+
+    def _changed(self, sources: Sequence[Source], twins: list[Source]) -> Iterator[Source]:
+        """Those that have to be read; all others have their report then, or are `twins`.
+
+        A twin has the content of a file that is being read: it must wait for what becomes of that.
+        """
+        for source in sources:
+            begun = self._look_at(source)
+            if isinstance(begun, FileReport):
+                self._report(begun)
+                self._show(self._progress.done(source.name))
+            elif any(begun.now.sha256 == other.now.sha256 for other in self._begun.values()):
+                twins.append(source)
+            else:
+                self._begun[str(source)] = begun
+                self._ledger.put_file(begun.now)
+                yield source
+
+    def _look_at(self, source: Source) -> FileReport | _Begun:
+        name = str(source).encode("utf-8", "backslashreplace").decode()
+        if name != str(source):
             return FileReport(path=name, state="unreadable", reason="its name is not UTF-8")
-        known = self.ledger.file(name)
+        known = self._ledger.file(name)
         try:
+            path = local_path(source, self._options)
             if known and known.state in _SETTLED and _looks_same(path, known):
                 return _unchanged(known)
-            now = _look_at(path)
+            now = _as_it_is(path, name)
+        except SourceForbidden as error:
+            return self._refused(name, known, error)
+        except InputError as error:
+            return FileReport(path=name, state="unreadable", reason=str(error))
         except OSError as error:  # deleted in the middle of the run, or not ours to read
             reason = f"it cannot be opened: {error.strerror}"
             return FileReport(path=name, state="unreadable", reason=reason)
         if known and known.state in _SETTLED and _is_only_touched(known, now):
-            self.ledger.put_file(replace(now, state=known.state, reason=known.reason))
+            self._ledger.put_file(replace(now, state=known.state, reason=known.reason))
             return _unchanged(known)
-        return self._index(path, known, now)
-
-    def _index(self, path: Path, known: LedgerFile | None, now: LedgerFile) -> FileReport:
         if known and known.sha256 != now.sha256:
-            self.ledger.put_stale(known.sha256)
+            self._ledger.put_stale(known.sha256)
         if twin := self._twin(now):
             return self._done(replace(now, state="duplicate", reason=f"same content as {twin}"))
-        self.ledger.put_file(now)
-        loaded = load_file(path, self.options)
+        return _Begun(known, now)
+
+    def _refused(self, name: str, known: LedgerFile | None, error: SourceForbidden) -> FileReport:
+        """Of what may not be opened (any more) nothing stays."""
+        if known:
+            self._ledger.put_stale(known.sha256)
+            self._ledger.drop_file(name)
+        return FileReport(path=name, state="refused", reason=str(error))
+
+    def _index(self, loaded: LoadedFile, begun: _Begun) -> FileReport:
+        known, now = begun.known, begun.now
         if loaded.state != "loaded":
             self._forget_half_written(known, now)
             return self._done(replace(now, state=loaded.state, reason=loaded.reason))
+        if loaded.sha256 != now.sha256:  # it has changed since it was looked at
+            self._ledger.put_stale(now.sha256)
+            now = replace(now, sha256=loaded.sha256)
         try:
-            self.writer.replace_source(now.sha256, loaded.segments)
+            self._writer.replace_source(now.sha256, loaded.segments)
         except InputError as error:  # the model could not take what the loader could
-            self.writer.drop_source(now.sha256)
+            self._writer.drop_source(now.sha256)
             return self._done(replace(now, state="unreadable", reason=str(error)))
         return self._indexed(now, loaded)
 
     def _indexed(self, now: LedgerFile, loaded: LoadedFile) -> FileReport:
         counts = Counter(segment.modality for segment in loaded.segments)
         state = "incomplete" if loaded.incomplete else "indexed"
-        self.ledger.put_file(replace(now, state=state, reason="; ".join(loaded.notes)))
+        self._ledger.put_file(replace(now, state=state, reason="; ".join(loaded.notes)))
         return FileReport(
             path=now.path,
             state="indexed",
@@ -109,55 +174,66 @@ class FolderSync:
     def _forget_half_written(self, known: LedgerFile | None, now: LedgerFile) -> None:
         """Of content that was never begun there is nothing to delete."""
         if known and known.sha256 == now.sha256 and (known.is_in or known.state == "writing"):
-            self.writer.drop_source(now.sha256)
+            self._writer.drop_source(now.sha256)
 
     def _done(self, file: LedgerFile) -> FileReport:
         assert file.state not in ("writing", "incomplete")
-        self.ledger.put_file(file)
+        self._ledger.put_file(file)
         return FileReport(path=file.path, state=file.state, reason=file.reason)
 
     def _twin(self, now: LedgerFile) -> str | None:
         """Another file with the same content that is in already."""
-        twins = self.ledger.files_with(now.sha256)
+        twins = self._ledger.files_with(now.sha256)
         others = (file.path for file in twins if file.is_in and file.path != now.path)
         return next((path for path in others if Path(path).is_file()), None)
 
-    def _remove_gone(self, sources: Sequence[Path], found: set[str]) -> Iterator[FileReport]:
-        for path, file in self.ledger.files().items():
-            if path in found or Path(path).exists() or not _lies_in(Path(path), sources):
+    def _remove_gone(self, sources: Sequence[Path]) -> None:
+        for path, file in self._ledger.files().items():
+            if path in self._reports or Path(path).exists() or not _lies_in(Path(path), sources):
                 continue
-            self.ledger.put_stale(file.sha256)
-            self.ledger.drop_file(path)
-            yield FileReport(path=path, state="removed", reason="no longer there")
+            self._ledger.put_stale(file.sha256)
+            self._ledger.drop_file(path)
+            self._report(FileReport(path=path, state="removed", reason="no longer there"))
 
     def _drop_stale(self) -> None:
         """Delete content that no file has any more: of this run, or of one that was killed."""
-        for sha256 in self.ledger.stale():
-            if not any(file.is_in for file in self.ledger.files_with(sha256)):
-                self.writer.drop_source(sha256)
-            self.ledger.drop_stale(sha256)
+        for sha256 in self._ledger.stale():
+            if not any(file.is_in for file in self._ledger.files_with(sha256)):
+                self._writer.drop_source(sha256)
+            self._ledger.drop_stale(sha256)
 
-    def _orphaned_duplicates(self) -> list[Path]:
+    def _orphaned_duplicates(self) -> list[Source]:
         """Files that were left out for a twin which is gone now: they take its place."""
-        files = self.ledger.files().values()
+        files = self._ledger.files().values()
         owned = {file.sha256 for file in files if file.is_in}
         orphans = [file for file in files if file.state == "duplicate" and file.sha256 not in owned]
         for file in orphans:
             if Path(file.path).is_file():
-                self.ledger.put_file(replace(file, state="writing"))
+                self._ledger.put_file(replace(file, state="writing"))
             else:
-                self.ledger.drop_file(file.path)
-        return [Path(file.path) for file in orphans if Path(file.path).is_file()]
+                self._ledger.drop_file(file.path)
+        return [Source(Path(file.path)) for file in orphans if Path(file.path).is_file()]
+
+    def _report(self, report: FileReport) -> None:
+        self._reports[report.path] = report
+
+    def _on_event(self, event: Event) -> None:
+        self._show(self._progress.after(event))
+
+    def _show(self, progress: Progress) -> None:
+        self._progress = progress
+        if self._on_progress:
+            self._on_progress(progress)
 
 
 def _unchanged(known: LedgerFile) -> FileReport:
     return FileReport(path=known.path, state="unchanged", reason=known.reason)
 
 
-def _look_at(path: Path) -> LedgerFile:
+def _as_it_is(path: Path, name: str) -> LedgerFile:
     stat = path.stat()
     return LedgerFile(
-        path=str(path),
+        path=name,
         sha256=file_sha256(path),
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns,

@@ -9,6 +9,7 @@ from mm_rag.content import MODALITIES, Audio, Chat, Image, Modality, Part, Text,
 from mm_rag.errors import InputError
 from mm_rag.inputs.dicts import as_part
 from mm_rag.inputs.values import from_base64, guessed
+from mm_rag.media.policy import MediaPolicy
 
 # Where the value of a part is, by what the part says it is; the first that is there counts.
 _KEYS: dict[str, tuple[Modality, tuple[str, ...]]] = {
@@ -27,7 +28,7 @@ def is_message(value: Any) -> bool:
     return isinstance(value, Mapping) and "role" in value and "content" in value
 
 
-def as_chat(messages: Sequence[Any]) -> Chat:
+def as_chat(messages: Sequence[Any], policy: MediaPolicy) -> Chat:
     """Messages, each a dict of `role`, `content` and whatever else the model's template reads.
 
     The content is a str, which is always text, another medium, or a list of parts such as
@@ -37,10 +38,10 @@ def as_chat(messages: Sequence[Any]) -> Chat:
         InputError: A message or a part is malformed.
         UnreadableMedia: A file does not exist, or samples or frames are missing or not finite.
     """
-    return Chat(tuple(_turn(message, number) for number, message in enumerate(messages)))
+    return Chat(tuple(_turn(message, number, policy) for number, message in enumerate(messages)))
 
 
-def _turn(message: Any, number: int) -> Turn:
+def _turn(message: Any, number: int, policy: MediaPolicy) -> Turn:
     if not is_message(message):
         raise InputError(
             f"Chat message {number} needs the keys 'role' and 'content'; it is a "
@@ -53,17 +54,17 @@ def _turn(message: Any, number: int) -> Turn:
         raise InputError(f"The role of chat message {number} is a str; got {role!r}.")
     several = isinstance(content, list | tuple)
     pieces = cast("Sequence[Any]", content) if several else [content]
-    parts = tuple(_part(piece, number) for piece in pieces)
+    parts = tuple(_part(piece, number, policy) for piece in pieces)
     if not parts:
         raise InputError(f"Chat message {number} (role {role!r}) has no content.")
     return Turn(role, parts, fields)
 
 
-def _part(piece: Any, number: int) -> Part:
+def _part(piece: Any, number: int, policy: MediaPolicy) -> Part:
     if isinstance(piece, Text | Image | Audio | Video):
         return piece
     if isinstance(piece, Mapping):
-        return _typed(cast("Mapping[str, Any]", piece), number)
+        return _typed(cast("Mapping[str, Any]", piece), number, policy)
     part = Text(piece) if isinstance(piece, str) else guessed(piece, MODALITIES)
     if part is None:
         raise InputError(
@@ -73,7 +74,7 @@ def _part(piece: Any, number: int) -> Part:
     return part
 
 
-def _typed(piece: Mapping[str, Any], number: int) -> Part:
+def _typed(piece: Mapping[str, Any], number: int, policy: MediaPolicy) -> Part:
     kind = piece.get("type")
     if kind not in _KEYS:
         raise InputError(
@@ -86,12 +87,12 @@ def _typed(piece: Mapping[str, Any], number: int) -> Part:
             f"A part of type {kind!r} in chat message {number} needs one of the keys "
             f"{', '.join(keys)}; it has {', '.join(map(repr, piece))}."
         )
-    return _value(modality, found, piece[found])
+    return _value(modality, found, piece[found], policy)
 
 
-def _value(modality: Modality, key: str, value: Any) -> Part:
+def _value(modality: Modality, key: str, value: Any, policy: MediaPolicy) -> Part:
     if key == "base64" and isinstance(value, str):
-        return as_part(modality, value) if value.startswith("data:") else from_base64(value)
+        return as_part(modality, value, policy) if value.startswith("data:") else from_base64(value)
     if key.endswith("_url") and isinstance(value, Mapping):
         value = value.get("url")
-    return as_part(modality, value)
+    return as_part(modality, value, policy)

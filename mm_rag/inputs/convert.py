@@ -10,11 +10,17 @@ from mm_rag.errors import InputError, at_position
 from mm_rag.inputs.chat import as_chat, is_message
 from mm_rag.inputs.dicts import as_parts, audio_samples, video_frames
 from mm_rag.inputs.values import guessed
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 _ARRAY_KEYS = {"sampling_rate": audio_samples, "video_metadata": video_frames}
 
 
-def as_content(value: Any, *, media: Collection[str] = MODALITIES) -> Content:
+def as_content(
+    value: Any,
+    *,
+    media: Collection[str] = MODALITIES,
+    policy: MediaPolicy = DEFAULT_POLICY,
+) -> Content:
     """Turn a plain value into Content.
 
     Args:
@@ -28,6 +34,8 @@ def as_content(value: Any, *, media: Collection[str] = MODALITIES) -> Content:
             (`{"role": ..., "content": ...}`), or a list of them.
         media: The modalities that a str may name; one that would name another stays text, as it is
             for models without that modality.
+        policy: Whether a video's frames that are given as files or addresses may be opened, which
+            happens here; all other media are opened later.
 
     Raises:
         InputError: The value is of no kind that a model takes, or is malformed.
@@ -36,22 +44,28 @@ def as_content(value: Any, *, media: Collection[str] = MODALITIES) -> Content:
     if isinstance(value, Text | Image | Audio | Video | Mixed | Chat):
         return value
     if is_message(value) or _is_conversation(value):
-        return as_chat([value] if isinstance(value, Mapping) else value)
+        return as_chat([value] if isinstance(value, Mapping) else value, policy)
     if isinstance(value, Mapping):
-        return _from_mapping(cast("Mapping[Any, Any]", value))
+        return _from_mapping(cast("Mapping[Any, Any]", value), policy)
     part = guessed(value, media)
     if part is None:
         raise InputError(_unusable(value))
     return part
 
 
-def as_contents(inputs: Any, *, media: Collection[str] = MODALITIES) -> tuple[list[Content], bool]:
+def as_contents(
+    inputs: Any,
+    *,
+    media: Collection[str] = MODALITIES,
+    policy: MediaPolicy = DEFAULT_POLICY,
+) -> tuple[list[Content], bool]:
     """Turn one input or a batch of them into Content, in order.
 
     Args:
         inputs: Whatever `as_content` takes, or a batch of that: a list, a tuple or another
             sequence, or an array of strings or objects. A list of chat messages is one input.
         media: As for `as_content`.
+        policy: As for `as_content`.
 
     Returns:
         The contents, and whether `inputs` was a single one.
@@ -60,11 +74,11 @@ def as_contents(inputs: Any, *, media: Collection[str] = MODALITIES) -> tuple[li
         InputError: As for `as_content`, with its position in a batch.
     """
     if not _is_batch(inputs):
-        return [as_content(inputs, media=media)], True
+        return [as_content(inputs, media=media, policy=policy)], True
     contents: list[Content] = []
     for position, value in enumerate(cast("Iterable[Any]", inputs)):
         with at_position(position):
-            contents.append(as_content(value, media=media))
+            contents.append(as_content(value, media=media, policy=policy))
     return contents, False
 
 
@@ -80,23 +94,23 @@ def _is_conversation(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and is_message(cast("list[Any]", value)[0])
 
 
-def _from_mapping(value: Mapping[Any, Any]) -> Content:
+def _from_mapping(value: Mapping[Any, Any], policy: MediaPolicy) -> Content:
     if "array" in value:
-        return _from_array_dict(value)
+        return _from_array_dict(value, policy)
     unknown = [key for key in value if key not in MODALITIES]
     if unknown or not value:
         raise InputError(
             f"A dict input takes the keys {', '.join(MODALITIES)}; this one has "
             f"{', '.join(map(repr, value)) or 'none'}.{_hint(unknown)}"
         )
-    parts = [part for name, held in value.items() for part in as_parts(name, held)]
+    parts = [part for name, held in value.items() for part in as_parts(name, held, policy)]
     return parts[0] if len(parts) == 1 else Mixed(tuple(parts))
 
 
-def _from_array_dict(value: Mapping[Any, Any]) -> Part:
+def _from_array_dict(value: Mapping[Any, Any], policy: MediaPolicy) -> Part:
     for key, convert in _ARRAY_KEYS.items():
         if key in value:
-            return convert(value)
+            return convert(value, policy)
     raise InputError(
         "A dict with 'array' needs 'sampling_rate' beside it, which makes it audio, or "
         f"'video_metadata', which makes it video; this one has {', '.join(map(repr, value))}."

@@ -15,26 +15,33 @@ from mm_rag.inputs.values import (
     modality_of,
     place,
 )
+from mm_rag.media.policy import MediaPolicy
 
 
-def as_parts(modality: Modality, value: Any) -> list[Part]:
+def as_parts(modality: Modality, value: Any, policy: MediaPolicy) -> list[Part]:
     """One value or several of a modality; a list of pictures as video is one video's frames.
+
+    Args:
+        modality: What they are said to be.
+        value: One of them, or a list.
+        policy: Whether frames that are given as files or addresses may be opened, which happens
+            here; all other media are opened later.
 
     Raises:
         InputError: One of them cannot be of that modality, or there are none.
         UnreadableMedia: A file does not exist, or samples or frames are missing or not finite.
     """
     if not isinstance(value, list | tuple):
-        return [as_part(modality, value)]
+        return [as_part(modality, value, policy)]
     several = cast("Sequence[Any]", value)
     if not several:
         raise InputError(f"The list of {modality} in a dict input is empty.")
     if modality == "video" and all(map(_is_picture, several)):
-        return [as_part(modality, several)]
-    return [as_part(modality, one) for one in several]
+        return [as_part(modality, several, policy)]
+    return [as_part(modality, one, policy) for one in several]
 
 
-def as_part(modality: Modality, value: Any) -> Part:
+def as_part(modality: Modality, value: Any, policy: MediaPolicy) -> Part:
     """One value that is said to be of a modality.
 
     Raises:
@@ -42,7 +49,7 @@ def as_part(modality: Modality, value: Any) -> Part:
         UnreadableMedia: As for `as_parts`.
     """
     is_part = isinstance(value, Text | Image | Audio | Video)
-    part = value if is_part else _MAKERS[modality](value)
+    part = value if is_part else _MAKERS[modality](value, policy)
     if part is None:
         raise InputError(f"Cannot use a {type(value).__name__} as {modality}.")
     if part.modality != modality:
@@ -50,7 +57,7 @@ def as_part(modality: Modality, value: Any) -> Part:
     return part
 
 
-def audio_samples(value: Mapping[str, Any]) -> Audio:
+def audio_samples(value: Mapping[str, Any], _: MediaPolicy) -> Audio:
     """`{"array": ..., "sampling_rate": ...}`; the `path` that datasets adds is not read.
 
     Raises:
@@ -64,7 +71,7 @@ def audio_samples(value: Mapping[str, Any]) -> Audio:
     return Audio(mono_samples(value["array"]), whole_rate(value.get("sampling_rate")))
 
 
-def video_frames(value: Mapping[str, Any]) -> Video:
+def video_frames(value: Mapping[str, Any], policy: MediaPolicy) -> Video:
     """`{"array": ..., "video_metadata": ...}`, where the array may be a list of pictures.
 
     Raises:
@@ -75,14 +82,14 @@ def video_frames(value: Mapping[str, Any]) -> Video:
     metadata = value.get("video_metadata")
     if not isinstance(metadata, Mapping | None):
         raise InputError(f"video_metadata is a dict or None; got a {type(metadata).__name__}.")
-    return Video(_frames(value["array"]), metadata=cast("Mapping[str, Any] | None", metadata))
+    return Video(_frames(value["array"], policy), metadata=cast("Mapping[str, Any] | None", metadata))
 
 
-def _text(value: Any) -> Part | None:
+def _text(value: Any, _: MediaPolicy) -> Part | None:
     return Text(value) if isinstance(value, str) else None
 
 
-def _image(value: Any) -> Part | None:
+def _image(value: Any, _: MediaPolicy) -> Part | None:
     if isinstance(value, str) and value.startswith("data:"):
         return from_data_uri(value)
     if isinstance(value, str | Url):
@@ -94,11 +101,11 @@ def _image(value: Any) -> Part | None:
     return _medium(value, Image)
 
 
-def _audio(value: Any) -> Part | None:
+def _audio(value: Any, policy: MediaPolicy) -> Part | None:
     if isinstance(value, str | Url):
         return Audio(place(value, "audio") if isinstance(value, str) else value)
     if isinstance(value, Mapping):
-        return audio_samples(cast("Mapping[str, Any]", value))
+        return audio_samples(cast("Mapping[str, Any]", value), policy)
     if is_array(value):
         from mm_rag.media.arrays import mono_samples
 
@@ -106,17 +113,17 @@ def _audio(value: Any) -> Part | None:
     return _medium(value, Audio)
 
 
-def _video(value: Any) -> Part | None:
+def _video(value: Any, policy: MediaPolicy) -> Part | None:
     if isinstance(value, str | Url):
         return Video(place(value, "video") if isinstance(value, str) else value)
     if isinstance(value, Mapping):
-        return video_frames(cast("Mapping[str, Any]", value))
+        return video_frames(cast("Mapping[str, Any]", value), policy)
     if is_array(value) or isinstance(value, list | tuple):
-        return Video(_frames(value))
+        return Video(_frames(value, policy))
     return _medium(value, Video)
 
 
-_MAKERS: Mapping[Modality, Callable[[Any], Part | None]] = {
+_MAKERS: Mapping[Modality, Callable[[Any, MediaPolicy], Part | None]] = {
     "text": _text,
     "image": _image,
     "audio": _audio,
@@ -131,7 +138,7 @@ def _medium(value: Any, kind: type[Image | Audio | Video]) -> Part | None:
     return kind(value) if isinstance(value, Path) else guessed(value, MODALITIES)
 
 
-def _frames(value: Any) -> Any:
+def _frames(value: Any, policy: MediaPolicy) -> Any:
     from mm_rag.media import arrays
 
     if is_array(value):
@@ -142,17 +149,17 @@ def _frames(value: Any) -> Any:
     if all(map(is_array, frames)) and len({tuple(frame.shape) for frame in frames}) == 1:
         # Together, so that a dark frame of floats is not taken for one of another scale.
         return arrays.rgb_frames(arrays.as_array([arrays.as_array(frame) for frame in frames]))
-    return arrays.stacked([_pixels(frame) for frame in frames])
+    return arrays.stacked([_pixels(frame, policy) for frame in frames])
 
 
-def _pixels(frame: Any) -> Any:
+def _pixels(frame: Any, policy: MediaPolicy) -> Any:
     import numpy as np
 
     from mm_rag.media.image import open_image
 
-    part = as_part("image", frame)
+    part = as_part("image", frame, policy)
     assert isinstance(part, Image)
-    return np.asarray(open_image(part.source))
+    return np.asarray(open_image(part.source, policy))
 
 
 def _is_picture(value: Any) -> bool:

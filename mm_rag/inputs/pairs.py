@@ -8,6 +8,7 @@ from typing import Any, cast
 from mm_rag.content import Audio, Chat, Content, Image, Mixed, Text, Video
 from mm_rag.errors import InputError
 from mm_rag.inputs.chat import as_chat
+from mm_rag.media.policy import MediaPolicy
 
 # One input each, although some of them could be gone through like a list.
 _SINGLE = (str, bytes, bytearray, Mapping, Text, Image, Audio, Video, Mixed, Chat)
@@ -43,7 +44,7 @@ def listed_pairs(pairs: Any) -> tuple[list[Any], bool]:
     return listed(pairs, "Pairs"), False
 
 
-def sides_of(pair: Any) -> Chat | tuple[Any, Any]:
+def sides_of(pair: Any, policy: MediaPolicy) -> Chat | tuple[Any, Any]:
     """A conversation, which holds both sides, or the two sides, of whatever kind they are.
 
     Raises:
@@ -52,7 +53,7 @@ def sides_of(pair: Any) -> Chat | tuple[Any, Any]:
     if isinstance(pair, Chat):
         return pair
     if isinstance(pair, list) and _begins_with_message(cast("list[Any]", pair)):
-        return as_chat(cast("list[Any]", pair))
+        return as_chat(cast("list[Any]", pair), policy)
     if not _is_row(pair) or len(pair) != 2:
         size = f" of {len(pair)}" if _is_row(pair) else ""
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -29,7 +30,9 @@ _SUFFIXES: dict[Modality, frozenset[str]] = {
     "audio": AUDIO_SUFFIXES,
     "video": VIDEO_SUFFIXES,
 }
-_WEB = ("http://", "https://")
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_FILE = re.compile(r"file:/", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|file:", re.IGNORECASE)  # "C://" begins a path
 _LONGEST_NAME = 4096
 
 
@@ -62,10 +65,14 @@ def guessed(value: Any, media: Collection[str]) -> Part | None:
 
 
 def modality_of(text: str) -> Modality | None:
-    """What a str names: an existing media file, the address of a medium, a picture's data URI."""
+    """What a str names: an existing media file, the address of a medium, a picture's data URI.
+
+    An address of a file is one of a medium too, whether or not the policy lets it be opened: words
+    that begin with `file:/` and end like a picture are nobody's question.
+    """
     if text.startswith("data:image/"):
         return "image"
-    if text.startswith(_WEB):
+    if _WEB.match(text) or _FILE.match(text):
         return _modality_of_address(text)
     if len(text) > _LONGEST_NAME or "\n" in text or "\0" in text:
         return None
@@ -82,8 +89,8 @@ def place(text: str, modality: Modality) -> Path | Url:
     Raises:
         UnreadableMedia: There is no such file.
     """
-    if text.startswith(_WEB):
-        return Url(text)
+    if _ADDRESS.match(text):
+        return Url(text)  # of whatever kind: opening it says whether it may be
     try:
         found = "\0" not in text and Path(text).is_file()
     except OSError:
@@ -134,7 +141,7 @@ def is_picture_object(value: Any) -> bool:
 def _named(text: str, modality: Modality) -> Part:
     if text.startswith("data:"):
         return from_data_uri(text)
-    return _MADE[modality](Url(text) if text.startswith(_WEB) else Path(text))
+    return _MADE[modality](Url(text) if _ADDRESS.match(text) else Path(text))
 
 
 _MADE: dict[str, Any] = {"image": Image, "audio": Audio, "video": Video}

@@ -95,8 +95,8 @@ def open_clip(video: Video, policy: MediaPolicy = DEFAULT_POLICY) -> Clip:
 class _FileClip(Clip):
     def __init__(self, video: Video, source: Path | Url, policy: MediaPolicy) -> None:
         with ExitStack() as stack:
-            path = stack.enter_context(local_file(source, policy))
-            self._file = stack.enter_context(open_video(path, policy))
+            path, own = stack.enter_context(local_file(source, policy))
+            self._file = stack.enter_context(open_video(path, own))
             self._read_table(video, policy)
             # Only what opened without an error stays open.
             self._stack = stack.pop_all()

@@ -7,13 +7,16 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 
 from mm_rag.content import Url
-from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
-from mm_rag.media.hosts import is_proxied, public_addresses
+from mm_rag.errors import UnreadableMedia
+from mm_rag.media.access import check_bytes
+from mm_rag.media.addresses import local_path, parsed_url, shown
+from mm_rag.media.hosts import allowed_addresses, proxy_for
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 _SILENCE = 20.0  # seconds without an answer
@@ -30,18 +33,20 @@ def fetched(url: Url, policy: MediaPolicy = DEFAULT_POLICY) -> Generator[Path]:
     to the very machine that was checked, whatever the name resolves to a moment later.
 
     Args:
-        url: Where it is.
+        url: Where it is; no `file:` address.
         policy: Whether and from where media are fetched, and how many bytes at most.
 
     Raises:
-        InputError: The address is malformed, or the policy forbids it.
+        SourceForbidden: The policy does not allow the address, or one that it redirects to.
+        InputError: The address is malformed.
         UnreadableMedia: It cannot be reached, or does not answer with a medium.
         MediaTooLarge: It is over the policy's `max_bytes`.
     """
+    first = parsed_url(url.address, policy)
     with tempfile.TemporaryDirectory(prefix="mm-rag-") as folder:
         path = Path(folder) / _file_name(url.address)
         with _network_errors(url.address):
-            _download(_parsed(url.address), path, policy)
+            _download(first, path, policy)
         yield path
 
 
@@ -58,54 +63,69 @@ def fetch_bytes(url: Url, policy: MediaPolicy = DEFAULT_POLICY) -> bytes:
 
 
 @contextmanager
-def local_file(source: Path | Url, policy: MediaPolicy = DEFAULT_POLICY) -> Generator[Path]:
-    """A file as it is, an address as the file that is fetched from it.
+def local_file(
+    source: Path | Url, policy: MediaPolicy = DEFAULT_POLICY
+) -> Generator[tuple[Path, MediaPolicy]]:
+    """A file as it is, an address as the file that it names or that is fetched from it.
+
+    Yields:
+        The file, which is not opened yet, and the policy to open it with: what is fetched lies in a
+        folder of ours, outside of all `roots`.
 
     Raises:
+        SourceForbidden: As for `fetched`.
         InputError: As for `fetched`.
         UnreadableMedia: As for `fetched`.
         MediaTooLarge: As for `fetched`.
     """
     if isinstance(source, Path):
-        yield source
-        return
-    with fetched(source, policy) as path:
-        yield path
-
-
-def shown(address: str) -> str:
-    """An address for a message, without the secrets in it: no password, no query."""
-    return re.sub(r"//[^/@]*@", "//", address.split("?")[0].split("#")[0])[:300]
+        yield source, policy
+    elif (named := local_path(source, policy)) is not None:
+        yield named, policy
+    else:
+        with fetched(source, policy) as path:
+            yield path, replace(policy, roots=None)
 
 
 def _download(url: httpx.URL, path: Path, policy: MediaPolicy) -> None:
+    deadline = time.monotonic() + min(_LONGEST, policy.max_load_seconds)
     for _ in range(_MOST_REDIRECTS + 1):
         with _answer(url, policy) as response:
             location = response.headers.get("location")
             if not (response.is_redirect and location):
-                _write(response, path, url, policy)
+                _write(response, path, shown(str(url)), policy, deadline)
                 return
-            url = _parsed(location, url)
+            url = parsed_url(location, policy, url)
     raise UnreadableMedia(f"{shown(str(url))} redirects more than {_MOST_REDIRECTS} times.")
 
 
 @contextmanager
 def _answer(url: httpx.URL, policy: MediaPolicy) -> Generator[httpx.Response]:
     """What a URL answers, unread."""
-    addresses = public_addresses(url, policy)
-    # A proxy resolves names itself. Without one the environment's rules for proxies, which are
-    # about names, must not be applied to the numbers that the names are replaced with.
-    direct: dict[str, httpx.BaseTransport | None] = {"http://": None, "https://": None}
-    proxied = is_proxied(url)
-    with httpx.Client(timeout=_SILENCE, mounts={} if proxied else direct) as client:
-        requests = [_request(client, url, address) for address in addresses]
-        if proxied:
+    addresses = allowed_addresses(url, policy)
+    proxy = proxy_for(url)
+    with _client(proxy) as client:
+        # A proxy resolves names itself.
+        requests = [_request(client, url, address) for address in addresses if not proxy]
+        if proxy:
             requests = [client.build_request("GET", url, headers=_HEADERS)]
         response = _first_answer(client, requests)
         try:
             yield response
         finally:
             response.close()
+
+
+def _client(proxy: str | None) -> httpx.Client:
+    """A client that takes this way and no other: the environment was asked before."""
+    # Its rules are about names, and must not be applied to the numbers in place of names.
+    direct: dict[str, httpx.BaseTransport | None] = {"http://": None, "https://": None}
+    try:
+        return httpx.Client(timeout=_SILENCE, proxy=proxy, mounts={} if proxy else direct)
+    except (ImportError, ValueError) as error:
+        raise UnreadableMedia(
+            f"Nothing can be fetched through the proxy that the environment names: {error}"
+        ) from error
 
 
 def _request(client: httpx.Client, url: httpx.URL, address: str) -> httpx.Request:
@@ -127,42 +147,25 @@ def _first_answer(client: httpx.Client, requests: list[httpx.Request]) -> httpx.
     return client.send(requests[-1], stream=True)
 
 
-def _write(response: httpx.Response, path: Path, url: httpx.URL, policy: MediaPolicy) -> None:
-    name = shown(str(url))
+def _write(
+    response: httpx.Response, path: Path, name: str, policy: MediaPolicy, deadline: float
+) -> None:
     if response.status_code != 200:
         raise UnreadableMedia(
             f"{name} answers {response.status_code} {response.reason_phrase}.".replace(" .", ".")
         )
-    _check_size(int(response.headers.get("content-length") or 0), name, policy)
-    size, deadline = 0, time.monotonic() + _LONGEST
+    claimed = response.headers.get("content-length", "")
+    check_bytes(int(claimed) if claimed.isdecimal() else 0, name, policy)
+    size = 0
     with path.open("wb") as file:
         for piece in response.iter_bytes():
             size += len(piece)
-            _check_size(size, name, policy)
+            check_bytes(size, name, policy)
             if time.monotonic() > deadline:
-                raise UnreadableMedia(f"{name} takes longer than {_LONGEST:.0f} s to fetch.")
+                raise UnreadableMedia(f"{name} takes too long to fetch.")
             file.write(piece)
     if size == 0:
         raise UnreadableMedia(f"{name} is empty (0 bytes).")
-
-
-def _check_size(size: int, name: str, policy: MediaPolicy) -> None:
-    if size > policy.max_bytes:
-        raise MediaTooLarge(
-            f"{name} has {size:,} bytes or more; MediaPolicy.max_bytes allows {policy.max_bytes:,}."
-        )
-
-
-def _parsed(address: str, base: httpx.URL | None = None) -> httpx.URL:
-    try:
-        url = base.join(address) if base else httpx.URL(address)
-    except httpx.InvalidURL as error:
-        raise InputError(f"{shown(address)!r} is no address: {error}.") from error
-    if url.scheme not in ("http", "https") or not url.host:
-        raise InputError(
-            f"{shown(address)!r} is not fetched: addresses begin with http:// or https://."
-        )
-    return url
 
 
 def _file_name(address: str) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mm_rag._optional import require
-from mm_rag.errors import MediaTooLarge, UnreadableMedia
+from mm_rag.errors import UnreadableMedia
+from mm_rag.media.access import real_file
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class Probe:
     """What a file's headers say.
 
     Attributes:
-        path: The file.
+        path: The file, as it was named.
+        file: The same with all links followed: what is opened.
         start: The time stamp, in seconds, that all other times of mm_rag count from.
         duration: In seconds, as the header claims, or measured where it claims nothing.
         tags: Such as `title`, `artist` and `album`, with lower-case names.
@@ -91,6 +93,7 @@ class Probe:
     """
 
     path: Path
+    file: Path
     start: float
     duration: float
     tags: Mapping[str, str]
@@ -116,12 +119,13 @@ def probe(path: str | Path, policy: MediaPolicy = DEFAULT_POLICY) -> Probe:
     """Read a file's headers.
 
     Raises:
+        SourceForbidden: The policy does not allow to open it.
         UnreadableMedia: It is missing, empty, damaged, or holds neither sound nor pictures.
         MediaTooLarge: It is over the policy's `max_bytes`.
     """
     path = Path(path).absolute()
-    check_file(path, policy)
-    with open_container(path) as container, readable(path):
+    file = real_file(path, policy)
+    with open_container(file) as container, readable(path):
         audio, video = _sound(container), _moving_pictures(container)
         if audio is None and video is None:
             raise UnreadableMedia(
@@ -131,6 +135,7 @@ def probe(path: str | Path, policy: MediaPolicy = DEFAULT_POLICY) -> Probe:
         duration = container.duration
         return Probe(
             path=path,
+            file=file,
             start=start,
             duration=duration / 1e6 if duration else max(0.0, _last_time(container) - start),
             tags=_tags(container, audio if video is None else None),
@@ -145,35 +150,17 @@ def measured_duration(source: Probe) -> float:
 
     A header may claim more than a truncated file holds.
     """
-    with open_container(source.path) as container, readable(source.path):
+    with open_container(source.file) as container, readable(source.path):
         return max(0.0, _last_time(container) - source.start)
 
 
 def frame_table(source: Probe, track: VideoTrack) -> FrameTable:
     """When the frames of a track are shown; nothing is decoded."""
-    with open_container(source.path) as container, readable(source.path):
+    with open_container(source.file) as container, readable(source.path):
         packets = container.demux(container.streams[track.index])
         shown = [p for p in packets if p.pts is not None and not p.is_discard]
         times = sorted(_seconds(packet, packet.pts) for packet in shown)
         return FrameTable(times=times, end=max(map(_end_of, shown), default=0.0))
-
-
-def check_file(path: Path, policy: MediaPolicy) -> None:
-    """Refuse what needs no opening to be refused.
-
-    Raises:
-        UnreadableMedia: It is missing or empty.
-        MediaTooLarge: It is over the policy's `max_bytes`.
-    """
-    if not path.is_file():
-        raise UnreadableMedia(f"There is no file {path}.")
-    size = path.stat().st_size
-    if size == 0:
-        raise UnreadableMedia(f"{path.name} is empty (0 bytes).")
-    if size > policy.max_bytes:
-        raise MediaTooLarge(
-            f"{path.name} has {size:,} bytes; the policy's max_bytes is {policy.max_bytes:,}."
-        )
 
 
 @contextmanager

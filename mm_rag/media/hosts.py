@@ -4,64 +4,116 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from mm_rag.errors import InputError, UnreadableMedia
+from mm_rag.errors import SourceForbidden, UnreadableMedia
+from mm_rag.media.host_names import IPAddress, is_inside, parse_host
 from mm_rag.media.policy import MediaPolicy
 
-_IP: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+# IANA's registry of special purposes, and Azure's address for what runs inside it. Python's own
+# `is_global` is not the same in all of its versions.
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.IPv4Network,
+        (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32",
+            "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
+            "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+        ),
+    )
+)  # fmt: skip
+_PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
+# Protocol assignments with Teredo, documentation, 6to4: tunnels lead to whatever they name.
+_NOT_PUBLIC_V6 = tuple(
+    map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+)
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # to the IPv4 address in the last four bytes
 
-# IPv6 networks that lead to the IPv4 address in the last four bytes.
-_TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 
+def allowed_addresses(url: httpx.URL, policy: MediaPolicy) -> list[str]:
+    """The addresses that the host of a URL stands for, if the policy allows each of them.
 
-def public_addresses(url: httpx.URL, policy: MediaPolicy) -> list[str]:
-    """The addresses that the host of a URL stands for.
+    Nothing is asked, of this machine or another, about a host that is refused.
 
     Args:
-        url: What is about to be fetched.
-        policy: Its `private_hosts` allows every machine.
+        url: What is about to be fetched, as `parsed_url` gives it.
+        policy: Its `hosts` and `private_hosts` count.
+
+    Returns:
+        Addresses in the order in which to try them; none where only the proxy knows the name.
 
     Raises:
-        InputError: One of them is private, local or reserved.
-        UnreadableMedia: The name is not known; a proxy may still know it, and is then given it.
+        SourceForbidden: The host is not one of `hosts`, or an address is private or reserved.
+        UnreadableMedia: The name is not known.
     """
+    host = parse_host(_bracketed(url.host))
+    _check_listed(host, policy)
+    if isinstance(host, str):
+        if is_inside(host) and not policy.private_hosts:
+            raise _private(host, "a name of this machine or its private network")
+        found = _looked_up(url, host)
+    else:
+        found = [host]
+    for address in found:
+        if not is_public(address) and not policy.private_hosts:
+            what = "an address of this machine or its private network, or a reserved one"
+            raise _private(str(host), what if address is host else f"{address}, {what}")
+    return [str(address) for address in found]
+
+
+def proxy_for(url: httpx.URL) -> str | None:
+    """The proxy that the environment sends requests to this host through."""
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(url.host):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def is_public(address: IPAddress) -> bool:
+    """Whether anybody on the internet could reach it."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return not any(address in network for network in _NOT_PUBLIC)
+    inner = address.ipv4_mapped
+    if inner is None and address in _NAT64:
+        inner = ipaddress.IPv4Address(address.packed[-4:])
+    if inner is not None:
+        return is_public(inner)
+    return address in _PUBLIC_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
+
+
+def _bracketed(host: str) -> str:
+    """httpx takes the brackets off, which tell a number from a name."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _check_listed(host: IPAddress | str, policy: MediaPolicy) -> None:
+    name = str(host)
+    if policy.hosts is None or name in policy.hosts:
+        return
+    is_name = isinstance(host, str)
+    if not (is_name and any(name.endswith(f".{listed}") for listed in policy.hosts)):
+        raise SourceForbidden(
+            f"Nothing is fetched from {name}: it is not one of MediaPolicy.hosts. Add it there if "
+            "media may be fetched from it."
+        )
+
+
+def _private(host: str, what: str) -> SourceForbidden:
+    return SourceForbidden(
+        f"Nothing is fetched from {host}: it is {what}. MediaPolicy(private_hosts=True) allows it; "
+        "then whoever names an address sees what this machine can see."
+    )
+
+
+def _looked_up(url: httpx.URL, host: str) -> list[IPAddress]:
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        found = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        if is_proxied(url):
+        if proxy_for(url):
             return []
-        raise UnreadableMedia(f"There is no host {url.host!r} to fetch from: {error}.") from error
-    addresses = list(dict.fromkeys(str(place[0]) for *_, place in found))
-    inside = [address for address in addresses if not _is_public(address)]
-    if inside and not policy.private_hosts:
-        raise InputError(
-            f"{url.host} is {inside[0]}, an address of this machine or its private network, from "
-            "which nothing is fetched. Set MediaPolicy(private_hosts=True) to allow it."
-        )
-    return addresses
-
-
-def is_proxied(url: httpx.URL) -> bool:
-    """Whether the environment sends requests to this host through a proxy."""
-    proxies = getproxies()
-    return (url.scheme in proxies or "all" in proxies) and not proxy_bypass(url.host)
-
-
-def _is_public(address: str) -> bool:
-    ip: _IP = ipaddress.ip_address(address.split("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or _translated(ip)
-        if inner is not None and not _is_public(str(inner)):
-            return False
-    return ip.is_global and not ip.is_multicast
-
-
-def _translated(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    if any(ip in network for network in _TRANSLATED):
-        return ipaddress.IPv4Address(ip.packed[-4:])
-    return None
+        raise UnreadableMedia(f"There is no host {host!r} to fetch from: {error}.") from error
+    return [ipaddress.ip_address(place) for place in dict.fromkeys(str(p[4][0]) for p in places)]

@@ -9,8 +9,9 @@ import warnings
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,10 @@ from PIL import Image, ImageOps
 
 from mm_rag.content import Url
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
+from mm_rag.media.access import check_bytes, open_bounded
 from mm_rag.media.arrays import rgb_array
+from mm_rag.media.described import Described, describe
+from mm_rag.media.heif import is_heif, let_pillow_read_heif
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 ImageSource: TypeAlias = Path | Url | bytes | Image.Image | npt.NDArray[np.uint8]
@@ -40,6 +44,24 @@ _DAMAGED = (
     zlib.error,
 )
 _warnings_lock = threading.Lock()
+_HEAD_BYTES = 128
+_SHORTEST_FRAME = 0.02  # seconds; browsers show shorter ones, and those without a time, for
+_USUAL_FRAME = 0.1  # this long
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedFrame:
+    """A frame of an animation.
+
+    Attributes:
+        picture: Upright RGB.
+        start: When it is shown, in seconds from the first frame.
+        end: When the next one takes its place.
+    """
+
+    picture: Image.Image
+    start: float
+    end: float
 
 
 def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Image.Image:
@@ -58,7 +80,8 @@ def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Ima
     Raises:
         UnreadableMedia: The picture is missing, damaged or of a format that Pillow does not read.
         MediaTooLarge: It is over a limit of the policy.
-        InputError: The array is not a picture, or the policy forbids the address.
+        SourceForbidden: The policy does not allow to open it.
+        InputError: The array is not a picture.
     """
     return next(open_frames(source, policy))
 
@@ -80,11 +103,30 @@ def open_frames(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> It
         # A PIL image stays at the frame where its owner left it.
         here = isinstance(source, Image.Image)
         for number in [picture.tell()] if here else range(_count(picture)):
-            with _quiet():
-                picture.seek(number)
-                _check_pixels(picture, name, policy)
-                upright = ImageOps.exif_transpose(picture)
-            yield _rgb(upright)
+            yield _frame(picture, number, name, policy)
+
+
+def open_animation(
+    source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY
+) -> Iterator[TimedFrame]:
+    """Open the frames of an animation one at a time, no more than the policy's `max_frames`.
+
+    Args:
+        source: As for `open_image`; a PIL image is shown from its first frame on.
+        policy: Limits on bytes, on pixels of each frame, and on frames.
+
+    Raises:
+        UnreadableMedia: As for `open_image`; frames before the damaged one are yielded.
+        MediaTooLarge: It is over a limit of the policy.
+    """
+    name, start = _name(source), 0.0
+    with _opened(source, policy) as picture, _translated(name):
+        for number in range(min(_count(picture), policy.max_frames)):
+            frame = _frame(picture, number, name, policy)
+            seconds = float(picture.info.get("duration") or 0) / 1000  # known once it is decoded
+            end = start + (seconds if seconds >= _SHORTEST_FRAME else _USUAL_FRAME)
+            yield TimedFrame(picture=frame, start=round(start, 3), end=round(end, 3))
+            start = end
 
 
 def image_format(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> tuple[str, int]:
@@ -98,33 +140,32 @@ def image_format(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> t
         return picture.format or "", _count(picture)
 
 
-def image_description(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> str:
-    """What a picture says about itself: EXIF or PNG description, comment; empty for most.
+def image_description(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Described:
+    """What a picture says about itself: captions, time and camera; nothing for most.
 
     Raises:
         UnreadableMedia: As for `open_image`.
         MediaTooLarge: It is over a limit of the policy.
     """
     with _opened(source, policy) as picture, _translated(_name(source)), _quiet():
-        described = [picture.getexif().get(tag) for tag in (0x010E, 0x9C9B, 0x9C9F)]
-        described += [picture.info.get(key) for key in ("Title", "Description", "Comment")]
-    texts = [_printable(text) for text in described if isinstance(text, str | bytes)]
-    return "\n".join(dict.fromkeys(text for text in texts if text))
+        return describe(picture)
 
 
-def _printable(text: str | bytes) -> str:
-    # Windows' own EXIF fields (XPTitle, XPSubject) are UTF-16 bytes.
-    words = text.decode("utf-16-le", errors="ignore") if isinstance(text, bytes) else text
-    return " ".join(words.replace("\0", " ").split())
+def _frame(picture: Image.Image, number: int, name: str, policy: MediaPolicy) -> Image.Image:
+    with _quiet():
+        picture.seek(number)
+        _check_pixels(picture, name, policy)
+        upright = ImageOps.exif_transpose(picture)
+    return _rgb(upright)
 
 
 @contextmanager
 def _opened(source: ImageSource, policy: MediaPolicy) -> Generator[Image.Image]:
     if isinstance(source, Url):
         # Imported for those who use it: httpx takes longer to load than Pillow.
-        from mm_rag.media.fetch import fetched
+        from mm_rag.media.fetch import local_file
 
-        with fetched(source, policy) as path, _opened(path, policy) as picture:
+        with local_file(source, policy) as (path, own), _opened(path, own) as picture:
             yield picture
         return
     if isinstance(source, Image.Image):
@@ -137,19 +178,19 @@ def _opened(source: ImageSource, policy: MediaPolicy) -> Generator[Image.Image]:
         yield picture
         return
     name = _name(source)
-    with _translated(name):
-        if isinstance(source, Path) and not source.is_file():  # opening a pipe would wait for ever
-            raise UnreadableMedia(f"There is no file {name}.")
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        if size > policy.max_bytes:
-            raise MediaTooLarge(
-                f"{name} has {size:,} bytes; MediaPolicy.max_bytes allows {policy.max_bytes:,}."
-            )
-        with _quiet():
-            picture = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-    with picture:
-        _check_pixels(picture, name, policy)
-        yield picture
+    with _file(source, policy) as file:
+        with _translated(name), _quiet():
+            picture = Image.open(file)
+        with picture:
+            _check_pixels(picture, name, policy)
+            yield picture
+
+
+def _file(source: Path | bytes, policy: MediaPolicy) -> BinaryIO:
+    if isinstance(source, Path):
+        return open_bounded(source, policy)
+    check_bytes(len(source), "The picture", policy)
+    return io.BytesIO(source)
 
 
 def _name(source: ImageSource) -> str:

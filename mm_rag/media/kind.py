@@ -12,27 +12,48 @@ from typing import Literal, TypeAlias
 import filetype  # pyright: ignore[reportMissingTypeStubs]
 
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from mm_rag.errors import UnreadableMedia
+from mm_rag.media.access import open_file
+from mm_rag.media.heif import is_heif
+from mm_rag.media.office import OFFICE_SUFFIXES, office_type
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
-MediaKind: TypeAlias = Literal["pdf", "image", "audio", "video", "text"]
+MediaKind: TypeAlias = Literal["pdf", "office", "image", "audio", "video", "text"]
 
 TEXT_SUFFIXES = frozenset(["", ".markdown", ".md", ".rst", ".text", ".txt"])
 _ONLY_AUDIO_SUFFIXES = frozenset([".m4a", ".m4b", ".mka", ".weba", ".wma"]) | AUDIO_SUFFIXES
 
+# Of these only the name tells that they are pictures.
+_IMAGE_SUFFIXES = frozenset([".heif", ".icb", ".spi", ".tga", ".vda", ".vst"]) | IMAGE_SUFFIXES
+# Of formats that Pillow reads and `filetype` does not know.
+_PICTURES = {
+    b"qoif": "image/qoi",
+    b"icns": "image/icns",
+    b"DDS ": "image/vnd.ms-dds",
+    b"BLP1": "image/x-blp",
+    b"BLP2": "image/x-blp",
+    b"DanM": "image/x-msp",
+    b"LinS": "image/x-msp",
+    b"/* XPM */": "image/x-xpixmap",
+    b"\x59\xa6\x6a\x95": "image/x-cmu-raster",
+    b"\xb1\x68\xde\x3a": "image/x-dcx",
+    b"\xff\x4f\xff\x51": "image/jp2",
+    b"\x00\x00\x02\x00": "image/x-icon",  # a cursor, or else a TGA
+    b"\x01\xda\x00": "image/sgi",
+    b"\x01\xda\x01": "image/sgi",
+    b"\x0a\x05\x01": "image/x-pcx",
+    b"Image type:": "image/x-im",
+}
+_XBM = re.compile(rb"\s*(/\*.*?\*/\s*)?#define\s+\w+_width\s+\d", re.DOTALL)
 _HEAD_BYTES = 65_536
 _MOOV_BYTES = 8 * 1024**2
 # Type, layer and the values that no MPEG audio frame has: bit rate 15, sampling rate 3.
 _MP3_FRAME = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xe3\xe8-\xeb]", re.DOTALL)
 _PNM = re.compile(rb"P[1-7]\s+(#[^\n]*\n\s*)*\d+\s+\d+\s")
-_MARKUP = re.compile(rb"\s*(<\?xml|<!doctype|<html|<svg|\{\\rtf)", re.IGNORECASE)
+_MARKUP = re.compile(rb"\s*(<\?xml|<!doctype|<html|<svg)", re.IGNORECASE)
 _CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\r\f\x1b\x08"))
-_OFFICE = "application/vnd.openxmlformats-officedocument."
 _NAMES = {
     "application/zip": "a ZIP archive",
     "application/gzip": "a gzip archive",
-    _OFFICE + "wordprocessingml.document": "a Word document",
-    _OFFICE + "presentationml.presentation": "a PowerPoint presentation",
-    _OFFICE + "spreadsheetml.sheet": "an Excel workbook",
 }
 
 
@@ -53,26 +74,25 @@ class FileType:
     certain: bool = True
 
 
-def media_kind(path: Path) -> MediaKind | None:
+def media_kind(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> MediaKind | None:
     """What mm_rag reads a file as, or None for a kind that it does not read.
 
     Raises:
+        SourceForbidden: The policy does not allow to open it.
         UnreadableMedia: The file cannot be opened.
     """
-    return file_type(path).kind
+    return file_type(path, policy).kind
 
 
-def file_type(path: Path) -> FileType:
+def file_type(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> FileType:
     """What a file is, from its first bytes.
 
     Raises:
+        SourceForbidden: The policy does not allow to open it.
         UnreadableMedia: The file cannot be opened.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-    except OSError as error:
-        raise UnreadableMedia(f"{path.name} cannot be opened: {error.strerror}.") from error
+    with open_file(path, policy) as file:
+        head = file.read(_HEAD_BYTES)
     return _by_signature(head, path) or _by_text(head, path) or _by_suffix(path)
 
 
@@ -80,6 +100,8 @@ def _by_signature(head: bytes, path: Path) -> FileType | None:
     # Before the other signatures: MuPDF and the standard's own readers look this far for it.
     if b"%PDF-" in head[:1024]:
         return FileType("pdf", "application/pdf", "a PDF")
+    if office := office_type(head, path):
+        return FileType("office", *office)
     guessed = filetype.guess(head)
     mime = str(guessed.mime) if guessed else _by_own_signature(head)
     if mime is None:
@@ -95,6 +117,8 @@ def _by_signature(head: bytes, path: Path) -> FileType | None:
 
 def _by_own_signature(head: bytes) -> str | None:
     """What `filetype` does not know."""
+    if is_heif(head):
+        return "image/heic"
     if head[4:8] == b"ftyp":
         return "video/mp4"
     if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:
@@ -103,7 +127,9 @@ def _by_own_signature(head: bytes) -> str | None:
         return "audio/mpeg"
     if _PNM.match(head[:512]):
         return "image/x-portable-anymap"
-    return None
+    if _XBM.match(head[:512]):
+        return "image/x-xbitmap"
+    return next((mime for start, mime in _PICTURES.items() if head.startswith(start)), None)
 
 
 def _recording(mime: str, head: bytes, path: Path) -> FileType:
@@ -162,7 +188,7 @@ def _by_text(head: bytes, path: Path) -> FileType | None:
     if not head or not is_plain_text(head):
         return None
     if _MARKUP.match(head.removeprefix(codecs.BOM_UTF8)):
-        return FileType(None, "text/xml", "HTML, XML or RTF")
+        return FileType(None, "text/xml", "HTML or XML")
     kind = "text" if path.suffix.lower() in TEXT_SUFFIXES else None
     return FileType(kind, "text/plain", "plain text")
 
@@ -186,7 +212,8 @@ def _by_suffix(path: Path) -> FileType:
     suffix = path.suffix.lower()
     kinds: dict[MediaKind, frozenset[str]] = {
         "pdf": frozenset([".pdf"]),
-        "image": IMAGE_SUFFIXES,
+        "office": OFFICE_SUFFIXES,
+        "image": _IMAGE_SUFFIXES,
         "audio": _ONLY_AUDIO_SUFFIXES,
         "video": VIDEO_SUFFIXES,
     }

@@ -68,7 +68,7 @@ def whole_rate(rate: Any) -> int | None:
 def _of_file(
     audio: Audio, source: Path | Url, rate: int, policy: MediaPolicy
 ) -> tuple[npt.NDArray[np.float32], str]:
-    with local_file(source, policy) as path, open_audio(path, policy) as file:
+    with local_file(source, policy) as (path, own), open_audio(path, own) as file:
         return file.samples(audio.start, audio.end, rate), path.name
 
 

@@ -7,6 +7,7 @@ What they have is its contract: `forward(features: dict)`, `save`, and in the fi
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,9 @@ from mm_rag.errors import CheckpointError, UnsupportedModality
 from mm_rag.media.image import open_image
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.modules.module import Features, InputModule, Module
+
+
+_PLACE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 class CustomModule(Module):
@@ -113,7 +117,7 @@ class CustomInput(CustomModule, InputModule):
     def _value(self, content: Content) -> Any:
         match content:
             case Text():
-                return content.text
+                return _words(content.text)
             case Image():
                 return open_image(content.source, self.policy)
             case Mixed():
@@ -129,6 +133,20 @@ def accepted(call: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, An
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(given)
     return {name: value for name, value in given.items() if name in parameters}
+
+
+def _words(text: str) -> str:
+    """A text that nobody takes for a place.
+
+    Code of that contract is given files and addresses as str too, and opens them: with a space in
+    front, which tokenizers drop, they are words.
+    """
+    if _PLACE.match(text):
+        return f" {text}"
+    try:
+        return f" {text}" if "\0" not in text and Path(text).is_file() else text
+    except OSError:  # too long for the name of a file
+        return text
 
 
 def _take_over(made: Mapping[str, Any], features: Features) -> None:

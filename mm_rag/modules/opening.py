@@ -38,7 +38,7 @@ class Opener:
     Args:
         processor: A processor of one or several modalities.
         settings: What it is called with, by modality.
-        policy: Limits on what is opened.
+        policy: What may be opened, and its limits.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Opener:
         self._audio_settings = settings.get("audio", {})
         defaults = _defaults(processor, "videos_kwargs")
         self._video_settings = {**defaults, **settings.get("video", {})}
-        self._policy = policy
+        self.policy = policy
 
     @property
     def sampling_rate(self) -> int:
@@ -57,18 +57,13 @@ class Opener:
         asked = self._audio_settings.get("sampling_rate")
         return asked or getattr(self._hearing, "sampling_rate", None) or 16_000
 
-    @property
-    def max_bytes(self) -> int:
-        """Of a file that is opened."""
-        return self._policy.max_bytes
-
     def picture(self, image: Image) -> PILImage:
         """Upright RGB.
 
         Raises:
             UnreadableMedia: The picture is missing or damaged.
         """
-        return open_image(image.source, self._policy)
+        return open_image(image.source, self.policy)
 
     def samples(self, audio: Audio) -> npt.NDArray[np.float32]:
         """Mono samples of shape (n,).
@@ -76,7 +71,7 @@ class Opener:
         Raises:
             UnreadableMedia: The recording is missing, damaged or empty.
         """
-        samples = waveform(audio, self.sampling_rate, self._policy)
+        samples = waveform(audio, self.sampling_rate, self.policy)
         # CLAP's processor would cut a random part out of a long recording: the same recording would
         # get another vector each time.
         if getattr(self._hearing, "truncation", None) == "rand_trunc":
@@ -91,7 +86,7 @@ class Opener:
             MediaTooLarge: It, or its frames together, are over a limit of the policy.
             InputError: Its metadata do not fit its frames.
         """
-        with open_clip(video, self._policy) as clip:
+        with open_clip(video, self.policy) as clip:
             metadata, total = _metadata(clip), clip.total_num_frames
             if self._video_setting("do_sample_frames"):
                 metadata.frames_indices = wanted = self._choose(metadata)
@@ -109,11 +104,11 @@ class Opener:
     def _check_bytes(self, count: int, size: tuple[int, int]) -> None:
         """Some processors want every frame, however long the video is."""
         needed = count * size[0] * size[1] * 3
-        if needed > self._policy.max_bytes:
+        if needed > self.policy.max_bytes:
             raise MediaTooLarge(
                 f"The model looks at {count:,} frames of this video, {size[0]} x {size[1]} pixels, "
                 f"which take {needed:,} bytes; MediaPolicy.max_bytes allows "
-                f"{self._policy.max_bytes:,}. Give it a part: Video(..., start=0, end=60)."
+                f"{self.policy.max_bytes:,}. Give it a part: Video(..., start=0, end=60)."
             )
 
     def _long_enough(self, pixels: npt.NDArray[np.uint8], metadata: VideoMetadata) -> Frames:

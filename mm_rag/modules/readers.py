@@ -93,8 +93,8 @@ class ReadAudio(Reader):
         from mm_rag.reading import recording
 
         if isinstance(content.source, Path | Url):
-            with local_file(content.source, self.policy) as path:
-                return recording.read_audio(path, content.start, content.end, policy=self.policy)
+            with local_file(content.source, self.policy) as (path, policy):
+                return recording.read_audio(path, content.start, content.end, policy=policy)
         samples = waveform(content, SPEECH_RATE, self.policy)
         return recording.read_audio_samples(samples, SPEECH_RATE)
 
@@ -115,5 +115,5 @@ class ReadVideo(Reader):
                 "ReadVideo reads subtitles, speech and pictures of a file or an address; frames in "
                 "memory are without sound. Give the file, or the frames as images."
             )
-        with local_file(content.source, self.policy) as path:
-            return video.read_video(path, content.start, content.end, policy=self.policy)
+        with local_file(content.source, self.policy) as (path, policy):
+            return video.read_video(path, content.start, content.end, policy=policy)

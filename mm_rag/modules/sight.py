@@ -15,6 +15,8 @@ from PIL.Image import Image as PILImage
 from torch import Tensor
 
 from mm_rag.content import Image, Video
+from mm_rag.errors import InputError
+from mm_rag.media.access import open_bounded
 from mm_rag.modules.feature_cache import FeatureCache
 from mm_rag.modules.processing import Processing
 from mm_rag.modules.seen_medium import SeenMedium
@@ -142,12 +144,10 @@ class Sight:
     def _file_digest(self, path: Path) -> str | None:
         """Of its bytes, and not its date: a file may be written twice within a tick of a clock."""
         try:
-            if not path.is_file() or path.stat().st_size > self._processing.opener.max_bytes:
-                return None  # opening it says what is wrong with it
-            with path.open("rb") as file:
+            with open_bounded(path, self._processing.opener.policy) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            return None
+        except (InputError, OSError):
+            return None  # opening it says what is wrong with it
 
 
 def _joined(parts: Any) -> Tensor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from statistics import median
-from typing import TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -37,7 +39,8 @@ class TextLine:
         return max(self.box[3] - self.box[1], 1e-6)
 
 
-Row: TypeAlias = list[TextLine]
+AnyLine = TypeVar("AnyLine", bound=TextLine)
+Row: TypeAlias = list[AnyLine]
 
 
 def printable(text: str) -> str:
@@ -49,54 +52,107 @@ def printable(text: str) -> str:
     return "".join(letter for letter in letters if letter.isprintable() or letter.isspace())
 
 
-def rows(lines: Sequence[TextLine]) -> list[Row]:
+def is_right_to_left(text: str) -> bool:
+    """Whether most of its letters are of a script that is written so, as Arabic and Hebrew are."""
+    if text.isascii():
+        return False
+    kinds = [unicodedata.bidirectional(letter) for letter in text]
+    return sum(kind in ("R", "AL") for kind in kinds) > kinds.count("L")
+
+
+def in_logical_order(lines: Sequence[AnyLine]) -> list[AnyLine]:
+    """What stands side by side, words or parts of a line, in the order in which it is read.
+
+    In a row that is mostly written from right to left that is the order, except for what is
+    written from left to right within it, and the other way round.
+    """
+    from_left = sorted(lines, key=lambda line: line.box[0])
+    if all(line.text.isascii() for line in lines):
+        return from_left
+    backwards = is_right_to_left(" ".join(line.text for line in lines))
+    ordered = from_left[::-1] if backwards else from_left
+    against = _against([line.text for line in ordered], backwards)
+    found: list[AnyLine] = []
+    for is_against, pairs in groupby(zip(against, ordered, strict=True), lambda pair: pair[0]):
+        run = [line for _, line in pairs]
+        found += run[::-1] if is_against else run
+    return found
+
+
+def rows(lines: Sequence[AnyLine]) -> list[Row[AnyLine]]:
     """Rows in reading order: columns of prose one after the other, everything else row by row."""
     split = _columns(lines)
     if split is None:
         return _rows_across(lines)
-    ordered: list[Row] = []
-    for spanning, left, right in _bands(lines, split):
-        ordered += [*_rows_across(spanning), *rows(left), *rows(right)]
+    ordered: list[Row[AnyLine]] = []
+    for spanning, first, second in _bands(lines, split):
+        if is_right_to_left(" ".join(line.text for line in [*first, *second])):
+            first, second = second, first
+        ordered += [*_rows_across(spanning), *rows(first), *rows(second)]
     return ordered
 
 
-def text_of(ordered: Sequence[Row]) -> str:
+def text_of(ordered: Sequence[Row[AnyLine]]) -> str:
     """One line of text per row, an empty line where the gap is wide, broken words joined."""
     parts: list[str] = []
-    previous: Row | None = None
+    previous: Row[AnyLine] | None = None
     for row in ordered:
         if previous is not None:
-            parts.append("\n\n" if _is_new_paragraph(previous, row) else "\n")
+            parts.append("\n\n" if begins_paragraph(previous, row) else "\n")
         parts.append(" ".join(line.text.strip() for line in row))
         previous = row
     return _HYPHEN.sub(r"\1\2", "".join(parts)).strip()
 
 
-def _rows_across(lines: Sequence[TextLine]) -> list[Row]:
-    """Lines side by side make a row, from left to right."""
-    found: list[Row] = []
+def begins_paragraph(above: Sequence[TextLine], below: Sequence[TextLine]) -> bool:
+    """Whether the gap between two rows is wide."""
+    gap = min(line.box[1] for line in below) - max(line.box[3] for line in above)
+    height = median(line.height for line in [*above, *below])
+    # Going up means that the next column begins, most often in the middle of a sentence.
+    return gap > 0.6 * height
+
+
+def _against(texts: Sequence[str], backwards: bool) -> list[bool]:
+    """Which words are written the other way than the row that they stand in.
+
+    Signs between two such words ("A - B") go with them.
+    """
+    ways = [_way(text) for text in texts]
+    other = ("from left", "digits") if backwards else ("from right",)
+    found = [way in other for way in ways]
+    for at, way in enumerate(ways[1:-1], start=1):
+        if way == "neither" and found[at - 1] and found[at + 1]:
+            found[at] = True
+    return found
+
+
+def _way(text: str) -> Literal["from right", "from left", "digits", "neither"]:
+    kinds = {unicodedata.bidirectional(letter) for letter in text}
+    if kinds & {"R", "AL"}:
+        return "from right"
+    if "L" in kinds:
+        return "from left"
+    return "digits" if kinds & {"EN", "AN"} else "neither"
+
+
+def _rows_across(lines: Sequence[AnyLine]) -> list[Row[AnyLine]]:
+    """Lines side by side make a row."""
+    found: list[Row[AnyLine]] = []
     for line in sorted(lines, key=lambda line: (line.box[1] + line.box[3]) / 2):
         if found and _is_beside(line, found[-1]):
             found[-1].append(line)
         else:
             found.append([line])
-    return [sorted(row, key=lambda line: line.box[0]) for row in found]
+    return [in_logical_order(row) for row in found]
 
 
-def _is_beside(line: TextLine, row: Row) -> bool:
+def _is_beside(line: TextLine, row: Sequence[TextLine]) -> bool:
     other = row[-1]
     shared = min(line.box[3], other.box[3]) - max(line.box[1], other.box[1])
     return shared > 0.5 * min(line.height, other.height) and not any(
         min(line.box[2], one.box[2]) - max(line.box[0], one.box[0]) > 0.5 * line.height
         for one in row
     )
-
-
-def _is_new_paragraph(above: Row, below: Row) -> bool:
-    gap = min(line.box[1] for line in below) - max(line.box[3] for line in above)
-    height = median(line.height for line in [*above, *below])
-    # Going up means that the next column begins, most often in the middle of a sentence.
-    return gap > 0.6 * height
 
 
 def _columns(lines: Sequence[TextLine]) -> float | None:
@@ -137,10 +193,10 @@ def _side_by_side(left: Sequence[TextLine], right: Sequence[TextLine]) -> bool:
 
 
 def _bands(
-    lines: Sequence[TextLine], gutter: float
-) -> Iterator[tuple[list[TextLine], list[TextLine], list[TextLine]]]:
+    lines: Sequence[AnyLine], gutter: float
+) -> Iterator[tuple[list[AnyLine], list[AnyLine], list[AnyLine]]]:
     """What spans the gutter ends the columns above it: (spanning, left, right), top to bottom."""
-    band: tuple[list[TextLine], list[TextLine], list[TextLine]] = ([], [], [])
+    band: tuple[list[AnyLine], list[AnyLine], list[AnyLine]] = ([], [], [])
     for line in sorted(lines, key=lambda line: (line.box[1] + line.box[3]) / 2):
         spans = line.box[0] < gutter < line.box[2]
         if spans and (band[1] or band[2]):

@@ -7,16 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from mm_rag.reading.changes import Glance, differs, glance
 from mm_rag.reading.layout import TextLine, rows
 from mm_rag.reading.ocr import read_image
 
 _LONGEST_SIDE = 1280  # pixels that OCR looks at; subtitles and slides stay legible
-_CHANGED_PIXEL = 24  # of 255
-_CHANGED_SHARE = 0.01  # of the picture: one short line of text that appears
 _LEAST_CONFIDENCE = 0.75
 _LEAST_HEIGHT = 0.015  # of the picture's height: smaller lines are texture
 _SAME_LINE = 0.85  # likeness of two readings of one line
@@ -28,20 +25,16 @@ class ScreenText:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self._last: npt.NDArray[np.int16] | None = None
+        self._last: Glance | None = None
         self._shapes: Counter[str] = Counter()
 
     def is_news(self, frame: Image.Image) -> bool:
         """Whether a frame differs from the last one that was read."""
-        small = _thumbnail(frame)
-        if self._last is None or self._last.shape != small.shape:
-            return True
-        changed = np.abs(small - self._last) > _CHANGED_PIXEL
-        return float(changed.mean()) > _CHANGED_SHARE
+        return self._last is None or differs(glance(frame), self._last)
 
     def read(self, frame: Image.Image) -> None:
         """Read a frame and keep its lines that are new."""
-        self._last = _thumbnail(frame)
+        self._last = glance(frame)
         picture = _bounded(frame)
         lines = _legible(read_image(picture).lines, picture.height)
         # A table is no counter: its rows stand on one frame.
@@ -83,12 +76,6 @@ def _same(line: str, old: str) -> bool:
     if re.findall(r"\d+", line) != re.findall(r"\d+", old):
         return False
     return a == b or SequenceMatcher(None, a, b).ratio() > _SAME_LINE
-
-
-def _thumbnail(frame: Image.Image) -> npt.NDArray[np.int16]:
-    scale = 160 / max(frame.size)
-    size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
-    return np.asarray(frame.convert("L").resize(size, Image.Resampling.BOX), np.int16)
 
 
 def _bounded(frame: Image.Image) -> Image.Image:

@@ -13,6 +13,7 @@ from mm_rag.media.audio import SPEECH_RATE
 
 STEP = 0.03  # seconds per value of `loudness`
 LONGEST_CLIP = 30.0  # seconds
+OVERLAP = 1.0  # seconds that neighbouring clips share: long enough for nearly every word
 _STEP_SAMPLES = round(STEP * SPEECH_RATE)
 _PAUSE = 0.3  # seconds over which quiet counts as a pause
 
@@ -48,6 +49,11 @@ def clips(
         latest = min(longest, left - longest / 3)  # no splinter is left for the end
         bounds.append(quietest(levels, bounds[-1] + longest / 3, bounds[-1] + latest))
     return pairwise([*bounds, duration])
+
+
+def margin_of(longest: float) -> float:
+    """How far a clip of up to `longest` seconds reaches into each of its neighbours, in seconds."""
+    return min(OVERLAP / 2, longest / 20)
 
 
 def quietest(levels: npt.NDArray[np.float32], start: float, end: float) -> float:

@@ -7,6 +7,7 @@ same clip given straight to `Encoder.encode` are read alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -24,6 +25,21 @@ from mm_rag.reading.speech import Transcriber, default_transcriber
 from mm_rag.reading.subtitles import Cue, cues_between, read_subtitles
 
 OnMissing: TypeAlias = Callable[[str, MissingExtra], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoken:
+    """What is said in a span of a recording or video, and who says so.
+
+    Attributes:
+        text: Its words.
+        subtitles: Whether they are subtitles.
+        transcriber: The name of what recognised them; empty where nothing did.
+    """
+
+    text: str = ""
+    subtitles: bool = False
+    transcriber: str = ""
 
 
 class RecordingReader(Closing):
@@ -54,38 +70,59 @@ class RecordingReader(Closing):
     @cached_property
     def cues(self) -> list[Cue]:
         """The subtitles of the whole recording."""
-        return read_subtitles(probe(self.audio.path, self._policy))
+        return read_subtitles(probe(self.audio.path, self._policy), self._policy)
 
     def read(self, start: float = 0.0, end: float | None = None) -> str:
         """The words between `start` and `end`, in seconds: subtitles, or else recognised speech."""
+        return self.hear(start, end).text
+
+    def hear(self, start: float = 0.0, end: float | None = None, *, margin: float = 0.0) -> Spoken:
+        """The words between `start` and `end`, as `read`, with where they come from.
+
+        Args:
+            start: In seconds.
+            end: In seconds; None for the end.
+            margin: Seconds before and after that are listened to as well, so that a word at either
+                end is heard whole. It belongs to the span that its middle is in.
+        """
         last = float("inf") if end is None or end >= self.audio.duration else end
         cues = cues_between(self.cues, start, last)
         if cues:
-            return "\n".join(cue.text for cue in cues)
+            return Spoken(text="\n".join(cue.text for cue in cues), subtitles=True)
         try:
-            return self._speech(start, min(last, self.audio.duration))
+            return self._speech(start, min(last, self.audio.duration), margin)
         except MissingExtra as error:
             if self._on_missing is None:
                 raise
             self._on_missing("the speech", error)
-            return ""
+            return Spoken()
 
     def close(self) -> None:
         """Let go of the file."""
         self.audio.close()
 
-    def _speech(self, start: float, end: float) -> str:
+    def _speech(self, start: float, end: float, margin: float) -> Spoken:
         transcriber = self._transcriber or default_transcriber()
-        spans = self._spans(start, end)
-        heard = (transcriber.transcribe(self.audio.samples(a, b)) for a, b in spans)
-        return " ".join(transcript.text for transcript in heard if transcript.words)
+        spans = self._spans(start, end, LONGEST_CLIP - 2 * margin)
+        heard = [self._words(transcriber, a, b, margin) for a, b in spans]
+        text = " ".join(filter(None, heard))
+        return Spoken(text=text, transcriber=transcriber.name if text else "")
 
-    def _spans(self, start: float, end: float) -> list[tuple[float, float]]:
+    def _words(self, transcriber: Transcriber, start: float, end: float, margin: float) -> str:
+        first = max(0.0, start - margin)
+        last = min(end + margin, self.audio.duration)
+        transcript = transcriber.transcribe(self.audio.samples(first, last))
+        if not margin:
+            return transcript.text
+        until = end if last > end else float("inf")
+        return transcript.between(start - first, until - first).text
+
+    def _spans(self, start: float, end: float, longest: float) -> list[tuple[float, float]]:
         """Cut a long span at pauses, holding no more than one piece of it at a time."""
-        if end - start <= LONGEST_CLIP:
+        if end - start <= longest:
             return [(start, end)]
         levels = loudness(self._pieces(start, end))
-        return [(start + a, start + b) for a, b in clips(levels, end - start)]
+        return [(start + a, start + b) for a, b in clips(levels, end - start, longest)]
 
     def _pieces(self, start: float, end: float) -> Iterator[npt.NDArray[np.float32]]:
         for first in map(float, np.arange(start, end, LONGEST_CLIP)):

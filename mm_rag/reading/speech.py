@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -64,9 +65,18 @@ class Transcript:
         """The words, separated by spaces."""
         return " ".join(word.text for word in self.words)
 
+    def between(self, start: float, end: float) -> Transcript:
+        """The words of which the middle lies in [start, end), in seconds."""
+        return Transcript(tuple(w for w in self.words if start <= (w.start + w.end) / 2 < end))
+
 
 class Transcriber(Protocol):
-    """Turns speech into words. Anything with this method can take PocketSphinx' place."""
+    """Turns speech into words. Anything with these two can take PocketSphinx' place."""
+
+    @property
+    def name(self) -> str:
+        """What it is, with its version: another name means that it may hear other words."""
+        ...
 
     def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
         """Transcribe mono samples of 16 kHz in [-1, 1], shape (n,)."""
@@ -84,6 +94,15 @@ class PocketSphinxTranscriber:
         self._module = require("pocketsphinx", extra="offline", feature="Reading speech")
         self._lock = threading.Lock()
         self._made: Decoder | None = None
+
+    @property
+    def name(self) -> str:
+        """Such as `"pocketsphinx 5.0.4 en-us"`."""
+        return f"pocketsphinx {version('pocketsphinx')} en-us"
+
+    def __reduce__(self) -> tuple[type[PocketSphinxTranscriber], tuple[()]]:
+        """A copy in another process loads the model for itself."""
+        return PocketSphinxTranscriber, ()
 
     def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
         """Transcribe mono samples of 16 kHz in [-1, 1], shape (n,)."""

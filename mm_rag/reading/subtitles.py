@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from mm_rag._optional import require
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-from mm_rag.errors import UnreadableMedia
+from mm_rag.errors import InputError, MediaTooLarge
+from mm_rag.media.access import check_found, open_bounded
 from mm_rag.media.ffmpeg import Probe, open_container, readable
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -53,17 +55,22 @@ class Cue:
     text: str
 
 
-def read_subtitles(source: Probe) -> list[Cue]:
+def read_subtitles(source: Probe, policy: MediaPolicy = DEFAULT_POLICY) -> list[Cue]:
     """The subtitles of a video or recording in the order of time; empty where there are none.
 
     A file beside it (`talk.srt`, `talk.en.vtt`) goes before the tracks inside; of several, English
     goes first.
 
+    Args:
+        source: The video or recording.
+        policy: What may be opened; nobody named the files beside it, so links among them may lead
+            out of its folder only where `follow_links` says so.
+
     Raises:
         UnreadableMedia: The file cannot be read; a bad subtitle file beside it is passed over.
         MissingExtra: PyAV is not installed.
     """
-    beside = (_readable_cues(sidecar) for sidecar in sidecars(source.path))
+    beside = (_readable_cues(sidecar, policy) for sidecar in sidecars(source.path))
     return next(filter(None, beside), None) or _embedded(source)
 
 
@@ -85,18 +92,20 @@ def sidecars(path: Path) -> list[Path]:
     return sorted(found, key=lambda p: (not _is_english(p.stem[len(path.stem) + 1 :]), p.name))
 
 
-def read_subtitle_file(path: Path) -> list[Cue]:
+def read_subtitle_file(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> list[Cue]:
     """The cues of an .srt, .vtt or .ass file.
 
     Raises:
+        SourceForbidden: The policy does not allow to open it.
         UnreadableMedia: It is no subtitle file, or may not be read.
+        MediaTooLarge: It is over the policy's `max_bytes`, or too large for subtitles.
     """
     av = require("av", extra="video", feature="Reading subtitles")
-    try:
-        with path.open("rb") as file:
-            text = _decoded(file.read(_MOST_BYTES))
-    except OSError as error:
-        raise UnreadableMedia(f"{path.name} cannot be read: {error.strerror}.") from error
+    with open_bounded(path, policy) as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise MediaTooLarge(f"{path.name} has over {_MOST_BYTES:,} bytes: too many for subtitles.")
+    text = _decoded(data)
     if not text.strip():
         return []
     options = {"format_whitelist": "srt,webvtt,ass"}
@@ -109,10 +118,11 @@ def cues_between(cues: Sequence[Cue], start: float, end: float) -> list[Cue]:
     return [cue for cue in cues if start <= (cue.start + cue.end) / 2 < end]
 
 
-def _readable_cues(sidecar: Path) -> list[Cue]:
+def _readable_cues(sidecar: Path, policy: MediaPolicy) -> list[Cue]:
     try:
-        return read_subtitle_file(sidecar)
-    except UnreadableMedia as error:
+        check_found(sidecar, sidecar.parent, policy)
+        return read_subtitle_file(sidecar, policy)
+    except InputError as error:
         # A bad file beside a good video is no reason not to read the video.
         logger.warning("Left out the subtitles %s: %s", sidecar, error)
         return []
@@ -133,7 +143,7 @@ def _is_english(language: str | None) -> bool:
 def _embedded(source: Probe) -> list[Cue]:
     tracks = [track for track in source.subtitles if track.codec not in _UNREADABLE]
     for track in sorted(tracks, key=lambda track: not _is_english(track.language)):
-        with open_container(source.path) as container, readable(source.path):
+        with open_container(source.file) as container, readable(source.path):
             cues = _cues(container, container.streams[track.index], source.start)
         if cues:
             return cues

@@ -54,7 +54,7 @@ class VideoReader(Closing):
                     RecordingReader(path, policy, transcriber, on_missing)
                 )
             self.cues: list[Cue] = (
-                self.sound.cues if self.sound else read_subtitles(self.video.probe)
+                self.sound.cues if self.sound else read_subtitles(self.video.probe, policy)
             )
             self._stack = opened.pop_all()
 

@@ -12,6 +12,7 @@ from mm_rag import Collection, Encoder
 from mm_rag.collection import SyncReport
 from mm_rag.errors import InputError, MissingExtra
 from mm_rag_loaders import LoadOptions
+from mm_rag_loaders.progress import Progress
 from tests.av_made import make_wav, tone
 from tests.media_made import make_pdf, make_picture
 
@@ -171,9 +172,16 @@ def test_a_reopened_collection_knows_its_files(
 
 
 def test_progress_names_every_file(collection: Collection, folder: Path) -> None:
-    seen: list[tuple[int, int, str]] = []
-    collection.sync(folder, on_file=lambda n, total, path: seen.append((n, total, path.name)))
-    assert seen == [(0, 2, "bakery.pdf"), (1, 2, "ferry.pdf")]
+    seen: list[Progress] = []
+    collection.sync(folder, on_progress=seen.append)
+    assert (seen[0], seen[-1]) == (
+        Progress(of=2),
+        Progress(files=2, of=2, pages=3, name="ferry.pdf"),
+    )
+    assert {progress.name for progress in seen[1:]} == {"bakery.pdf", "ferry.pdf"}
+    again: list[Progress] = []
+    collection.sync(folder, on_progress=again.append)
+    assert again[-1] == Progress(files=2, of=2, name="ferry.pdf")
 
 
 def test_a_run_killed_while_replacing_a_file_leaves_nothing_of_the_old_one(
@@ -225,11 +233,11 @@ def test_subtitles_added_later_are_read(collection: Collection, tmp_path: Path) 
 def test_a_file_that_vanishes_during_the_run_is_a_line(
     collection: Collection, folder: Path
 ) -> None:
-    def remove(_number: int, _total: int, path: Path) -> None:
-        if path.name == "ferry.pdf":
-            path.unlink()
+    def remove(progress: Progress) -> None:
+        if progress.files == 1:
+            (folder / "ferry.pdf").unlink()
 
-    report = collection.sync(folder, on_file=remove)
+    report = collection.sync(folder, on_progress=remove, options=LoadOptions(workers=0))
     assert states(report) == {"bakery.pdf": "indexed", "ferry.pdf": "unreadable"}
 
 

@@ -9,12 +9,12 @@ from PIL import Image
 
 from mm_rag.boxes import Box, WordBox
 
-BlockKind: TypeAlias = Literal["text", "heading", "caption", "table"]
+BlockKind: TypeAlias = Literal["text", "heading", "caption", "table", "picture"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A paragraph, heading, caption or table.
+    """A paragraph, heading, caption, table, or what was read on a picture by OCR.
 
     Attributes:
         kind: What it is.
@@ -36,10 +36,12 @@ class Scan:
     Attributes:
         picture: For OCR.
         box: Where it is, as shares of the page's picture.
+        after: How many blocks come before it in reading order.
     """
 
     picture: Image.Image
     box: Box
+    after: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ times that count from 0 out of them.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -81,7 +82,10 @@ class FrameDecoder(Protocol):
 
 @cache
 def decoding_backend() -> Backend:
-    """The backend in use: `torchcodec` where it finds FFmpeg's libraries, else `pyav`."""
+    """The best backend that works here: `torchcodec` where it finds FFmpeg's libraries, or `pyav`.
+
+    By default the first is used only where torch is loaded already.
+    """
     try:
         torchcodec = importlib.import_module("torchcodec")
     except (ImportError, OSError, RuntimeError):
@@ -115,7 +119,8 @@ def frame_decoder(source: Probe, track: VideoTrack, backend: Backend | None) -> 
 
 
 def _chosen(backend: Backend | None) -> Backend:
-    chosen = backend or decoding_backend()
+    # Both give the same: what torchcodec gains is not worth the seconds that torch takes to load.
+    chosen = backend or (decoding_backend() if "torch" in sys.modules else "pyav")
     if chosen == "torchcodec" and decoding_backend() != "torchcodec":
         raise InputError(
             "The backend 'torchcodec' needs the package torchcodec and FFmpeg's shared libraries; "

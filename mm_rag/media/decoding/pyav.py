@@ -78,7 +78,7 @@ class _Track:
 
     def _open(self) -> None:
         self._stack.close()
-        self._container = self._stack.enter_context(open_container(self._source.path))
+        self._container = self._stack.enter_context(open_container(self._source.file))
         self._stream: Any = self._container.streams[self._index]
         if self._what == "picture":
             self._stream.thread_type = "AUTO"

@@ -1,0 +1,144 @@
+"""OfficeLoader: texts, slides and sheets, through the PDF that LibreOffice makes of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from mm_rag.errors import MediaTooLarge, MissingExtra, PasswordNeeded, UnreadableMedia
+from mm_rag.media.kind import file_type
+from mm_rag.media.office import LOCKED_OFFICE, office_suffix, unpacked_bytes
+from mm_rag.media.policy import MediaPolicy
+from mm_rag.segment import Segment
+from mm_rag_loaders import office_sandbox
+from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.office_profile import environment, remove_socket, write_profile
+from mm_rag_loaders.pdf import PDFLoader
+
+_PROGRAMS = ("soffice", "libreoffice", "/Applications/LibreOffice.app/Contents/MacOS/soffice")
+
+
+class OfficeLoader(Loader):
+    """Reads Word, PowerPoint, Excel, OpenDocument and RTF files as the pages that they print.
+
+    LibreOffice makes a PDF of a copy, in a folder of its own, without macros, without following
+    links to other files, and without a network. The Segments are those of the PDF's pages.
+    """
+
+    def segments(self, file: SourceFile) -> Iterator[Segment]:
+        """Yield each page's screenshot, then its passages.
+
+        Raises:
+            MissingExtra: LibreOffice is not installed.
+            PasswordNeeded: The file is locked.
+            MediaTooLarge: It takes longer than the policy allows, or unpacks to too many bytes.
+            UnreadableMedia: LibreOffice cannot open it, or nothing is on its pages.
+        """
+        program = _program()
+        suffix = _checked_suffix(file, self.options.policy)
+        with tempfile.TemporaryDirectory(prefix="mm-rag-", ignore_cleanup_errors=True) as folder:
+            copy = Path(folder, "in", _plain_name(file) + suffix)
+            copy.parent.mkdir()
+            shutil.copyfile(file.path, copy)
+            pdf = _convert(program, copy, Path(folder), file.name, self.options.policy)
+            for segment in PDFLoader(self.options).segments(replace(file, path=pdf)):
+                metadata = {**segment.metadata, "converted_by": "LibreOffice"}
+                yield replace(segment, metadata=metadata)
+
+
+def _program() -> str:
+    for name in _PROGRAMS:
+        if found := shutil.which(name):
+            return found
+    raise MissingExtra(
+        "Office files need LibreOffice, which is not installed: install libreoffice-writer, "
+        "libreoffice-impress and libreoffice-calc with your system's package manager."
+    )
+
+
+def _checked_suffix(file: SourceFile, policy: MediaPolicy) -> str:
+    """What a file of this content is called, having seen that it may be converted."""
+    mime = file_type(file.path).mime
+    if mime == LOCKED_OFFICE:
+        raise PasswordNeeded(
+            f"{file.name} is locked with a password, and LibreOffice cannot be given one here: "
+            "save it without."
+        )
+    unpacked = unpacked_bytes(file.path)
+    if unpacked > policy.max_bytes:
+        raise MediaTooLarge(
+            f"{file.name} unpacks to {unpacked:,} bytes; MediaPolicy.max_bytes allows "
+            f"{policy.max_bytes:,}."
+        )
+    return office_suffix(mime) or file.path.suffix.lower()
+
+
+def _plain_name(file: SourceFile) -> str:
+    return re.sub(r"[^\w .-]", "_", Path(file.name).stem)[:50] or "document"
+
+
+def _convert(program: str, copy: Path, folder: Path, name: str, policy: MediaPolicy) -> Path:
+    profile, output = folder / "profile", folder / "out"
+    write_profile(profile)
+    command = [
+        program,
+        f"-env:UserInstallation={profile.as_uri()}",
+        *("--headless", "--norestore", "--nolockcheck", "--nologo", "--nodefault"),
+        *("--convert-to", "pdf", "--outdir", str(output), str(copy)),
+    ]
+    if office_sandbox.is_available():
+        command = office_sandbox.command(folder, policy.max_memory, command)
+    try:
+        said = _run(command, folder, policy)
+    except subprocess.TimeoutExpired as error:
+        raise MediaTooLarge(
+            f"{name} takes LibreOffice longer than {policy.max_load_seconds:g} s "
+            "(MediaPolicy.max_load_seconds)."
+        ) from error
+    except OSError as error:
+        raise UnreadableMedia(f"LibreOffice cannot be started: {error.strerror}.") from error
+    finally:
+        remove_socket(profile)
+    pdf = output / f"{copy.stem}.pdf"
+    if not pdf.is_file():
+        raise UnreadableMedia(
+            f"LibreOffice cannot open {name}: it is damaged, or locked with a password"
+            + (f" ({said})." if said else ".")
+        )
+    return pdf
+
+
+def _run(command: list[str], folder: Path, policy: MediaPolicy) -> str:
+    """Run LibreOffice to its end; the last thing that it complained about."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            _, said = process.communicate(timeout=policy.max_load_seconds)
+        finally:
+            _kill_group(process)
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End it and what it started: the program is a script that starts another."""
+    if os.name == "nt":
+        process.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

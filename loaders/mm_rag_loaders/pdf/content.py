@@ -1,0 +1,140 @@
+"""`page_content`: everything that is made of a page, whichever library reads it.
+
+A library's module calls it with a `RawPage`, a `Canvas` that draws the page, and the `FontUse` of
+the document.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+from PIL import Image
+
+from mm_rag.boxes import Box
+from mm_rag.errors import UnreadableMedia
+from mm_rag.reading.layout import printable
+from mm_rag_loaders.pdf.blocks import arrange
+from mm_rag_loaders.pdf.headings import FontUse
+from mm_rag_loaders.pdf.page import PageContent, Scan
+from mm_rag_loaders.pdf.raw import Canvas, Direction, Line, Picture, RawPage, Word, turned
+from mm_rag_loaders.pdf.tables import split_tables
+from mm_rag_loaders.pdf.unread import is_unread, shows_drawing, unread_regions
+
+_MAX_ZOOM = 3.0  # 216 dpi: more than that only makes a small page's picture blurred and large
+_FEWEST_DOTS_PER_POINT = 0.25
+_MAX_SIDE = 8192  # in pixels
+_SCAN_ZOOM = 150 / 72
+_MAX_SCAN_ZOOM = 300 / 72
+_SCAN_PIXELS = 4_000_000
+_FEWEST_LETTERS = 20
+_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+# Text that runs up, down or upside down needs this rotation to be upright.
+_UPRIGHT_ROTATION: dict[Direction, int] = {(1, 0): 0, (0, -1): 90, (-1, 0): 180, (0, 1): 270}
+
+
+def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) -> PageContent:
+    """Blocks, words and pictures of a page.
+
+    Args:
+        raw: What the library found on it.
+        canvas: Draws it.
+        fonts: What the pages before it had; it is told of this page.
+        max_pixels: Of the picture, width times height.
+
+    Raises:
+        UnreadableMedia: It has no size; the message is the reason only.
+    """
+    if not (raw.size[0] > 0 and raw.size[1] > 0):
+        raise UnreadableMedia(f"its size is {raw.size[0]:g} x {raw.size[1]:g} points")
+    visible = _visible(raw)
+    page = turned(visible, _rotation(visible))
+    fonts.see(page.lines)
+    zoom = _zoom(page.size, max_pixels, _MAX_ZOOM)
+    picture = canvas.draw(page.rotation, (0.0, 0.0, *page.size), zoom)
+    is_plain = _has_one_colour(picture)
+    is_scan = not is_plain and is_unread(page)
+    regions = () if is_scan or is_plain else unread_regions(page)
+    tables, rest = split_tables(page)
+    arranged = arrange(rest, tables, regions, fonts)
+    return PageContent(
+        number=page.number,
+        label="" if page.label == str(page.number) else page.label,
+        blocks=tuple(arranged.blocks),
+        words=tuple(arranged.words),
+        links=page.links,
+        picture=picture,
+        scans=_whole_scan(page, canvas) if is_scan else _scans(page, canvas, arranged.places),
+        is_blank=is_plain and not arranged.blocks,
+        is_reduced=picture.width < _FEWEST_DOTS_PER_POINT * page.size[0],
+    )
+
+
+def _visible(page: RawPage) -> RawPage:
+    """Without words and pictures outside of the page, and words without anything printable."""
+    lines = [line for line in (_visible_line(line, page.size) for line in page.lines) if line]
+    pictures = [replace(picture, box=_cut(picture.box, page.size)) for picture in page.pictures]
+    shown = [p for p in pictures if p.box[0] < p.box[2] and p.box[1] < p.box[3]]
+    return replace(page, lines=tuple(lines), pictures=tuple(shown))
+
+
+def _visible_line(line: Line, size: tuple[float, float]) -> Line | None:
+    words = [
+        word if word.text.isascii() and word.text.isprintable() else _printable(word)
+        for word in line.words
+        if 0 <= (word.box[0] + word.box[2]) / 2 <= size[0]
+        and 0 <= (word.box[1] + word.box[3]) / 2 <= size[1]
+    ]
+    words = [word for word in words if word.text]
+    return replace(line, words=tuple(words)) if words else None
+
+
+def _printable(word: Word) -> Word:
+    return Word("".join(printable(word.text).split()), word.box)
+
+
+def _cut(box: Box, size: tuple[float, float]) -> Box:
+    return max(0.0, box[0]), max(0.0, box[1]), min(size[0], box[2]), min(size[1], box[3])
+
+
+def _rotation(page: RawPage) -> int:
+    """How far the page is turned so that most of its text is upright."""
+    letters: Counter[Direction] = Counter()
+    for line in page.lines:
+        letters[line.direction] += len(line.text)
+    main = max(letters, key=lambda key: letters[key], default=(1, 0))
+    is_sure = main in _UPRIGHT_ROTATION and letters[main] > _FEWEST_LETTERS
+    return _UPRIGHT_ROTATION[main] if is_sure else page.rotation
+
+
+def _zoom(size: tuple[float, float], max_pixels: int, most: float) -> float:
+    fits = (max_pixels / (size[0] * size[1])) ** 0.5
+    return min(fits, most, _MAX_SIDE / max(size))
+
+
+def _has_one_colour(picture: Image.Image) -> bool:
+    extrema = cast("tuple[tuple[int, int], ...]", picture.getextrema())
+    return all(low == high for low, high in extrema)
+
+
+def _whole_scan(page: RawPage, canvas: Canvas) -> tuple[Scan, ...]:
+    zoom = _zoom(page.size, _SCAN_PIXELS, _SCAN_ZOOM)
+    return (Scan(canvas.draw(page.rotation, (0.0, 0.0, *page.size), zoom), _WHOLE),)
+
+
+def _scans(
+    page: RawPage, canvas: Canvas, places: Sequence[tuple[Picture, int]]
+) -> tuple[Scan, ...]:
+    width, height = page.size
+    found: list[Scan] = []
+    for region, after in places:
+        x0, y0, x1, y1 = region.box
+        sharpest = min(_MAX_SCAN_ZOOM, max(_SCAN_ZOOM, region.dots_per_point))
+        zoom = _zoom((x1 - x0, y1 - y0), _SCAN_PIXELS, sharpest)
+        picture = canvas.draw(page.rotation, region.box, zoom)
+        if shows_drawing(picture):
+            box = (x0 / width, y0 / height, x1 / width, y1 / height)
+            found.append(Scan(picture, box, after))
+    return tuple(found)

@@ -1,0 +1,225 @@
+"""Rows and columns of words between drawn lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import TypeAlias
+
+from mm_rag.boxes import Box
+from mm_rag.reading.layout import TextLine, in_logical_order
+from mm_rag_loaders.pdf.raw import Line, Word, around
+from mm_rag_loaders.pdf.rules import RuleGroup, levels, rule_groups
+
+_PIECE_GAP = 0.9  # of the words' height: more of it separates cells
+_COLUMN_GAP = 2.0  # points
+_MOST_CROSSING = 0.15  # of the rows: heads that span columns
+_HEAD_ROWS = 3
+_MOST_PROSE_LETTERS = 40
+
+Piece: TypeAlias = list[Word]
+Cells: TypeAlias = list[list[list[Word]]]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Words in rows and columns.
+
+    Attributes:
+        cells: Row by row, column by column, the words of a cell.
+        box: Around the lines and the words, in points.
+        is_ruled: Whether lines separate the columns; else gaps do.
+    """
+
+    cells: Cells
+    box: Box
+    is_ruled: bool
+
+
+def find_grids(lines: Sequence[Line], rules: Sequence[Box]) -> Iterator[Grid]:
+    """What may be a table, because of the lines that are drawn."""
+    groups = rule_groups(rules) if rules else []
+    if not groups:
+        return
+    words = [word for line in lines if line.direction == (1, 0) for word in line.words]
+    for group in groups:
+        for part in _parts(group, words):
+            inside = _inside(words, part.box)
+            if inside:
+                yield _grid(part, inside)
+
+
+def _parts(group: RuleGroup, words: Sequence[Word]) -> Iterator[RuleGroup]:
+    """A lattice whole; of a stack of lines, the runs with columns between them."""
+    if group.down:
+        yield group
+        return
+    run: list[Box] = []
+    for above, below in pairwise(group.across):
+        band = (above[0], above[3], above[2], below[1])
+        if _has_columns(_inside(words, band)):
+            run = run or [above]
+            run.append(below)
+        elif run:
+            yield RuleGroup(tuple(run))
+            run = []
+    if run:
+        yield RuleGroup(tuple(run))
+
+
+def _has_columns(words: Sequence[Word]) -> bool:
+    text_rows = _text_rows(words)
+    if not text_rows:
+        return False
+    pieces = [_pieces(row, ()) for row in text_rows]
+    letters = [sum(len(word.text) for word in piece) for row in pieces for piece in row]
+    return median(map(len, pieces)) >= 2 and median(letters) <= _MOST_PROSE_LETTERS
+
+
+def _grid(group: RuleGroup, words: Sequence[Word]) -> Grid:
+    box = around([group.box, *(word.box for word in words)])
+    text_rows = [_pieces(row, group.down) for row in _text_rows(words)]
+    inner = [x for x in levels(rule[0] for rule in group.down) if box[0] + 4 < x < box[2] - 4]
+    columns = [*inner, box[2]] if inner else [*_gaps(text_rows), box[2]]
+    bands = _bands(group, text_rows, box)
+    rows: Cells = []
+    for band in bands:
+        rows += _rows_of_band(band, columns, bands, is_ruled=bool(inner), is_first=not rows)
+    return Grid(rows, box, is_ruled=bool(inner))
+
+
+def _bands(
+    group: RuleGroup, text_rows: Sequence[list[Piece]], box: Box
+) -> list[list[list[Piece]]]:
+    """Rows of text between lines that go over most of the width."""
+    wide: dict[float, float] = {}
+    for rule in group.across:
+        y = next((y for y in wide if abs(y - rule[1]) <= 2), rule[1])
+        wide[y] = wide.get(y, 0.0) + rule[2] - rule[0]
+    borders = levels(y for y, width in wide.items() if width > 0.5 * (box[2] - box[0]))
+    found: dict[int, list[list[Piece]]] = {}
+    for row in text_rows:
+        middle = median((word.box[1] + word.box[3]) / 2 for piece in row for word in piece)
+        found.setdefault(sum(y < middle for y in borders), []).append(row)
+    return [found[at] for at in sorted(found)]
+
+
+def _rows_of_band(
+    band: list[list[Piece]],
+    columns: Sequence[float],
+    bands: Sequence[object],
+    *,
+    is_ruled: bool,
+    is_first: bool,
+) -> Cells:
+    rows = [_row(pieces, columns) for pieces in band]
+    is_head = is_first and len(bands) > 1 and len(rows) <= _HEAD_ROWS
+    if is_head or (is_ruled and (len(bands) > _HEAD_ROWS or not _is_regular(rows))):
+        return [_merged(rows)]
+    return _with_continuations(rows)
+
+
+def _is_regular(rows: Cells) -> bool:
+    """Whether each row of text looks like a row of the table."""
+    filled = [sum(map(bool, row)) for row in rows]
+    return len(rows) > 1 and median(filled) >= 0.7 * len(rows[0]) and min(filled) > 1
+
+
+def _with_continuations(rows: Cells) -> Cells:
+    """Rows without a first cell and with few others go on in the row above."""
+    found: Cells = []
+    for row in rows:
+        filled = [at for at, cell in enumerate(row) if cell]
+        if found and 0 not in filled and len(filled) == 1 and found[-1][filled[0]]:
+            found[-1] = _merged([found[-1], row])
+        else:
+            found.append(row)
+    return found
+
+
+def _merged(rows: Cells) -> list[list[Word]]:
+    return [[word for cell in column for word in cell] for column in zip(*rows, strict=True)]
+
+
+def _row(pieces: Sequence[Piece], columns: Sequence[float]) -> list[list[Word]]:
+    cells: list[list[Word]] = [[] for _ in columns]
+    for piece in pieces:
+        box = around([word.box for word in piece])
+        crossed = [x for x in columns[:-1] if box[0] + 2 < x < box[2] - 2]
+        # What spans several columns stands in the first of them.
+        anchor = box[0] if crossed else (box[0] + box[2]) / 2
+        cells[min(sum(x <= anchor for x in columns[:-1]), len(columns) - 1)] += piece
+    return cells
+
+
+def _gaps(text_rows: Sequence[Sequence[Piece]]) -> list[float]:
+    """Where, in x, (nearly) no row has words: the borders of columns."""
+    edges: list[tuple[float, int]] = []
+    for row in text_rows:
+        for piece in row:
+            box = around([word.box for word in piece])
+            edges += [(box[0], 1), (box[2], -1)]
+    most = int(_MOST_CROSSING * len(text_rows))
+    found: list[float] = []
+    covered, start = 0, None
+    for x, step in sorted(edges):
+        if step > 0 and covered <= most < covered + step and start is not None:
+            if x - start >= _COLUMN_GAP:
+                found.append((start + x) / 2)
+        covered += step
+        if step < 0 and covered == most:
+            start = x
+    return found
+
+
+def _text_rows(words: Sequence[Word]) -> list[list[Word]]:
+    found: list[list[Word]] = []
+    bottom = 0.0
+    for word in sorted(words, key=lambda word: word.box[1] + word.box[3]):
+        middle = (word.box[1] + word.box[3]) / 2
+        if found and middle < bottom:
+            found[-1].append(word)
+        else:
+            found.append([word])
+            # The lower third of a line may hold the middle of an index, not of the next line.
+            bottom = word.box[1] + 0.85 * (word.box[3] - word.box[1])
+    return found
+
+
+def _pieces(row: Sequence[Word], down: Sequence[Box]) -> list[Piece]:
+    """Words that stand together, with no line between them, each in logical order."""
+    found: list[Piece] = []
+    for word in sorted(row, key=lambda word: word.box[0]):
+        if found and not _is_apart(found[-1][-1], word, down):
+            found[-1].append(word)
+        else:
+            found.append([word])
+    return [_logical(piece) for piece in found]
+
+
+def _is_apart(left: Word, right: Word, down: Sequence[Box]) -> bool:
+    if right.box[0] - left.box[2] > _PIECE_GAP * (left.box[3] - left.box[1]):
+        return True
+    middle = (left.box[1] + left.box[3]) / 2
+    return any(
+        left.box[2] - 2 <= rule[0] <= right.box[0] + 2 and rule[1] <= middle <= rule[3]
+        for rule in down
+    )
+
+
+def _logical(piece: Piece) -> Piece:
+    if all(word.text.isascii() for word in piece):
+        return piece
+    by_line = {TextLine(word.text, word.box): word for word in piece}
+    return [by_line[line] for line in in_logical_order(list(by_line))]
+
+
+def _inside(words: Sequence[Word], box: Box) -> list[Word]:
+    return [
+        word
+        for word in words
+        if box[0] - 2 <= (word.box[0] + word.box[2]) / 2 <= box[2] + 2
+        and box[1] <= (word.box[1] + word.box[3]) / 2 <= box[3]
+    ]

@@ -1,0 +1,81 @@
+"""The host in an address: a number, however it is written, or a name, in one spelling."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from typing import TypeAlias
+
+IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
+# Names under these are answered by the machine or its network, never by the public DNS: RFC 6761,
+# 6762 (with its appendix G), 8375, and what clouds and clusters use for themselves.
+_INSIDE = re.compile(
+    r"[^.]+|(.+\.)?(localhost|local|localdomain|internal|home\.arpa|lan|intranet|corp|home|private"
+    r"|svc)"
+)
+
+
+def parse_host(host: str) -> IPAddress | str:
+    """The number or the name that a host means.
+
+    Args:
+        host: As it stands in an address, IPv6 in brackets, without user and port.
+
+    Returns:
+        A number, which may be written as browsers and C libraries take it (`127.1`, `0x7f000001`,
+        `0177.0.0.1`, full-width digits); or a name in lower case and ASCII, without a dot at its
+        end.
+
+    Raises:
+        ValueError: It is neither, such as a name in brackets.
+    """
+    if host.startswith("[") or host.endswith("]"):
+        number = ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
+        if host != f"[{host[1:-1]}]" or number.scope_id is not None:
+            raise ValueError("no IPv6 address")
+        return number
+    name = _ascii(unicodedata.normalize("NFKC", host).lower().replace("\u3002", "."))
+    name = name.removesuffix(".")
+    if len(name) > 253 or not _NAME.fullmatch(name):
+        raise ValueError("no host name")
+    return _number(name) or name
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name, as `parse_host` gives it, has a meaning only inside a network."""
+    return _INSIDE.fullmatch(name) is not None
+
+
+def _ascii(name: str) -> str:
+    if name.isascii():
+        return name
+    import httpx  # not needed, and not quick to load, for other names
+
+    try:
+        return httpx.URL(f"http://{name}/").raw_host.decode("ascii")
+    except httpx.InvalidURL as error:
+        raise ValueError("no host name") from error
+
+
+def _number(name: str) -> ipaddress.IPv4Address | None:
+    """What C's inet_aton makes of it; None for a name, which does not end in a number."""
+    parts = name.split(".")
+    if not _NUMBER.fullmatch(parts[-1]):
+        return None
+    *front, last = [_part(part) for part in parts]
+    if len(parts) > 4 or max(front, default=0) > 255 or last >= 256 ** (4 - len(front)):
+        raise ValueError("no IPv4 address")
+    high = sum(number << (24 - 8 * place) for place, number in enumerate(front))
+    return ipaddress.IPv4Address(high + last)
+
+
+def _part(part: str) -> int:
+    if not _NUMBER.fullmatch(part):
+        raise ValueError("no IPv4 address")
+    if part.startswith("0x"):
+        return int(part[2:] or "0", 16)
+    return int(part, 8 if part.startswith("0") else 10)

@@ -1,0 +1,62 @@
+"""What a word is, where two texts are compared: case, accents, punctuation, endings aside."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+# Han, kana and their extensions are written without spaces: each letter counts as a word.
+_IDEOGRAPHS = (
+    "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_PIECE = re.compile(rf"[{_IDEOGRAPHS}]|[^\s{_IDEOGRAPHS}]+")
+_IDEOGRAPH = re.compile(rf"[{_IDEOGRAPHS}]")
+
+# Python's \w leaves out the vowel signs of the Indic scripts and Thai.
+_LETTER = rf"(?:[^\W_{_IDEOGRAPHS}]|[\u0900-\u0963\u0966-\u0fff])"
+_WORD = re.compile(rf"[{_IDEOGRAPHS}]|\d+(?:[.,]\d+)+|{_LETTER}+(?:['\u2019]{_LETTER}+)*")
+# Accents, Hebrew points and Arabic vowel marks: many people leave them out.
+_MARKS = re.compile("[\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u0652\u0670]")
+
+_COMMON = """
+a about an and are as at be been but by can could did do does for from had has have how i in is
+it its many me much my not of on or our out should so that the their them there they this to was
+we were what when where which while who whom whose why will with would you your
+"""
+_COMMON_WORDS = frozenset(_COMMON.split())
+
+
+def pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Where the words of a line begin and end, punctuation included; an ideograph is a word."""
+    return (match.span() for match in _PIECE.finditer(text))
+
+
+def plain_words(text: str) -> list[str]:
+    """The words of a text without case, accents and punctuation: `"Café, 3.5!"` is cafe and 3.5."""
+    bare = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    found = _WORD.findall(unicodedata.normalize("NFKC", bare))
+    return [word.replace("'", "").replace("\u2019", "") for word in found]
+
+
+def is_ideograph(text: str) -> bool:
+    """Whether a text begins with a letter that is a word by itself."""
+    return _IDEOGRAPH.match(text) is not None
+
+
+def is_common(word: str) -> bool:
+    """Whether a plain word is so common in English that nobody searches for it."""
+    return word in _COMMON_WORDS
+
+
+def stem(word: str) -> str:
+    """A plain word without its English ending, crudely: `ropes` are a `rope`."""
+    if not word.isalpha():
+        return word
+    for ending in ("ing", "ed", "es", "s", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word.removesuffix(ending)
+            break
+    if len(word) > 3 and word[-1] == "y" and word[-2] not in "aeiou":
+        word = word[:-1] + "i"  # policy, policies
+    return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word  # run, running
