@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,10 +19,21 @@ os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="mm-rag-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_MODULES_CACHE"], ignore_errors=True)
 
 
+_default_workers = loading.default_workers
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _in_this_process() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """Files are read in this process, where they can be watched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "default_workers", lambda: 0)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _in_this_process(  # pyright: ignore[reportUnusedFunction]
+def _in_workers(  # pyright: ignore[reportUnusedFunction]
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files are read in this process, where they can be watched, except in tests of workers."""
-    if "workers" not in request.keywords:
-        monkeypatch.setattr(loading, "default_workers", lambda: 0)
+    """In tests of the workers, files are read as users read them."""
+    if "workers" in request.keywords:
+        monkeypatch.setattr(loading, "default_workers", _default_workers)

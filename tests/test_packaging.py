@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mm_rag.reading", "mm_rag.highlight"),
     ("mm_rag.device", "mm_rag.precision", "mm_rag.similarity", "mm_rag.attention"),
     ("mm_rag.modules", "mm_rag.checkpoint", "mm_rag.embedded"),
-    ("mm_rag.encoder", "mm_rag.reranker", "mm_rag.parallel"),
+    ("mm_rag.encoder", "mm_rag.reranker", "mm_rag.parallel", "mm_rag.transcribers"),
     ("mm_rag_loaders", "mm_rag.evaluation"),
     ("mm_rag.collection",),
     ("mm_rag.demo",),

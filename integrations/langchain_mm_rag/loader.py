@@ -16,8 +16,8 @@ class MultimodalLoader(BaseLoader):
     """Load PDFs, pictures, recordings and videos, one page, picture or clip at a time.
 
     Args:
-        sources: Files and folders.
-        options: How they are read: password, limits, where page pictures go.
+        sources: Files, folders, patterns and addresses, as for `mm_rag_loaders.load`.
+        options: How they are read: password, limits, processes, where page pictures go.
 
     Example:
         .. code-block:: python

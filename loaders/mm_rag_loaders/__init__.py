@@ -1,4 +1,4 @@
-"""Files to Segments: PDFs, pictures, recordings, videos and plain text."""
+"""Files to Segments: PDFs, office files, pictures, recordings, videos and plain text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from mm_rag_loaders.audio import AudioLoader
 from mm_rag_loaders.image import ImageLoader
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.loading import load, load_file, load_files
+from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import FileOutcome, LoadedFile
 from mm_rag_loaders.pdf import PDFLoader
@@ -23,6 +24,7 @@ __all__ = [
     "LoadOptions",
     "LoadedFile",
     "Loader",
+    "OfficeLoader",
     "PDFLoader",
     "Progress",
     "Source",

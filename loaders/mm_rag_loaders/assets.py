@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import platformdirs
 
@@ -64,7 +64,7 @@ class AssetStore:
         with path.open("rb") as file:
             return self._kept(file, suffix)
 
-    def _kept(self, data: BinaryIO, suffix: str) -> Path:
+    def _kept(self, data: io.BytesIO | io.BufferedReader, suffix: str) -> Path:
         name = hashlib.file_digest(data, "sha256").hexdigest()
         path = self.root / name[:2] / f"{name}{suffix}"
         if not path.exists():
@@ -74,7 +74,7 @@ class AssetStore:
         return path
 
 
-def _write_atomically(path: Path, data: BinaryIO) -> None:
+def _write_atomically(path: Path, data: io.BytesIO | io.BufferedReader) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:

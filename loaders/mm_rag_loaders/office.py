@@ -13,14 +13,21 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from mm_rag.errors import MediaTooLarge, MissingExtra, PasswordNeeded, UnreadableMedia
+from mm_rag.errors import (
+    MediaTooLarge,
+    MissingExtra,
+    PasswordNeeded,
+    SourceForbidden,
+    UnreadableMedia,
+)
+from mm_rag.media.access import open_file
 from mm_rag.media.kind import file_type
 from mm_rag.media.office import LOCKED_OFFICE, office_suffix, unpacked_bytes
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders import office_sandbox
 from mm_rag_loaders.loader import Loader, SourceFile
-from mm_rag_loaders.office_profile import environment, remove_socket, write_profile
+from mm_rag_loaders.office_profile import environment, write_profile
 from mm_rag_loaders.pdf import PDFLoader
 
 _PROGRAMS = ("soffice", "libreoffice", "/Applications/LibreOffice.app/Contents/MacOS/soffice")
@@ -31,6 +38,9 @@ class OfficeLoader(Loader):
 
     LibreOffice makes a PDF of a copy, in a folder of its own, without macros, without following
     links to other files, and without a network. The Segments are those of the PDF's pages.
+
+    Its settings do not stop every picture that is named by its path. On Linux the kernel does; on
+    other systems a file is refused where the policy has `roots`.
     """
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
@@ -38,23 +48,34 @@ class OfficeLoader(Loader):
 
         Raises:
             MissingExtra: LibreOffice is not installed.
+            SourceForbidden: It cannot be kept from files outside of the policy's `roots`.
             PasswordNeeded: The file is locked.
             MediaTooLarge: It takes longer than the policy allows, or unpacks to too many bytes.
             UnreadableMedia: LibreOffice cannot open it, or nothing is on its pages.
         """
-        program = _program()
-        suffix = _checked_suffix(file, self.options.policy)
+        policy = self.options.policy
+        find_program()
+        _check_roots(file, policy)
+        suffix = _checked_suffix(file, policy)
         with tempfile.TemporaryDirectory(prefix="mm-rag-", ignore_cleanup_errors=True) as folder:
             copy = Path(folder, "in", _plain_name(file) + suffix)
             copy.parent.mkdir()
-            shutil.copyfile(file.path, copy)
-            pdf = _convert(program, copy, Path(folder), file.name, self.options.policy)
-            for segment in PDFLoader(self.options).segments(replace(file, path=pdf)):
+            with open_file(file.path, policy) as source, copy.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            pdf = convert(copy, Path(folder), file.name, policy)
+            # What was written here lies in no folder of the policy's.
+            options = replace(self.options, policy=replace(policy, roots=None))
+            for segment in PDFLoader(options).segments(replace(file, path=pdf)):
                 metadata = {**segment.metadata, "converted_by": "LibreOffice"}
                 yield replace(segment, metadata=metadata)
 
 
-def _program() -> str:
+def find_program() -> str:
+    """Where LibreOffice is installed.
+
+    Raises:
+        MissingExtra: It is not.
+    """
     for name in _PROGRAMS:
         if found := shutil.which(name):
             return found
@@ -64,32 +85,56 @@ def _program() -> str:
     )
 
 
+def _check_roots(file: SourceFile, policy: MediaPolicy) -> None:
+    if policy.roots is not None and not office_sandbox.is_available():
+        raise SourceForbidden(
+            f"{file.name} is not opened: nothing would keep LibreOffice from files outside of "
+            "MediaPolicy.roots. That takes Linux 5.13 or newer, with Landlock."
+        )
+
+
 def _checked_suffix(file: SourceFile, policy: MediaPolicy) -> str:
     """What a file of this content is called, having seen that it may be converted."""
-    mime = file_type(file.path).mime
+    mime = file_type(file.path, policy).mime
     if mime == LOCKED_OFFICE:
         raise PasswordNeeded(
             f"{file.name} is locked with a password, and LibreOffice cannot be given one here: "
             "save it without."
         )
+    suffix = office_suffix(mime)
+    if suffix is None:  # LibreOffice would show any bytes as a table
+        raise UnreadableMedia(f"{file.name} is damaged, or no office file.")
     unpacked = unpacked_bytes(file.path)
     if unpacked > policy.max_bytes:
         raise MediaTooLarge(
             f"{file.name} unpacks to {unpacked:,} bytes; MediaPolicy.max_bytes allows "
             f"{policy.max_bytes:,}."
         )
-    return office_suffix(mime) or file.path.suffix.lower()
+    return suffix
 
 
 def _plain_name(file: SourceFile) -> str:
     return re.sub(r"[^\w .-]", "_", Path(file.name).stem)[:50] or "document"
 
 
-def _convert(program: str, copy: Path, folder: Path, name: str, policy: MediaPolicy) -> Path:
+def convert(copy: Path, folder: Path, name: str, policy: MediaPolicy) -> Path:
+    """Make a PDF of a file.
+
+    Args:
+        copy: The file, in `folder`; it is named after what it is.
+        folder: The only one that LibreOffice may read and write.
+        name: What messages call it.
+        policy: For its time and memory.
+
+    Raises:
+        MissingExtra: LibreOffice is not installed.
+        MediaTooLarge: It takes too long.
+        UnreadableMedia: It cannot be opened.
+    """
     profile, output = folder / "profile", folder / "out"
     write_profile(profile)
     command = [
-        program,
+        find_program(),
         f"-env:UserInstallation={profile.as_uri()}",
         *("--headless", "--norestore", "--nolockcheck", "--nologo", "--nodefault"),
         *("--convert-to", "pdf", "--outdir", str(output), str(copy)),
@@ -105,8 +150,6 @@ def _convert(program: str, copy: Path, folder: Path, name: str, policy: MediaPol
         ) from error
     except OSError as error:
         raise UnreadableMedia(f"LibreOffice cannot be started: {error.strerror}.") from error
-    finally:
-        remove_socket(profile)
     pdf = output / f"{copy.stem}.pdf"
     if not pdf.is_file():
         raise UnreadableMedia(

@@ -6,7 +6,6 @@ left behind, have no say in it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +36,6 @@ _SETTINGS: Mapping[str, Mapping[str, _Setting]] = {
         **{f"ooInet{scheme}ProxyPort": _NOWHERE_PORT for scheme in ("HTTP", "HTTPS", "FTP")},
     },
 }
-_SOCKETS = Path("/tmp")
 _KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
@@ -70,18 +68,6 @@ def environment(home: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "SAL_USE_VCLPLUGIN": "svp",
     }
-
-
-def remove_socket(folder: Path) -> None:
-    """Remove the socket by which a LibreOffice with this profile would hear from another.
-
-    It lies in the folder of everybody, and stays where the program was not allowed to remove it, or
-    was killed.
-    """
-    digest = hashlib.md5(folder.as_uri().encode("utf-16-le"), usedforsecurity=False).digest()
-    name = "SingleOfficeIPC_" + "".join(f"{byte:x}" for byte in digest)
-    for owner in ("", f"{os.getuid()}_") if os.name == "posix" else ():
-        _SOCKETS.joinpath(f"OSL_PIPE_{owner}{name}").unlink(missing_ok=True)
 
 
 def _item(path: str, name: str, value: _Setting) -> str:

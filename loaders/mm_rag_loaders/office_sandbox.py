@@ -19,7 +19,7 @@ from pathlib import Path
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _PATH_BENEATH, _VERSION, _NO_NEW_PRIVILEGES = 1, 1, 38
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 1 << 1, 1 << 2, 1 << 3
-_MAKE_SOCKET, _TRUNCATE = 1 << 9, 1 << 14
+_REMOVE_FILE, _MAKE_SOCKET, _TRUNCATE = 1 << 5, 1 << 9, 1 << 14
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 # How many rights over files each version of Landlock knows, and from when it knows TCP and scopes.
@@ -29,7 +29,8 @@ _ALL_TCP, _ALL_SCOPES = 0b11, 0b11
 
 _PROGRAMS = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/opt", "/snap", "/nix/store")
 _SETTINGS = (
-    *("/etc/fonts", "/etc/libreoffice", "/etc/ld.so.cache", "/etc/localtime", "/var/lib/libreoffice"),
+    *("/etc/fonts", "/etc/libreoffice", "/etc/ld.so.cache", "/etc/localtime"),
+    *("/var/lib/libreoffice", "/var/spool/libreoffice"),
     *("/var/cache/fontconfig", "/dev/urandom", "/sys/devices/system/cpu"),
 )
 
@@ -70,9 +71,10 @@ def _hold_in(folder: str, version: int) -> None:
     rules = _checked(_landlock(_CREATE_RULESET, wanted, len(wanted), 0))
     _allow(rules, folder, rights)
     _allow(rules, "/dev/null", rights)
-    _allow(rules, "/tmp", _MAKE_SOCKET)  # LibreOffice ends where it cannot listen there
+    # LibreOffice listens to its own kind there, whatever TMPDIR says, or does not start.
+    _allow(rules, "/tmp", _MAKE_SOCKET | _REMOVE_FILE)
     for path in (*_PROGRAMS, *_SETTINGS):
-        if os.path.exists(path):
+        if Path(path).exists():
             _allow(rules, path, _READ & rights)
     libc = ctypes.CDLL(None, use_errno=True)
     _checked(int(libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)))
@@ -82,7 +84,7 @@ def _hold_in(folder: str, version: int) -> None:
 
 def _allow(rules: int, path: str, rights: int) -> None:
     place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    allowed = rights if os.path.isdir(path) else rights & _OF_FILES
+    allowed = rights if Path(path).is_dir() else rights & _OF_FILES
     _checked(_landlock(_ADD_RULE, rules, _PATH_BENEATH, struct.pack("=Qi", allowed, place), 0))
     os.close(place)
 
@@ -97,7 +99,9 @@ def _main() -> None:
     import resource
 
     folder, memory, *program = sys.argv[1:]
-    resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = int(memory) if most == resource.RLIM_INFINITY else min(int(memory), most)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _hold_in(folder, _version())
     os.execv(program[0], program)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 PASSAGE_WORDS = 150
 _OVERLAP = 0.15
+_ENOUGH = 0.5  # of a passage: a heading ends it
 # Chinese, Japanese and Korean are written without spaces: each letter counts as a word, and so does
 # every 40 characters of what is no word at all.
 _NO_SPACES = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
@@ -16,6 +20,54 @@ _SENTENCE_END = re.compile(
     r"(?<=[.!?])[\"'\u2019\u201d)\]]*\s+(?![a-z\u00df-\u00ff])|(?<=[\u3002\uff01\uff1f])"
 )
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
+_TABLE_HEAD_ROWS = 2  # the names of the columns, and the line of dashes
+
+
+class Part(Protocol):
+    """A piece of a text and what it is: `text`, `heading`, `caption`, `table` or `picture`."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A passage of a text.
+
+    Attributes:
+        text: Its words.
+        heading: The nearest one above its first words, or that it begins with; empty where there
+            is none.
+    """
+
+    text: str
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What is not cut, with the space that follows it.
+
+    Attributes:
+        sticks: It is not the last of a passage, because it belongs to what comes next.
+        head: The head of its table, to be repeated where a passage begins with it.
+        section: The heading that it stands below.
+        is_repeated: It may be repeated at the beginning of the next passage.
+    """
+
+    text: str
+    sticks: bool = False
+    head: str = ""
+    section: str = ""
+    is_heading: bool = False
+    is_repeated: bool = True
+
+    @cached_property
+    def words(self) -> int:
+        return len(_WORD.findall(self.text))
 
 
 def passages(text: str, *, max_words: int = PASSAGE_WORDS) -> list[str]:
@@ -32,49 +84,139 @@ def passages(text: str, *, max_words: int = PASSAGE_WORDS) -> list[str]:
     Returns:
         The passages; none for a text without words.
     """
-    pieces = list(_pieces(text, max_words))
-    found: list[list[str]] = []
-    current: list[str] = []
+    pieces = [_Piece(piece) for piece in _cut_text(text, max_words)]
+    return [passage.text for passage in _filled(pieces, max_words)]
+
+
+def passages_of(
+    parts: Sequence[Part], *, max_words: int = PASSAGE_WORDS, heading: str = ""
+) -> list[Passage]:
+    """Split a page, or another text of which the parts are known.
+
+    As `passages`; besides, a heading goes with what follows it and a caption with its table or
+    picture, and a table is cut between its rows, its head repeated.
+
+    Args:
+        parts: In reading order.
+        max_words: Longest passage, not counting the repeated head of a table.
+        heading: The nearest one above the first part.
+    """
+    pieces: list[_Piece] = []
+    for at, part in enumerate(parts):
+        if part.kind == "heading":
+            heading = " ".join(part.text.split())
+        following = parts[at + 1].kind if at + 1 < len(parts) else ""
+        pieces += _pieces_of(part, following, heading, max_words)
+    return _filled(pieces, max_words)
+
+
+def _pieces_of(part: Part, following: str, section: str, max_words: int) -> Iterator[_Piece]:
+    text = part.text + "\n\n"
+    match part.kind:
+        case "heading":
+            yield _Piece(text, True, "", section, is_heading=True, is_repeated=False)
+        case "caption":
+            *begin, last = _cut_text(text, max_words)
+            yield from (_Piece(piece, section=section) for piece in begin)
+            yield _Piece(last, following in ("table", "picture"), "", section)
+        case "table":
+            yield from _table_pieces(part.text, following == "caption", section, max_words)
+        case _:
+            yield from (_Piece(piece, section=section) for piece in _cut_text(text, max_words))
+
+
+def _table_pieces(text: str, is_captioned: bool, section: str, max_words: int) -> Iterator[_Piece]:
+    lines = text.splitlines(keepends=True)
+    head, body = "".join(lines[:_TABLE_HEAD_ROWS]), lines[_TABLE_HEAD_ROWS:]
+    yield _Piece(head, True, "", section, is_repeated=False)
+    for at, line in enumerate(body):
+        is_last = at + 1 == len(body)
+        row = line.rstrip("\n") + ("\n\n" if is_last else "\n")
+        # A row of prose is cut like a text.
+        whole = len(_WORD.findall(row)) <= max_words
+        for piece in [row] if whole else _split_long(row, max(1, max_words // 2)):
+            yield _Piece(piece, is_last and is_captioned, head, section, is_repeated=False)
+
+
+def _filled(pieces: Sequence[_Piece], max_words: int) -> list[Passage]:
+    """Pieces gathered until a passage is full."""
+    found: list[list[_Piece]] = []
+    current: list[_Piece] = []
     fresh = 0
     for piece in pieces:
-        if fresh and _words(current) + _words([piece]) > max_words:
-            found.append(current)
-            current, fresh = _tail(current, max_words, _words([piece])), 0
+        if fresh and _is_full(current, piece, max_words):
+            moved = _stuck(current[-fresh:])
+            kept = current[: len(current) - len(moved)]
+            found.append(kept)
+            opening = moved or [piece]
+            tail = _tail(kept, max_words, _words([*moved, piece])) if _goes_on(opening[0]) else []
+            current, fresh = [*tail, *moved], len(moved)
         current.append(piece)
         fresh += 1
     if fresh:
         _append_last(found, current, fresh, max_words)
-    return ["".join(passage).strip() for passage in found]
+    return [_passage(pieces) for pieces in found]
 
 
-def _append_last(found: list[list[str]], last: list[str], fresh: int, max_words: int) -> None:
+def _is_full(current: list[_Piece], piece: _Piece, max_words: int) -> bool:
+    words = _words(current)
+    if words + piece.words > max_words:
+        # What is stuck to the piece goes with it, unless nothing else would be left.
+        return len(_stuck(current)) < len(current) or words > max_words / 2
+    return piece.is_heading and words >= _ENOUGH * max_words and not current[-1].sticks
+
+
+def _stuck(pieces: list[_Piece]) -> list[_Piece]:
+    """The last pieces that belong to what follows; none where all of them do."""
+    count = 0
+    while count < len(pieces) and pieces[-1 - count].sticks:
+        count += 1
+    return pieces[len(pieces) - count :] if 0 < count < len(pieces) else []
+
+
+def _goes_on(first: _Piece) -> bool:
+    return first.is_repeated and not first.is_heading
+
+
+def _passage(pieces: list[_Piece]) -> Passage:
+    head = pieces[0].head
+    text = head + "".join(piece.text for piece in pieces)
+    return Passage(text.strip(), pieces[0].section)
+
+
+def _append_last(found: list[list[_Piece]], last: list[_Piece], fresh: int, max_words: int) -> None:
     scrap = last[-fresh:]
-    if found and _words(scrap) < max_words / 4 and _words(found[-1] + scrap) <= 1.25 * max_words:
+    if (
+        found
+        and not scrap[0].is_heading
+        and _words(scrap) < max_words / 4
+        and _words([*found[-1], *scrap]) <= 1.25 * max_words
+    ):
         found[-1].extend(scrap)
     else:
         found.append(last)
 
 
-def _words(pieces: list[str]) -> int:
-    return sum(len(_WORD.findall(piece)) for piece in pieces)
+def _words(pieces: Sequence[_Piece]) -> int:
+    return sum(piece.words for piece in pieces)
 
 
-def _tail(passage: list[str], max_words: int, next_words: int) -> list[str]:
+def _tail(passage: list[_Piece], max_words: int, next_words: int) -> list[_Piece]:
     """The last sentences of a passage that fit before the next piece."""
     room = min(_OVERLAP * max_words, max_words - next_words)
-    tail: list[str] = []
+    tail: list[_Piece] = []
     for piece in reversed(passage[1:]):
-        if _words([piece, *tail]) > room:
+        if not piece.is_repeated or _words([piece, *tail]) > room:
             break
         tail.insert(0, piece)
     return tail
 
 
-def _pieces(text: str, max_words: int) -> Iterator[str]:
+def _cut_text(text: str, max_words: int) -> Iterator[str]:
     """Sentences with the space that follows them; together they are the text."""
     for paragraph in _cut(text, _PARAGRAPH_END):
         for sentence in _cut(paragraph, _SENTENCE_END):
-            if _words([sentence]) <= max_words / 2:
+            if len(_WORD.findall(sentence)) <= max_words / 2:
                 yield from [sentence] if sentence.strip() else []
             else:
                 yield from _split_long(sentence, max(1, max_words // 2))

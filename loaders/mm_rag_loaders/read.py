@@ -9,9 +9,11 @@ from pathlib import Path
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import InputError, MissingExtra, SourceForbidden
 from mm_rag.media.kind import FileType, MediaKind, file_type
+from mm_rag.media.office import OFFICE_SUFFIXES
 from mm_rag_loaders.audio import AudioLoader
 from mm_rag_loaders.image import ImageLoader
 from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
@@ -22,6 +24,7 @@ from mm_rag_loaders.video import VideoLoader
 
 LOADERS: dict[MediaKind, type[Loader]] = {
     "pdf": PDFLoader,
+    "office": OfficeLoader,
     "image": ImageLoader,
     "audio": AudioLoader,
     "video": VideoLoader,
@@ -29,6 +32,7 @@ LOADERS: dict[MediaKind, type[Loader]] = {
 }
 _SUFFIXES: dict[MediaKind, frozenset[str]] = {
     "pdf": frozenset([".pdf"]),
+    "office": OFFICE_SUFFIXES,
     "image": IMAGE_SUFFIXES,
     "audio": AUDIO_SUFFIXES,
     "video": VIDEO_SUFFIXES,

@@ -42,12 +42,18 @@ def index(
     collection: CollectionOption = DEFAULT_COLLECTION,
     model: ModelOption = None,
     password: Annotated[str | None, typer.Option(help="Tried on locked documents.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that read files; 0 for none.", min=0)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the collection equal to a folder: new files in, changed ones replaced, gone ones out."""
+    from mm_rag_loaders import LoadOptions
+
     with _errors(), _open(collection, model, create=True) as opened:
         with show.progress(quiet=as_json) as on_progress:
-            report = opened.sync(sources, password=password, on_progress=on_progress)
+            options = LoadOptions(password=password, workers=workers)
+            report = opened.sync(sources, options=options, on_progress=on_progress)
         if as_json:
             _print_json(report.to_dict())
         else:

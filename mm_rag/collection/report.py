@@ -68,7 +68,8 @@ class VerifyReport:
         missing_vectors: Ids of Segments that the vector store lacks or cannot give.
         missing_words: Ids of Segments that the lexical index lacks.
         strays: Ids in the vector store that the ledger does not know.
-        missing_files: Pictures, recordings and videos that Segments refer to and that are gone.
+        missing_files: Pictures, recordings, videos and word boxes that Segments refer to and that
+            are gone.
         unfinished: Files whose indexing was interrupted.
     """
 

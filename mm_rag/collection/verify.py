@@ -57,7 +57,7 @@ class Inspector:
         """Every file that a Segment refers to, with the sha256 of the sources that need it."""
         referred: dict[str, set[str]] = {}
         for segment in self.store.get(ids).values():
-            for path in (segment.media, segment.preview):
+            for path in (segment.media, segment.preview, segment.boxes):
                 if path is not None:
                     referred.setdefault(path, set()).add(segment.sha256)
         return referred

@@ -82,7 +82,9 @@ def video_frames(value: Mapping[str, Any], policy: MediaPolicy) -> Video:
     metadata = value.get("video_metadata")
     if not isinstance(metadata, Mapping | None):
         raise InputError(f"video_metadata is a dict or None; got a {type(metadata).__name__}.")
-    return Video(_frames(value["array"], policy), metadata=cast("Mapping[str, Any] | None", metadata))
+    return Video(
+        _frames(value["array"], policy), metadata=cast("Mapping[str, Any] | None", metadata)
+    )
 
 
 def _text(value: Any, _: MediaPolicy) -> Part | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from mm_rag.errors import MediaTooLarge, SourceForbidden, UnreadableMedia
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -89,7 +89,7 @@ def real_file(path: Path, policy: MediaPolicy) -> Path:
     return real
 
 
-def open_file(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> BinaryIO:
+def open_file(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> BufferedReader:
     """Open a regular file in the policy's `roots`, of any size.
 
     Raises:
@@ -100,7 +100,7 @@ def open_file(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> BinaryIO:
     try:
         # What opening a device does, only it knows.
         _check_regular(path, real.stat())
-        file = open(real, "rb", opener=_open)  # noqa: PTH123 - a Path takes no opener
+        file = open(real, "rb", opener=_open)  # noqa: SIM115 - whoever asked for it closes it
     except OSError as error:
         raise _unreadable(path, error) from error
     try:
@@ -111,7 +111,7 @@ def open_file(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> BinaryIO:
     return file
 
 
-def open_bounded(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> BinaryIO:
+def open_bounded(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> BufferedReader:
     """As `open_file`, of a file that is not over the policy's `max_bytes`.
 
     Raises:
@@ -136,7 +136,7 @@ def check_bytes(size: int, name: str, policy: MediaPolicy) -> None:
     """
     if size > policy.max_bytes:
         raise MediaTooLarge(
-            f"{name} has {size:,} bytes or more; MediaPolicy.max_bytes allows {policy.max_bytes:,}."
+            f"{name} has {size:,} bytes; MediaPolicy.max_bytes allows {policy.max_bytes:,}."
         )
 
 

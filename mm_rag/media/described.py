@@ -126,11 +126,19 @@ def _user_comment(value: Any, exif: _Exif) -> str:
         return value if isinstance(value, str) else ""
     charset, text = value[:8], value[8:]
     if charset == b"UNICODE\0":
-        return text.decode("utf-16-be" if exif.endian == ">" else "utf-16-le", "ignore")
+        return text.decode(_byte_order(text, exif), "ignore")
     if charset == b"JIS\0\0\0\0\0":
         return text.decode("iso2022_jp", "ignore")
     known = charset in (b"ASCII\0\0\0", bytes(8))
     return _decoded(text if known else value)
+
+
+def _byte_order(text: bytes, exif: _Exif) -> str:
+    """That of the file, or the other one: half of the programs do not know that it has one."""
+    first, second = text[0::2].count(0), text[1::2].count(0)
+    if first == second:
+        return "utf-16-be" if exif.endian == ">" else "utf-16-le"
+    return "utf-16-be" if first > second else "utf-16-le"
 
 
 def _latin(value: Any) -> str:

@@ -85,7 +85,7 @@ def is_public(address: IPAddress) -> bool:
 
 
 def _bracketed(host: str) -> str:
-    """httpx takes the brackets off, which tell a number from a name."""
+    """With the brackets that httpx took off, which tell a number from a name."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -179,9 +179,15 @@ def _opened(source: ImageSource, policy: MediaPolicy) -> Generator[Image.Image]:
         return
     name = _name(source)
     with _file(source, policy) as file:
-        with _translated(name), _quiet():
-            picture = Image.open(file)
+        with _translated(name):
+            head = file.read(_HEAD_BYTES)
+            file.seek(0)
+            if is_heif(head):
+                let_pillow_read_heif()
+            with _quiet():
+                picture = Image.open(file)
         with picture:
+            _check_format(picture, name)
             _check_pixels(picture, name, policy)
             yield picture
 
@@ -191,6 +197,14 @@ def _file(source: Path | bytes, policy: MediaPolicy) -> BinaryIO:
         return open_bounded(source, policy)
     check_bytes(len(source), "The picture", policy)
     return io.BytesIO(source)
+
+
+def _check_format(picture: Image.Image, name: str) -> None:
+    """Pillow hands PostScript to Ghostscript, which runs the program that such a file is."""
+    if picture.format == "EPS":
+        raise UnreadableMedia(
+            f"{name} is PostScript, a program rather than a picture. Convert it to PDF or PNG."
+        )
 
 
 def _name(source: ImageSource) -> str:

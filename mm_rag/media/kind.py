@@ -112,6 +112,8 @@ def _by_signature(head: bytes, path: Path) -> FileType | None:
         case "audio" | "video":
             return _recording(mime, head, path)
         case _:
+            # Of an office file this is only the first member's name.
+            mime = "application/zip" if head.startswith(b"PK\x03\x04") else mime
             return FileType(None, mime, _NAMES.get(mime, f"a file of type {mime}"))
 
 

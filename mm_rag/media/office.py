@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import re
 import struct
 import zipfile
@@ -66,7 +67,7 @@ def office_type(head: bytes, path: Path) -> tuple[str, str] | None:
             mime = _in_zip(path)
         except _DAMAGE:
             is_named_so = path.suffix.lower() in OFFICE_SUFFIXES
-            return ("application/zip", "a damaged office file") if is_named_so else None
+            return ("application/octet-stream", "a damaged office file") if is_named_so else None
     elif head.startswith(_OLE):
         mime = _in_ole(path)
     elif head.startswith(_RTF):
@@ -144,5 +145,8 @@ def _ole_chain(file: BinaryIO, header: bytes, size: int) -> Iterator[int]:
 
 
 def _ole_sector(file: BinaryIO, number: int, size: int) -> bytes:
-    file.seek((number + 1) * size)
+    place = (number + 1) * size
+    if place >= os.fstat(file.fileno()).st_size:
+        return b""
+    file.seek(place)
     return file.read(size)

@@ -20,8 +20,7 @@ from mm_rag.media.image import open_image
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.modules.module import Features, InputModule, Module
 
-
-_PLACE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_PLACE = re.compile(r"[a-z][a-z0-9+.-]+:/|(data|file):\S", re.IGNORECASE)
 
 
 class CustomModule(Module):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from statistics import median
 from typing import Literal, TypeAlias, TypeVar
 
@@ -16,6 +17,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 _PROSE_LETTERS = 20
 _PROSE_ROWS = 4
 _MOST_SPANNING = 0.3
+_GUTTERS = range(15, 86)  # in hundredths of the width
 _HYPHEN = re.compile(r"(?<![\w-])([^\W\d_]{2,})-\n([a-zà-öø-ÿ]{2,})")
 
 
@@ -160,8 +162,9 @@ def _columns(lines: Sequence[TextLine]) -> float | None:
     if len(lines) < 2 * _PROSE_ROWS:
         return None
     left, right = min(line.box[0] for line in lines), max(line.box[2] for line in lines)
-    candidates = [left + (right - left) * step / 100 for step in range(15, 86)]
-    crossings = [_crossing(lines, x) for x in candidates]
+    step = max(right - left, 1e-6) / 100
+    candidates = [left + step * at for at in _GUTTERS]
+    crossings = _crossings(lines, left, step)
     fewest = min(crossings)
     if fewest > _MOST_SPANNING * len(lines):
         return None
@@ -174,8 +177,13 @@ def _columns(lines: Sequence[TextLine]) -> float | None:
     return gutter if all(map(_is_prose, sides)) and _side_by_side(*sides) else None
 
 
-def _crossing(lines: Sequence[TextLine], x: float) -> int:
-    return sum(line.box[0] < x < line.box[2] for line in lines)
+def _crossings(lines: Sequence[TextLine], left: float, step: float) -> list[int]:
+    """How many lines cross each place where a gutter may be."""
+    changes = [0] * 102
+    for line in lines:
+        changes[max(0, int((line.box[0] - left) / step) + 1)] += 1
+        changes[min(101, max(0, math.ceil((line.box[2] - left) / step)))] -= 1
+    return list(accumulate(changes))[_GUTTERS.start : _GUTTERS.stop]
 
 
 def _is_prose(lines: Sequence[TextLine]) -> bool:

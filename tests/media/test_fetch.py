@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -13,14 +14,14 @@ import pytest
 from PIL import Image
 
 from mm_rag.content import Audio, Url, Video
-from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
+from mm_rag.errors import InputError, MediaTooLarge, SourceForbidden, UnreadableMedia
 from mm_rag.media import MediaPolicy
 from mm_rag.media.clip import open_clip
 from mm_rag.media.fetch import fetch_bytes, fetched
 from mm_rag.media.image import open_image
 from mm_rag.media.waveform import waveform
 from tests.av_made import colours, make_video, make_wav, tone
-from tests.media.web import Answer, served
+from tests.media.web import INSIDE, NO_HOSTS, PUBLIC, Answer, listening, served, wired
 
 pytestmark = pytest.mark.enable_socket
 
@@ -134,10 +135,39 @@ def test_a_server_that_is_not_there() -> None:
         fetch_bytes(Url(f"http://127.0.0.1:{port}/a.png"), _HERE)
 
 
-@pytest.mark.parametrize("address", ["ftp://x.org/a.png", "/etc/passwd", "http://", "http://a:b/"])
-def test_only_addresses_of_the_web(address: str) -> None:
-    with pytest.raises(InputError, match="address"):
+@pytest.mark.parametrize(
+    "address", ["/etc/passwd", "http://", "http://a:b/", "http://[::1", "http://x.org\\@1.1.1.1/a"]
+)
+def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = wired(monkeypatch)
+    with pytest.raises(InputError, match="is no address"):
         fetch_bytes(Url(address), _HERE)
+    assert wire.silent
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ftp://photos.example/a.png", "s3://bucket/a.png", "gopher://photos.example:25/a.png",
+        "javascript:alert(1)", "dict://photos.example/a", "data:image/png;base64,AAAA",
+        "file:///etc/passwd", "FILE:///etc/passwd", "file:/etc/passwd",
+    ],
+)  # fmt: skip
+def test_only_addresses_of_the_web(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = wired(monkeypatch)
+    with pytest.raises(SourceForbidden, match="is not opened"):
+        fetch_bytes(Url(address))
+    with pytest.raises(SourceForbidden, match="is not opened"):
+        open_image(Url(address))
+    assert wire.silent
+
+
+def test_plain_http_can_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = wired(monkeypatch)
+    only_https = MediaPolicy(schemes=frozenset({"https"}))
+    with pytest.raises(SourceForbidden, match=r"'http' is not one of MediaPolicy\.schemes \(https\)"):
+        fetch_bytes(Url("http://photos.example/a.png"), only_https)
+    assert wire.silent
 
 
 def test_a_redirect_to_nonsense(media: str) -> None:
@@ -146,21 +176,110 @@ def test_a_redirect_to_nonsense(media: str) -> None:
 
 
 def test_a_redirect_cannot_lead_to_a_file(media: str) -> None:
-    with pytest.raises(InputError, match=r"file:.*not fetched: addresses begin with http://"):
+    files = MediaPolicy(private_hosts=True, schemes=frozenset({"http", "file"}))
+    with pytest.raises(SourceForbidden, match=r"file:.*'file' is not one of MediaPolicy\.schemes"):
         fetch_bytes(Url(f"{media}/local.png"), _HERE)
+    with pytest.raises(SourceForbidden, match="the web does not name files"):
+        fetch_bytes(Url(f"{media}/local.png"), files)
+
+
+@pytest.mark.parametrize("host", INSIDE)
+def test_nothing_is_asked_or_sent_inside(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = wired(monkeypatch)
+    for scheme in ("http", "HTTPS"):
+        with pytest.raises(SourceForbidden, match="private network") as caught:
+            fetch_bytes(Url(f"{scheme}://{host}/a.png?token=secret"))
+        assert "secret" not in str(caught.value)
+    assert wire.silent
+
+
+@pytest.mark.parametrize("host", INSIDE)
+def test_no_proxy_is_asked_for_them_either(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = wired(monkeypatch)
+    monkeypatch.setenv("all_proxy", "http://proxy.example:3128")
+    with pytest.raises(SourceForbidden, match="private network"):
+        fetch_bytes(Url(f"https://{host}/a.png"))
+    assert wire.silent
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_what_is_no_host_is_asked_nowhere(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = wired(monkeypatch)
+    with pytest.raises(SourceForbidden, match="neither the name of a machine nor its number"):
+        fetch_bytes(Url(f"http://{host}/a.png"), _HERE)
+    assert wire.silent
+
+
+def test_a_number_in_another_notation_is_the_same_machine(
+    media: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire = wired(monkeypatch, machines={PUBLIC: listening(media), "127.0.0.1": listening(media)})
+    for host in ("0x5db8d822", "93.12113954", "0135.0270.0330.042", "[::ffff:93.184.216.34]"):
+        with contextlib.suppress(UnreadableMedia):  # no machine here has the last of them
+            fetch_bytes(Url(f"http://{host}/photo.png"))
+    assert wire.connected == [PUBLIC, PUBLIC, PUBLIC, "::ffff:5db8:d822"]
+    assert fetch_bytes(Url("http://0x7f.1/photo.png"), _HERE)
+    assert wire.asked == []
+
+
+def test_a_redirect_to_this_machine(media: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for target in ("http://127.0.0.1/a", "http://0x7f.1/a", "//localhost/a", "https://[::1]/a"):
+        with served({"/a.png": target}) as address:
+            machines = {PUBLIC: listening(address), "127.0.0.1": listening(media)}
+            wire = wired(monkeypatch, {"photos.example": [[PUBLIC]]}, machines)
+            with pytest.raises(SourceForbidden, match="private network"):
+                fetch_bytes(Url("http://photos.example/a.png"))
+        assert wire.connected == [PUBLIC]
+
+
+def test_a_redirect_to_another_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    with served({"/a.png": "ftp://photos.example/a.png"}) as address:
+        wire = wired(monkeypatch, {"photos.example": [[PUBLIC]]}, {PUBLIC: listening(address)})
+        with pytest.raises(SourceForbidden, match="addresses begin with http"):
+            fetch_bytes(Url("http://photos.example/a.png"))
+    assert wire.connected == [PUBLIC]
+
+
+def test_a_redirect_to_a_host_that_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = MediaPolicy(hosts=frozenset({"example"}))
+    with served({"/a.png": "http://elsewhere.org/a.png"}) as address:
+        wire = wired(monkeypatch, {"photos.example": [[PUBLIC]]}, {PUBLIC: listening(address)})
+        with pytest.raises(SourceForbidden, match=r"elsewhere\.org: it is not one of MediaPolicy"):
+            fetch_bytes(Url("http://photos.example/a.png"), listed)
+    assert wire.asked == ["photos.example"]
+
+
+def test_a_name_that_changes_its_address(media: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First a public one, for whoever checks, then a private one, for whoever connects."""
+    with served({"/photo.png": b"public", "/again.png": "/photo.png"}) as address:
+        machines = {PUBLIC: listening(address), "127.0.0.1": listening(media)}
+        wire = wired(monkeypatch, {"turning.example": [[PUBLIC], ["127.0.0.1"]]}, machines)
+        assert fetch_bytes(Url("http://turning.example/photo.png")) == b"public"
+        assert (wire.asked, wire.connected) == (["turning.example"], [PUBLIC])
+        wire.asked.clear()
+        with pytest.raises(SourceForbidden, match=r"turning\.example: it is 127\.0\.0\.1"):
+            fetch_bytes(Url("http://turning.example/again.png"))
+    assert wire.connected == [PUBLIC, PUBLIC]
+
+
+@pytest.mark.parametrize("host", ["example.org", "EXAMPLE.org.", "cdn.example.org", "1.1.1.1"])
+def test_listed_hosts_and_their_subdomains(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = wired(monkeypatch)
+    listed = MediaPolicy(hosts=frozenset({"Example.org", "0x01010101"}))
+    with pytest.raises(UnreadableMedia):  # nobody is there; but it was tried
+        fetch_bytes(Url(f"http://{host}/a.png"), listed)
+    assert not wire.silent
 
 
 @pytest.mark.parametrize(
-    "host",
-    [
-        "127.0.0.1", "localhost", "10.1.2.3", "192.168.0.1", "169.254.169.254", "0.0.0.0",
-        "[::1]", "[fe80::1]", "[fd00::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]",
-        "[2002:7f00:1::]", "224.0.0.1", "100.64.0.1", "2130706433",
-    ],
-)  # fmt: skip
-def test_private_machines_are_refused(host: str) -> None:
-    with pytest.raises(InputError, match="private network"):
-        fetch_bytes(Url(f"http://{host}/a.png"))
+    "host", ["example.com", "badexample.org", "example.org.evil.net", "org", "1.1.1.2", "2.1.1.1.1"]
+)
+def test_hosts_that_are_not_listed(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = wired(monkeypatch)
+    listed = MediaPolicy(hosts=frozenset({"example.org", "1.1.1.1"}))
+    with pytest.raises(SourceForbidden, match=r"MediaPolicy\.hosts|neither"):
+        fetch_bytes(Url(f"http://{host}/a.png"), listed)
+    assert wire.silent
 
 
 @pytest.fixture
@@ -207,7 +326,7 @@ def test_a_name_with_one_private_address_is_refused(
     web: Web,
 ) -> None:
     requests = web({"photos.example": ["93.184.216.34", "10.0.0.1"]}, lambda _: httpx.Response(200))
-    with pytest.raises(InputError, match=r"photos\.example is 10\.0\.0\.1"):
+    with pytest.raises(InputError, match=r"photos\.example: it is 10\.0\.0\.1"):
         fetch_bytes(Url("http://photos.example/a.png"))
     assert requests == []
 

@@ -124,7 +124,7 @@ def test_what_is_no_picture_is_unreadable(data: bytes) -> None:
 
 
 def test_a_missing_picture_is_unreadable(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableMedia, match=r"no file gone\.png"):
+    with pytest.raises(UnreadableMedia, match=r"no file .*gone\.png"):
         open_image(tmp_path / "gone.png")
 
 

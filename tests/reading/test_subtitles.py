@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +104,14 @@ def test_what_cannot_be_read_beside_the_video_is_passed_over(
 
 def _forbid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `chmod 0`, which an administrator would not notice."""
-    opened = Path.open
+    opened = os.open
 
-    def refuse(self: Path, *args: Any, **options: Any) -> Any:
-        if self == path:
-            raise PermissionError(13, "Permission denied", str(path))
-        return opened(self, *args, **options)
+    def refuse(name: str, *args: Any, **options: Any) -> int:
+        if name == str(path):
+            raise PermissionError(13, "Permission denied", name)
+        return opened(name, *args, **options)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
 
 
 def test_only_subtitles_of_this_very_file_are_taken(tmp_path: Path) -> None:

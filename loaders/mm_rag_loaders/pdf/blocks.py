@@ -136,13 +136,12 @@ class _Builder:
         self._add_words(table.words)
 
     def _add_words(self, words: Iterable[Word]) -> None:
-        self.found.words += [WordBox(word.text, self._shares(word.box)) for word in words]
+        shares = self._shares
+        self.found.words += [WordBox(word.text, shares(word.box)) for word in words]
 
     def _shares(self, box: Box) -> Box:
         width, height = self._size
         x0, y0, x1, y1 = box[0] / width, box[1] / height, box[2] / width, box[3] / height
-        return _clamp(x0), _clamp(y0), _clamp(x1), _clamp(y1)
-
-
-def _clamp(share: float) -> float:
-    return min(1.0, max(0.0, share))
+        if x0 >= 0 and y0 >= 0 and x1 <= 1 and y1 <= 1:
+            return x0, y0, x1, y1
+        return max(0.0, x0), max(0.0, y0), min(1.0, x1), min(1.0, y1)

@@ -54,9 +54,11 @@ def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) 
     fonts.see(page.lines)
     zoom = _zoom(page.size, max_pixels, _MAX_ZOOM)
     picture = canvas.draw(page.rotation, (0.0, 0.0, *page.size), zoom)
-    is_plain = _has_one_colour(picture)
-    is_scan = not is_plain and is_unread(page)
-    regions = () if is_scan or is_plain else unread_regions(page)
+    seems_unread = is_unread(page)
+    # Looking for a second colour takes time; a page with text on it has one.
+    is_plain = seems_unread and _has_one_colour(picture)
+    is_scan = seems_unread and not is_plain
+    regions = () if seems_unread else unread_regions(page)
     tables, rest = split_tables(page)
     arranged = arrange(rest, tables, regions, fonts)
     return PageContent(

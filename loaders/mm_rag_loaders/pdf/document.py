@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
+from mm_rag.errors import MissingExtra, PasswordNeeded
 from mm_rag_loaders.options import PDFBackend
 from mm_rag_loaders.pdf.page import PageContent
 
@@ -57,7 +58,7 @@ def open_pdf(path: Path, password: str | None, backend: PDFBackend | None) -> PD
     Raises:
         PasswordNeeded: It is locked, and the password does not open it.
         UnreadableMedia: It is damaged beyond repair.
-        MissingExtra: The library is not installed.
+        MissingExtra: The library is not installed, or neither is.
     """
     if (backend or _installed()) == "pdfium":
         from mm_rag_loaders.pdf.pdfium import PdfiumDocument
@@ -68,9 +69,26 @@ def open_pdf(path: Path, password: str | None, backend: PDFBackend | None) -> PD
     return MuPDFDocument(path, password)
 
 
-def _installed() -> PDFBackend:
-    has_only_pdfium = (
-        importlib.util.find_spec("pymupdf") is None
-        and importlib.util.find_spec("pypdfium2") is not None
+def locked_pdf(name: str, password: str | None) -> PasswordNeeded:
+    """What to raise for a locked document, whose password is None or a wrong one."""
+    if password is None:
+        return PasswordNeeded(
+            f"{name} is locked and wants a password: mm-rag index --password, or "
+            "LoadOptions(password=...)."
+        )
+    return PasswordNeeded(
+        f"{name} is locked, and the password given (--password, or LoadOptions(password=...)) "
+        "does not open it."
     )
-    return "pdfium" if has_only_pdfium else "pymupdf"
+
+
+def _installed() -> PDFBackend:
+    packages: dict[PDFBackend, str] = {"pymupdf": "pymupdf", "pdfium": "pypdfium2"}
+    for backend, package in packages.items():
+        if importlib.util.find_spec(package) is not None:
+            return backend
+    raise MissingExtra(
+        "Reading PDFs needs the package 'pymupdf' (AGPL-3.0) or 'pypdfium2' (BSD-3, Apache-2.0), "
+        "and neither is installed. Install one of them with: pip install 'mm-rag[pdf]' or "
+        "pip install 'mm-rag[pdfium]'"
+    )

@@ -13,10 +13,12 @@ from mm_rag.reading.layout import TextLine, in_logical_order
 from mm_rag_loaders.pdf.raw import Line, Word, around
 from mm_rag_loaders.pdf.rules import RuleGroup, levels, rule_groups
 
-_PIECE_GAP = 0.9  # of the words' height: more of it separates cells
+_PIECE_GAP = 0.5  # of the words' height: more of it separates cells
 _COLUMN_GAP = 2.0  # points
 _MOST_CROSSING = 0.15  # of the rows: heads that span columns
-_HEAD_ROWS = 3
+_ENOUGH_ROWS = 5  # to let one of them be such a head
+_HEAD_ROWS = 5
+_MOST_CROWDED = 0.2  # of the cells: more words stand apart in one cell than a table has
 _MOST_PROSE_LETTERS = 40
 
 Piece: TypeAlias = list[Word]
@@ -31,11 +33,13 @@ class Grid:
         cells: Row by row, column by column, the words of a cell.
         box: Around the lines and the words, in points.
         is_ruled: Whether lines separate the columns; else gaps do.
+        is_crowded: Whether many cells hold words that stand apart.
     """
 
     cells: Cells
     box: Box
     is_ruled: bool
+    is_crowded: bool
 
 
 def find_grids(lines: Sequence[Line], rules: Sequence[Box]) -> Iterator[Grid]:
@@ -85,15 +89,26 @@ def _grid(group: RuleGroup, words: Sequence[Word]) -> Grid:
     columns = [*inner, box[2]] if inner else [*_gaps(text_rows), box[2]]
     bands = _bands(group, text_rows, box)
     rows: Cells = []
-    for band in bands:
-        rows += _rows_of_band(band, columns, bands, is_ruled=bool(inner), is_first=not rows)
-    return Grid(rows, box, is_ruled=bool(inner))
+    for top, band in bands:
+        is_head = not rows and len(bands) > 1
+        added = _rows_of_band(band, columns, is_ruled=bool(inner), is_head=is_head)
+        if rows and inner:
+            _move_up(rows[-1], added[0], _open_columns(group.across, top, [box[0], *columns]))
+        rows += added
+    return Grid(rows, box, is_ruled=bool(inner), is_crowded=_is_crowded(text_rows, columns))
+
+
+def _is_crowded(text_rows: Sequence[Sequence[Piece]], columns: Sequence[float]) -> bool:
+    """Whether pieces that stand apart share cells: the lines are not those of the columns."""
+    pieces = sum(map(len, text_rows))
+    cells = sum(sum(map(bool, _row(row, columns))) for row in text_rows)
+    return pieces - cells > _MOST_CROWDED * cells
 
 
 def _bands(
     group: RuleGroup, text_rows: Sequence[list[Piece]], box: Box
-) -> list[list[list[Piece]]]:
-    """Rows of text between lines that go over most of the width."""
+) -> list[tuple[float, list[list[Piece]]]]:
+    """Rows of text between lines that go over most of the width, with the y of the upper line."""
     wide: dict[float, float] = {}
     for rule in group.across:
         y = next((y for y in wide if abs(y - rule[1]) <= 2), rule[1])
@@ -103,28 +118,44 @@ def _bands(
     for row in text_rows:
         middle = median((word.box[1] + word.box[3]) / 2 for piece in row for word in piece)
         found.setdefault(sum(y < middle for y in borders), []).append(row)
-    return [found[at] for at in sorted(found)]
+    return [(borders[at - 1] if at else box[1], found[at]) for at in sorted(found)]
 
 
 def _rows_of_band(
-    band: list[list[Piece]],
-    columns: Sequence[float],
-    bands: Sequence[object],
-    *,
-    is_ruled: bool,
-    is_first: bool,
+    band: list[list[Piece]], columns: Sequence[float], *, is_ruled: bool, is_head: bool
 ) -> Cells:
     rows = [_row(pieces, columns) for pieces in band]
-    is_head = is_first and len(bands) > 1 and len(rows) <= _HEAD_ROWS
-    if is_head or (is_ruled and (len(bands) > _HEAD_ROWS or not _is_regular(rows))):
+    if _is_regular(rows):
+        return rows
+    if is_ruled or (is_head and len(rows) <= _HEAD_ROWS):
         return [_merged(rows)]
     return _with_continuations(rows)
 
 
+def _open_columns(across: Sequence[Box], y: float, edges: Sequence[float]) -> list[int]:
+    """Columns that no line at a height closes: their cells reach over it."""
+    near = [rule for rule in across if abs(rule[1] - y) <= 2]
+    return [
+        at
+        for at, (left, right) in enumerate(pairwise(edges))
+        if not any(rule[0] <= (left + right) / 2 <= rule[2] for rule in near)
+    ]
+
+
+def _move_up(above: list[list[Word]], below: list[list[Word]], columns: Sequence[int]) -> None:
+    for at in columns:
+        above[at] += below[at]
+        below[at] = []
+
+
 def _is_regular(rows: Cells) -> bool:
-    """Whether each row of text looks like a row of the table."""
-    filled = [sum(map(bool, row)) for row in rows]
-    return len(rows) > 1 and median(filled) >= 0.7 * len(rows[0]) and min(filled) > 1
+    """Whether each row of text looks like a row of the table, not like a line in its cells."""
+    columns = len(rows[0])
+    if len(rows) < 2 or min(sum(map(bool, row)) for row in rows) < 0.7 * columns:
+        return False
+    others = [cell for row in rows for cell in row[1:] if cell]
+    figures = sum(any(map(str.isdigit, word.text)) for cell in others for word in cell[:1])
+    return columns > 3 or figures > 0.5 * len(others)
 
 
 def _with_continuations(rows: Cells) -> Cells:
@@ -161,7 +192,7 @@ def _gaps(text_rows: Sequence[Sequence[Piece]]) -> list[float]:
         for piece in row:
             box = around([word.box for word in piece])
             edges += [(box[0], 1), (box[2], -1)]
-    most = int(_MOST_CROSSING * len(text_rows))
+    most = max(int(_MOST_CROSSING * len(text_rows)), int(len(text_rows) >= _ENOUGH_ROWS))
     found: list[float] = []
     covered, start = 0, None
     for x, step in sorted(edges):

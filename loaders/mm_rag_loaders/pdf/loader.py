@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.assets import PICTURE_MIME
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.options import LoadOptions
-from mm_rag_loaders.passages import passages
+from mm_rag_loaders.passages import Passage, passages_of
 from mm_rag_loaders.pdf.document import PDFDocument, open_pdf
-from mm_rag_loaders.pdf.page import PageContent
-from mm_rag_loaders.seen_text import seen_text
+from mm_rag_loaders.pdf.page import Block, PageContent
+from mm_rag_loaders.pdf.scans import with_scans_read
+
+_MEANINGLESS = ("(anonymous)", "(unspecified)", "anonymous", "unknown")
+_LINK_SCHEMES = ("http://", "https://", "mailto:", "ftp://")
+_MOST_LINKS = 50  # of a page
+_MOST_LINK_LETTERS = 4000
 
 
 class PDFLoader(Loader):
@@ -36,7 +42,7 @@ class PDFLoader(Loader):
         with open_pdf(file.path, options.password, options.pdf_backend) as document:
             if document.is_repaired:
                 file.notes.append("damaged; repaired while opening")
-            about = _About.of(document, file)
+            about, heads = _About.of(document, file), _Headings(document.page_count)
             for number in _page_numbers(document, file, self.options):
                 page = self._page(document, number, file)
                 if page is None:
@@ -45,7 +51,7 @@ class PDFLoader(Loader):
                     blank.append(number)
                     continue
                 found = True
-                yield from self._page_segments(page, about, file)
+                yield from self._page_segments(page, about, heads, file)
             if not found:
                 raise UnreadableMedia(_nothing_found(document, file))
             if not document.is_repaired and (complaint := document.complaint()):
@@ -65,39 +71,61 @@ class PDFLoader(Loader):
         return min(self.options.page_pixels, self.options.policy.max_pixels)
 
     def _page_segments(
-        self, page: PageContent, about: _About, file: SourceFile
+        self, page: PageContent, about: _About, heads: _Headings, file: SourceFile
     ) -> Iterator[Segment]:
-        text = "\n\n".join(block.text for block in page.blocks)
-        metadata = dict(about.metadata)
         if page.is_reduced:
             file.notes.append(f"page {page.number} is huge; its picture is much reduced")
-        if page.label:
-            metadata["page_label"] = page.label
-        for scan in page.scans:
-            # A stamp or a page number may be all that the text layer of a scan has.
-            read = seen_text(scan.picture, file, place=f"page {page.number}")
-            text = read if len(read) > len(text) else text
+        page, by_ocr = with_scans_read(page, file)
+        metadata = dict(about.metadata) | _page_metadata(page)
+        if by_ocr:
             metadata["ocr"] = True
-        shot = str(self.options.assets.write(page.picture))
+        store = self.options.assets
+        shot = str(store.write(page.picture))
+        boxes = str(store.write_boxes(page.words)) if page.words else None
 
-        def segment(modality: str, words: str, part: int) -> Segment:
+        def segment(modality: Literal["image", "text"], words: Passage, part: int) -> Segment:
             return Segment(
-                modality="image" if modality == "image" else "text",
+                modality=modality,
                 source=file.source,
                 sha256=file.sha256,
-                text=words,
+                text=words.text,
                 title=about.title,
                 media=shot,
                 preview=shot,
                 mime_type=PICTURE_MIME,
+                boxes=boxes,
                 page=page.number,
                 part=part,
-                metadata=metadata,
+                metadata=metadata | ({"heading": words.heading} if words.heading else {}),
             )
 
-        yield segment("image", text, 0)
-        for part, passage in enumerate(passages(text, max_words=self.options.passage_words)):
+        found = heads.passages(page, self.options.passage_words)
+        yield segment("image", Passage(page.text, found[0].heading if found else ""), 0)
+        for part, passage in enumerate(found):
             yield segment("text", passage, part)
+
+
+class _Headings:
+    """Takes headings from one page to the next."""
+
+    def __init__(self, pages: int) -> None:
+        self._pages = pages
+        self._nearest = ""
+        self._waiting: tuple[Block, ...] = ()
+
+    def passages(self, page: PageContent, max_words: int) -> list[Passage]:
+        """The passages of a page; headings at its end go with the text of the next page."""
+        blocks = (*self._waiting, *page.blocks)
+        rest = len(blocks)
+        while rest and blocks[rest - 1].kind == "heading" and page.number < self._pages:
+            rest -= 1
+        rest = rest or len(blocks)
+        self._waiting = blocks[rest:]
+        found = passages_of(blocks[:rest], max_words=max_words, heading=self._nearest)
+        for block in blocks:
+            if block.kind == "heading":
+                self._nearest = " ".join(block.text.split())
+        return found
 
 
 @dataclass(frozen=True)
@@ -108,10 +136,26 @@ class _About:
     @classmethod
     def of(cls, document: PDFDocument, file: SourceFile) -> _About:
         metadata: dict[str, Scalar] = {"pages": document.page_count}
-        for key in ("author", "subject", "keywords"):
-            if value := document.metadata.get(key):
+        for key in ("author", "subject", "keywords", "created", "modified"):
+            value = document.metadata.get(key)
+            if value and value.lower() not in _MEANINGLESS:
                 metadata[key] = value
         return cls(_title(document.metadata.get("title", "")) or file.name_in_words, metadata)
+
+
+def _page_metadata(page: PageContent) -> dict[str, Scalar]:
+    metadata: dict[str, Scalar] = {}
+    if page.label:
+        metadata["page_label"] = page.label
+    links = [link for link in page.links if link.lower().startswith(_LINK_SCHEMES)]
+    kept, length = list[str](), 0
+    for link in links[:_MOST_LINKS]:
+        length += len(link)
+        if length <= _MOST_LINK_LETTERS and "\n" not in link:
+            kept.append(link)
+    if kept:
+        metadata["links"] = "\n".join(kept)
+    return metadata
 
 
 def _title(title: str) -> str:

@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import Counter
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from PIL import Image
 
 from mm_rag._closing import Closing
 from mm_rag._optional import require
+from mm_rag.boxes import Box
 from mm_rag.errors import PasswordNeeded, UnreadableMedia
-from mm_rag.reading.layout import TextLine, printable, rows, text_of
-from mm_rag_loaders.pdf.page import Block, PageContent, Scan
+from mm_rag.reading.layout import printable
+from mm_rag_loaders.pdf.content import page_content
+from mm_rag_loaders.pdf.dates import iso_date
+from mm_rag_loaders.pdf.headings import FontUse
+from mm_rag_loaders.pdf.page import PageContent
+from mm_rag_loaders.pdf.raw import Line, Picture, RawPage, Word
+from mm_rag_loaders.pdf.rules import edges
 
-_FEWEST_LETTERS = 20
-# A scan may come with a stamp or a page number as text, a slide of pictures with its title.
-_FEWEST_LETTERS_ON_PICTURE = 100
-_LARGE_PICTURE = 0.4  # of the page's area
-_MANY_PATHS = 50  # letters may be drawn as outlines
-_MAX_ZOOM = 3.0  # 216 dpi: more than that only makes a small page's picture blurred and large
-_FEWEST_DOTS_PER_POINT = 0.25
-_MAX_SIDE = 8192  # in pixels; WebP ends at 16383
-_SCAN_DPI = 150
-_SCAN_PIXELS = 4_000_000
-# Text that runs up, down or upside down (`dir` of MuPDF) needs this rotation to be upright.
-_UPRIGHT_ROTATION = {(1, 0): 0, (0, -1): 90, (-1, 0): 180, (0, 1): 270}
+_BOLD = 16  # of MuPDF's font flags
+_BOLD_NAME = re.compile(r"bold|black|heavy|CMBX", re.IGNORECASE)
 
 # What PyMuPDF raises on damaged files besides MuPDF's own errors.
 _DAMAGED = (RuntimeError, OSError, ValueError, TypeError, LookupError, AttributeError)
-
-# The dots between "Wages" and "7" of a form or a table of contents.
-_LEADERS = re.compile(r"(?: *[.\u2026_]){4,}")
 
 # PyMuPDF is not thread-safe, not even with one document per thread.
 _lock = threading.RLock()
@@ -52,6 +44,7 @@ class MuPDFDocument(Closing):
 
     def __init__(self, path: Path, password: str | None = None) -> None:
         self._name = path.name
+        self._fonts = FontUse()
         with self._mupdf() as mupdf:
             mupdf.TOOLS.reset_mupdf_warnings()
             # By its content it is a PDF; the name may say otherwise.
@@ -61,8 +54,7 @@ class MuPDFDocument(Closing):
                 self.page_count = int(self._document.page_count)
                 self.is_repaired = bool(self._document.is_repaired)
                 self._opening_complaint = _complaint(mupdf)
-                known: dict[str, Any] = self._document.metadata or {}
-                self._metadata = {key: " ".join(str(v).split()) for key, v in known.items() if v}
+                self._metadata = _metadata(self._document.metadata or {})
             except BaseException:
                 self._document.close()
                 raise
@@ -94,22 +86,8 @@ class MuPDFDocument(Closing):
         """
         with self._mupdf() as mupdf:
             page = self._document.load_page(number - 1)
-            text = _text(mupdf, page)
-            picture, is_plain = _render(mupdf, page, max_pixels, _MAX_ZOOM)
-            has_more = not is_plain and _shows_more_text(page, text)
-            scan = _render(mupdf, page, _SCAN_PIXELS, _SCAN_DPI / 72)[0] if has_more else None
-            whole = (0.0, 0.0, 1.0, 1.0)
-            label = str(page.get_label() or "")
-        return PageContent(
-            number=number,
-            label="" if label == str(number) else label,
-            blocks=(Block(kind="text", text=text, box=whole),) if text else (),
-            words=(),
-            picture=picture,
-            scans=() if scan is None else (Scan(scan, whole),),
-            is_blank=is_plain and not text,
-            is_reduced=picture.width < _FEWEST_DOTS_PER_POINT * float(page.rect.width),
-        )
+            raw = _raw_page(mupdf, page, number)
+        return page_content(raw, _MuPDFCanvas(page, self._mupdf), self._fonts, max_pixels)
 
     def _unlock(self, password: str | None) -> None:
         if not self._document.needs_pass:
@@ -143,68 +121,87 @@ class MuPDFDocument(Closing):
         return f"{self._name} is a damaged PDF: {reason}."
 
 
+def _metadata(known: Mapping[str, Any]) -> dict[str, str]:
+    found = {key: " ".join(str(value or "").split()) for key, value in known.items()}
+    dates = (("created", "creationDate"), ("modified", "modDate"))
+    found |= {name: iso_date(found.pop(key, "")) for name, key in dates}
+    return {key: printable(value) for key, value in found.items() if value}
+
+
 def _complaint(mupdf: Any) -> str:
     lines = str(mupdf.TOOLS.mupdf_warnings(reset=True)).splitlines()
     return next((line.strip().rstrip(".") for line in lines if "error" in line), "")
 
 
-def _render(mupdf: Any, page: Any, max_pixels: int, most_zoom: float) -> tuple[Image.Image, bool]:
-    """A page as a picture, and whether all of it has one colour."""
-    width, height = float(page.rect.width), float(page.rect.height)
-    if not (width > 0 and height > 0):
-        raise UnreadableMedia(f"its size is {width:g} x {height:g} points")
-    fits = (max_pixels / (width * height)) ** 0.5
-    zoom = min(fits, most_zoom, _MAX_SIDE / max(width, height))
-    pixmap = page.get_pixmap(matrix=mupdf.Matrix(zoom, zoom), colorspace=mupdf.csRGB, alpha=False)
-    picture = Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples)
-    # Not `pixmap.is_unicolor`, which takes seconds on a blank page.
-    extrema = cast("tuple[tuple[int, int], ...]", picture.getextrema())
-    return picture, all(low == high for low, high in extrema)
+class _MuPDFCanvas:
+    def __init__(self, page: Any, open_mupdf: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._page = page
+        self._open_mupdf = open_mupdf
+
+    def draw(self, rotation: int, clip: Box, zoom: float) -> Image.Image:
+        """A part of the page, in RGB."""
+        with self._open_mupdf() as mupdf:
+            self._page.set_rotation(rotation)
+            pixmap = self._page.get_pixmap(
+                matrix=mupdf.Matrix(zoom, zoom), clip=clip, colorspace=mupdf.csRGB, alpha=False
+            )
+            return Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples)
 
 
-def _shows_more_text(page: Any, text: str) -> bool:
-    """Whether pictures or outlines on a page are likely to hold text that the text layer lacks."""
-    letters = sum(map(str.isalnum, text))
-    if letters >= _FEWEST_LETTERS_ON_PICTURE:
-        return False
-    whole = abs(page.cropbox.width * page.cropbox.height)
-    drawn = [(kind, abs((x1 - x0) * (y1 - y0))) for kind, (x0, y0, x1, y1) in page.get_bboxlog()]
-    pictures = sum(area for kind, area in drawn if "image" in kind)
-    if pictures > _LARGE_PICTURE * whole:
-        return True
-    paths = sum("path" in kind for kind, _ in drawn)
-    return letters < _FEWEST_LETTERS and (pictures > 0 or paths > _MANY_PATHS or not text)
+def _raw_page(mupdf: Any, page: Any, number: int) -> RawPage:
+    rotation = int(page.rotation)
+    page.set_rotation(0)
+    rules, outlines = _drawings(page)
+    return RawPage(
+        number=number,
+        label=str(page.get_label() or ""),
+        size=(float(page.rect.width), float(page.rect.height)),
+        rotation=rotation,
+        lines=tuple(_lines(mupdf, page)),
+        rules=tuple(rules),
+        outlines=outlines,
+        pictures=tuple(_pictures(page)),
+        links=tuple(dict.fromkeys(link["uri"] for link in page.get_links() if link.get("uri"))),
+    )
 
 
-def _text(mupdf: Any, page: Any) -> str:
-    """Text layer and form fields in reading order; turns the page so that its text is upright."""
+def _lines(mupdf: Any, page: Any) -> Iterator[Line]:
     # Without the ligatures: nobody searches for "ef\ufb01cient".
     flags = mupdf.TEXTFLAGS_DICT & ~mupdf.TEXT_PRESERVE_IMAGES & ~mupdf.TEXT_PRESERVE_LIGATURES
-    blocks = page.get_text("dict", flags=flags)["blocks"]
-    lines = [line for block in blocks for line in block.get("lines", ())]
-    found = [line for line in lines if _words(line)]
-    letters: Counter[tuple[int, int]] = Counter()
-    for line in found:
-        letters[_direction(line)] += len(_words(line))
-    main = max(letters, key=lambda key: letters[key], default=(1, 0))
-    if main in _UPRIGHT_ROTATION and letters[main] > _FEWEST_LETTERS:
-        page.set_rotation(_UPRIGHT_ROTATION[main])
-    along = [_text_line(mupdf, page, line) for line in found if _direction(line) == main]
-    across = [_words(line) for line in found if _direction(line) != main]
-    return "\n\n".join(filter(None, [_LEADERS.sub("", text_of(rows(along))), "\n".join(across)]))
+    text = page.get_textpage(flags=flags)
+    words: dict[tuple[int, int], list[Word]] = {}
+    for x0, y0, x1, y1, letters, block, line, _ in text.extractWORDS():
+        words.setdefault((block, line), []).append(Word(letters, (x0, y0, x1, y1)))
+    for block in text.extractDICT()["blocks"]:
+        for at, line in enumerate(block.get("lines", ())):
+            if (block["number"], at) in words:
+                yield _line(line, words[block["number"], at])
 
 
-def _direction(line: dict[str, Any]) -> tuple[int, int]:
+def _line(line: dict[str, Any], words: list[Word]) -> Line:
+    main = max(line["spans"], key=lambda span: len(span["text"]))
+    is_bold = bool(main["flags"] & _BOLD) or _BOLD_NAME.search(main["font"]) is not None
     x, y = line["dir"]
-    return round(x), round(y)
+    return Line(tuple(words), float(main["size"]), is_bold, (round(x), round(y)))
 
 
-def _words(line: dict[str, Any]) -> str:
-    text = "".join(span["text"] for span in line["spans"])
-    return " ".join(printable(text).split())
+def _drawings(page: Any) -> tuple[list[Box], int]:
+    """Straight lines, and how many paths there are."""
+    rules: list[Box] = []
+    paths = page.get_cdrawings()
+    for path in paths:
+        for kind, *points in path["items"]:
+            if kind == "l":
+                (x0, y0), (x1, y1) = points[0], points[1]
+                rules.append((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
+            elif kind == "re":
+                rules += edges(tuple(points[0]))
+    return rules, len(paths)
 
 
-def _text_line(mupdf: Any, page: Any, line: dict[str, Any]) -> TextLine:
-    # MuPDF gives boxes of the page as it is before its rotation.
-    box = mupdf.Rect(line["bbox"]) * page.rotation_matrix
-    return TextLine(_words(line), (box.x0, box.y0, box.x1, box.y1))
+def _pictures(page: Any) -> Iterator[Picture]:
+    for info in page.get_image_info():
+        x0, y0, x1, y1 = info["bbox"]
+        longest = max(x1 - x0, y1 - y0)
+        if longest > 0:
+            yield Picture((x0, y0, x1, y1), max(info["width"], info["height"]) / longest)

@@ -69,3 +69,8 @@ class PageContent:
     scans: tuple[Scan, ...] = field(default=())
     is_blank: bool
     is_reduced: bool
+
+    @property
+    def text(self) -> str:
+        """Its blocks, with an empty line between them."""
+        return "\n\n".join(block.text for block in self.blocks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mm_rag.boxes import Box
@@ -48,6 +48,14 @@ def rule_groups(rules: Sequence[Box]) -> list[RuleGroup]:
     return [group for group in lattices if len(group.across) > 1] + _stacks(loose)
 
 
+def edges(box: Box) -> list[Box]:
+    """A rectangle as lines: itself where it is thin, else its four sides."""
+    x0, y0, x1, y1 = box
+    if min(x1 - x0, y1 - y0) <= _THIN:
+        return [box]
+    return [(x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1)]
+
+
 def levels(positions: Iterable[float], apart: float = _NEAR) -> list[float]:
     """Positions without those that are nearly the same, in order."""
     found: list[float] = []
@@ -74,14 +82,9 @@ def _flip(rule: Box) -> Box:
 def _joined(rules: Sequence[Box]) -> list[Box]:
     """Pieces of one horizontal line as one."""
     found: list[Box] = []
-    at: dict[int, list[Box]] = {}
-    for rule in rules:
-        at.setdefault(round((rule[1] + rule[3]) / 2), []).append(rule)
-    for y in sorted(at):
-        # A line may lie on either side of where it was rounded.
-        near = sorted(at[y] + at.pop(y + 1, []) if y + 1 in at else at[y])
-        current = near[0]
-        for rule in near[1:]:
+    for row in _rows(sorted(rules, key=lambda rule: rule[1])):
+        current = row[0]
+        for rule in row[1:]:
             if rule[0] <= current[2] + _NEAR:
                 current = around([current, rule])
             else:
@@ -89,6 +92,18 @@ def _joined(rules: Sequence[Box]) -> list[Box]:
                 current = rule
         found.append(current)
     return found
+
+
+def _rows(rules: Sequence[Box]) -> Iterator[list[Box]]:
+    """Lines at nearly the same height, from the left."""
+    row: list[Box] = []
+    for rule in rules:
+        if row and rule[1] - row[0][1] > _THIN / 2:
+            yield sorted(row)
+            row = []
+        row.append(rule)
+    if row:
+        yield sorted(row)
 
 
 def _components(rules: Sequence[Box]) -> list[list[Box]]:

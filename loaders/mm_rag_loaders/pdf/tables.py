@@ -60,7 +60,7 @@ def _table(grid: Grid) -> Table | None:
     cells = [[_cell_text(words) for words in row] for row in grid.cells]
     kept = [at for at in range(len(cells[0])) if any(row[at] for row in cells)]
     filled_rows = [tuple(row[at] for at in kept) for row in cells if any(row)]
-    if not _is_table(filled_rows, grid.is_ruled):
+    if grid.is_crowded or not _is_table(filled_rows, grid.is_ruled):
         return None
     words = tuple(word for row in grid.cells for cell in row for word in cell)
     return Table(tuple(filled_rows), words, grid.box)

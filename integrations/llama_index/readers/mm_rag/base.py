@@ -20,7 +20,7 @@ class MultimodalReader(BaseReader):
     into a text and lose its picture.
 
     Args:
-        options: How files are read: password, limits, where page pictures go.
+        options: How files are read: password, limits, processes, where page pictures go.
 
     Example:
         .. code-block:: python
@@ -41,7 +41,7 @@ class MultimodalReader(BaseReader):
         """Yield nodes as the files are read. A file that cannot be read is logged and left out.
 
         Args:
-            file: A file or folder, or several.
+            file: Files, folders, patterns and addresses, as for `mm_rag_loaders.load`.
             extra_info: More metadata for every node, as `SimpleDirectoryReader` gives it.
 
         Raises:
