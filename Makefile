@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help demo test check lint types fast families bench bench-rerank bench-gpu clean
+.PHONY: help demo test check lint types fast families bench bench-load bench-rerank bench-gpu clean
 
 help:
 	@echo "make demo    index a sample folder, answer eight questions, write demo/index.html"
 	@echo "make test    every test"
 	@echo "make check   lint, types and the fast tests"
-	@echo "make bench CORPUS=folder   the README's numbers: retrieval, then reranking"
+	@echo "make bench CORPUS=folder   the README's numbers: retrieval, loading, then reranking"
+	@echo "make bench-load CORPUS=folder   loading only; without a corpus, memory and speed"
 	@echo "make bench-rerank          reranking only, which needs no corpus; half an hour"
 	@echo "make bench-gpu             reranking on a GPU, at the size of a model of 2 billion"
 
@@ -45,7 +46,12 @@ families: $(VENV)/installed
 bench: $(VENV)/installed
 	@test -n "$(CORPUS)" || { echo "Say where: make bench CORPUS=folder (with queries.jsonl in it)"; exit 2; }
 	$(BIN)/python -m benchmarks.retrieval --corpus "$(CORPUS)" --queries "$(CORPUS)/queries.jsonl"
+	$(BIN)/python -m benchmarks.loading --corpus "$(CORPUS)" --readme
 	$(BIN)/python -m benchmarks.reranking --readme
+
+# Long files that are made up, and the corpus's hostile and damaged ones.
+bench-load: $(VENV)/installed
+	$(BIN)/python -m benchmarks.loading $(if $(CORPUS),--corpus "$(CORPUS)" --readme)
 
 # Random weights and made-up documents, beside sentence-transformers.
 bench-rerank: $(VENV)/installed

@@ -23,6 +23,8 @@ _MOST_PASSAGE_WORDS = 2000
 _FEWEST_IN_A_ROW = 4
 _QUOTED = re.compile(r"\"([^\"]+)\"|\u201c([^\u201d]+)\u201d|\u00ab([^\u00bb]+)\u00bb")
 
+_QUOTE = json.JSONEncoder(ensure_ascii=False).encode
+
 
 @dataclass(frozen=True)
 class WordBox:
@@ -39,8 +41,12 @@ class WordBox:
 
 def boxes_to_json(words: Iterable[WordBox]) -> bytes:
     """`[["word", left, top, right, bottom], ...]`, as `read_boxes` reads it."""
-    rows = [[word.text, *(round(edge, 4) for edge in word.box)] for word in words]
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+    # Put together by hand: rounding and writing the numbers one by one takes three times as long.
+    rows: list[str] = []
+    for word in words:
+        x0, y0, x1, y1 = word.box
+        rows.append(f"[{_QUOTE(word.text)},{x0:.4f},{y0:.4f},{x1:.4f},{y1:.4f}]")
+    return f"[{','.join(rows)}]".encode()
 
 
 def read_boxes(path: str | Path) -> list[WordBox]:

@@ -64,6 +64,7 @@ def make_video(
     fps: int = 10,
     codec: str = "mpeg4",
     sound: Samples | None = None,
+    sound_codec: str = "aac",
     subtitles: Sequence[tuple[float, float, str]] = (),
     times: Sequence[float] | None = None,
     set_up: Callable[[Any], None] | None = None,
@@ -78,7 +79,7 @@ def make_video(
             set_up(stream)
         audio: Any = None
         if sound is not None:
-            audio = output.add_stream("aac", rate=48_000, layout="mono")
+            audio = output.add_stream(sound_codec, rate=48_000, layout="mono")
         words: Any = _subtitle_stream(output, path) if subtitles else None
         for number, picture in enumerate(frames):
             frame = av.VideoFrame.from_image(picture)

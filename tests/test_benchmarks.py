@@ -1,11 +1,15 @@
-"""The benchmark of rerankers works, counts rightly, and knows its place in the README."""
+"""The benchmarks work, count rightly, and know their places in the README."""
 
 from __future__ import annotations
 
+import random
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pymupdf
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -13,9 +17,19 @@ from transformers import Qwen3Config, Qwen3Model
 from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionConfig
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
-from benchmarks import reranking
+from benchmarks import loading, reranking
+from benchmarks.loaders import table as loading_table
+from benchmarks.loaders.hostile import ordeal
+from benchmarks.loaders.mutants import mutated, write_lures, write_mutants
+from benchmarks.loaders.opened import OpenWatch
+from benchmarks.loaders.pages import write_manual
+from benchmarks.loaders.recordings import write_recording, write_video
+from benchmarks.loaders.speed import Ways
+from benchmarks.loaders.steady import read_steadily
+from benchmarks.loaders.transcripts import compared
 from benchmarks.rerankers.flops import TextShape, VisionShape, picture_operations, text_operations
 from benchmarks.rerankers.table import BEGIN, END, has_place, with_table
+from mm_rag.media.ffmpeg import probe
 
 TEXT = TextShape(width=64, layers=3, heads=4, key_value_heads=2, head_dim=32, inner=96)
 VISION = VisionShape(width=32, layers=4, heads=2, inner=48, deepstack=(0, 2), patch=8)
@@ -111,6 +125,122 @@ def test_a_readme_without_a_place_is_refused_at_once(
     with pytest.raises(SystemExit):
         reranking.main(["--readme"])
     assert "no place" in capsys.readouterr().err
+
+
+def test_the_tables_of_loading_have_a_place_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin, end = loading_table.BEGIN, loading_table.END
+    readme = f"before\n{begin}old\n{end}after\n"
+    assert loading_table.with_tables(readme, "new\n") == f"before\n{begin}new\n{end}after\n"
+
+    monkeypatch.setattr(loading, "README", tmp_path / "README.md")
+    (tmp_path / "README.md").write_text(f"{BEGIN}{END}")
+    with pytest.raises(SystemExit):
+        loading.main(["--readme", "--corpus", str(tmp_path)])
+    assert "no place" in capsys.readouterr().err
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it asks Linux about processes")
+
+
+def test_the_manual_has_pages_of_every_kind_and_no_two_alike(tmp_path: Path) -> None:
+    path = write_manual(tmp_path / "a.pdf", 9)
+
+    with pymupdf.open(path) as document:
+        texts = [str(page.get_text()) for page in document]
+        tables = [len(found.tables) for page in document if (found := page.find_tables())]
+        pictures = [len(page.get_images()) for page in document]
+    assert len(set(texts)) == 9
+    assert min(len(text.split()) for text in texts) > 150
+    assert tables[3] == tables[7] == 1
+    assert pictures == [0] * 8 + [1]
+
+
+def test_the_made_up_recordings_are_as_long_as_they_should_be(tmp_path: Path) -> None:
+    sound = probe(write_recording(tmp_path / "a.m4a", 3))
+    video = probe(write_video(tmp_path / "a.mp4", 1))
+
+    assert sound.duration == pytest.approx(3, abs=0.1)
+    assert video.duration == pytest.approx(1, abs=0.1)
+    assert video.video is not None
+
+
+@on_linux
+@pytest.mark.workers
+@pytest.mark.slow
+def test_memory_is_looked_at_all_along_a_long_file(tmp_path: Path) -> None:
+    short = write_manual(tmp_path / "short.pdf", 1, seed=2)
+    long = write_manual(tmp_path / "long.pdf", 6)
+    done = read_steadily(short, long, 2, tmp_path / "assets")
+
+    assert done.reached == [2, 4, 6]
+    assert done.segments > 6
+    assert done.baseline.workers > 20  # a Python with a PDF library takes more than that
+    assert done.peak >= max(sample.total for sample in done.samples)
+    made = loading_table.memory_table({"PDF": done}, {"PDF": 24.0})
+    assert made.splitlines()[2].startswith("| PDF |")
+
+
+def test_the_ways_read_the_same_pages(tmp_path: Path) -> None:
+    ways = Ways(write_manual(tmp_path / "a.pdf", 2), tmp_path / "assets")
+
+    assert len(ways.usual_resized_by_pillow()) == 2
+    ours, theirs = ways.ours_then_processor(), ways.usual()
+    assert [grid.tolist() for grid in ours] == [grid.tolist() for grid in theirs]
+
+
+def test_mutants_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    (tmp_path / "pdf").mkdir()
+    write_manual(tmp_path / "pdf" / "a.pdf", 1)
+    original = (tmp_path / "pdf" / "a.pdf").read_bytes()
+    (tmp_path / "mutants").mkdir()
+    paths = write_mutants(tmp_path, tmp_path / "mutants", 12)
+    first = [path.read_bytes() for path in paths]
+
+    assert first == [path.read_bytes() for path in write_mutants(tmp_path, paths[0].parent, 12)]
+    assert len(set(first)) == 12
+    assert original not in first
+    assert all(mutated(b"x", random.Random(seed)) for seed in range(50))
+
+
+@on_linux
+def test_the_watch_sees_what_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    with OpenWatch(tmp_path) as watch:
+        assert watch.names() == []
+        (tmp_path / "a.txt").read_text()
+        assert watch.names() == ["a.txt"]
+
+
+@on_linux
+@pytest.mark.workers
+@pytest.mark.slow
+def test_every_file_has_an_outcome_and_no_lure_works(tmp_path: Path) -> None:
+    roots, forbidden = (tmp_path / "lures",), tmp_path / "forbidden"
+    for folder in (*roots, forbidden):
+        folder.mkdir()
+    canary = write_manual(forbidden / "canary.pdf", 1)
+    shutil.copy(canary, roots[0] / "good.pdf")
+    with OpenWatch(forbidden) as watch:
+        paths = [*write_lures(roots[0], canary), roots[0] / "good.pdf"]
+        assert watch.names() == []
+    done = ordeal(paths, roots, forbidden, tmp_path / "assets")
+
+    assert done.outcomes.total() == done.files == len(paths)
+    assert done.outcomes["loaded"] >= 1
+    assert done.outcomes["refused"] >= 1
+    assert done.opened == ()
+    assert "| lures |" in loading_table.ordeal_table({"lures": done})
+
+
+def test_words_are_counted_as_often_as_they_are_in_both() -> None:
+    heard = compared("a.wav", "And Mr. John, and only John, spoke.", "and mister john john ran")
+
+    assert (heard.said, heard.heard, heard.shared) == (7, 5, 4)
+    assert heard.recall == pytest.approx(4 / 7)
+    assert heard.precision == pytest.approx(4 / 5)
+    assert "| a.wav | 7 | 57% | 80% |" in loading_table.hearing_table([heard])
 
 
 def _counted(run: Any) -> int:

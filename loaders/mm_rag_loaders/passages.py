@@ -27,10 +27,14 @@ class Part(Protocol):
     """A piece of a text and what it is: `text`, `heading`, `caption`, `table` or `picture`."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """What it is."""
+        ...
 
     @property
-    def text(self) -> str: ...
+    def text(self) -> str:
+        """Its words; of a table, Markdown."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,6 @@ def read_picture(picture: Image.Image, file: SourceFile, place: str = "") -> Rea
         return Reading()
 
 
-def seen_text(picture: Image.Image, file: SourceFile, *, place: str = "") -> str:
-    """The text of `read_picture` alone."""
-    return read_picture(picture, file, place).text
-
-
 def note_once(file: SourceFile) -> Callable[[str, MissingExtra], None]:
     """What the readers of recordings and videos call, clip after clip, where a package is missing.
 

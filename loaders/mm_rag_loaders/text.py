@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from mm_rag.errors import UnreadableMedia
+from mm_rag.media.access import open_file
 from mm_rag.media.kind import is_plain_text
 from mm_rag.reading.layout import printable
 from mm_rag.segment import Segment
@@ -27,7 +28,7 @@ class TextLoader(Loader):
             UnreadableMedia: It is not text, or has no words.
         """
         most = min(_MOST_BYTES, self.options.policy.max_bytes)
-        with file.path.open("rb") as opened:
+        with open_file(file.path, self.options.policy) as opened:
             data = opened.read(most + 1)
         if not is_plain_text(data[:65_536]):
             raise UnreadableMedia(f"{file.path.name} is not plain text.")

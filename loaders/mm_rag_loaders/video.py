@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 
 from PIL import Image
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.ffmpeg import measured_duration, probe
 from mm_rag.media.kind import file_type
-from mm_rag.reading.pauses import loudness, quietest
+from mm_rag.reading.onscreen import distinct_lines
+from mm_rag.reading.pauses import OVERLAP, loudness, quietest
 from mm_rag.reading.subtitles import Cue
 from mm_rag.reading.video import VideoReader
 from mm_rag.segment import Segment
-from mm_rag_loaders.audio import AudioLoader, known_tags, note_duration, title_of
+from mm_rag_loaders.audio import AudioLoader, known_tags, note_duration, said_by, title_of
 from mm_rag_loaders.loader import Loader, SourceFile
-from mm_rag_loaders.scenes import key_time, look_through, scene_clips
+from mm_rag_loaders.scenes import Scene, key_time, scenes
 from mm_rag_loaders.seen_text import note_once
 
 _PREVIEW_PIXELS = 1280 * 720
@@ -35,8 +37,8 @@ class VideoLoader(Loader):
         if probe(file.path, self.options.policy).video is None:
             yield from AudioLoader(self.options).segments(file)
             return
-        policy, note = self.options.policy, note_once(file)
-        with VideoReader(file.path, policy, on_missing=note) as reader:
+        options, note = self.options, note_once(file)
+        with VideoReader(file.path, options.policy, options.transcriber, note) as reader:
             yield from self._clips(file, reader)
 
     def _clips(self, file: SourceFile, reader: VideoReader) -> Iterator[Segment]:
@@ -44,22 +46,26 @@ class VideoLoader(Loader):
         found = measured_duration(video.probe)
         duration = min(found, self.options.policy.max_seconds)
         note_duration(file, max(found, video.probe.duration), duration)
-        looks = look_through(video, duration)
-        if not looks:
-            raise UnreadableMedia(f"{file.path.name} has no picture that can be decoded.")
         base = _whole(file, reader, duration)
-        for start, end in scene_clips(
-            looks, duration, self.options.clip_seconds, _quiet_moment(reader)
-        ):
-            key_frame = video.frame_at(key_time(looks, start, end))
-            yield replace(
-                base,
-                text=reader.read(start, end),
-                preview=str(self.options.assets.write(_bounded(key_frame))),
-                start=start,
-                end=end,
-            )
+        looks = reader.watch(0.0, duration)
+        for scene in scenes(looks, duration, self.options.clip_seconds, _quiet_moment(reader)):
+            if not scene.looks and scene.start == 0.0:
+                raise UnreadableMedia(f"{file.path.name} has no picture that can be decoded.")
+            yield self._clip(base, reader, scene)
         file.notes.extend(reader.damage)
+
+    def _clip(self, base: Segment, reader: VideoReader, scene: Scene) -> Segment:
+        key_frame = reader.frame_at(key_time(scene))
+        spoken = reader.said(scene.start, scene.end, margin=OVERLAP / 2)
+        shown = distinct_lines(look.lines for look in scene.looks)
+        return replace(
+            base,
+            text="\n".join(filter(None, [spoken.text, *shown])),
+            preview=str(self.options.assets.write(_bounded(key_frame))),
+            start=scene.start,
+            end=scene.end,
+            metadata={**base.metadata, **said_by(spoken)},
+        )
 
 
 def _whole(file: SourceFile, reader: VideoReader, duration: float) -> Segment:
@@ -86,8 +92,9 @@ def _quiet_moment(reader: VideoReader) -> Callable[[float, float], float]:
     """Between two subtitles where there are any, else where it is quietest."""
     if reader.cues or reader.sound is None:
         return lambda start, end: _between(reader.cues, start, end)
-    levels = loudness(reader.sound.audio.blocks())
-    return lambda start, end: quietest(levels, start, end)
+    sound = reader.sound.audio
+    levels = cache(lambda: loudness(sound.blocks()))  # heard only where a long scene is cut
+    return lambda start, end: quietest(levels(), start, end)
 
 
 def _between(cues: Sequence[Cue], start: float, end: float) -> float:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mm_rag.content import (
     AUDIO_SUFFIXES,
@@ -33,6 +32,7 @@ _SUFFIXES: dict[Modality, frozenset[str]] = {
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _FILE = re.compile(r"file:/", re.IGNORECASE)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|file:", re.IGNORECASE)  # "C://" begins a path
+_PATH = re.compile(r"[a-z]+:(?://[^/?#]*)?([^?#]*)", re.IGNORECASE)
 _LONGEST_NAME = 4096
 
 
@@ -150,11 +150,8 @@ _MADE: dict[str, Any] = {"image": Image, "audio": Audio, "video": Video}
 def _modality_of_address(text: str) -> Modality | None:
     if any(character.isspace() for character in text):
         return None
-    try:
-        path = urlsplit(text).path
-    except ValueError:  # such as http://[half an address
-        return None
-    return _by_suffix(Path(path).suffix)
+    path = _PATH.match(text)
+    return _by_suffix(Path(path[1]).suffix) if path else None
 
 
 def _by_suffix(suffix: str) -> Modality | None:

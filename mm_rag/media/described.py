@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml.ElementTree as SafeXML
 from defusedxml.common import DefusedXmlException
-from PIL import Image, IptcImagePlugin
+from PIL import Image, ImageFile, IptcImagePlugin
 
 _MOST_LETTERS = 10_000  # of all captions together
 _MOST_XMP = 2 * 1024**2  # bytes; a long edit history has a tenth of it
@@ -112,7 +112,9 @@ def _values(element: Element) -> Iterator[str]:
 
 
 def _of_iptc(picture: Image.Image) -> Iterator[str]:
-    records: dict[tuple[int, int], Any] = IptcImagePlugin.getiptcinfo(picture) or {}
+    records: dict[tuple[int, int], Any] = (
+        IptcImagePlugin.getiptcinfo(cast("ImageFile.ImageFile", picture)) or {}
+    )
     charset = "utf-8" if records.get(_IPTC_CHARSET) == _IPTC_UTF8 else None
     for key in _IPTC_TEXTS:
         value = records.get(key, b"")

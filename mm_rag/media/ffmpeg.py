@@ -6,6 +6,7 @@ and frames are decoded by one of the backends in `mm_rag.media.decoding`.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -157,10 +158,13 @@ def measured_duration(source: Probe) -> float:
 def frame_table(source: Probe, track: VideoTrack) -> FrameTable:
     """When the frames of a track are shown; nothing is decoded."""
     with open_container(source.file) as container, readable(source.path):
-        packets = container.demux(container.streams[track.index])
-        shown = [p for p in packets if p.pts is not None and not p.is_discard]
-        times = sorted(_seconds(packet, packet.pts) for packet in shown)
-        return FrameTable(times=times, end=max(map(_end_of, shown), default=0.0))
+        # Packets hold the compressed video: none is kept.
+        times, end = array("d"), 0.0
+        for packet in container.demux(container.streams[track.index]):
+            if packet.pts is not None and not packet.is_discard:
+                times.append(_seconds(packet, packet.pts))
+                end = max(end, _end_of(packet))
+        return FrameTable(times=array("d", sorted(times)), end=end)
 
 
 @contextmanager

@@ -161,7 +161,7 @@ def _shows_pictures(mime: str, head: bytes, path: Path) -> bool:
 
 def _moov(path: Path) -> bytes:
     """The start of an MP4's index, wherever in the file it lies; empty where there is none."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         for name, offset, size in _boxes(path):
             if name == b"moov":
                 file.seek(offset)
@@ -172,7 +172,7 @@ def _moov(path: Path) -> bytes:
 def _boxes(path: Path, most: int = 1000) -> Iterator[tuple[bytes, int, int]]:
     """Name, offset and size in bytes of an MP4's top-level boxes."""
     offset, end = 0, path.stat().st_size
-    with path.open("rb") as file:
+    with open_file(path) as file:
         for _ in range(most):
             file.seek(offset)
             header = file.read(16)

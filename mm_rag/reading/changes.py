@@ -18,11 +18,16 @@ _CHANGED_SHARE = 0.01  # of the picture: one short line of text that appears
 
 def glance(picture: Image.Image) -> Glance:
     """What is remembered of an RGB picture to compare others with it."""
-    scale = _SIDE / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    # In two steps: fast, and as good as one.
-    rough = picture.reduce(reduction) if (reduction := int(1 / scale / 2)) > 1 else picture
+    rough = shrunk(picture)
+    scale = _SIDE / max(rough.size)
+    size = (max(1, round(rough.width * scale)), max(1, round(rough.height * scale)))
     return np.asarray(rough.resize(size, Image.Resampling.BOX), np.int16)
+
+
+def shrunk(picture: Image.Image) -> Image.Image:
+    """A copy of at least twice the size of a glance, made fast; small pictures stay as they are."""
+    factor = max(picture.size) // (2 * _SIDE)
+    return picture.reduce(factor) if factor > 1 else picture
 
 
 def differs(one: Glance, other: Glance) -> bool:

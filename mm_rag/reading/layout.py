@@ -20,6 +20,8 @@ _MOST_SPANNING = 0.3
 _GUTTERS = range(15, 86)  # in hundredths of the width
 _HYPHEN = re.compile(r"(?<![\w-])([^\W\d_]{2,})-\n([a-zà-öø-ÿ]{2,})")
 
+_FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff]")
+
 
 @dataclass(frozen=True)
 class TextLine:
@@ -56,7 +58,7 @@ def printable(text: str) -> str:
 
 def is_right_to_left(text: str) -> bool:
     """Whether most of its letters are of a script that is written so, as Arabic and Hebrew are."""
-    if text.isascii():
+    if not _FROM_RIGHT.search(text):
         return False
     kinds = [unicodedata.bidirectional(letter) for letter in text]
     return sum(kind in ("R", "AL") for kind in kinds) > kinds.count("L")
@@ -69,9 +71,10 @@ def in_logical_order(lines: Sequence[AnyLine]) -> list[AnyLine]:
     written from left to right within it, and the other way round.
     """
     from_left = sorted(lines, key=lambda line: line.box[0])
-    if all(line.text.isascii() for line in lines):
+    text = " ".join(line.text for line in lines)
+    if not _FROM_RIGHT.search(text):
         return from_left
-    backwards = is_right_to_left(" ".join(line.text for line in lines))
+    backwards = is_right_to_left(text)
     ordered = from_left[::-1] if backwards else from_left
     against = _against([line.text for line in ordered], backwards)
     found: list[AnyLine] = []
@@ -109,9 +112,8 @@ def text_of(ordered: Sequence[Row[AnyLine]]) -> str:
 def begins_paragraph(above: Sequence[TextLine], below: Sequence[TextLine]) -> bool:
     """Whether the gap between two rows is wide."""
     gap = min(line.box[1] for line in below) - max(line.box[3] for line in above)
-    height = median(line.height for line in [*above, *below])
     # Going up means that the next column begins, most often in the middle of a sentence.
-    return gap > 0.6 * height
+    return gap > 0 and gap > 0.6 * median(line.height for line in [*above, *below])
 
 
 def _against(texts: Sequence[str], backwards: bool) -> list[bool]:

@@ -6,12 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from typing import TypeAlias
 
 from PIL import Image
 
-from mm_rag.reading.changes import Glance, differs, glance
+from mm_rag.reading.changes import Glance, differs
 from mm_rag.reading.layout import TextLine, rows
 from mm_rag.reading.ocr import read_image
+
+Lines: TypeAlias = tuple[str, ...]
 
 _LONGEST_SIDE = 1280  # pixels that OCR looks at; subtitles and slides stay legible
 _LEAST_CONFIDENCE = 0.75
@@ -20,23 +23,51 @@ _SAME_LINE = 0.85  # likeness of two readings of one line
 _MOST_NUMBERS = 2  # readings kept of a line in which only the digits change: counters, clocks
 
 
-class ScreenText:
-    """Collects the lines on a video's frames."""
+class Screen:
+    """Reads the frames of a video, one after the other, where they show something new.
 
+    Args:
+        apart: Seconds from one reading to the next: what is shown for so long is read.
+    """
+
+    def __init__(self, apart: float) -> None:
+        self._apart = apart
+        self._earliest = float("-inf")
+        self._read: Glance | None = None
+        self._lines: Lines = ()
+
+    def lines(self, frame: Image.Image, seen: Glance, time: float) -> Lines:
+        """The lines on a frame; none where it is new, but follows the last reading too closely.
+
+        Args:
+            frame: As it is shown.
+            seen: Its `glance`.
+            time: In seconds; later than that of the frame before.
+        """
+        if self._read is not None and not differs(seen, self._read):
+            return self._lines
+        if time < self._earliest:
+            return ()
+        picture = _bounded(frame)
+        self._lines = _legible(read_image(picture).lines, picture.height)
+        self._read, self._earliest = seen, time + self._apart
+        return self._lines
+
+
+def distinct_lines(readings: Iterable[Lines]) -> list[str]:
+    """The lines of several readings, each once; of counters and clocks only the first ones."""
+    found = _Distinct()
+    for lines in dict.fromkeys(readings):
+        found.add(lines)
+    return found.lines
+
+
+class _Distinct:
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self._last: Glance | None = None
         self._shapes: Counter[str] = Counter()
 
-    def is_news(self, frame: Image.Image) -> bool:
-        """Whether a frame differs from the last one that was read."""
-        return self._last is None or differs(glance(frame), self._last)
-
-    def read(self, frame: Image.Image) -> None:
-        """Read a frame and keep its lines that are new."""
-        self._last = glance(frame)
-        picture = _bounded(frame)
-        lines = _legible(read_image(picture).lines, picture.height)
+    def add(self, lines: Lines) -> None:
         # A table is no counter: its rows stand on one frame.
         counting = {shape for shape in map(_shape, lines) if self._shapes[shape]}
         for line in lines:
@@ -52,14 +83,14 @@ class ScreenText:
         self.lines.append(line)
 
 
-def _legible(lines: Iterable[TextLine], height: int) -> list[str]:
+def _legible(lines: Iterable[TextLine], height: int) -> Lines:
     clear = [
         line
         for line in lines
         if line.confidence >= _LEAST_CONFIDENCE and line.height >= _LEAST_HEIGHT * height
     ]
     texts = (" ".join(line.text.strip() for line in row) for row in rows(clear))
-    return [text for text in texts if len(_letters(text)) >= 3]
+    return tuple(text for text in texts if len(_letters(text)) >= 3)
 
 
 def _letters(line: str) -> str:

@@ -24,6 +24,9 @@ from mm_rag.reading.pauses import LONGEST_CLIP, clips, loudness
 from mm_rag.reading.speech import Transcriber, default_transcriber
 from mm_rag.reading.subtitles import Cue, cues_between, read_subtitles
 
+# Seconds by which two hearings may place a word differently: rather twice than lost.
+_JITTER = 0.05
+
 OnMissing: TypeAlias = Callable[[str, MissingExtra], None]
 
 
@@ -115,7 +118,8 @@ class RecordingReader(Closing):
         if not margin:
             return transcript.text
         until = end if last > end else float("inf")
-        return transcript.between(start - first, until - first).text
+        since = start - first - (_JITTER if first < start else 0.0)
+        return transcript.between(since, until - first).text
 
     def _spans(self, start: float, end: float, longest: float) -> list[tuple[float, float]]:
         """Cut a long span at pauses, holding no more than one piece of it at a time."""

@@ -6,23 +6,25 @@ same clip given straight to `Encoder.encode` are read alike.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from mm_rag._closing import Closing
 from mm_rag.errors import MissingExtra
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.media.video import VideoFile, open_video
-from mm_rag.reading.onscreen import ScreenText
-from mm_rag.reading.recording import OnMissing, RecordingReader
+from mm_rag.reading.onscreen import distinct_lines
+from mm_rag.reading.recording import OnMissing, RecordingReader, Spoken
 from mm_rag.reading.speech import Transcriber
 from mm_rag.reading.subtitles import Cue, cues_between, read_subtitles
+from mm_rag.reading.watching import LOOK_EVERY, Look, watch
 
-_LOOK_EVERY = 1.0  # seconds between the frames that are looked at
-_MOST_LOOKS = 120  # of one span; a longer one is looked at less often
-_READ_EVERY = 2  # looks from one frame that is read to the next: what stays for 2 s is read
+_MOST_LOOKS = 240  # of one span that is read at once; a longer one is looked at less often
 
 
 class VideoReader(Closing):
@@ -46,6 +48,7 @@ class VideoReader(Closing):
         on_missing: OnMissing | None = None,
     ) -> None:
         self._on_missing = on_missing
+        self._policy = policy
         self.sound: RecordingReader | None = None
         with ExitStack() as opened:
             self.video: VideoFile = opened.enter_context(open_video(path, policy))
@@ -61,7 +64,30 @@ class VideoReader(Closing):
     def read(self, start: float = 0.0, end: float | None = None) -> str:
         """The words between `start` and `end`, in seconds: said ones first, then shown ones."""
         end = self.video.duration if end is None else end
-        return "\n".join(filter(None, [self._said(start, end), *self._shown(start, end)]))
+        step = max(LOOK_EVERY, (end - start) / _MOST_LOOKS)
+        shown = distinct_lines(look.lines for look in self.watch(start, end, step))
+        return "\n".join(filter(None, [self.said(start, end).text, *shown]))
+
+    def watch(self, start: float, end: float, step: float = LOOK_EVERY) -> Iterator[Look]:
+        """Look at the frames between `start` and `end`, all in seconds, reading what they show."""
+        times = [float(time) for time in np.arange(start, end, step)]
+        return watch(self.video, times, self._without_reader)
+
+    def said(self, start: float, end: float, *, margin: float = 0.0) -> Spoken:
+        """What is said between `start` and `end`, in seconds; `margin` as for a recording."""
+        if self.sound is not None:
+            return self.sound.hear(start, end, margin=margin)
+        end = float("inf") if end >= self.video.duration else end
+        cues = cues_between(self.cues, start, end)
+        return Spoken(text="\n".join(cue.text for cue in cues), subtitles=bool(cues))
+
+    def frame_at(self, time: float) -> Image.Image:
+        """The frame at a time, in seconds; a `watch` that is under way is not disturbed.
+
+        Raises:
+            UnreadableMedia: No frame can be decoded there.
+        """
+        return self._stills.frame_at(time)
 
     @property
     def damage(self) -> list[str]:
@@ -72,26 +98,14 @@ class VideoReader(Closing):
         """Let go of the file."""
         self._stack.close()
 
-    def _said(self, start: float, end: float) -> str:
-        if self.sound is not None:
-            return self.sound.read(start, end)
-        end = float("inf") if end >= self.video.duration else end
-        return "\n".join(cue.text for cue in cues_between(self.cues, start, end))
+    @cached_property
+    def _stills(self) -> VideoFile:
+        return self._stack.enter_context(open_video(self.video.path, self._policy))
 
-    def _shown(self, start: float, end: float) -> list[str]:
-        step = max(_LOOK_EVERY, (end - start) / _MOST_LOOKS)
-        times = [float(time) for time in np.arange(start + min(step, end - start) / 2, end, step)]
-        screen, earliest = ScreenText(), start
-        try:
-            for time, frame in zip(times, self.video.frames_at(times), strict=False):
-                if time >= earliest and screen.is_news(frame):
-                    screen.read(frame)
-                    earliest = time + _READ_EVERY * step
-        except MissingExtra as error:
-            if self._on_missing is None:
-                raise
-            self._on_missing("the text on the screen", error)
-        return screen.lines
+    def _without_reader(self, error: MissingExtra) -> None:
+        if self._on_missing is None:
+            raise error
+        self._on_missing("the text on the screen", error)
 
 
 def read_video(

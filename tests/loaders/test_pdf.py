@@ -265,3 +265,36 @@ def test_several_threads_may_read_at_once(tmp_path: Path, options: LoadOptions) 
         thread.join()
     for n, path in enumerate(paths):
         assert found[path] == [f"Document {n}, page {p}" for p in range(5)]
+
+
+def test_links_are_metadata(tmp_path: Path, options: LoadOptions) -> None:
+    document = written("See the manual.", "Nothing to see.")
+    places = ["https://example.org/a", "https://example.org/b", "https://example.org/a"]
+    for at, uri in enumerate([*places, "javascript:alert(1)"]):
+        area = pymupdf.Rect(40, 40 + 10 * at, 90, 48 + 10 * at)
+        document[0].insert_link({"kind": vars(pymupdf)["LINK_URI"], "from": area, "uri": uri})
+    segments, _ = read(saved(document, tmp_path), options)
+    assert segments[0].metadata["links"] == "https://example.org/a\nhttps://example.org/b"
+    assert "links" not in segments[-1].metadata
+
+
+def test_what_the_document_says_about_itself_is_metadata(
+    tmp_path: Path, options: LoadOptions
+) -> None:
+    document = written("Alpha")
+    document.set_metadata(
+        {
+            "author": "(anonymous)",
+            "subject": "Foxes",
+            "keywords": "fox, dog",
+            "creationDate": "D:20240131120000+01'00'",
+            "modDate": "nonsense",
+        }
+    )
+    segments, _ = read(saved(document, tmp_path), options)
+    assert segments[0].metadata == {
+        "pages": 1,
+        "subject": "Foxes",
+        "keywords": "fox, dog",
+        "created": "2024-01-31T12:00:00+01:00",
+    }

@@ -122,7 +122,7 @@ def scaled_by_matrices() -> pymupdf.Document:
     document = plain()
     [xref] = document[0].get_contents()[:1]
     stream = b"q 2 0 0 2 0 0 cm BT /hebo 1 Tf 12 0 0 12 36 250 Tm (Made larger) Tj ET Q\n"
-    document.update_stream(xref, stream + document.xref_stream(xref))
+    document.update_stream(xref, stream + (document.xref_stream(xref) or b""))
     return document
 
 
@@ -155,6 +155,28 @@ def right_to_left() -> pymupdf.Document:
     return document
 
 
+def inside_another() -> pymupdf.Document:
+    """A page that is drawn on another, smaller and turned: its parts are objects in an object."""
+    document = pymupdf.open()
+    sheet = document.new_page(width=700, height=600)
+    sheet.show_pdf_page(pymupdf.Rect(20, 20, 380, 290), table(), 0)
+    sheet.show_pdf_page(pymupdf.Rect(20, 300, 330, 580), running_up(), 0, rotate=270)
+    return document
+
+
+def narrow() -> pymupdf.Document:
+    """Numbers that stand close together, and a footnote's number close to its word."""
+    document = pymupdf.open()
+    sheet = document.new_page(width=400, height=300)
+    for row, x in product(range(6), range(8)):
+        sheet.insert_text((50 + 10 * x, 60 + 14 * row), str((row + x) % 10), fontsize=10)
+    sheet.insert_text((50, 200), "practices", fontname="tiit", fontsize=12)
+    width = pymupdf.get_text_length("practices", fontname="tiit", fontsize=12)
+    sheet.insert_text((50 + width, 196), "2", fontname="tiit", fontsize=7)
+    sheet.insert_text((50 + width + 4, 200), ", of The fine art of figures", fontname="tiit")
+    return document
+
+
 SAME: tuple[Make, ...] = (
     plain,
     two_columns,
@@ -166,6 +188,8 @@ SAME: tuple[Make, ...] = (
     broken_word,
     form,
     right_to_left,
+    inside_another,
+    narrow,
 )
 
 
@@ -266,7 +290,8 @@ def test_dates_are_made_iso(text: str, expected: str) -> None:
 
 def test_headings_and_bold_are_seen(tmp_path: Path, backend: PDFBackend) -> None:
     content = page(saved(plain(), tmp_path), backend)
-    assert [(b.kind, b.text) for b in content.blocks][0] == ("heading", "Rules of the harbour")
+    first = content.blocks[0]
+    assert (first.kind, first.text) == ("heading", "Rules of the harbour")
     larger = page(saved(scaled_by_matrices(), tmp_path, "larger.pdf"), backend)
     assert ("heading", "Made larger") in [(b.kind, b.text) for b in larger.blocks]
 
@@ -280,6 +305,22 @@ def test_fields_without_a_picture_of_their_own_are_read(
             document.xref_set_key(xref, "AP", "null")
     content = page(saved(document, tmp_path), backend)
     assert "Lovelace" in " ".join(text_of(content))
+
+
+def test_numbers_that_stand_close_together_stay_apart(tmp_path: Path, backend: PDFBackend) -> None:
+    words = [word.text for word in page(saved(narrow(), tmp_path), backend).words]
+    assert words[:8] == list("01234567")
+    assert words[-7:] == ["practices2,", "of", "The", "fine", "art", "of", "figures"]
+
+
+def test_a_scan_inside_another_page_is_found(tmp_path: Path, backend: PDFBackend) -> None:
+    scan = pymupdf.open()
+    picture = picture_of_words("Chart of the fees")
+    scan.new_page(width=400, height=300).insert_image((100, 75, 300, 225), stream=picture)
+    document = plain()
+    document[0].show_pdf_page(pymupdf.Rect(50, 400, 530, 760), scan, 0)
+    [found] = page(saved(document, tmp_path), backend).scans
+    assert found.box == pytest.approx((170 / 595, 490 / 842, 410 / 595, 670 / 842), abs=0.01)
 
 
 def test_a_page_reads_the_same_twice(tmp_path: Path, backend: PDFBackend) -> None:
@@ -366,12 +407,8 @@ def test_what_is_no_pdf_is_unreadable(
 ) -> None:
     path = tmp_path / "half.pdf"
     path.write_bytes(content)
-    with (
-        pytest.raises(UnreadableMedia, match=r"half\.pdf"),
-        open_pdf(path, None, backend) as document,
-    ):
-        if document.page_count == 0:
-            raise UnreadableMedia("half.pdf has no pages")
+    with pytest.raises(UnreadableMedia, match=r"half\.pdf"):
+        loaded(path, tmp_path, backend)
     assert capfd.readouterr() == ("", "")
 
 
@@ -385,14 +422,7 @@ def test_a_page_that_cannot_be_loaded_leaves_the_others(
     document.xref_set_key(int(kids), "Kids", lost)
     path = tmp_path / "lost.pdf"
     path.write_bytes(document.tobytes())
-    with open_pdf(path, None, backend) as opened:
-        found: list[str] = []
-        for number in range(1, opened.page_count + 1):
-            try:
-                found += text_of(opened.read_page(number, PIXELS))
-            except UnreadableMedia as error:
-                assert str(error)
-    assert "Second page, which is fine" in found
+    assert "Second page, which is fine" in loaded(path, tmp_path, backend)
 
 
 def test_a_file_that_is_not_there_is_unreadable(tmp_path: Path, backend: PDFBackend) -> None:

@@ -75,6 +75,18 @@ def archive() -> bytes:
     return buffer.getvalue()
 
 
+def free_office(kind: str) -> Callable[[Path], object]:
+    return lambda path: opendocument(path, kind, "")
+
+
+def old_office(*streams: str) -> Callable[[Path], object]:
+    return lambda path: compound(path, *streams)
+
+
+def rtf(path: Path) -> None:
+    path.write_text(r"{\rtf1 hello}")
+
+
 def kind_of(folder: Path, name: str, data: bytes) -> MediaKind | None:
     path = folder / name
     path.write_bytes(data)
@@ -133,14 +145,14 @@ def test_content_outweighs_the_name(tmp_path: Path) -> None:
         (docx, "a Word document"),
         (pptx, "a PowerPoint presentation"),
         (xlsx, "an Excel workbook"),
-        (lambda path: opendocument(path, "text", ""), "an OpenDocument text"),
-        (lambda path: opendocument(path, "presentation", ""), "an OpenDocument presentation"),
-        (lambda path: opendocument(path, "spreadsheet", ""), "an OpenDocument spreadsheet"),
-        (lambda path: compound(path, "1Table", "WordDocument"), "a Word document"),
-        (lambda path: compound(path, "PowerPoint Document"), "a PowerPoint presentation"),
-        (lambda path: compound(path, *"abcde", "Workbook"), "an Excel workbook"),
-        (lambda path: path.write_text(r"{\rtf1 hello}"), "an RTF document"),
-        (lambda path: compound(path, "EncryptedPackage"), "a locked office file"),
+        (free_office("text"), "an OpenDocument text"),
+        (free_office("presentation"), "an OpenDocument presentation"),
+        (free_office("spreadsheet"), "an OpenDocument spreadsheet"),
+        (old_office("1Table", "WordDocument"), "a Word document"),
+        (old_office("PowerPoint Document"), "a PowerPoint presentation"),
+        (old_office(*"abcde", "Workbook"), "an Excel workbook"),
+        (rtf, "an RTF document"),
+        (old_office("EncryptedPackage"), "a locked office file"),
     ],
 )
 def test_an_office_file_is_known_without_its_name(
@@ -164,7 +176,7 @@ def test_other_compound_files_are_not_office_files(tmp_path: Path) -> None:
 
 
 def test_damaged_compound_files_are_looked_at_without_end_or_error(tmp_path: Path) -> None:
-    data = bytearray(compound(tmp_path / "a", "WordDocument").read_bytes())
+    data = bytearray(compound(tmp_path / "a", *"bcd", "WordDocument").read_bytes())
     data[48:52] = b"\x00\x00\x00\x7f"  # the directory: beyond the end
     assert kind_of(tmp_path, "beyond", bytes(data)) is None
     data[48:52] = bytes([1, 0, 0, 0])

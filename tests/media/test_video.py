@@ -17,6 +17,7 @@ from mm_rag.media.ffmpeg import probe
 from mm_rag.media.video import open_video
 from tests.av_made import colours, make_recording, make_video, tone
 from tests.media.backends import PYAV, TORCHCODEC, both_backends, needs_ffmpeg
+from tests.media.turned import turned
 
 
 def _colour(picture: Image.Image) -> str:
@@ -84,13 +85,13 @@ def test_pixels_that_are_not_square(tmp_path: Path, backend: Backend) -> None:
 
 
 @both_backends
-@pytest.mark.parametrize(("degrees", "size"), [(90, (96, 160)), (180, (160, 96))])
+@pytest.mark.parametrize(("degrees", "size"), [(90, (96, 160)), (180, (160, 96)), (270, (96, 160))])
 def test_a_turned_video_is_upright(
     tmp_path: Path, backend: Backend, degrees: int, size: tuple[int, int]
 ) -> None:
     frame = Image.new("RGB", (160, 96), "white")
     frame.paste("red", (0, 0, 80, 96))
-    path = _turned(make_video(tmp_path / "v.mp4", [frame] * 10), degrees)
+    path = turned(make_video(tmp_path / "v.mp4", [frame] * 10), degrees)
     with open_video(path, backend=backend) as video:
         shown = video.frame_at(0.3)
     assert shown.size == video.size == size
@@ -149,16 +150,3 @@ def test_times_must_ascend(tmp_path: Path) -> None:
     path = make_video(tmp_path / "v.mp4", colours("red", each=5))
     with open_video(path, backend=PYAV) as video, pytest.raises(InputError, match="ascending"):
         list(video.frames_at([1.0, 0.5]))
-
-
-def _turned(path: Path, degrees: int) -> Path:
-    """Write a rotation into the track header of an MP4, as phones do."""
-    cosine, sine = {90: (0, 1), 180: (-1, 0)}[degrees]
-    one = 1 << 16
-    matrix = [cosine * one, sine * one, 0, -sine * one, cosine * one, 0, 0, 0, 1 << 30]
-    data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 4 + 4 + 5 * 4 + 8 + 8
-    data[at : at + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in matrix)
-    turned = path.with_name("turned.mp4")
-    turned.write_bytes(data)
-    return turned

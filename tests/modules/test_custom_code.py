@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 from transformers import dynamic_module_utils
 
-from mm_rag import Audio, Encoder
+from mm_rag import Audio, Encoder, Text
 from mm_rag.errors import CheckpointError, MissingExtra, UnsupportedModality
 
 from ..parity import replicas
@@ -135,6 +135,36 @@ class Colours(InputModule):
     @classmethod
     def load(cls, model_name_or_path, **kwargs):
         assert kwargs["trust_remote_code"]
+        return cls()
+"""
+
+# As jina-clip's: whatever str can be fetched or opened is a picture.
+OPENS = """
+import os
+import torch
+from sentence_transformers.base.modules import InputModule
+
+class Opens(InputModule):
+    modalities = ["text", "image", ("text", "image")]
+
+    def tokenize(self, inputs, **kwargs):
+        return {"rows": torch.tensor([self.row(value) for value in inputs])}
+
+    def row(self, value):
+        value = value["text"] if isinstance(value, dict) else value
+        if value.startswith(("http", "data:", "file:")) or os.path.exists(value):
+            raise RuntimeError("opened")
+        return [float(len(value.strip()))]
+
+    def forward(self, features, **kwargs):
+        features["sentence_embedding"] = features["rows"]
+        return features
+
+    def save(self, output_path, *args, **kwargs):
+        pass
+
+    @classmethod
+    def load(cls, model_name_or_path, **kwargs):
         return cls()
 """
 
@@ -268,6 +298,19 @@ def test_code_that_sees(tmp_path: Path) -> None:
         close(encoder.encode(inputs, prompt="p"), reference.encode(inputs, prompt="p"))
     with pytest.raises(UnsupportedModality, match="does not take audio"):
         encoder.encode(Audio(Path("never.wav")))
+
+
+def test_words_are_not_opened_by_code_that_opens_places(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("words")
+    encoder = ours(checkpoint(tmp_path, [entry(0, "", "opens.Opens")], {"opens.py": OPENS}))
+    texts = [
+        "HTTP://169.254.169.254/", "http://169.254.169.254/", "data:image/png;base64,AAAA",
+        "file:///etc/passwd", "file:a", str(secret), "Note: a cat", "a" * 5000, "nul\0",
+    ]  # fmt: skip
+    close(encoder.encode([Text(text) for text in texts]), [[len(text)] for text in texts])
+    pair = {"text": Text(str(secret)), "image": Pictures.new("RGB", (3, 3))}
+    close(encoder.encode(pair), [len(str(secret))])
 
 
 def test_code_written_for_mm_rag(tmp_path: Path) -> None:

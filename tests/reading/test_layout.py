@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mm_rag.reading.layout import TextLine, printable, rows, text_of
+from mm_rag.reading.layout import TextLine, in_logical_order, printable, rows, text_of
 
 LEFT, RIGHT = 50.0, 320.0
 
@@ -62,3 +62,30 @@ def test_nothing_reads_as_nothing() -> None:
 
 def test_what_a_database_refuses_is_left_out() -> None:
     assert printable("a\0b\ud800c\uf0b7d\xade\tf\ng") == "abcd-e\tf\ng"
+
+
+def test_three_columns_are_read_one_after_the_other() -> None:
+    lines = [
+        line(f"{side}{i} some words of prose", x, 12.0 * i, width=150)
+        for i in range(6)
+        for side, x in (("a", 0), ("b", 170), ("c", 340))
+    ]
+    assert first_words(lines) == [f"{side}{i}" for side in "abc" for i in range(6)]
+
+
+def test_words_from_right_to_left_are_put_in_logical_order() -> None:
+    shown = ["\u05d3", "ABC", "-", "def", "12", "\u05d2", "\u05d1", "7", "\u05d0"]
+    shown = [word * 3 if word > "\u0500" else word for word in shown]
+    words = [line(word, 20.0 * at, 0, width=15) for at, word in enumerate(shown)]
+    order = [
+        word.text[:1] if word.text > "\u0500" else word.text for word in in_logical_order(words)
+    ]
+    expected = ["\u05d0", "7", "\u05d1", "\u05d2", "ABC", "-", "def", "12", "\u05d3"]
+    assert order == expected
+
+
+def test_a_hebrew_quotation_in_an_english_line_is_turned() -> None:
+    shown = ["He", "said", "\u05d1", "\u05d0", "twice"]
+    words = [line(word, 20.0 * at, 0, width=15) for at, word in enumerate(shown)]
+    order = [word.text for word in in_logical_order(words)]
+    assert order == ["He", "said", "\u05d0", "\u05d1", "twice"]

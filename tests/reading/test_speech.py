@@ -22,6 +22,8 @@ from tests.av_made import make_wav, tone
 class Parrot:
     """Says how many whole seconds it was given."""
 
+    name = "a parrot"
+
     def transcribe(self, samples: np.ndarray) -> Transcript:
         return Transcript((Word(text=f"{len(samples) // 16_000}s", start=0, end=1, confidence=1),))
 

@@ -8,7 +8,6 @@ import pytest
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.audio import AudioFile
-from mm_rag.media.ffmpeg import Probe
 from mm_rag.media.video import VideoFile
 from mm_rag.reading import recording
 from mm_rag.reading.video import VideoReader, read_video
@@ -48,7 +47,7 @@ def test_what_was_opened_is_closed_where_opening_fails(
     path = make_video(tmp_path / "v.mp4", [sign("")] * 5, fps=5, sound=tone(1.0, rate=48_000))
     closed: list[str] = []
 
-    def fail(_: Probe) -> None:
+    def fail(*_: object) -> None:
         raise UnreadableMedia("Its subtitles are damaged.")
 
     monkeypatch.setattr(recording, "read_subtitles", fail)

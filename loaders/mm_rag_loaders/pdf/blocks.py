@@ -126,8 +126,17 @@ class _Builder:
         if begins_paragraph(self._rows[-1], row):
             return True
         if self._kind == "heading":
-            return level != self._level or len(self._rows) >= _MOST_HEADING_ROWS
-        return self._kind == "text" and (level > 0 or is_caption(lines))
+            if self._is_paragraph(lines, level):
+                self._kind = "text"
+                return False
+            return level != self._level
+        return self._kind == "text" and (level not in (0, self._level) or is_caption(lines))
+
+    def _is_paragraph(self, lines: Sequence[Line], level: int) -> bool:
+        """Whether what seemed to be a heading goes on as a paragraph in bold or large letters."""
+        if level == 0:
+            return self._fonts.stands_out(lines)
+        return level == self._level and len(self._rows) >= _MOST_HEADING_ROWS
 
     def _add_table(self, table: Table) -> None:
         self._end_block()

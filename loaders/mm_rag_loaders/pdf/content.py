@@ -30,6 +30,7 @@ _SCAN_ZOOM = 150 / 72
 _MAX_SCAN_ZOOM = 300 / 72
 _SCAN_PIXELS = 4_000_000
 _FEWEST_LETTERS = 20
+_LEAST_SEEN = 0.3  # of a word's width and height
 _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 # Text that runs up, down or upside down needs this rotation to be upright.
 _UPRIGHT_ROTATION: dict[Direction, int] = {(1, 0): 0, (0, -1): 90, (-1, 0): 180, (0, 1): 270}
@@ -83,14 +84,22 @@ def _visible(page: RawPage) -> RawPage:
 
 
 def _visible_line(line: Line, size: tuple[float, float]) -> Line | None:
+    x0, y0, x1, y1 = line.box
+    is_inside = x0 >= 0 and y0 >= 0 and x1 <= size[0] and y1 <= size[1]
+    if is_inside and line.text.isascii() and line.text.isprintable():
+        return line
     words = [
         word if word.text.isascii() and word.text.isprintable() else _printable(word)
         for word in line.words
-        if 0 <= (word.box[0] + word.box[2]) / 2 <= size[0]
-        and 0 <= (word.box[1] + word.box[3]) / 2 <= size[1]
+        if _is_visible(word.box, size)
     ]
     words = [word for word in words if word.text]
     return replace(line, words=tuple(words)) if words else None
+
+
+def _is_visible(box: Box, size: tuple[float, float]) -> bool:
+    x0, y0, x1, y1 = _cut(box, size)
+    return x1 - x0 > _LEAST_SEEN * (box[2] - box[0]) and y1 - y0 > _LEAST_SEEN * (box[3] - box[1])
 
 
 def _printable(word: Word) -> Word:

@@ -15,6 +15,7 @@ from mm_rag_loaders.pdf.rules import RuleGroup, levels, rule_groups
 
 _PIECE_GAP = 0.5  # of the words' height: more of it separates cells
 _COLUMN_GAP = 2.0  # points
+_SAME_BORDER = 5.0  # points between a line and the shading of a cell
 _MOST_CROSSING = 0.15  # of the rows: heads that span columns
 _ENOUGH_ROWS = 5  # to let one of them be such a head
 _HEAD_ROWS = 5
@@ -113,7 +114,8 @@ def _bands(
     for rule in group.across:
         y = next((y for y in wide if abs(y - rule[1]) <= 2), rule[1])
         wide[y] = wide.get(y, 0.0) + rule[2] - rule[0]
-    borders = levels(y for y, width in wide.items() if width > 0.5 * (box[2] - box[0]))
+    wide_ones = (y for y, width in wide.items() if width > 0.5 * (box[2] - box[0]))
+    borders = levels(wide_ones, apart=_SAME_BORDER)
     found: dict[int, list[list[Piece]]] = {}
     for row in text_rows:
         middle = median((word.box[1] + word.box[3]) / 2 for piece in row for word in piece)
@@ -134,7 +136,7 @@ def _rows_of_band(
 
 def _open_columns(across: Sequence[Box], y: float, edges: Sequence[float]) -> list[int]:
     """Columns that no line at a height closes: their cells reach over it."""
-    near = [rule for rule in across if abs(rule[1] - y) <= 2]
+    near = [rule for rule in across if abs(rule[1] - y) <= _SAME_BORDER]
     return [
         at
         for at, (left, right) in enumerate(pairwise(edges))
@@ -154,8 +156,12 @@ def _is_regular(rows: Cells) -> bool:
     if len(rows) < 2 or min(sum(map(bool, row)) for row in rows) < 0.7 * columns:
         return False
     others = [cell for row in rows for cell in row[1:] if cell]
-    figures = sum(any(map(str.isdigit, word.text)) for cell in others for word in cell[:1])
-    return columns > 3 or figures > 0.5 * len(others)
+    return columns > 3 or sum(map(_is_figure, others)) > 0.5 * len(others)
+
+
+def _is_figure(cell: Sequence[Word]) -> bool:
+    text = "".join(word.text for word in cell)
+    return sum(map(str.isdigit, text)) >= 0.4 * len(text)
 
 
 def _with_continuations(rows: Cells) -> Cells:
@@ -196,9 +202,8 @@ def _gaps(text_rows: Sequence[Sequence[Piece]]) -> list[float]:
     found: list[float] = []
     covered, start = 0, None
     for x, step in sorted(edges):
-        if step > 0 and covered <= most < covered + step and start is not None:
-            if x - start >= _COLUMN_GAP:
-                found.append((start + x) / 2)
+        if start is not None and covered <= most < covered + step and x - start >= _COLUMN_GAP:
+            found.append((start + x) / 2)
         covered += step
         if step < 0 and covered == most:
             start = x

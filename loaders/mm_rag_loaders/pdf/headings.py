@@ -28,41 +28,38 @@ class FontUse:
 
     def __init__(self) -> None:
         self._letters: Counter[float] = Counter()
-        self._bold: Counter[float] = Counter()
+        self._bold = 0
         self._heads: set[float] = set()
+        self.body = _USUAL_BODY
+        """Size of most of the text so far, in points."""
 
     def see(self, lines: Sequence[Line]) -> None:
         """Count the lines of a page; called once for each page, in order."""
         for line in lines:
-            size, letters = _rounded(line.size), len(line.text)
-            self._letters[size] += letters
-            self._bold[size] += letters * line.bold
-
-    @property
-    def body(self) -> float:
-        """Size of most of the text, in points."""
-        if not self._letters:
-            return _USUAL_BODY
-        size = max(self._letters, key=lambda size: (self._letters[size], -size))
-        enough = self._letters.total() >= _ENOUGH_LETTERS
-        return size if enough else min(size, _USUAL_BODY)
+            letters = len(line.text)
+            self._letters[_rounded(line.size)] += letters
+            self._bold += letters * line.bold
+        if self._letters:
+            size = max(self._letters, key=lambda size: (self._letters[size], -size))
+            enough = self._letters.total() >= _ENOUGH_LETTERS
+            self.body = size if enough else min(size, _USUAL_BODY)
 
     def heading_level(self, row: Sequence[Line]) -> int:
         """Of what stands side by side: 1 for the largest headings so far, 0 for no heading."""
-        text = " ".join(line.text for line in row)
-        if not _is_like_a_title(text):
+        if not self.stands_out(row) or not _is_like_a_title(" ".join(one.text for one in row)):
             return 0
-        body = self.body
-        size = min(_rounded(line.size) for line in row)
-        bold = all(line.bold for line in row) and not self._is_bold_throughout
-        if size < (_LEAST_BOLD if bold else _LARGER) * body:
-            return 0
+        size = _size(row)
         self._heads.add(size)
         return sum(other > size for other in self._heads) + 1
 
+    def stands_out(self, row: Sequence[Line]) -> bool:
+        """Whether a row is larger or bolder than the text is."""
+        bold = all(line.bold for line in row) and not self._is_bold_throughout
+        return _size(row) >= (_LEAST_BOLD if bold else _LARGER) * self.body
+
     @property
     def _is_bold_throughout(self) -> bool:
-        return self._bold.total() > 0.5 * self._letters.total()
+        return self._bold > 0.5 * self._letters.total()
 
 
 def is_caption(row: Sequence[Line]) -> bool:
@@ -82,6 +79,10 @@ def _is_like_a_title(text: str) -> bool:
     if len(text) > _MOST_LETTERS or len(text.split()) > _MOST_WORDS:
         return False
     return not text.endswith((",", ";", ".")) or text.count(" ") < 3
+
+
+def _size(row: Sequence[Line]) -> float:
+    return min(_rounded(line.size) for line in row)
 
 
 def _rounded(size: float) -> float:

@@ -106,14 +106,20 @@ class PdfiumDocument(Closing):
     @contextmanager
     def _page(self, raw: Any, index: int) -> Generator[tuple[Any, list[str]]]:
         """A page with its form fields and comments as part of its text, and its links."""
-        with closing(self._document[index]) as page:
+        with closing(self._load(index)) as page:
             links = links_on(raw, self._document, page)
             if not has_annotations(raw, page):
                 yield page, links
                 return
             raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
-        with closing(self._document[index]) as page:
+        with closing(self._load(index)) as page:
             yield page, links
+
+    def _load(self, index: int) -> Any:
+        try:
+            return self._document[index]
+        except RuntimeError as error:  # PdfiumError, "Failed to load page."
+            raise UnreadableMedia("pdfium finds nothing in its place") from error
 
     def _label(self, index: int) -> str:
         try:

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -17,9 +17,15 @@ from mm_rag_loaders.pdf.raw import Direction, Line, Word, around
 
 Corner: TypeAlias = tuple[float, float]
 """Left and top of the visible part of a page, in PDF's coordinates: points, y up."""
+_Point: TypeAlias = tuple[float, float]
 
 _HYPHEN = "\x02"  # at the end of a line, which then has no line end
-_WIDEST_SPACE = 0.8  # of the font size; what is wider separates columns
+_NO_SPACE = 0.15  # of the font size, as all of these
+_MOST_OVERLAP = 1.0
+_MOST_SHIFT = 0.6
+_WIDEST_SPACE = 0.8  # what is wider separates columns
+_LEAST_OF_INK, _MOST_OF_INK = 0.65, 1.05  # that a letter's width is
+_LEAST_OF_F = 0.45  # an italic one's
 _LEAST_BESIDE = 0.4  # of the lower one's height
 _BOLD_FLAG = 1 << 18
 _BOLD_WEIGHT = 600
@@ -30,15 +36,47 @@ _FIRST_RIGHT_TO_LEFT = "\u0590"
 _LEFT_TO_RIGHT = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.,:/-]*[0-9A-Za-z])?")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
-    """A word as it is drawn, with its font and whether it is the last of its line."""
+    """A word as it is drawn.
 
-    word: Word
+    Attributes:
+        size: Of its font, in points.
+        bold: Whether the font is.
+        way: The unit vector along which it is drawn, y down.
+        letters: Its text.
+        boxes: Of the letters, in points.
+        start: Where the last letter begins.
+        end: Where the next letter would begin.
+        is_sure: Whether `end` is known, and not only where the last letter's ink may end.
+    """
+
     size: float
     bold: bool
-    direction: Direction
-    ends_line: bool
+    way: _Point
+    letters: str = ""
+    boxes: list[Box] = field(default_factory=list[Box])
+    start: _Point | None = None
+    end: _Point = (0.0, 0.0)
+    is_sure: bool = False
+
+    @property
+    def direction(self) -> Direction:
+        return round(self.way[0]), round(self.way[1])
+
+    @property
+    def word(self) -> Word:
+        first, last = self.boxes[0], self.boxes[-1]
+        is_backwards = _is_right_to_left(self.letters) and first[0] < last[0]
+        letters = _backwards(self.letters) if is_backwards else self.letters
+        return Word(letters, around(self.boxes))
+
+    def reaches(self, start: _Point, most: float) -> bool:
+        """Whether a letter that starts there is on the line, at most `most` times the size away."""
+        dx, dy = start[0] - self.end[0], start[1] - self.end[1]
+        (x, y), size = self.way, self.size
+        gap, shift = dx * x + dy * y, abs(dx * y - dy * x)
+        return -_MOST_OVERLAP * size <= gap <= most * size and shift <= _MOST_SHIFT * size
 
 
 def text_lines(pdfium: Any, text: Any, corner: Corner) -> tuple[Line, ...]:
@@ -50,12 +88,10 @@ def text_lines(pdfium: Any, text: Any, corner: Corner) -> tuple[Line, ...]:
         corner: Of the visible part of the page.
     """
     lines: list[list[_Run]] = []
-    is_new = True
     for run in _Letters(pdfium, text, corner).runs():
-        if is_new or not _goes_on(lines[-1], run):
+        if not lines or not _goes_on(lines[-1], run):
             lines.append([])
         lines[-1].append(run)
-        is_new = run.ends_line
     return tuple(map(_line, lines))
 
 
@@ -70,37 +106,93 @@ class _Letters:
         self._matrix = pdfium.FS_MATRIX()
         self._name = ctypes.create_string_buffer(_FONT_NAME_BYTES)
         self._flags = ctypes.c_int()
+        self._xy = ctypes.c_double(), ctypes.c_double()
+        self._item = 0
+        self._font: Any = None
+        self._width = 0.0
+        self._advances: dict[tuple[int, str], float] = {}
 
     def runs(self) -> Iterator[_Run]:
         """Words, in the order in which they are drawn."""
-        start, letters = 0, ""
-        get = self._pdfium.FPDFText_GetUnicode
+        run: _Run | None = None
+        get, is_generated = self._pdfium.FPDFText_GetUnicode, self._pdfium.FPDFText_IsGenerated
         for at in range(max(0, self._pdfium.FPDFText_CountChars(self._text))):
             letter = chr(get(self._text, at))
             if letter > " ":
-                start = start if letters else at
-                letters += letter
-            elif letters:
-                is_hyphen = letter == _HYPHEN
-                yield self._run(letters + "-" * is_hyphen, start, at, letter in "\r\n\x02")
-                letters = ""
-        if letters:
-            yield self._run(letters, start, start + len(letters), True)
+                start = self._start(at)
+                if run and not _is_right_to_left(letter) and not run.reaches(start, _NO_SPACE):
+                    yield run
+                    run = None
+                run = run or self._run(at)
+                self._add(run, letter, at, start)
+            # pdfium sees a space before a footnote's number, and none between narrow columns.
+            elif run and not (run.is_sure and is_generated(self._text, at)):
+                run.letters += "-" * (letter == _HYPHEN)
+                yield run
+                run = None
+        if run:
+            yield run
 
-    def _run(self, letters: str, start: int, end: int, ends_line: bool) -> _Run:
-        first, last = self._box(start), self._box(end - 1)
-        if _is_right_to_left(letters) and first[0] < last[0]:
-            letters = _backwards(letters)
-        self._pdfium.FPDFText_GetMatrix(self._text, start, self._matrix)
-        scale = math.hypot(self._matrix.c, self._matrix.d)
-        angle = self._pdfium.FPDFText_GetCharAngle(self._text, start)
+    def _run(self, at: int) -> _Run:
+        """A word that begins with a letter, without it."""
+        angle = self._pdfium.FPDFText_GetCharAngle(self._text, at)
         return _Run(
-            word=Word(letters, around([first, last])),
-            size=self._pdfium.FPDFText_GetFontSize(self._text, start) * scale,
-            bold=self._is_bold(start),
-            direction=(round(math.cos(angle)), round(math.sin(angle))),
-            ends_line=ends_line,
+            size=self._pdfium.FPDFText_GetFontSize(self._text, at) * self._scale(at)[1],
+            bold=self._is_bold(at),
+            way=(math.cos(angle), math.sin(angle)),
         )
+
+    def _add(self, run: _Run, letter: str, at: int, start: _Point) -> None:
+        self._see_font(at)
+        box = self._box(at)
+        (x, y), (left, top, right, bottom) = run.way, box
+        ink = abs((right - left) * x) + abs((bottom - top) * y)
+        advance = self._advance(letter)
+        if start == run.start:  # the letters of a ligature have the same place
+            advance = ink
+        # Where two shapes of a font claim to be the same letter, the width is that of either: a
+        # font may say that its "fi" is an "i".
+        least = _LEAST_OF_F if letter == "f" else _LEAST_OF_INK
+        fits = least * ink <= advance <= _MOST_OF_INK * ink
+        run.is_sure = fits and not _is_right_to_left(letter)
+        length = advance if run.is_sure else ink
+        run.letters += letter
+        run.boxes.append(box)
+        run.start = start
+        run.end = (start[0] + length * x, start[1] + length * y)
+
+    def _see_font(self, at: int) -> None:
+        item = self._pdfium.FPDFText_GetTextObject(self._text, at)
+        address = ctypes.addressof(item.contents) if item else 0
+        if address != self._item:
+            self._item = address
+            self._font = self._pdfium.FPDFTextObj_GetFont(item) if item else None
+            size = self._pdfium.FPDFText_GetFontSize(self._text, at)
+            self._width = size * self._scale(at)[0]
+
+    def _scale(self, at: int) -> tuple[float, float]:
+        matrix = self._matrix
+        self._pdfium.FPDFText_GetMatrix(self._text, at, matrix)
+        return math.hypot(matrix.a, matrix.b), math.hypot(matrix.c, matrix.d)
+
+    def _advance(self, letter: str) -> float:
+        """From the start of a letter to the next one's, in points; 0 where that is not known.
+
+        The ink of an "f" goes on above the space after it.
+        """
+        if not self._font:
+            return 0.0
+        key = (ctypes.addressof(self._font.contents), letter)
+        if key not in self._advances:
+            width = ctypes.c_float()
+            self._pdfium.FPDFFont_GetGlyphWidth(self._font, ord(letter), 1.0, width)
+            self._advances[key] = width.value
+        return self._advances[key] * self._width
+
+    def _start(self, at: int) -> _Point:
+        x, y = self._xy
+        self._pdfium.FPDFText_GetCharOrigin(self._text, at, x, y)
+        return x.value - self._corner[0], self._corner[1] - y.value
 
     def _box(self, at: int) -> Box:
         # The box that the font gives to the letter: that of a dot is as high as that of an "l".
@@ -121,9 +213,9 @@ def _goes_on(line: list[_Run], run: _Run) -> bool:
     last = line[-1]
     if last.direction != run.direction:
         return False
-    along = 0 if abs(run.direction[0]) >= abs(run.direction[1]) else 1
+    along = 0 if abs(run.way[0]) > abs(run.way[1]) else 1
     across = 1 - along
-    a, b = last.word.box, run.word.box
+    a, b = last.boxes[-1], run.boxes[0]
     gap = max(a[along], b[along]) - min(a[along + 2], b[along + 2])
     shared = min(a[across + 2], b[across + 2]) - max(a[across], b[across])
     lower = min(a[across + 2] - a[across], b[across + 2] - b[across])
@@ -133,7 +225,7 @@ def _goes_on(line: list[_Run], run: _Run) -> bool:
 def _line(runs: list[_Run]) -> Line:
     letters: Counter[tuple[float, bool]] = Counter()
     for run in runs:
-        letters[round(run.size, 2), run.bold] += len(run.word.text)
+        letters[round(run.size, 2), run.bold] += len(run.letters)
     (size, bold), _ = letters.most_common(1)[0]
     words = _in_logical_order([run.word for run in runs])
     return Line(tuple(words), size, bold, runs[0].direction)

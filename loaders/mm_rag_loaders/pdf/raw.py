@@ -7,7 +7,8 @@ everything else of these two, so that two libraries give the same pages.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from functools import cached_property
+from typing import NamedTuple, Protocol, TypeAlias
 
 from PIL import Image
 
@@ -16,8 +17,7 @@ from mm_rag.boxes import Box
 Direction: TypeAlias = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word, or what is drawn without a space.
 
     Attributes:
@@ -29,14 +29,14 @@ class Word:
     box: Box
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """Words in one line and one piece, in logical order.
 
     Attributes:
         words: At least one.
         size: Of the font of most of its letters, in points.
-        bold: Whether that font is bold.
+        bold: Whether nearly all of its letters are.
         direction: Where the line runs to, x to the right and y down: (1, 0) is ordinary text, also
             from right to left; (0, -1) runs up the page.
     """
@@ -46,12 +46,12 @@ class Line:
     bold: bool = False
     direction: Direction = (1, 0)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """Its words."""
         return " ".join(word.text for word in self.words)
 
-    @property
+    @cached_property
     def box(self) -> Box:
         """Around all of its words."""
         return around([word.box for word in self.words])

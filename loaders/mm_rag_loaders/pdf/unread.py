@@ -24,14 +24,16 @@ _TOUCHING = 2.0  # points between the strips in which a picture may be stored
 
 
 def is_unread(page: RawPage) -> bool:
-    """Whether the whole page is to be read by OCR: it has hardly any text, but pictures or outlines.
+    """Whether a whole page is to be read: it has hardly any text, but pictures or outlines.
 
     Args:
         page: Upright, with nothing outside of its visible part.
     """
-    letters = sum(_letters(word.text) for line in page.lines for word in line.words)
-    if letters >= _FEWEST_LETTERS_ON_PICTURE:
-        return False
+    letters = 0
+    for line in page.lines:
+        letters += _letters(line.text)
+        if letters >= _FEWEST_LETTERS_ON_PICTURE:
+            return False
     pictures = sum(_area(picture.box) for picture in page.pictures)
     if pictures > _LARGE_PICTURE * page.size[0] * page.size[1]:
         return True

@@ -35,7 +35,7 @@ class _Piece:
     samples: npt.NDArray[np.float32]
 
 
-class _Track:
+class Track:
     """The frames of one track, decoded in order from wherever it was sought to."""
 
     def __init__(self, source: Probe, index: int, what: str) -> None:
@@ -92,7 +92,7 @@ class PyAVSamples:
     """A SampleDecoder on PyAV."""
 
     def __init__(self, source: Probe, track: AudioTrack) -> None:
-        self._track = _Track(source, track.index, "sound")
+        self._track = Track(source, track.index, "sound")
         self._rate = track.sample_rate
         self._pieces: Iterator[_Piece] = iter(())
         self._position = float("inf")  # before which nothing can be read without a seek
@@ -145,7 +145,7 @@ class PyAVFrames:
     def __init__(self, source: Probe, track: VideoTrack) -> None:
         self._source, self._of = source, track
         self._table: FrameTable | None = None
-        self._track = _Track(source, track.index, "picture")
+        self._track = Track(source, track.index, "picture")
         self._frame_seconds = 1 / track.fps if track.fps else 0.04
         self._frames: Iterator[tuple[float, VideoFrame]] = iter(())
         self._shown: tuple[float, VideoFrame] | None = None

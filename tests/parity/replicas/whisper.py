@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -46,7 +47,8 @@ def _tokenizer() -> WhisperTokenizer:
 
 
 def _config(tokenizer: WhisperTokenizer) -> WhisperConfig:
-    number = tokenizer.convert_tokens_to_ids
+    number: Any = tokenizer.convert_tokens_to_ids
+    end = number("<|endoftext|>")
     return WhisperConfig(
         vocab_size=len(tokenizer),
         num_mel_bins=16,
@@ -60,12 +62,14 @@ def _config(tokenizer: WhisperTokenizer) -> WhisperConfig:
         max_target_positions=48,
         init_std=0.5,
         decoder_start_token_id=number("<|startoftranscript|>"),
-        **{f"{name}_token_id": number("<|endoftext|>") for name in ("bos", "eos", "pad")},
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
     )
 
 
 def _generation(tokenizer: WhisperTokenizer, *, multilingual: bool) -> GenerationConfig:
-    number = tokenizer.convert_tokens_to_ids
+    number: Any = tokenizer.convert_tokens_to_ids
     end = number("<|endoftext|>")
     languages = {f"<|{name}|>": number(f"<|{name}|>") for name in _LANGUAGES}
     tasks = {"translate": number(_TASKS[0]), "transcribe": number(_TASKS[1])}

@@ -1,0 +1,147 @@
+"""The results as Markdown, for the terminal and the README."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.loaders.hostile import LIMIT_SECONDS, Ordeal
+from benchmarks.loaders.steady import Steadiness
+from benchmarks.loaders.transcripts import Hearing
+
+if TYPE_CHECKING:  # it imports torch
+    from benchmarks.loaders.speed import Speed
+
+BEGIN = "<!-- loading: written by `make bench-load CORPUS=folder` -->\n"
+END = "<!-- end of loading -->\n"
+
+
+def has_place(readme: str) -> bool:
+    """Whether there is a place for the tables."""
+    return readme.count(BEGIN) == 1 and END in readme.partition(BEGIN)[2]
+
+
+def with_tables(readme: str, made: str) -> str:
+    """The README with the tables in their place."""
+    before, _, rest = readme.partition(BEGIN)
+    return before + BEGIN + made + END + rest.partition(END)[2]
+
+
+def memory_table(runs: dict[str, Steadiness], whole: dict[str, float]) -> str:
+    """Memory above the idle baseline at eight places of each file, and the most of all.
+
+    Args:
+        runs: By name.
+        whole: MB that each would take, all decoded.
+    """
+    heads = ["file", *(f"{part}/8" for part in range(1, 9)), "peak", "decoded whole", "seconds"]
+    rows = [
+        [
+            name,
+            *(f"{run.above[min(k, len(run.above) - 1)]:.0f}" for k in range(8)),
+            f"{run.peak_above:.0f}",
+            f"{whole[name]:,.0f}",
+            f"{run.seconds:.0f}",
+        ]
+        for name, run in runs.items()
+    ]
+    baselines = ", ".join(
+        f"{run.baseline.here:.0f} + {run.baseline.workers:.0f}" for run in runs.values()
+    )
+    return _table(heads, rows) + (
+        "\nResident MB above the baseline, at eighths of the file: this process and the worker "
+        "that reads, together. The baseline is what both hold after a short file of the same kind "
+        f"({baselines} MB). {_where()}\n\n"
+    )
+
+
+def speed_table(speeds: Sequence[Speed]) -> str:
+    """Pages in a second of every way, and how much faster ours is."""
+    ours, whole = speeds[0], speeds[1]
+    rows = [
+        [
+            speed.way,
+            f"{speed.pages_per_second:.1f}",
+            str(speed.times),
+            f"{speed.times.median / ours.times.median:.2f}x",
+            f"{speed.times.median / whole.times.median:.2f}x",
+        ]
+        for speed in speeds
+    ]
+    heads = ["way", "pages/s", f"{ours.pages} pages take", "mm-rag alone is", "with processor"]
+    rounds = len(ours.times.rounds)
+    return _table(heads, rows) + (
+        f"\nProcessor time on one thread; medians of {rounds} rounds [shortest to longest], in "
+        "turns in one process, on the same pages. mm-rag: text blocks in reading order, tables, "
+        "word boxes, passages, and a JPEG on disk of at most 1,310,720 pixels. The processor is "
+        "Qwen2VLImageProcessor with the same bound; after mm-rag it has nothing to resize. The "
+        "usual way: PyMuPDF's `get_text()` and a pixmap of 150 dpi, kept in memory. "
+        f"{_where('pymupdf', 'transformers', 'torch')}\n\n"
+    )
+
+
+def ordeal_table(ordeals: dict[str, Ordeal]) -> str:
+    """Counts of outcomes."""
+    names = sorted({outcome for done in ordeals.values() for outcome in done.outcomes})
+    heads = ["files", "given", "outcomes", *names, "opened outside", "longest wait", "seconds"]
+    rows = [
+        [
+            name,
+            str(done.files),
+            str(done.outcomes.total()),
+            *(str(done.outcomes[outcome]) for outcome in names),
+            str(len(done.opened)),
+            f"{done.longest:.0f} s",
+            f"{done.seconds:.0f}",
+        ]
+        for name, done in ordeals.items()
+    ]
+    ended = "".join(f"- {line}\n" for done in ordeals.values() for line in done.stopped)
+    return (
+        _table(heads, rows)
+        + (
+            f"\nTwo worker processes; a file may take {LIMIT_SECONDS:.0f} s and 2 GiB. Outside of "
+            "the roots lies a folder that the lures name and link to, and that the kernel watches "
+            "for files being opened.\n\n"
+        )
+        + (f"Files whose process ended:\n\n{ended}\n" if ended else "")
+    )
+
+
+def hearing_table(hearings: Sequence[Hearing]) -> str:
+    """The share of words of each recording, and the average."""
+    rows = [
+        [heard.file, str(heard.said), f"{heard.recall:.0%}", f"{heard.precision:.0%}"]
+        for heard in hearings
+    ]
+    count = len(hearings)
+    rows.append(
+        [
+            "average",
+            str(sum(heard.said for heard in hearings)),
+            f"{sum(heard.recall for heard in hearings) / count:.0%}",
+            f"{sum(heard.precision for heard in hearings) / count:.0%}",
+        ]
+    )
+    heads = ["recording", "words said", "of these heard", "of those heard, said"]
+    return _table(heads, rows) + f"\n{_where('pocketsphinx')}\n"
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _where(*packages: str) -> str:
+    versions = "".join(f"; {name} {version(name)}" for name in packages)
+    return f"{_processor()}{versions}."
+
+
+def _processor() -> str:
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,159 @@
+"""Loading: memory over long files, pages in a second, hostile files, transcripts.
+
+    python -m benchmarks.loading --corpus CORPUS            everything
+    python -m benchmarks.loading                            what needs no corpus: memory and speed
+    python -m benchmarks.loading --corpus CORPUS --readme   the same; the README's tables anew
+    python -m benchmarks.loading --quick                    whether it works at all
+    python -m benchmarks.loading --only speed               one part
+
+The long files are made up; they are the same in every run. On Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pymupdf
+
+from benchmarks.loaders import table
+from benchmarks.loaders.hostile import Ordeal, ordeal
+from benchmarks.loaders.mutants import write_lures, write_mutants
+from benchmarks.loaders.pages import write_manual
+from benchmarks.loaders.recordings import RATE, write_recording, write_video
+from benchmarks.loaders.steady import Steadiness, read_steadily
+from benchmarks.loaders.transcripts import hearings
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much is done.
+
+    Attributes:
+        pages: Of the manual whose memory is watched.
+        timed_pages: Of the one whose speed is taken.
+        rounds: How often it is.
+        recording: Seconds of sound.
+        video: Seconds of video.
+        mutants: Damaged files.
+    """
+
+    pages: int = 400
+    timed_pages: int = 60
+    rounds: int = 5
+    recording: int = 3600
+    video: int = 600
+    mutants: int = 204
+
+
+USUAL = Plan()
+QUICK = Plan(pages=8, timed_pages=2, rounds=1, recording=24, video=4, mutants=5)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Make the files, measure, print the tables."""
+    given = _parsed(arguments)
+    pymupdf.TOOLS.mupdf_display_errors(False)
+    plan = QUICK if given.quick else USUAL
+    with tempfile.TemporaryDirectory(prefix="mm-rag-bench-") as folder:
+        parts = _parts(plan, Path(folder), given.corpus)
+        chosen = [name for name in parts if given.only in (None, name)]
+        made = "".join(_told(name, parts[name]) for name in chosen)
+    print(made)
+    if given.readme:
+        readme = README.read_text(encoding="utf-8")
+        README.write_text(table.with_tables(readme, made), encoding="utf-8")
+
+
+def _parts(plan: Plan, folder: Path, corpus: Path | None) -> dict[str, Callable[[], str]]:
+    """What makes the table of each part."""
+    parts: dict[str, Callable[[], str]] = {
+        "memory": lambda: _memory(plan, folder),
+        "speed": lambda: _speed(plan, folder),
+    }
+    if corpus is not None:
+        parts["hostile"] = lambda: _hostile(plan, folder, corpus)
+        parts["transcripts"] = lambda: table.hearing_table(list(hearings(corpus, folder / "heard")))
+    return parts
+
+
+def _memory(plan: Plan, folder: Path) -> str:
+    names = f"PDF, {plan.pages} pages", f"recording, {plan.recording} s", f"video, {plan.video} s"
+    runs: dict[str, Steadiness] = {}
+    short = write_manual(folder / "short.pdf", 6, seed=2)
+    long = write_manual(folder / "long.pdf", plan.pages)
+    runs[names[0]] = read_steadily(short, long, plan.pages / 8, folder / "pages")
+    short = write_recording(folder / "short.m4a", 10)
+    long = write_recording(folder / "long.m4a", plan.recording)
+    runs[names[1]] = read_steadily(short, long, plan.recording / 8, folder / "sounds")
+    short = write_video(folder / "short.mp4", 2)
+    long = write_video(folder / "long.mp4", plan.video)
+    runs[names[2]] = read_steadily(short, long, plan.video / 8, folder / "frames")
+    page, second, frame = 1_310_720 * 3 / 1e6, RATE * 2 * 4 / 1e6, 1920 * 1080 * 3 / 1e6
+    whole = plan.pages * page, plan.recording * second, plan.video * 24 * frame
+    return table.memory_table(runs, dict(zip(names, whole, strict=True)))
+
+
+def _speed(plan: Plan, folder: Path) -> str:
+    # What it imports is large, and would be in this process's memory.
+    from benchmarks.loaders.speed import speeds
+
+    manual = write_manual(folder / "timed.pdf", plan.timed_pages, seed=3)
+    return table.speed_table(speeds(manual, folder / "timed", plan.rounds))
+
+
+def _hostile(plan: Plan, folder: Path, corpus: Path) -> str:
+    roots = corpus.absolute(), folder / "mutants", folder / "lures"
+    forbidden = folder / "forbidden"
+    for path in (*roots[1:], forbidden):
+        path.mkdir()
+    canary = write_manual(forbidden / "canary.pdf", 1)
+    groups = {
+        "hostile": sorted(path for path in (corpus / "hostile").iterdir() if path.is_file()),
+        "mutants": write_mutants(corpus, roots[1], plan.mutants),
+        "lures": list(write_lures(roots[2], canary)),
+    }
+    done: dict[str, Ordeal] = {
+        name: ordeal([path.absolute() for path in paths], roots, forbidden, folder / "assets")
+        for name, paths in groups.items()
+    }
+    return table.ordeal_table(done)
+
+
+def _told(name: str, part: Callable[[], str]) -> str:
+    print(f"{name} ...", file=sys.stderr)
+    made = part()
+    print(made, file=sys.stderr)
+    return made
+
+
+def _parsed(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--corpus", type=Path, help="with MANIFEST.json, hostile/ and real files")
+    parser.add_argument(
+        "--only",
+        choices=("memory", "speed", "hostile", "transcripts"),
+        help="one part; the last two need a corpus",
+    )
+    parser.add_argument("--quick", action="store_true", help="small files, one round")
+    parser.add_argument("--readme", action="store_true", help="write the README's tables anew")
+    given = parser.parse_args(arguments)
+    if given.only in ("hostile", "transcripts") and given.corpus is None:
+        parser.error(f"--only {given.only} needs --corpus")
+    if given.readme and not table.has_place(README.read_text(encoding="utf-8")):
+        parser.error(f"{README} has no place for the tables: the two comments of loaders/table.py")
+    if given.readme and (given.quick or given.only or given.corpus is None):
+        parser.error("--readme writes all tables: with --corpus, without --quick and --only")
+    return given
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pymupdf
+
+from mm_rag.segment import Segment
+from mm_rag_loaders import AssetStore, LoadOptions, PDFLoader
+
+ROWS = [
+    ["Product", "Price", "Stock"],
+    ["Red chair", "49.50", "12"],
+    ["Blue table", "120.00", "3"],
+    ["Green lamp", "19.90", "48"],
+]
+MARKDOWN = (
+    "| Product | Price | Stock |\n|---|---|---|\n| Red chair | 49.50 | 12 |\n"
+    "| Blue table | 120.00 | 3 |\n| Green lamp | 19.90 | 48 |"
+)
+PROSE = "The quick brown fox jumps over the lazy dog again and again"
+
+
+def segments_of(document: pymupdf.Document, folder: Path, words: int = 150) -> list[Segment]:
+    path = folder / "a_deck.pdf"
+    document.save(path)
+    document.close()
+    options = LoadOptions(assets=AssetStore(folder / "assets"), passage_words=words)
+    return list(PDFLoader(options).load(path))
+
+
+def write(page: pymupdf.Page, rows: list[list[str]], top: float) -> None:
+    for at, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            page.insert_text((60 + 150 * column, top + 15 + 20 * at), cell, fontsize=10)
+
+
+def ruled(page: pymupdf.Page, rows: list[list[str]], top: float = 100) -> None:
+    """A table with a line around each cell."""
+    write(page, rows, top)
+    for at in range(len(rows) + 1):
+        page.draw_line((50, top + 20 * at), (500, top + 20 * at))
+    for x in (50, 200, 350, 500):
+        page.draw_line((x, top), (x, top + 20 * len(rows)))
+
+
+def test_a_table_becomes_markdown_at_its_place(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    page.insert_text((50, 60), "Before the table.")
+    ruled(page, ROWS)
+    page.insert_text((50, 260), "After the table.")
+    shot, passage = segments_of(document, tmp_path)
+    assert shot.text == f"Before the table.\n\n{MARKDOWN}\n\nAfter the table."
+    assert passage.text == shot.text
+
+
+def test_a_table_with_lines_above_and_below_only_becomes_markdown(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    write(page, ROWS, 100)
+    for y in (100, 120, 180):
+        page.draw_line((50, y), (450, y))
+    shot = segments_of(document, tmp_path)[0]
+    assert shot.text == MARKDOWN
+
+
+def test_cells_drawn_as_rectangles_are_a_table_on_a_rotated_page(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page(width=600, height=400)
+    write(page, ROWS, 100)
+    for at in range(len(ROWS)):
+        for x in (50, 200, 350):
+            page.draw_rect((x, 100 + 20 * at, x + 150, 120 + 20 * at))
+    page.set_rotation(90)
+    shot = segments_of(document, tmp_path)[0]
+    assert shot.text == MARKDOWN
+
+
+def test_a_cell_over_two_rows_stands_in_the_first(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    write(
+        page, [["Goal", "Type", "Value"], ["Reduce", "Target", "5"], ["fatalities", "", "7"]], 100
+    )
+    for y in (100, 120, 160):
+        page.draw_line((50, y), (500, y))
+    page.draw_line((200, 140), (500, 140))
+    for x in (50, 200, 350, 500):
+        page.draw_line((x, 100), (x, 160))
+    shot = segments_of(document, tmp_path)[0]
+    assert "| Reduce fatalities | Target | 5 |\n|  |  | 7 |" in shot.text
+
+
+def test_a_long_table_is_cut_between_rows_and_its_head_repeated(tmp_path: Path) -> None:
+    rows = [["Product", "Price", "Stock"], *([f"Item{n}", f"{n}.50", f"{n}"] for n in range(30))]
+    document = pymupdf.open()
+    page = document.new_page()
+    ruled(page, rows)
+    _, *found = segments_of(document, tmp_path, words=60)
+    assert len(found) > 3
+    head = "| Product | Price | Stock |\n|---|---|---|\n"
+    assert all(passage.text.startswith(head) for passage in found)
+    body = [row for passage in found for row in passage.text.splitlines()[2:]]
+    assert body == [f"| Item{n} | {n}.50 | {n} |" for n in range(30)]
+
+
+def test_a_frame_around_prose_is_no_table(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    page.draw_rect((40, 40, 560, 400))
+    for at in range(12):
+        page.insert_text((50, 60 + 14 * at), f"{PROSE} {at}.", fontsize=10)
+    shot = segments_of(document, tmp_path)[0]
+    assert "|" not in shot.text
+    assert shot.text.startswith(f"{PROSE} 0.\n{PROSE} 1.")
+
+
+def test_two_columns_of_prose_between_lines_are_no_table(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    for y in (80, 260):
+        page.draw_line((40, y), (560, y))
+    page.draw_line((300, 80), (300, 260))
+    for at in range(10):
+        page.insert_text((45, 100 + 14 * at), f"left{at} {PROSE[:40]}", fontsize=9)
+        page.insert_text((310, 100 + 14 * at), f"right{at} {PROSE[:40]}", fontsize=9)
+    shot = segments_of(document, tmp_path)[0]
+    starts = [row.split()[0] for row in shot.text.splitlines() if row]
+    assert starts == [f"{side}{n}" for side in ("left", "right") for n in range(10)]
+
+
+def test_the_grid_of_a_chart_is_no_table(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    for at in range(6):
+        page.draw_line((100, 100 + 40 * at), (400, 100 + 40 * at))
+        page.draw_line((100 + 60 * at, 100), (100 + 60 * at, 300))
+        page.insert_text((85, 104 + 40 * at), f"{at}", fontsize=8)
+    page.insert_text((210, 150), "Sales in Norway", fontsize=8)
+    shot = segments_of(document, tmp_path)[0]
+    assert "|" not in shot.text
+    assert "Sales in Norway" in shot.text
+
+
+def test_a_map_of_many_lines_takes_no_time(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    shape = page.new_shape()
+    for at in range(6000):
+        x, y = 50 + at % 97 * 5, 50 + at // 97 * 10
+        shape.draw_line((x, y), (x + 4.5, y))
+    shape.finish()
+    shape.commit()
+    page.insert_text((50, 30), "Map of the harbour and its surroundings", fontsize=10)
+    shot = segments_of(document, tmp_path)[0]
+    assert shot.text == "Map of the harbour and its surroundings"
