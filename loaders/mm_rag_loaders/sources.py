@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Url
 from mm_rag.errors import InputError
+from mm_rag.media.addresses import shown
 
 Sources: TypeAlias = str | Path | Iterable[str | Path]
 """A file, a folder, a pattern such as `"scans/**/*.pdf"`, an address, or several of these."""
@@ -35,7 +36,8 @@ class Source:
     within: Path | None = None
 
     def __str__(self) -> str:
-        return self.place.address if isinstance(self.place, Url) else str(self.place)
+        """As it is reported: of an address, without the password and the query in it."""
+        return shown(self.place.address) if isinstance(self.place, Url) else str(self.place)
 
     @property
     def name(self) -> str:
