@@ -35,13 +35,14 @@ def highlighted(
         InputError: The segment has no picture, or Pillow does not know the colour.
         UnreadableMedia: Its picture or its boxes are missing or damaged.
     """
-    if segment.preview is None:
+    path = segment.preview or (segment.media if segment.modality == "image" else None)
+    if path is None:
         raise InputError(f"{segment.source} has no picture to show: Segment.preview is None.")
     try:
         ink = ImageColor.getrgb(colour)[:3]
     except ValueError as error:
         raise InputError(f"No colour is called {colour!r}; try 'yellow' or '#ffee00'.") from error
-    picture = open_image(Path(segment.preview), policy)
+    picture = open_image(Path(path), policy)
     if segment.boxes is None:
         return picture
     found = [word.box for word in find_words(read_boxes(segment.boxes), words)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL.Image import Image
 
 from mm_rag.errors import InputError
-from mm_rag.media.image import open_image
+from mm_rag.highlight import highlighted
 from mm_rag.segment import Segment
 
 _MOST_AUDIO_BYTES = 600_000
@@ -20,15 +20,15 @@ _ICONS = {
 }
 
 
-def picture_of(segment: Segment, *, side: int) -> str:
+def picture_of(segment: Segment, words: str, *, side: int) -> str:
     """HTML of the picture that stands for a segment; an icon where there is none.
 
     Args:
         segment: A page, picture or clip.
+        words: Of a query; they are marked where they stand.
         side: Longest side in pixels.
     """
-    path = segment.preview or (segment.media if segment.modality == "image" else None)
-    picture = _thumbnail(Path(path), side) if path else None
+    picture = _thumbnail(segment, words, side)
     if picture is None:
         shape = _ICONS.get(segment.modality, _ICONS["text"])
         return (
@@ -61,9 +61,9 @@ def _clip(segment: Segment) -> str:
     return f"#t={segment.start:.2f}{end}"
 
 
-def _thumbnail(path: Path, side: int) -> Image | None:
+def _thumbnail(segment: Segment, words: str, side: int) -> Image | None:
     try:
-        picture = open_image(path)
+        picture = highlighted(segment, words)
     except InputError:
         return None  # a page of answers is worth more than the picture that is missing on it
     picture.thumbnail((side, side))

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-_WORD = re.compile(r"\w+")
-_COMMON = """
-a about an and are as at be been but by can could did do does for from had has have how i in is
-it its many me much my not of on or our out should so that the their them there they this to was
-we were what when where which while who whom whose why will with would you your
-"""
+from mm_rag.words import is_common, plain_words, stem
 
 
 def excerpt(text: str, query: str, *, length: int = 40) -> list[tuple[str, bool]]:
@@ -26,9 +20,8 @@ def excerpt(text: str, query: str, *, length: int = 40) -> list[tuple[str, bool]
         collapsed, and an ellipsis stands where the text goes on.
     """
     tokens = text.split()
-    common = _COMMON.split()
-    wanted = {_stem(word) for word in _WORD.findall(query) if word.lower() not in common}
-    found = [frozenset(map(_stem, _WORD.findall(token))) & wanted for token in tokens]
+    wanted = {stem(word) for word in plain_words(query) if not is_common(word)}
+    found = [frozenset(map(stem, plain_words(token))) & wanted for token in tokens]
     start = _best_window(found, length)
     end = min(start + length, len(tokens))
     marked = [(tokens[i], bool(found[i])) for i in range(start, end)]
@@ -58,12 +51,3 @@ def _joined(marked: list[tuple[str, bool]]) -> Iterator[tuple[str, bool]]:
         if i:
             yield " ", False
         yield word, is_wanted
-
-
-def _stem(word: str) -> str:
-    """A word without its ending, crudely: enough to see that `ropes` are a `rope`."""
-    word = word.lower()
-    for ending in ("ing", "ed", "es", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word.removesuffix(ending)
-    return word

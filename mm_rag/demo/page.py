@@ -102,7 +102,8 @@ def _verdict(answer: Answer) -> str:
 def _hits(answer: Answer) -> Iterator[str]:
     """The best hit large, and the others in a list beside its picture."""
     best, *others = answer.hits
-    yield f'<div class="top">\n<div class="view">{picture_of(best.segment, side=900)}</div>\n<div>'
+    picture = picture_of(best.segment, answer.query, side=900)
+    yield f'<div class="top">\n<div class="view">{picture}</div>\n<div>'
     yield _place(best)
     yield _words(answer.query, best)
     yield player_of(best.segment)
@@ -117,8 +118,9 @@ def _hits(answer: Answer) -> Iterator[str]:
 
 def _other(hit: Hit, *, is_right: bool) -> str:
     tick = ' <span class="tick">✓</span>' if is_right else ""
+    picture = picture_of(hit.segment, "", side=160)  # too small to mark words on it
     return (
-        f'<li><div class="view">{picture_of(hit.segment, side=160)}</div>{_place(hit)}'
+        f'<li><div class="view">{picture}</div>{_place(hit)}'
         f'<p class="note">{hit.score:.3f}{tick}</p></li>'
     )
 
