@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -65,6 +66,12 @@ def ordeal(paths: list[Path], roots: tuple[Path, ...], forbidden: Path, assets: 
                 state = "process ended"
                 stopped.append(f"{Path(loaded.source).name}: {loaded.reason}")
             outcomes[state] += 1
+            _tell(f"{outcomes.total()}/{len(paths)} {Path(loaded.source).name}: {state}")
         seen = watch.names()
     seconds = time.monotonic() - began
     return Ordeal(len(paths), outcomes, longest, seconds, tuple(seen), tuple(stopped))
+
+
+def _tell(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line[:78]}", end="", file=sys.stderr)

@@ -140,7 +140,8 @@ def convert(copy: Path, folder: Path, name: str, policy: MediaPolicy) -> Path:
         *("--convert-to", "pdf", "--outdir", str(output), str(copy)),
     ]
     if office_sandbox.is_available():
-        command = office_sandbox.command(folder, policy.max_memory, command)
+        limits = policy.max_memory, policy.max_load_seconds
+        command = office_sandbox.command(folder, *limits, command)
     try:
         said = _run(command, folder, policy)
     except subprocess.TimeoutExpired as error:

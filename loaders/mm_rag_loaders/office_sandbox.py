@@ -5,7 +5,8 @@ path: in version 7.4 those of RTF files and of presentations still get in. On Li
 kernel stops them ("Landlock"), and needs no privileges for that.
 
 Run as a script, by its path, so that the limits hold from the program's first instruction:
-`python office_sandbox.py FOLDER MEMORY PROGRAM ARGUMENT...`. It imports the standard library only.
+`python office_sandbox.py FOLDER MEMORY SECONDS PROGRAM ARGUMENT...`. It imports nothing but the
+standard library.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ctypes
 import os
 import struct
 import sys
+from math import ceil
 from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -40,15 +42,16 @@ def is_available() -> bool:
     return _version() > 0
 
 
-def command(folder: Path, memory: int, program: list[str]) -> list[str]:
+def command(folder: Path, memory: int, seconds: float, program: list[str]) -> list[str]:
     """The command that runs a program within its limits.
 
     Args:
         folder: What it may read and write.
         memory: Bytes that it may take.
+        seconds: Of processor time that it may take; who started it may be killed before it ends.
         program: Its path and its arguments.
     """
-    return [sys.executable, "-I", __file__, str(folder), str(memory), *program]
+    return [sys.executable, "-I", __file__, str(folder), str(memory), str(ceil(seconds)), *program]
 
 
 def _version() -> int:
@@ -98,11 +101,16 @@ def _checked(result: int) -> int:
 def _main() -> None:
     import resource
 
-    folder, memory, *program = sys.argv[1:]
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    limit = int(memory) if most == resource.RLIM_INFINITY else min(int(memory), most)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    folder, memory, seconds, *program = sys.argv[1:]
+    limits = {
+        resource.RLIMIT_AS: int(memory),
+        resource.RLIMIT_CPU: int(seconds),
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, limit in limits.items():
+        _, most = resource.getrlimit(kind)
+        least = limit if most == resource.RLIM_INFINITY else min(limit, most)
+        resource.setrlimit(kind, (least, least))
     _hold_in(folder, _version())
     os.execv(program[0], program)
 

@@ -139,12 +139,15 @@ class Collection(Closing):
             sources: Files and folders.
             password: Tried on locked documents.
             options: How files are read. Page pictures go to the collection's own folder, whatever
-                `assets` says, because they belong to it.
+                `assets` says, because they belong to it. With another `transcriber` than before
+                recordings and videos are read again.
             on_progress: Told how far it has come: files, pages, seconds of recordings.
 
         Raises:
             InputError: A source does not exist, or is an address: `add(load(address))` takes those.
             CollectionLocked: Another process is writing.
+            CollectionMismatch: Its recordings were heard by a transcriber that `options` does not
+                name.
         """
         options = options or LoadOptions()
         options = replace(
@@ -153,9 +156,12 @@ class Collection(Closing):
             password=options.password if password is None else password,
         )
         given = [sources] if isinstance(sources, str | Path) else sources
+        self._check_transcriber(options)
         paths = [_folder_or_file(source) for source in given]
         find_sources(paths)  # what does not exist is an error before anything is written
         with self._writing() as writer:
+            if options.transcriber is not None:
+                self._ledger.set_meta("transcriber", options.transcriber.name)
             return FolderSync(self.path, self._ledger, writer, options, on_progress).run(paths)
 
     def search(
@@ -259,6 +265,15 @@ class Collection(Closing):
             raise CollectionMismatch(
                 f"{self._layout.root} was made by a newer mm_rag (format {made_by}; this one reads "
                 f"up to {FORMAT_VERSION}). Upgrade: pip install -U mm-rag"
+            )
+
+    def _check_transcriber(self, options: LoadOptions) -> None:
+        heard_by = self._ledger.meta("transcriber")
+        if heard_by is not None and options.transcriber is None:
+            raise CollectionMismatch(
+                f"The recordings in {self._layout.root} were heard by {heard_by}. Name it again: "
+                "sync(..., options=LoadOptions(transcriber=...)); or name another, by which they "
+                "are then all heard anew, such as PocketSphinxTranscriber()."
             )
 
     def _check_encoder(self, encoder: Encoder) -> None:

@@ -39,7 +39,7 @@ class LedgerFile:
         sha256: Of its bytes.
         size: In bytes.
         mtime_ns: Its modification time.
-        beside: The subtitle files that lie beside it, as they were.
+        beside: The subtitle files that lie beside it, as they were, and who listened to it.
         state: `writing` while its Segments are being written: after a crash, a file in this state
             is done again. `incomplete`: it is in, without what a missing reader would have read.
         reason: What there is to say about it; empty when all is well.

@@ -23,7 +23,7 @@ from mm_rag_loaders.hashing import file_sha256
 from mm_rag_loaders.outcome import Event
 from mm_rag_loaders.places import local_path
 from mm_rag_loaders.progress import OnProgress, Progress
-from mm_rag_loaders.sidecars import sidecars_stamp
+from mm_rag_loaders.sidecars import reader_stamp
 
 _SETTLED = ("indexed", "duplicate", "unsupported")
 """What needs no second look while the file stays as it is. What could not be read, or not wholly
@@ -119,9 +119,9 @@ class FolderSync:
         known = self._ledger.file(name)
         try:
             path = local_path(source, self._options)
-            if known and known.state in _SETTLED and _looks_same(path, known):
+            if known and known.state in _SETTLED and _looks_same(path, known, self._options):
                 return _unchanged(known)
-            now = _as_it_is(path, name)
+            now = _as_it_is(path, name, self._options)
         except SourceForbidden as error:
             return self._refused(name, known, error)
         except InputError as error:
@@ -230,21 +230,21 @@ def _unchanged(known: LedgerFile) -> FileReport:
     return FileReport(path=known.path, state="unchanged", reason=known.reason)
 
 
-def _as_it_is(path: Path, name: str) -> LedgerFile:
+def _as_it_is(path: Path, name: str, options: LoadOptions) -> LedgerFile:
     stat = path.stat()
     return LedgerFile(
         path=name,
         sha256=file_sha256(path),
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns,
-        beside=sidecars_stamp(path),
+        beside=reader_stamp(path, options),
         state="writing",
     )
 
 
-def _looks_same(path: Path, known: LedgerFile) -> bool:
+def _looks_same(path: Path, known: LedgerFile, options: LoadOptions) -> bool:
     stat = path.stat()
-    seen = (stat.st_size, stat.st_mtime_ns, sidecars_stamp(path))
+    seen = (stat.st_size, stat.st_mtime_ns, reader_stamp(path, options))
     return seen == (known.size, known.mtime_ns, known.beside)
 
 

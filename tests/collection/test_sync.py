@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-from mm_rag import Collection, Encoder
+from mm_rag import Collection, Encoder, Segment
 from mm_rag.collection import SyncReport
-from mm_rag.errors import InputError, MissingExtra
+from mm_rag.errors import CollectionMismatch, InputError, MissingExtra
+from mm_rag.reading.speech import Transcript, Word
 from mm_rag_loaders import LoadOptions
 from mm_rag_loaders.progress import Progress
 from tests.av_made import make_wav, tone
@@ -228,6 +232,40 @@ def test_subtitles_added_later_are_read(collection: Collection, tmp_path: Path) 
     assert "valve" in collection.search("valve cellar", k=1)[0].segment.text
     assert states(collection.sync(folder)) == {"talk.wav": "unchanged"}
     assert collection.verify().ok
+
+
+@dataclass
+class Parrot:
+    """Hears the same in everything."""
+
+    name: str
+    says: str
+
+    def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
+        heard = Word(text=self.says, start=0.1, end=len(samples) / 16_000 - 0.1, confidence=1.0)
+        return Transcript((heard,))
+
+
+def test_a_collection_knows_who_listened_to_its_recordings(
+    collection: Collection, tmp_path: Path
+) -> None:
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    make_wav(folder / "talk.wav", tone(3.0))
+    make_pdf(folder / "notes.pdf", ["Notes of the talk."])
+    first, second = (LoadOptions(transcriber=Parrot(f"p{n}", w)) for n, w in enumerate("ab"))
+    collection.sync(folder, options=first)
+    assert set(states(collection.sync(folder, options=first)).values()) == {"unchanged"}
+    with pytest.raises(CollectionMismatch, match="heard by p0"):
+        collection.sync(folder)
+    again = states(collection.sync(folder, options=second))
+    assert again == {"talk.wav": "indexed", "notes.pdf": "unchanged"}
+    assert {s.text for s in segments_of(collection, "talk.wav")} == {"b"}
+
+
+def segments_of(collection: Collection, name: str) -> list[Segment]:
+    hits = collection.search("b", k=9, rerank=False)
+    return [hit.segment for hit in hits if hit.segment.source.endswith(name)]
 
 
 def test_a_file_that_vanishes_during_the_run_is_a_line(
