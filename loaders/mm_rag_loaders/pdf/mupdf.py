@@ -24,7 +24,7 @@ from mm_rag_loaders.pdf.raw import Line, Picture, RawPage, Word
 from mm_rag_loaders.pdf.rules import edges
 
 _BOLD = 16  # of MuPDF's font flags
-_MOST_LIGHT = 0.2  # of the letters of a bold line
+_MOST_LIGHT = 0.2  # times the bold letters of a line: what may be light beside them
 _BOLD_NAME = re.compile(r"bold|black|heavy|CMBX", re.IGNORECASE)
 
 # What PyMuPDF raises on damaged files besides MuPDF's own errors.
@@ -199,8 +199,10 @@ def _lines(mupdf: Any, page: Any) -> Iterator[Line]:
 
 def _line(line: dict[str, Any], words: list[Word]) -> Line:
     main = max(line["spans"], key=lambda span: len(span["text"]))
-    light = sum(len(span["text"].strip()) for span in line["spans"] if not _is_bold(span))
-    is_bold = light <= _MOST_LIGHT * sum(len(word.text) for word in words)
+    is_bold = _is_bold(main) and all(
+        _is_bold(span) or len(span["text"].strip()) <= _MOST_LIGHT * len(main["text"])
+        for span in line["spans"]
+    )
     x, y = line["dir"]
     return Line(tuple(words), float(main["size"]), is_bold, (round(x), round(y)))
 
