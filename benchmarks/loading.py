@@ -84,20 +84,25 @@ def _parts(plan: Plan, folder: Path, corpus: Path | None) -> dict[str, Callable[
 
 
 def _memory(plan: Plan, folder: Path) -> str:
-    names = f"PDF, {plan.pages} pages", f"recording, {plan.recording} s", f"video, {plan.video} s"
     runs: dict[str, Steadiness] = {}
+
+    def watch(name: str, short: Path, long: Path, length: int) -> None:
+        runs[name] = read_steadily(short, long, length / 8, folder / long.suffix)
+        above = ", ".join(f"{above:.0f}" for above in runs[name].above)
+        print(f"{name}: {above} MB in {runs[name].seconds:.0f} s", file=sys.stderr)
+
     short = write_manual(folder / "short.pdf", 6, seed=2)
     long = write_manual(folder / "long.pdf", plan.pages)
-    runs[names[0]] = read_steadily(short, long, plan.pages / 8, folder / "pages")
+    watch(f"PDF, {plan.pages} pages", short, long, plan.pages)
     short = write_recording(folder / "short.m4a", 10)
     long = write_recording(folder / "long.m4a", plan.recording)
-    runs[names[1]] = read_steadily(short, long, plan.recording / 8, folder / "sounds")
+    watch(f"recording, {plan.recording} s", short, long, plan.recording)
     short = write_video(folder / "short.mp4", 2)
     long = write_video(folder / "long.mp4", plan.video)
-    runs[names[2]] = read_steadily(short, long, plan.video / 8, folder / "frames")
+    watch(f"video, {plan.video} s", short, long, plan.video)
     page, second, frame = 1_310_720 * 3 / 1e6, RATE * 2 * 4 / 1e6, 1920 * 1080 * 3 / 1e6
     whole = plan.pages * page, plan.recording * second, plan.video * 24 * frame
-    return table.memory_table(runs, dict(zip(names, whole, strict=True)))
+    return table.memory_table(runs, dict(zip(runs, whole, strict=True)))
 
 
 def _speed(plan: Plan, folder: Path) -> str:

@@ -9,7 +9,8 @@ MMRagError
 │   └── UnsupportedModality  the model does not take this kind of input
 ├── MissingExtra             an optional package is not installed (also an ImportError)
 ├── CheckpointError          a model's files are missing, incomplete or not understood
-├── WorkerError              a process of an EncoderPool did not start, or died
+├── WorkerError              a process of an EncoderPool, or of a loader, did not start, or died
+├── StorageError             what was found in files cannot be written: no room, or no right
 └── CollectionError          a collection cannot be used
     ├── CollectionMismatch   it was made with another model or by a newer version
     └── CollectionLocked     another process is writing to it
@@ -31,6 +32,7 @@ __all__ = [
     "MissingExtra",
     "PasswordNeeded",
     "SourceForbidden",
+    "StorageError",
     "UnreadableMedia",
     "UnsupportedModality",
     "WorkerError",
@@ -96,7 +98,11 @@ class CheckpointError(MMRagError):
 
 
 class WorkerError(MMRagError):
-    """A process of an `EncoderPool` did not start, or died."""
+    """A process of an `EncoderPool`, or one that loads files, did not start, or died."""
+
+
+class StorageError(MMRagError):
+    """What was found in files cannot be written: there is no room, or no right to."""
 
 
 class CollectionError(MMRagError):

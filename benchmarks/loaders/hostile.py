@@ -10,9 +10,10 @@ from pathlib import Path
 
 from benchmarks.loaders.opened import OpenWatch
 from mm_rag.media import MediaPolicy
-from mm_rag_loaders import AssetStore, LoadOptions, Source, load_files
+from mm_rag_loaders import AssetStore, LoadedFile, LoadOptions, Source, load_files
 
 LIMIT_SECONDS = 60.0
+_ENDS = {"the process that read it": "worker died", "it took longer than": "worker stopped"}
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,21 @@ def ordeal(paths: list[Path], roots: tuple[Path, ...], forbidden: Path, assets: 
         for loaded in load_files([Source(path) for path in paths], options):
             now = time.monotonic()
             longest, last = max(longest, now - last), now
-            state = "loaded, with notes" if loaded.notes and loaded.segments else loaded.state
-            if loaded.reason.startswith("the process that read it"):
-                state = "process ended"
+            state = _state(loaded)
+            if state in _ENDS.values():
                 stopped.append(f"{Path(loaded.source).name}: {loaded.reason}")
             outcomes[state] += 1
             _tell(f"{outcomes.total()}/{len(paths)} {Path(loaded.source).name}: {state}")
         seen = watch.names()
     seconds = time.monotonic() - began
     return Ordeal(len(paths), outcomes, longest, seconds, tuple(seen), tuple(stopped))
+
+
+def _state(loaded: LoadedFile) -> str:
+    for beginning, state in _ENDS.items():
+        if loaded.reason.startswith(beginning):
+            return state
+    return "loaded, with notes" if loaded.notes and loaded.segments else loaded.state
 
 
 def _tell(line: str) -> None:

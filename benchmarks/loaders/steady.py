@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.loaders.memory import MemoryWatch, Sample
 from mm_rag.segment import Segment
-from mm_rag_loaders import AssetStore, LoadOptions, find_sources, load_files
+from mm_rag_loaders import AssetStore, LoadedFile, LoadOptions, find_sources, load_files
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,6 @@ def read_steadily(short: Path, long: Path, every: float, assets: Path) -> Steadi
     return Steadiness(baseline, reached, samples, peak, seconds, found)
 
 
-def _check(loaded: object) -> None:
-    from mm_rag_loaders import LoadedFile
-
-    assert isinstance(loaded, LoadedFile)
+def _check(loaded: LoadedFile) -> None:
     if loaded.state != "loaded":
         raise RuntimeError(f"{loaded.source}: {loaded.reason}")

@@ -107,7 +107,7 @@ def ordeal_table(ordeals: dict[str, Ordeal]) -> str:
             "the roots lies a folder that the lures name and link to, and that the kernel watches "
             "for files being opened.\n\n"
         )
-        + (f"Files whose process ended:\n\n{ended}\n" if ended else "")
+        + (f"Files whose worker died or was stopped:\n\n{ended}\n" if ended else "")
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from mm_rag.boxes import WordBox, boxes_to_json
+from mm_rag.errors import StorageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -56,6 +57,9 @@ class AssetStore:
 
         The name is their sha256; a reader never sees half a file, because it is written elsewhere
         and renamed into place.
+
+        Raises:
+            StorageError: There is no room, or the folder may not be written to.
         """
         return self._kept(io.BytesIO(data), suffix)
 
@@ -68,13 +72,20 @@ class AssetStore:
         name = hashlib.file_digest(data, "sha256").hexdigest()
         path = self.root / name[:2] / f"{name}{suffix}"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             data.seek(0)
-            _write_atomically(path, data)
+            try:
+                _write_atomically(path, data)
+            except OSError as error:
+                raise StorageError(
+                    f"Nothing can be written to {self.root}: {error.strerror}. Make room there, or "
+                    "name another folder: LoadOptions(assets=AssetStore(...)), or that of the "
+                    "collection."
+                ) from error
         return path
 
 
 def _write_atomically(path: Path, data: io.BytesIO | io.BufferedReader) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -5,21 +5,23 @@ path: in version 7.4 those of RTF files and of presentations still get in. On Li
 kernel stops them ("Landlock"), and needs no privileges for that.
 
 Run as a script, by its path, so that the limits hold from the program's first instruction:
-`python office_sandbox.py FOLDER MEMORY SECONDS PROGRAM ARGUMENT...`. It imports nothing but the
-standard library.
+`python office_sandbox.py PARENT FOLDER MEMORY SECONDS PROGRAM ARGUMENT...`, where PARENT is the
+process that does so. It imports nothing but the standard library.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
 import sys
 from math import ceil
 from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_PATH_BENEATH, _VERSION, _NO_NEW_PRIVILEGES = 1, 1, 38
+_PATH_BENEATH, _VERSION = 1, 1
+_PARENT_DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 1, 38
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 1 << 1, 1 << 2, 1 << 3
 _REMOVE_FILE, _MAKE_SOCKET, _TRUNCATE = 1 << 5, 1 << 9, 1 << 14
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
@@ -51,7 +53,20 @@ def command(folder: Path, memory: int, seconds: float, program: list[str]) -> li
         seconds: Of processor time that it may take; who started it may be killed before it ends.
         program: Its path and its arguments.
     """
-    return [sys.executable, "-I", __file__, str(folder), str(memory), str(ceil(seconds)), *program]
+    limits = str(folder), str(memory), str(ceil(seconds))
+    return [sys.executable, "-I", __file__, str(os.getpid()), *limits, *program]
+
+
+def end_with_parent(parent: int, how: signal.Signals) -> None:
+    """Have the kernel send this process a signal when the one that started it ends; only on Linux.
+
+    Args:
+        parent: The process that started this one, which may be gone already.
+        how: The signal.
+    """
+    _checked(int(ctypes.CDLL(None, use_errno=True).prctl(_PARENT_DEATH_SIGNAL, int(how), 0, 0, 0)))
+    if os.getppid() != parent:
+        os.kill(os.getpid(), how)
 
 
 def _version() -> int:
@@ -99,20 +114,38 @@ def _checked(result: int) -> int:
 
 
 def _main() -> None:
+    """Start the program, wait for it, and end all that it started when nobody wants it any more."""
+    signal.signal(signal.SIGTERM, _end_all)
+    parent, folder, memory, seconds, *program = sys.argv[1:]
+    end_with_parent(int(parent), signal.SIGTERM)
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _limit(int(memory), int(seconds))
+        _hold_in(folder, _version())
+        os.execv(program[0], program)
+    _, status = os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _end_all(*_: object) -> None:
+    # The program is a script that starts others. All are of this process's group, which is its own
+    # because it was started in a session of its own.
+    os.killpg(0, signal.SIGKILL)
+
+
+def _limit(memory: int, seconds: int) -> None:
     import resource
 
-    folder, memory, seconds, *program = sys.argv[1:]
     limits = {
-        resource.RLIMIT_AS: int(memory),
-        resource.RLIMIT_CPU: int(seconds),
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_CPU: seconds,
         resource.RLIMIT_CORE: 0,
     }
     for kind, limit in limits.items():
         _, most = resource.getrlimit(kind)
         least = limit if most == resource.RLIM_INFINITY else min(limit, most)
         resource.setrlimit(kind, (least, least))
-    _hold_in(folder, _version())
-    os.execv(program[0], program)
 
 
 if __name__ == "__main__":

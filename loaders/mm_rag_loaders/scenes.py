@@ -30,6 +30,8 @@ def scenes(
     looks: Iterator[Look],
     duration: float,
     longest: float,
+    *,
+    change: Callable[[float, float], float],
     quiet: Callable[[float, float], float],
 ) -> Iterator[Scene]:
     """Cut [0, duration) into clips of 4 seconds up to `longest`; the only one may be shorter.
@@ -38,13 +40,14 @@ def scenes(
         looks: At the whole video. No more than `longest` seconds of them are held.
         duration: Its, in seconds.
         longest: Of one clip, in seconds.
+        change: When the first frame of the new scene is shown that begins between two looks.
         quiet: The best moment between two to cut where no scene changes.
     """
     shortest, start = min(_SHORTEST, longest / 3), 0.0
     held: list[Look] = []
     while duration - start > shortest:
         latest = min(start + longest, duration - shortest)
-        end = _first_cut(held, looks, start + shortest, latest)
+        end = _first_cut(_taken_in(held, looks), start + shortest, latest, change)
         if end is None and duration - start <= longest:
             break
         if end is None:
@@ -55,20 +58,28 @@ def scenes(
     yield Scene(start=start, end=duration, looks=[*held, *looks])
 
 
-def _first_cut(
-    held: list[Look], looks: Iterator[Look], earliest: float, latest: float
-) -> float | None:
-    """The first scene change in [earliest, latest]; looks are taken in until it is found."""
-    for look in [*held]:
-        if earliest <= look.time <= latest and look.change > _CUT:
-            return look.time
-    while not held or held[-1].time <= latest:
-        look = next(looks, None)
-        if look is None:
-            return None
+def _taken_in(held: list[Look], looks: Iterator[Look]) -> Iterator[Look]:
+    """The looks that are held, then the others, which are held from then on."""
+    yield from [*held]
+    for look in looks:
         held.append(look)
-        if earliest <= look.time <= latest and look.change > _CUT:
-            return look.time
+        yield look
+
+
+def _first_cut(
+    looks: Iterator[Look],
+    earliest: float,
+    latest: float,
+    change: Callable[[float, float], float],
+) -> float | None:
+    """The first scene change in [earliest, latest]; no later looks are taken in than need be."""
+    for look in looks:
+        if look.time >= earliest and look.before <= latest and look.change > _CUT:
+            cut = change(look.before, look.time)
+            if earliest <= cut <= latest:
+                return cut
+        if look.time > latest:
+            break
     return None
 
 

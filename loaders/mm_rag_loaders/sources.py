@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Url
 from mm_rag.errors import InputError
 from mm_rag.media.addresses import shown
+from mm_rag_loaders.patterns import files_matching
 
 Sources: TypeAlias = str | Path | Iterable[str | Path]
 """A file, a folder, a pattern such as `"scans/**/*.pdf"`, an address, or several of these."""
@@ -49,16 +52,21 @@ def find_sources(sources: Sources) -> list[Source]:
     """Find what is meant, sorted within a folder or pattern, each once. Nothing is opened.
 
     Hidden files and folders are left out of folders and patterns, and so are subtitle files that
-    lie beside their video or recording, because its loader reads them.
+    lie beside their video or recording, because its loader reads them. Links to folders are not
+    followed, in folders and by `**`: they may lead in circles.
 
     Args:
         sources: A file, a folder (with all its folders), a pattern such as `"scans/**/*.pdf"`, an
             address, or several of these.
 
     Raises:
-        InputError: A path does not exist, or a pattern matches nothing.
+        InputError: A path does not exist, a pattern matches nothing, or something is neither.
     """
-    given = [sources] if isinstance(sources, str | Path) else list(sources)
+    is_one = isinstance(sources, str | Path) or not isinstance(sources, Iterable)
+    given = [sources] if is_one else list(sources)
+    for each in cast("list[object]", given):  # not every caller has a type checker
+        if not isinstance(each, str | Path) or each == "":
+            raise InputError(f"A source is a path, a pattern or an address; got {each!r:.100}.")
     found: dict[Path | Url, Source] = {}
     for each in given:
         for source in _found(each):
@@ -70,7 +78,8 @@ def as_source(given: str | Path) -> Source:
     """One file or address, as the caller names it."""
     if isinstance(given, str) and _ADDRESS.match(given):
         return Source(Url(given))
-    return Source(Path(os.path.abspath(Path(given).expanduser())))
+    # Not Path.expanduser: it fails for "~$notes.docx", which is how Word names what it locks.
+    return Source(Path(os.path.abspath(os.path.expanduser(given))))  # noqa: PTH111
 
 
 def last_part(source: str) -> str:
@@ -85,28 +94,28 @@ def _found(given: str | Path) -> Iterator[Source]:
         yield source
         return
     path = source.place
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails where it may not look
         yield from (Source(inside, path) for inside in _without_sidecars(_walk(path)))
-    elif path.exists():
+    elif _is_there(path):
         yield source
     elif glob.has_magic(str(path)):
-        yield from (Source(match, _fixed_part(path)) for match in _matches(path))
+        folder, found = files_matching(path)
+        if not found:
+            raise InputError(f"No file matches {path}.")
+        yield from (Source(match, folder) for match in _without_sidecars(found))
     else:
         raise InputError(f"There is no file or folder {given}.")
 
 
-def _matches(pattern: Path) -> Iterator[Path]:
-    # Not Path.glob: it finds hidden files.
-    names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207
-    matches = sorted(map(Path, names))
-    if not matches:
-        raise InputError(f"Nothing matches {pattern}.")
-    return _without_sidecars(path for path in matches if path.is_file())
-
-
-def _fixed_part(pattern: Path) -> Path:
-    """The folder in which a pattern looks."""
-    return next(folder for folder in pattern.parents if not glob.has_magic(str(folder)))
+def _is_there(path: Path) -> bool:
+    """Whether there is something, or may be: whoever opens it will say why that is not possible."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG  # of a pattern, mostly
+    return True
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -118,10 +127,16 @@ def _walk(folder: Path) -> Iterator[Path]:
     for path in inside:
         if path.name.startswith("."):
             continue
-        if path.is_dir() and not path.is_symlink():
-            yield from _walk(path)
-        elif path.is_file():
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                yield path
+            continue
+        if stat.S_ISREG(mode):
             yield path
+        elif stat.S_ISDIR(mode) and not path.is_symlink():
+            yield from _walk(path)
 
 
 def _without_sidecars(paths: Iterable[Path]) -> Iterator[Path]:

@@ -43,12 +43,19 @@ class VideoLoader(Loader):
 
     def _clips(self, file: SourceFile, reader: VideoReader) -> Iterator[Segment]:
         video = reader.video
-        found = measured_duration(video.probe)
-        duration = min(found, self.options.policy.max_seconds)
-        note_duration(file, max(found, video.probe.duration), duration)
+        lasts = measured_duration(video.probe)
+        duration = min(lasts, self.options.policy.max_seconds)
+        note_duration(file, max(lasts, video.probe.duration), duration)
         base = _whole(file, reader, duration)
         looks = reader.watch(0.0, duration)
-        for scene in scenes(looks, duration, self.options.clip_seconds, _quiet_moment(reader)):
+        found = scenes(
+            looks,
+            duration,
+            self.options.clip_seconds,
+            change=reader.change_between,
+            quiet=_quiet_moment(reader),
+        )
+        for scene in found:
             if not scene.looks and scene.start == 0.0:
                 raise UnreadableMedia(f"{file.path.name} has no picture that can be decoded.")
             yield self._clip(base, reader, scene)

@@ -153,6 +153,7 @@ class FolderSync:
         if loaded.sha256 != now.sha256:  # it has changed since it was looked at
             self._ledger.put_stale(now.sha256)
             now = replace(now, sha256=loaded.sha256)
+            self._ledger.put_file(now)
         try:
             self._writer.replace_source(now.sha256, loaded.segments)
         except InputError as error:  # the model could not take what the loader could
@@ -189,7 +190,7 @@ class FolderSync:
 
     def _remove_gone(self, sources: Sequence[Path]) -> None:
         for path, file in self._ledger.files().items():
-            if path in self._reports or Path(path).exists() or not _lies_in(Path(path), sources):
+            if path in self._reports or not _lies_in(Path(path), sources) or _may_exist(path):
                 continue
             self._ledger.put_stale(file.sha256)
             self._ledger.drop_file(path)
@@ -234,7 +235,7 @@ def _as_it_is(path: Path, name: str, options: LoadOptions) -> LedgerFile:
     stat = path.stat()
     return LedgerFile(
         path=name,
-        sha256=file_sha256(path),
+        sha256=file_sha256(path, options.policy),
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns,
         beside=reader_stamp(path, options),
@@ -250,6 +251,17 @@ def _looks_same(path: Path, known: LedgerFile, options: LoadOptions) -> bool:
 
 def _is_only_touched(known: LedgerFile, now: LedgerFile) -> bool:
     return (known.sha256, known.beside) == (now.sha256, now.beside)
+
+
+def _may_exist(path: str) -> bool:
+    """Whether it is there, or cannot be seen for the moment."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _lies_in(path: Path, sources: Iterable[Path]) -> bool:

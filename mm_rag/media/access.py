@@ -147,8 +147,11 @@ def _open(path: str, _: int) -> int:
 def _check_regular(path: Path, status: os.stat_result) -> None:
     if stat.S_ISREG(status.st_mode):
         return
-    is_folder = stat.S_ISDIR(status.st_mode)
-    what = "a folder" if is_folder else "a pipe, a socket or a device"
+    what = "a pipe, a socket or a device"
+    if stat.S_ISDIR(status.st_mode):
+        as_now = os.access in os.supports_effective_ids
+        can_look = os.access(path, os.R_OK | os.X_OK, effective_ids=as_now)
+        what = "a folder" if can_look else "a folder that may not be looked into"
     raise UnreadableMedia(f"There is no file {path}: it is {what}.")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
+import threading
 import time
-from collections.abc import Generator
+import zlib
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from mm_rag.content import Url
 from mm_rag.errors import UnreadableMedia
@@ -19,9 +20,15 @@ from mm_rag.media.addresses import local_path, parsed_url, shown
 from mm_rag.media.hosts import allowed_addresses, proxy_for
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
+if TYPE_CHECKING:  # it takes long to load, and most media are files
+    import httpx
+
 _SILENCE = 20.0  # seconds without an answer
 _LONGEST = 900.0  # seconds for the whole of a medium
 _MOST_REDIRECTS = 5
+_MOST_ADDRESSES = 4  # of one host that are tried
+_UNPACKED = 1024**2  # bytes at a time
+_TOO_LONG = "takes too long to fetch (MediaPolicy.max_load_seconds)."
 _HEADERS = {"User-Agent": "mm-rag", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
@@ -45,8 +52,9 @@ def fetched(url: Url, policy: MediaPolicy = DEFAULT_POLICY) -> Generator[Path]:
     first = parsed_url(url.address, policy)
     with tempfile.TemporaryDirectory(prefix="mm-rag-") as folder:
         path = Path(folder) / _file_name(url.address)
-        with _network_errors(url.address):
-            _download(first, path, policy)
+        deadline = time.monotonic() + min(_LONGEST, policy.max_load_seconds)
+        with _network_errors(url.address, deadline):
+            _download(first, path, policy, deadline)
         yield path
 
 
@@ -87,10 +95,9 @@ def local_file(
             yield path, replace(policy, roots=None)
 
 
-def _download(url: httpx.URL, path: Path, policy: MediaPolicy) -> None:
-    deadline = time.monotonic() + min(_LONGEST, policy.max_load_seconds)
+def _download(url: httpx.URL, path: Path, policy: MediaPolicy, deadline: float) -> None:
     for _ in range(_MOST_REDIRECTS + 1):
-        with _answer(url, policy) as response:
+        with _answer(url, policy, deadline) as response:
             location = response.headers.get("location")
             if not (response.is_redirect and location):
                 _write(response, path, shown(str(url)), policy, deadline)
@@ -100,13 +107,13 @@ def _download(url: httpx.URL, path: Path, policy: MediaPolicy) -> None:
 
 
 @contextmanager
-def _answer(url: httpx.URL, policy: MediaPolicy) -> Generator[httpx.Response]:
+def _answer(url: httpx.URL, policy: MediaPolicy, deadline: float) -> Generator[httpx.Response]:
     """What a URL answers, unread."""
     addresses = allowed_addresses(url, policy)
     proxy = proxy_for(url)
-    with _client(proxy) as client:
+    with _client(proxy, deadline) as client:
         # A proxy resolves names itself.
-        requests = [_request(client, url, address) for address in addresses if not proxy]
+        requests = [_request(client, url, one) for one in addresses[:_MOST_ADDRESSES] if not proxy]
         if proxy:
             requests = [client.build_request("GET", url, headers=_HEADERS)]
         response = _first_answer(client, requests)
@@ -116,16 +123,29 @@ def _answer(url: httpx.URL, policy: MediaPolicy) -> Generator[httpx.Response]:
             response.close()
 
 
-def _client(proxy: str | None) -> httpx.Client:
-    """A client that takes this way and no other: the environment was asked before."""
-    # Its rules are about names, and must not be applied to the numbers in place of names.
-    direct: dict[str, httpx.BaseTransport | None] = {"http://": None, "https://": None}
+@contextmanager
+def _client(proxy: str | None, deadline: float) -> Generator[httpx.Client]:
+    """A client that takes this way and no other, for the environment was asked before.
+
+    Its connections end with the time: a server that sends a letter now and then is never silent.
+    """
+    import httpx
+
     try:
-        return httpx.Client(timeout=_SILENCE, proxy=proxy, mounts={} if proxy else direct)
-    except (ImportError, ValueError) as error:
+        transport = httpx.HTTPTransport(proxy=proxy)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise UnreadableMedia(
-            f"Nothing can be fetched through the proxy that the environment names: {error}"
+            "Nothing can be fetched through the proxy that the environment names: it is malformed, "
+            f"or needs a package that is not installed ({type(error).__name__})."
         ) from error
+    end = threading.Timer(max(0.0, deadline - time.monotonic()), transport.close)
+    end.daemon = True
+    end.start()
+    try:
+        with httpx.Client(timeout=_SILENCE, transport=transport) as client:
+            yield client
+    finally:
+        end.cancel()
 
 
 def _request(client: httpx.Client, url: httpx.URL, address: str) -> httpx.Request:
@@ -139,6 +159,8 @@ def _request(client: httpx.Client, url: httpx.URL, address: str) -> httpx.Reques
 
 def _first_answer(client: httpx.Client, requests: list[httpx.Request]) -> httpx.Response:
     """The answer of the first machine that can be reached."""
+    import httpx
+
     for request in requests[:-1]:
         try:
             return client.send(request, stream=True)
@@ -158,34 +180,59 @@ def _write(
     check_bytes(int(claimed) if claimed.isdecimal() else 0, name, policy)
     size = 0
     with path.open("wb") as file:
-        for piece in response.iter_bytes():
+        for piece in _unpacked(response, name):
             size += len(piece)
             check_bytes(size, name, policy)
             if time.monotonic() > deadline:
-                raise UnreadableMedia(f"{name} takes too long to fetch.")
+                raise UnreadableMedia(f"{name} {_TOO_LONG}")
             file.write(piece)
     if size == 0:
         raise UnreadableMedia(f"{name} is empty (0 bytes).")
 
 
+def _unpacked(response: httpx.Response, name: str) -> Iterator[bytes]:
+    """The body in pieces of a bounded size, of servers that pack it though nobody asked for that.
+
+    httpx unpacks a piece at one go, whatever comes out of it.
+    """
+    packed = response.headers.get("content-encoding", "identity").strip().lower()
+    if packed in ("identity", ""):
+        yield from response.iter_raw()
+        return
+    if packed not in ("gzip", "x-gzip", "deflate"):
+        raise UnreadableMedia(f"{name} is sent packed ({packed[:40]!r}), which nobody asked for.")
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        for piece in response.iter_raw():
+            left = piece
+            while left and not unpacker.eof:
+                yield unpacker.decompress(left, _UNPACKED)
+                left = unpacker.unconsumed_tail
+    except zlib.error as error:
+        raise UnreadableMedia(f"{name} is sent packed, and damaged: {error}.") from error
+
+
 def _file_name(address: str) -> str:
     """The last part of the address, so that messages about the file name it."""
     last = shown(address).rstrip("/").rsplit("/", 1)[-1]
-    return re.sub(r"[^\w.-]", "_", last)[-80:].lstrip(".") or "medium"
+    return re.sub(r"[^\w.-]", "_", last)[-60:].lstrip(".") or "medium"
 
 
 @contextmanager
-def _network_errors(address: str) -> Generator[None]:
+def _network_errors(address: str, deadline: float) -> Generator[None]:
+    import httpx
+
+    name = shown(address)
     try:
         yield
-    except httpx.TimeoutException as error:
-        raise UnreadableMedia(
-            f"{shown(address)} cannot be fetched: no answer within {_SILENCE:.0f} s."
-        ) from error
     except httpx.HTTPError as error:
+        if time.monotonic() > deadline:
+            raise UnreadableMedia(f"{name} {_TOO_LONG}") from error
         reason = str(error).strip().rstrip(".") or type(error).__name__
-        raise UnreadableMedia(f"{shown(address)} cannot be fetched: {reason}.") from error
+        if isinstance(error, httpx.TimeoutException):
+            reason = f"no answer within {_SILENCE:.0f} s"
+        raise UnreadableMedia(f"{name} cannot be fetched: {reason}.") from error
     except OSError as error:
         raise UnreadableMedia(
-            f"{shown(address)} cannot be kept while it is read: {error.strerror}."
+            f"{name} cannot be kept while it is read: {error.strerror}."
         ) from error

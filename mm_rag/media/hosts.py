@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
-
-import httpx
 
 from mm_rag.errors import SourceForbidden, UnreadableMedia
 from mm_rag.media.host_names import IPAddress, is_inside, parse_host
 from mm_rag.media.policy import MediaPolicy
+
+if TYPE_CHECKING:
+    import httpx
 
 # IANA's registry of special purposes, and Azure's address for what runs inside it. Python's own
 # `is_global` is not the same in all of its versions.

@@ -22,7 +22,7 @@ from mm_rag.reading.onscreen import distinct_lines
 from mm_rag.reading.recording import OnMissing, RecordingReader, Spoken
 from mm_rag.reading.speech import Transcriber
 from mm_rag.reading.subtitles import Cue, cues_between, read_subtitles
-from mm_rag.reading.watching import LOOK_EVERY, Look, watch
+from mm_rag.reading.watching import LOOK_EVERY, Look, change_between, watch
 
 _MOST_LOOKS = 240  # of one span that is read at once; a longer one is looked at less often
 
@@ -88,6 +88,13 @@ class VideoReader(Closing):
             UnreadableMedia: No frame can be decoded there.
         """
         return self._stills.frame_at(time)
+
+    def change_between(self, start: float, end: float) -> float:
+        """When the first frame is shown of the scene that begins between two looks, in seconds.
+
+        A `watch` that is under way is not disturbed.
+        """
+        return change_between(self._stills, start, end)
 
     @property
     def damage(self) -> list[str]:

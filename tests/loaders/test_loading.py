@@ -3,13 +3,22 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pymupdf
 import pytest
 from PIL import Image
 
 from mm_rag.errors import InputError
-from mm_rag_loaders import LoadOptions, Source, find_sources, load, load_file, load_files
+from mm_rag_loaders import (
+    FileOutcome,
+    LoadOptions,
+    Source,
+    find_sources,
+    load,
+    load_file,
+    load_files,
+)
 
 
 def make_pdf(path: Path, text: str = "Alpha") -> Path:
@@ -54,6 +63,75 @@ def test_a_circle_of_links_ends(tmp_path: Path) -> None:
     touch(tmp_path, "a/b.txt")
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
     assert names(tmp_path, find_sources(tmp_path)) == ["a/b.txt"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["**", "**/*", "**/**/*.txt", "a/**/b.txt", "a/[b]*", "*/b.tx?"]
+)
+def test_a_pattern_ends_where_links_go_in_circles(tmp_path: Path, pattern: str) -> None:
+    touch(tmp_path, "a/b.txt", "a/.c.txt", ".d/e.txt")
+    for name in ("one", "two", "three"):
+        (tmp_path / "a" / name).symlink_to(tmp_path / "a", target_is_directory=True)
+    assert names(tmp_path, find_sources(tmp_path / pattern)) == ["a/b.txt"]
+
+
+def test_a_pattern_may_name_what_is_hidden(tmp_path: Path) -> None:
+    touch(tmp_path, ".a/b.txt", ".c.txt", "d.txt")
+    assert names(tmp_path, find_sources(tmp_path / ".*/*")) == [".a/b.txt"]
+    assert names(tmp_path, find_sources(tmp_path / ".*")) == [".c.txt"]
+
+
+@pytest.mark.parametrize("given", ["", [""], [None], None, 5, [5], [b"a.txt"]])
+def test_what_is_no_source_says_so(given: Any) -> None:
+    with pytest.raises(InputError, match="A source is a path"):
+        find_sources(given)
+
+
+ODD = ("~$notes.txt", "~", "a\nb.txt", "[a].txt", "\x1b[31m.txt", "-rf", "\udcff.txt", "a" * 240)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_odd_names_are_loaded(
+    tmp_path: Path, options: LoadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ODD:
+        (tmp_path / name).write_text(f"Words of {ODD.index(name)}.")
+    monkeypatch.chdir(tmp_path)
+    for name in set(ODD) - {"~"}:  # which is the home folder
+        assert load_file(name, options).state in ("loaded", "unsupported")
+    told: list[FileOutcome] = []
+    assert len(list(load(tmp_path, options, on_file=told.append))) == len(ODD)
+    assert [file.source for file in told] == [str(tmp_path / name) for name in sorted(ODD)]
+
+
+@pytest.mark.parametrize("name", ["", "\0", "a\0b.txt", "a" * 5000, "gone/", "~nobody-here/a.txt"])
+def test_a_name_that_is_none_is_a_report(name: str, options: LoadOptions) -> None:
+    assert load_file(name, options).state == "unreadable"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs to become somebody else")
+def test_what_may_not_be_looked_into_is_a_line(tmp_path: Path, options: LoadOptions) -> None:
+    touch(tmp_path, "in/closed/a.txt", "in/listed/b.txt", "in/c.txt")
+    (tmp_path / "in/closed").chmod(0o000)
+    (tmp_path / "in/listed").chmod(0o444)
+    for above in (tmp_path, *tmp_path.parents[:-2]):
+        above.chmod(above.stat().st_mode | 0o711)
+    os.seteuid(65534)
+    try:
+        told: list[FileOutcome] = []
+        list(load(tmp_path / "in", options, on_file=told.append))
+        alone = load_file(tmp_path / "in/closed/a.txt", options)
+        list(load(tmp_path / "in/closed/a.txt", options, on_file=told.append))
+    finally:
+        os.seteuid(0)
+    assert [(Path(file.source).name, file.state) for file in told] == [
+        ("c.txt", "loaded"),
+        ("closed", "unreadable"),
+        ("b.txt", "unreadable"),
+        ("a.txt", "unreadable"),
+    ]
+    assert "may not be looked into" in told[1].reason
+    assert "Permission denied" in alone.reason
 
 
 @pytest.mark.parametrize(("source", "message"), [("gone", "no file or folder"), ("*.x", "matches")])

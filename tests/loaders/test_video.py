@@ -14,6 +14,7 @@ from PIL import Image
 from mm_rag.errors import MissingExtra, UnreadableMedia
 from mm_rag.media import MediaPolicy
 from mm_rag.media.decoding import Backend, base, pyav
+from mm_rag.media.video import open_video
 from mm_rag.reading import onscreen, recording
 from mm_rag.segment import Segment
 from mm_rag_loaders import AssetStore, LoadOptions
@@ -179,7 +180,7 @@ def test_frames_of_uneven_length_keep_their_times(
     frames = [*colours("navy", each=4), *colours("orange", each=6)]
     path = make_video(tmp_path / "v.mkv", frames, times=times, fps=30)
     first, second = VideoLoader(options).load(path)
-    assert (first.start, first.end, second.start) == (0.0, 6.5, 6.5)
+    assert (first.start, first.end, second.start) == (0.0, 6.25, 6.25)
     assert second.end == pytest.approx(12.03, abs=0.05)
     assert picture(first).mean(axis=(0, 1)).argmax() == 2
     assert picture(second).mean(axis=(0, 1)).argmax() == 0
@@ -249,3 +250,40 @@ def test_a_video_is_decoded_once(
     check_spans(segments, 60.0)
     # Around each key frame some frames are decoded once more.
     assert len(decoded) < 600 + 20 * len(segments)
+
+
+@both_backends
+def test_a_cut_is_found_to_the_frame(
+    tmp_path: Path, options: LoadOptions, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode_with(backend, monkeypatch)
+    # Frames come as they like, one in each scene is a flash, and the file does not begin at 0.
+    steps = np.random.default_rng(5).choice([0.017, 0.033, 0.05, 0.2], 300)
+    times = [5.0 + round(float(time), 3) for time in np.cumsum(steps)]
+    frames = colours("navy", "orange", each=150, size=(96, 64))
+    frames[148] = frames[152] = Image.new("RGB", (96, 64), "white")
+    path = make_video(tmp_path / "v.mkv", frames, times=times)
+    first, second = VideoLoader(options).load(path)
+    assert first.end == second.start == pytest.approx(times[150] - times[0], abs=2e-3)
+    assert second.start is not None
+    with open_video(path, backend=backend) as video:
+        shown = [
+            np.asarray(video.frame_at(second.start + late)).mean(axis=(0, 1)) for late in (0, -0.01)
+        ]
+    assert shown[0][0] > 200 > 100 > shown[1][0]
+
+
+def test_a_cut_among_thousands_of_frames_is_found_to_the_frame(
+    tmp_path: Path, options: LoadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A thousand frames between two looks, as a header or a high-speed camera may have it.
+    slow = [n / 10 for n in range(60)]
+    fast = [6.0 + n / 1000 for n in range(1000)]
+    frames = [
+        *colours("navy", each=1033, size=(32, 32)),
+        *colours("orange", each=107, size=(32, 32)),
+    ]
+    late = [7.0 + n / 10 for n in range(80)]
+    path = make_video(tmp_path / "v.mkv", frames, times=[*slow, *fast, *late])
+    first, second = VideoLoader(options).load(path)
+    assert first.end == second.start == pytest.approx(6.973, abs=1e-6)

@@ -106,14 +106,12 @@ def test_an_error_that_nobody_expected_is_a_line_with_its_name(
     assert [file.state for file in told] == ["loaded", "unreadable", "loaded"]
 
 
-def test_a_hang_ends_with_the_time_that_a_file_may_take(
-    folder: Path, options: LoadOptions
-) -> None:
+def test_a_hang_ends_with_the_time_that_a_file_may_take(folder: Path, options: LoadOptions) -> None:
     began = time.monotonic()
-    _, told = loaded(folder, heard_by(Hangs(), options, max_load_seconds=2.0))
-    assert time.monotonic() - began < 30
+    _, told = loaded(folder, heard_by(Hangs(), options, max_load_seconds=6.0))
+    assert time.monotonic() - began < 60
     assert [file.state for file in told] == ["loaded", "unreadable", "loaded"]
-    assert told[1].reason == "it took longer than 2 s (MediaPolicy.max_load_seconds)"
+    assert told[1].reason == "it took longer than 6 s (MediaPolicy.max_load_seconds)"
 
 
 def test_a_slow_file_is_cut_short_by_itself(tmp_path: Path, options: LoadOptions) -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import socket
+import threading
+import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -344,7 +349,7 @@ def test_the_connection_goes_to_the_machine_that_was_checked(
     def second_only(request: httpx.Request) -> httpx.Response:
         if request.url.host == "93.184.216.34":
             raise httpx.ConnectError("refused")
-        return httpx.Response(200, content=b"picture")
+        return httpx.Response(200, stream=httpx.ByteStream(b"picture"))
 
     requests = web({"photos.example": ["93.184.216.34", "93.184.216.35"]}, second_only)
     assert fetch_bytes(Url("https://photos.example:8443/a.png")) == b"picture"
@@ -355,7 +360,7 @@ def test_the_connection_goes_to_the_machine_that_was_checked(
 
 def test_a_proxy_is_given_the_name(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
-    found = httpx.Response(200, content=b"picture")
+    found = httpx.Response(200, stream=httpx.ByteStream(b"picture"))
     requests = web({"photos.example": ["93.184.216.34"]}, lambda _: found)
     fetch_bytes(Url("https://photos.example/a.png"))
     assert requests[0].url.host == "photos.example"
@@ -373,3 +378,71 @@ def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_fetched_is_what_was_sent(media: str) -> None:
     picture = np.asarray(open_image(fetch_bytes(Url(f"{media}/photo.png"), _HERE)))
     assert picture[0, 0].tolist() == [255, 0, 0]
+
+
+@contextlib.contextmanager
+def says(*pieces: bytes, pause: float = 0.0) -> Generator[str]:
+    """A server that says this and nothing else, a piece at a time."""
+
+    def answer(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError), listening.accept()[0] as caller:
+            caller.recv(4096)
+            for piece in pieces:
+                caller.sendall(piece)
+                time.sleep(pause)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=answer, args=(listening,), daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_what_is_packed_is_unpacked_and_bounded() -> None:
+    for packed, coding in ((gzip.compress, b"gzip"), (zlib.compress, b"deflate")):
+        head = b"HTTP/1.1 200 OK\r\nContent-Encoding: " + coding + b"\r\n\r\n"
+        with says(head, packed(b"picture" * 1000)) as address:
+            assert fetch_bytes(Url(address), _HERE) == b"picture" * 1000
+        bomb = packed(bytes(200 * 1024**2))
+        tracemalloc.start()
+        with says(head, bomb) as address, pytest.raises(MediaTooLarge, match="max_bytes allows"):
+            fetch_bytes(Url(address), MediaPolicy(private_hosts=True, max_bytes=8 * 1024**2))
+        assert tracemalloc.get_traced_memory()[1] < 8 * 1024**2
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("coding", "words"), [(b"gzip", "damaged"), (b"br", "packed .'br'")])
+def test_what_cannot_be_unpacked_says_so(coding: bytes, words: str) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: " + coding + b"\r\n\r\n"
+    with says(head, b"no archive") as address, pytest.raises(UnreadableMedia, match=words):
+        fetch_bytes(Url(address), _HERE)
+
+
+def test_a_server_that_never_ends_its_header() -> None:
+    letters = [b"HTTP/1.1 200 OK\r\n", *([b"X: y\r\n"] * 200)]
+    began = time.monotonic()
+    with says(*letters, pause=0.1) as address, pytest.raises(UnreadableMedia, match="too long"):
+        fetch_bytes(Url(address), MediaPolicy(private_hosts=True, max_load_seconds=1.0))
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("length", [b"9" * 5000, b"-1", b"1_0", b"12, 13", b"100"])
+def test_lengths_that_are_lies(length: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n"
+    with says(head, b"short") as address, pytest.raises((UnreadableMedia, MediaTooLarge)):
+        fetch_bytes(Url(address), _HERE)
+
+
+def test_a_proxy_that_makes_no_sense_keeps_its_password(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://ann:secret@[::1")
+    web({"photos.example": [PUBLIC]}, lambda _: httpx.Response(200))
+    with pytest.raises(UnreadableMedia, match="proxy") as caught:
+        fetch_bytes(Url("http://photos.example/a.png"))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_long_name_is_no_obstacle(media: str) -> None:
+    name = "\U00020000" * 90
+    with pytest.raises(UnreadableMedia, match="404"):
+        fetch_bytes(Url(f"{media}/{name}.png"), _HERE)
+    assert fetch_bytes(Url(f"{media}/photo.png?{name}"), _HERE)

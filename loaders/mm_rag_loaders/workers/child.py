@@ -1,9 +1,9 @@
 """The worker process: reads one source after the other and tells what it finds.
 
-    python -m mm_rag_loaders.workers.child
+    python -m mm_rag_loaders.workers.child PARENT
 
-What is to be read comes pickled through its standard input, from the process that started it; what
-was found goes as lines of JSON through its standard output.
+How it is read, and then each source, come pickled through its standard input, from the process that
+started it, whose number is PARENT; what was found goes as lines of JSON through its standard output.
 """
 
 from __future__ import annotations
@@ -13,42 +13,47 @@ import os
 import pickle
 import signal
 import sys
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
+from mm_rag.errors import StorageError
 from mm_rag.media.policy import MediaPolicy
+from mm_rag_loaders.office_sandbox import end_with_parent
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.read import read_source
 from mm_rag_loaders.sources import Source
-from mm_rag_loaders.workers.wire import LogLine, to_line
+from mm_rag_loaders.workers.wire import Failure, LogLine, to_line
 
 READY = b"ready\n"
 """The first line of all."""
-
-Task: TypeAlias = tuple[Source, LoadOptions]
 
 
 def main() -> None:
     """Read sources until there are no more to come."""
     # Whoever pressed Ctrl-C meant the process that started this one, which then stops it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        end_with_parent(int(sys.argv[1]), signal.SIGKILL)
     tasks, told = sys.stdin.buffer, _own_output()
     logging.basicConfig(level=logging.WARNING, handlers=[_ToldHandler(told)])
-    told.write(READY)
-    told.flush()
     try:
+        options: LoadOptions = pickle.load(tasks)
+        told.write(READY)
+        told.flush()
+        _bound_memory(options.policy)
         while True:
-            source, options = _next_task(tasks)
-            _bound_memory(options.policy)
-            for event in read_source(source, options):
-                told.write(to_line(event))
-                told.flush()
+            _read(pickle.load(tasks), options, told)
     except (EOFError, BrokenPipeError):  # nobody has tasks any more, or listens
         os._exit(0)  # some libraries hang when they are unloaded
 
 
-def _next_task(tasks: BinaryIO) -> Task:
-    task: Task = pickle.load(tasks)
-    return task
+def _read(source: Source, options: LoadOptions, told: BinaryIO) -> None:
+    try:
+        for event in read_source(source, options):
+            told.write(to_line(event))
+            told.flush()
+    except StorageError as error:
+        told.write(to_line(Failure(str(error))))
+        told.flush()
 
 
 def _own_output() -> BinaryIO:

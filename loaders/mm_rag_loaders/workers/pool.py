@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import queue
@@ -9,11 +10,9 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 from mm_rag._closing import Closing
-from mm_rag.errors import InputError, WorkerError
+from mm_rag.errors import InputError, MMRagError, WorkerError
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.sources import Source
@@ -23,12 +22,6 @@ _MOST_WORKERS = 8
 _AHEAD = 8  # sources per worker that are begun before they are asked for
 _HELD = 256  # events of a source that is not yet asked for; its worker waits then
 _LOOK_AGAIN = 0.2  # seconds
-
-
-@dataclass(frozen=True)
-class _Job:
-    events: queue.Queue[Event]
-    done: Future[None]
 
 
 def default_workers() -> int:
@@ -47,6 +40,7 @@ def read_in_workers(sources: Iterable[Source], options: LoadOptions, count: int)
 
     Raises:
         WorkerError: No process can be started.
+        StorageError: What was found cannot be written to the assets.
         InputError: The options cannot be sent to another process.
     """
     _check(options)
@@ -60,30 +54,51 @@ def read_in_workers(sources: Iterable[Source], options: LoadOptions, count: int)
             yield from pool.events_of(jobs.popleft())
 
 
+class _Job:
+    """A source that is to be read, and what came of it so far."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.events: queue.Queue[Event] = queue.Queue(_HELD)
+        self.error: MMRagError | None = None
+        self.is_over = threading.Event()
+
+
 class _Pool(Closing):
-    """Threads that each talk to a worker process, which is started when it is first needed."""
+    """Threads that each talk to a worker process of their own.
+
+    They are no threads of `concurrent.futures`: for those a program waits at its end, and these may
+    be waiting for it to ask for more.
+    """
 
     def __init__(self, options: LoadOptions, count: int) -> None:
-        self._options = options
-        self._threads_each = max(1, default_workers() // count)
-        self._executor = ThreadPoolExecutor(count, thread_name_prefix="mm-rag-load")
+        self._options, self._count = options, count
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._idle: list[WorkerProcess] = []
-        self._all: list[WorkerProcess] = []
+        self._workers: list[WorkerProcess] = []
         self._is_closed = False
+        atexit.register(self.close)
 
     def begin(self, source: Source) -> _Job:
-        events: queue.Queue[Event] = queue.Queue(_HELD)
-        return _Job(events, self._executor.submit(self._read, source, events))
+        """Have a source read, as soon as a thread has time for it."""
+        job = _Job(source)
+        self._jobs.put(job)
+        if len(self._threads) < self._count:
+            thread = threading.Thread(target=self._work, name="mm-rag-load", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return job
 
     def events_of(self, job: _Job) -> Iterator[Event]:
         """What comes of a source, until its outcome; workers that hang meanwhile are stopped."""
         while True:
+            is_over = job.is_over.is_set()  # asked before: what came until then is in the queue
             try:
                 event = job.events.get(timeout=_LOOK_AGAIN)
             except queue.Empty:
-                if job.done.done() and job.events.empty():
-                    job.done.result()  # raises why there is no outcome
+                if is_over:
+                    raise job.error or WorkerError("Loading was stopped.") from None
                 self._stop_late_ones()
                 continue
             yield event
@@ -92,53 +107,60 @@ class _Pool(Closing):
 
     def close(self) -> None:
         """Stop all processes, whatever they do."""
-        self._is_closed = True
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        atexit.unregister(self.close)
         with self._lock:
-            for worker in self._all:
+            self._is_closed = True
+            for worker in self._workers:
                 worker.kill()
-        self._executor.shutdown(wait=True)
-        for worker in self._all:
-            worker.close()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
 
-    def _read(self, source: Source, events: queue.Queue[Event]) -> None:
-        worker = self._take()
-        for event in worker.read(source, self._options):
-            self._put(events, event)
-        self._give_back(worker)
+    def _work(self) -> None:
+        """Read one source after the other, in a process that is replaced when it dies."""
+        worker: WorkerProcess | None = None
+        try:
+            while (job := self._jobs.get()) is not None and not self._is_closed:
+                try:
+                    if worker is None or not worker.is_alive:
+                        self._end(worker)
+                        worker = self._started()
+                    for event in worker.read(job.source):
+                        self._put(job, event)
+                except MMRagError as error:
+                    job.error = error
+                finally:
+                    job.is_over.set()
+        finally:
+            self._end(worker)
 
-    def _put(self, events: queue.Queue[Event], event: Event) -> None:
+    def _put(self, job: _Job, event: Event) -> None:
         while not self._is_closed:
             try:
-                events.put(event, timeout=_LOOK_AGAIN)
+                job.events.put(event, timeout=_LOOK_AGAIN)
             except queue.Full:
                 continue
             return
 
-    def _take(self) -> WorkerProcess:
+    def _started(self) -> WorkerProcess:
+        worker = WorkerProcess(max(1, default_workers() // self._count))
         with self._lock:
-            if self._is_closed:
-                raise WorkerError("Loading was stopped.")
-            if self._idle:
-                return self._idle.pop()
-        worker = WorkerProcess(self._threads_each)
-        with self._lock:
-            self._all.append(worker)
+            self._workers.append(worker)
             if self._is_closed:
                 worker.kill()
+        worker.prepare(self._options)
         return worker
 
-    def _give_back(self, worker: WorkerProcess) -> None:
-        with self._lock:
-            if worker.is_alive:
-                self._idle.append(worker)
-            else:
-                self._all.remove(worker)
-                worker.close()
+    def _end(self, worker: WorkerProcess | None) -> None:
+        if worker is not None:
+            with self._lock:
+                self._workers.remove(worker)
+            worker.close()
 
     def _stop_late_ones(self) -> None:
         with self._lock:
-            for worker in self._all:
+            for worker in self._workers:
                 worker.stop_if_late()
 
 

@@ -13,83 +13,108 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import IO, Literal
 
 from mm_rag._closing import Closing
-from mm_rag.errors import WorkerError
+from mm_rag.errors import StorageError, WorkerError
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.sources import Source
 from mm_rag_loaders.workers.child import READY
-from mm_rag_loaders.workers.wire import MOST_BYTES, LogLine, Message, from_line
+from mm_rag_loaders.workers.wire import MOST_BYTES, Failure, LogLine, Message, from_line
 
+_MOST_START = 120.0  # seconds; one is usual
 _MOST_GRACE = 30.0  # seconds that a worker may be late before it counts as hanging
 _GOODBYE = 5.0  # seconds from the end of its output to its own
 _LAST_WORDS = 2000  # bytes of its standard error that are looked at
 
 
 class WorkerProcess(Closing):
-    """A process that reads sources, one at a time.
+    """A process that reads sources, one at a time, once it is prepared.
 
     Args:
         threads: That the libraries in it may use.
 
     Raises:
-        WorkerError: It did not start.
+        WorkerError: It cannot be started.
     """
 
     def __init__(self, threads: int) -> None:
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - see `close`
-        self._process = _started(self._said, threads)
+        with ExitStack() as opened, _start_errors():
+            self._said: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
+            # What it has there when it is killed goes with the folder.
+            folder = opened.enter_context(
+                tempfile.TemporaryDirectory(prefix="mm-rag-", ignore_cleanup_errors=True)
+            )
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "mm_rag_loaders.workers.child", str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                env=_environment(threads, folder),
+            )
+            self._opened = opened.pop_all()
         assert self._process.stdin
         assert self._process.stdout
         self._tasks, self._told = self._process.stdin, self._process.stdout
+        self._left = _MOST_START
         self._deadline: float | None = None
-        self._is_late = False
-        if self._told.readline() != READY:
-            message = f"A process that loads files did not start: {self._end()}"
-            self.close()
-            raise WorkerError(message)
+        self._lock = threading.Lock()  # its answer and the end of its time may come at once
+        self._verdict: Literal["", "late", "nonsense"] = ""  # why it was killed
 
     @property
     def is_alive(self) -> bool:
         """Whether it can be given another source."""
-        return self._process.poll() is None
+        return not self._verdict and self._process.poll() is None
 
-    def read(self, source: Source, options: LoadOptions) -> Iterator[Event]:
+    def prepare(self, options: LoadOptions) -> None:
+        """Tell it, once and first of all, how sources are read.
+
+        Raises:
+            WorkerError: It did not start, or cannot take the options.
+        """
+        self._policy = options.policy
+        self._give(options)
+        if self._line() != READY:
+            raise WorkerError(f"A process that loads files did not start: it {self._end()}.")
+
+    def read(self, source: Source) -> Iterator[Event]:
         """Yield a source's Segments as they come, then its outcome, whatever becomes of it.
 
         The time that the caller takes for an event is not counted as the process's.
+
+        Raises:
+            StorageError: What was found cannot be written.
         """
-        left, last = _longest(options.policy), None
-        self._give(source, options)
+        last, self._left = None, _longest(self._policy)
+        self._give(source)
         while True:
-            asked = time.monotonic()
-            message = self._next(asked + left)
-            left -= time.monotonic() - asked
-            match message:
+            match self._next(str(source)):
                 case None:
-                    yield self._death(source, last, options.policy)
+                    yield self._death(source, last)
                     return
-                case LogLine():
-                    logging.getLogger(message.logger).log(message.level, "%s", message.text)
-                case FileOutcome():
-                    yield message
+                case LogLine() as said:
+                    logging.getLogger(said.logger).log(said.level, "%s", said.text)
+                case Failure() as failure:
+                    raise StorageError(failure.text)
+                case FileOutcome() as outcome:
+                    yield outcome
                     return
-                case Segment():
-                    last = message
-                    yield message
+                case Segment() as last:
+                    yield last
 
     def stop_if_late(self) -> None:
         """Stop it if it has not answered in time. Safe to call from any thread."""
-        deadline = self._deadline
-        if deadline is not None and time.monotonic() > deadline:
-            self._is_late = True
-            self._process.kill()
+        with self._lock:
+            if self._deadline is not None and time.monotonic() > self._deadline:
+                self._verdict = "late"
+                self._process.kill()
 
     def kill(self) -> None:
         """Stop it, and leave the rest to `close`. Safe to call from any thread."""
@@ -99,43 +124,57 @@ class WorkerProcess(Closing):
         """Stop it and let go of what belonged to it."""
         self._process.kill()
         self._process.wait()
-        for stream in (self._tasks, self._told, self._said):
-            try:
+        for stream in (self._tasks, self._told):
+            with suppress(BrokenPipeError):  # a task that it never took
                 stream.close()
-            except BrokenPipeError:  # a task that it never took
-                continue
+        self._opened.close()
 
-    def _give(self, source: Source, options: LoadOptions) -> None:
-        try:
-            pickle.dump((source, options), self._tasks)
+    def _give(self, task: LoadOptions | Source) -> None:
+        with suppress(BrokenPipeError):  # it has died, which `_line` will find
+            pickle.dump(task, self._tasks)
             self._tasks.flush()
-        except BrokenPipeError:
-            return  # it has died, which `_next` will find
 
-    def _next(self, deadline: float) -> Message | None:
-        """What it tells next; None where it has died, or talks nonsense and is stopped for it."""
-        self._deadline = deadline
+    def _line(self) -> bytes:
+        """What it tells next, in the time that is left to it; empty where it has died."""
+        asked = time.monotonic()
+        self._deadline = asked + self._left
         line = self._told.readline(MOST_BYTES)
-        self._deadline = None
+        with self._lock:
+            self._deadline = None
+        self._left -= time.monotonic() - asked
+        return line
+
+    def _next(self, source: str) -> Message | None:
+        """What it tells of a source; None where it has died, or talks nonsense and dies of it."""
+        line = self._line()
         if not line:
             return None
         try:
-            return from_line(line)
+            message = from_line(line)
         except ValueError:
+            message = None
+        if message is None or getattr(message, "source", source) != source:
+            self._verdict = "nonsense"
             self._process.kill()
             return None
+        return message
 
-    def _death(self, source: Source, last: Segment | None, policy: MediaPolicy) -> FileOutcome:
-        reason = f"the process that read it {self._end()}"
-        if self._is_late:
-            limit = policy.max_load_seconds
-            reason = f"it took longer than {limit:g} s (MediaPolicy.max_load_seconds)"
+    def _death(self, source: Source, last: Segment | None) -> FileOutcome:
+        reason = self._why()
         if last is None:
             return FileOutcome(source=str(source), state="unreadable", reason=reason)
         note = f"only read until {last.where or 'its first part'}: {reason}"
-        return FileOutcome(
-            source=str(source), sha256=last.sha256, state="loaded", notes=(note,), reason=""
-        )
+        return FileOutcome(source=str(source), sha256=last.sha256, state="loaded", notes=(note,))
+
+    def _why(self) -> str:
+        match self._verdict:
+            case "late":
+                limit = self._policy.max_load_seconds
+                return f"it took longer than {limit:g} s (MediaPolicy.max_load_seconds)"
+            case "nonsense":
+                return "the process that read it told nonsense, and was stopped"
+            case _:
+                return f"the process that read it {self._end()}"
 
     def _end(self) -> str:
         """How it ended, with its last words: `died of SIGSEGV`, `ended with MemoryError`."""
@@ -151,26 +190,29 @@ class WorkerProcess(Closing):
         return f"{how} ({lines[-1].strip()})" if lines else how
 
 
-def _started(said: IO[bytes], threads: int) -> subprocess.Popen[bytes]:
+@contextmanager
+def _start_errors() -> Generator[None]:
     try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "mm_rag_loaders.workers.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            env=_environment(threads),
-        )
+        yield
     except OSError as error:
-        said.close()
+        place = error.filename or sys.executable
         raise WorkerError(
-            f"A process that loads files did not start: {error.strerror} ({sys.executable})."
+            f"A process that loads files did not start: {error.strerror} ({place}). "
+            "LoadOptions(workers=0) reads them in this one."
         ) from error
 
 
-def _environment(threads: int) -> dict[str, str]:
-    folders = [folder or os.getcwd() for folder in sys.path]  # noqa: PTH109 - a str is wanted
-    known = {"OMP_NUM_THREADS": str(threads), **os.environ}
-    return {**known, "PYTHONPATH": os.pathsep.join(folders)}
+def _environment(threads: int, folder: str) -> dict[str, str]:
+    """This process's environment, its ways to modules, and a folder for temporary files."""
+    places = [os.fspath(place) or os.curdir for place in sys.path]
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(places),
+        # Paths are sent as text, which both have to write alike.
+        "PYTHONUTF8": str(sys.flags.utf8_mode),
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder),
+    }
 
 
 def _longest(policy: MediaPolicy) -> float:
