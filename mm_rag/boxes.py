@@ -42,10 +42,10 @@ class WordBox:
 def boxes_to_json(words: Iterable[WordBox]) -> bytes:
     """`[["word", left, top, right, bottom], ...]`, as `read_boxes` reads it."""
     # Put together by hand: rounding and writing the numbers one by one takes three times as long.
-    rows: list[str] = []
-    for word in words:
-        x0, y0, x1, y1 = word.box
-        rows.append(f"[{_QUOTE(word.text)},{x0:.4f},{y0:.4f},{x1:.4f},{y1:.4f}]")
+    rows = [
+        '[%s,%.4f,%.4f,%.4f,%.4f]' % (_QUOTE(word.text), *word.box)  # noqa: UP031 - the fastest
+        for word in words
+    ]
     return f"[{','.join(rows)}]".encode()
 
 

@@ -45,7 +45,8 @@ class AssetStore:
         Of a page at a vision model's size that takes 6 ms; WebP, half as large, takes 30 to 60.
         """
         buffer = io.BytesIO()
-        picture.convert("RGB").save(buffer, "JPEG", quality=quality, subsampling=0)
+        rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
+        rgb.save(buffer, "JPEG", quality=quality, subsampling=0)
         return self.keep(buffer.getvalue(), ".jpg")
 
     def write_boxes(self, words: Iterable[WordBox]) -> Path:

@@ -63,6 +63,6 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)
+        return [path.name for path in folder.iterdir()]
     except OSError:  # what may not be looked into has nothing in it that matches
         return []

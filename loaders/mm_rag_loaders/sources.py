@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Url
 from mm_rag.errors import InputError
@@ -62,13 +62,8 @@ def find_sources(sources: Sources) -> list[Source]:
     Raises:
         InputError: A path does not exist, a pattern matches nothing, or something is neither.
     """
-    is_one = isinstance(sources, str | Path) or not isinstance(sources, Iterable)
-    given = [sources] if is_one else list(sources)
-    for each in cast("list[object]", given):  # not every caller has a type checker
-        if not isinstance(each, str | Path) or each == "":
-            raise InputError(f"A source is a path, a pattern or an address; got {each!r:.100}.")
     found: dict[Path | Url, Source] = {}
-    for each in given:
+    for each in _several(sources):
         for source in _found(each):
             found.setdefault(source.place, source)
     return list(found.values())
@@ -86,6 +81,15 @@ def last_part(source: str) -> str:
     """The name at the end of a path or an address."""
     path = re.split(r"[?#]", source)[0] if _ADDRESS.match(source) else source
     return Path(path).name or source
+
+
+def _several(sources: Any) -> Iterator[str | Path]:
+    # Not every caller has a type checker.
+    is_one = isinstance(sources, str | Path) or not isinstance(sources, Iterable)
+    for given in [sources] if is_one else cast("Iterable[Any]", sources):
+        if not isinstance(given, str | Path) or given == "":
+            raise InputError(f"A source is a path, a pattern or an address; got {given!r:.100}.")
+        yield given
 
 
 def _found(given: str | Path) -> Iterator[Source]:

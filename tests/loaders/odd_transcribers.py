@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import tempfile
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,3 +64,15 @@ class Babbles(Odd):
 class IsSlow(Odd):
     def act(self) -> None:
         time.sleep(0.4)
+
+
+class Litters(Odd):
+    def act(self) -> None:
+        with tempfile.NamedTemporaryFile(delete=False) as left:
+            left.write(b"litter")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class ArrivesBroken(Odd):
+    def __reduce__(self) -> Any:
+        return __import__, ("no such place",)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,12 +19,22 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mm_rag.errors import InputError, WorkerError
+from mm_rag.errors import InputError, StorageError, WorkerError
 from mm_rag.media import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders import AssetStore, FileOutcome, LoadOptions, load, load_file
 from tests.av_made import make_wav, tone
-from tests.loaders.odd_transcribers import Babbles, Crashes, Errs, Hangs, Hungers, IsSlow, Odd
+from tests.loaders.odd_transcribers import (
+    ArrivesBroken,
+    Babbles,
+    Crashes,
+    Errs,
+    Hangs,
+    Hungers,
+    IsSlow,
+    Litters,
+    Odd,
+)
 from tests.media_made import make_pdf, make_picture
 
 pytestmark = pytest.mark.workers
@@ -256,6 +267,136 @@ def test_a_process_that_cannot_start_is_an_error(
     monkeypatch.setattr(sys, "executable", shutil.which(program) or program)
     with pytest.raises(WorkerError, match=f"did not start: {reason}"):
         list(load(folder, options))
+
+
+def test_a_program_may_end_while_files_are_being_read(tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("\n\n".join(f"Part {n}. " + "x " * 140 for n in range(900)))
+    done = run_script(
+        "from mm_rag_loaders import load\n"
+        f"loading = load({str(tmp_path / 'long.txt')!r})\n"
+        "print(next(loading).text[:7])\n"
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("Part 0.\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "import sys, pathlib; sys.path.append(pathlib.Path('some'))",
+        "import os, tempfile; gone = tempfile.mkdtemp(); os.chdir(gone); os.rmdir(gone)",
+        "import os; [os.close(number) for number in (0, 2)]",
+        "import os; os.environ.clear()",
+        "import sys; sys.stdin = sys.stderr = None",
+    ],
+)
+def test_a_program_may_stand_in_odd_places(tmp_path: Path, around: str) -> None:
+    (tmp_path / "a.txt").write_text("Alpha.")
+    done = run_script(
+        "from mm_rag_loaders import AssetStore, LoadOptions, load\n"
+        "from pathlib import Path\n"
+        f"options = LoadOptions(assets=AssetStore(Path({str(tmp_path / 'kept')!r})))\n"
+        f"{around}\n"
+        f"print([segment.text for segment in load({str(tmp_path / 'a.txt')!r}, options)])\n"
+    )
+    assert (done.stdout, done.returncode) == ("['Alpha.']\n", 0)
+
+
+def run_script(text: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", text]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the program is a shell script")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "hello",
+        "[" * 100_000,
+        "{}",
+        '{"outcome": {"source": "/etc/passwd", "state": "loaded", "notes": []}}',
+        '{"outcome": {"source": "%s", "state": "splendid", "notes": []}}',
+        '{"outcome": {"source": "%s", "state": "loaded", "notes": [1]}}',
+        '{"segment": {"source": "%s", "sha256": "0", "modality": "text", "text": 5}}',
+        '{"segment": {"source": "%s", "sha256": "0", "modality": "smell", "media": "x"}}',
+        '{"segment": {"source": "%s", "sha256": "0", "modality": "text", "page": -1}}',
+        '{"segment": {"source": "%s", "sha256": "0", "modality": "text", "metadata": {"a": []}}}',
+        '{"segment": {"source": "%s", "sha256": "0", "modality": "text", "kind": "text"}}',
+        '{"log": {"logger": 5, "level": 30, "text": ""}}',
+        '{"log": {"logger": "a", "level": "loud", "text": ""}}',
+    ],
+)
+def test_a_process_that_talks_nonsense_is_stopped(
+    tmp_path: Path, options: LoadOptions, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("Alpha.")
+    (tmp_path / "says").write_text(f"ready\n{line.replace('%s', str(path))}\n")
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ncat {tmp_path / 'says'}\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    loaded = load_file(path, options)
+    assert (loaded.source, loaded.state) == (str(path), "unreadable")
+    assert loaded.reason == "the process that read it told nonsense, and was stopped"
+
+
+def test_options_that_arrive_broken_are_an_error_and_not_each_file_s(
+    folder: Path, options: LoadOptions
+) -> None:
+    with pytest.raises(WorkerError, match="no such place"):
+        list(load(folder, replace(options, transcriber=ArrivesBroken())))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_assets_that_cannot_be_written_are_an_error(
+    folder: Path, options: LoadOptions, tmp_path: Path, workers: int
+) -> None:
+    (tmp_path / "full").write_text("no folder")
+    full = replace(options, assets=AssetStore(tmp_path / "full"), workers=workers)
+    with pytest.raises(StorageError, match=r"Nothing can be written to .*full: .*AssetStore"):
+        list(load(folder, full))
+
+
+def test_whoever_asks_slowly_is_waited_for(tmp_path: Path, options: LoadOptions) -> None:
+    for name in ("a", "b", "c"):
+        text = "\n\n".join(f"{name} {n}. " + "word " * 140 for n in range(700))
+        (tmp_path / f"{name}.txt").write_text(text)
+    told: list[FileOutcome] = []
+    short = replace(options, policy=MediaPolicy(max_load_seconds=4.0))
+    loading = load(tmp_path, short, on_file=told.append)
+    first = [next(loading)]
+    time.sleep(9)  # longer than a process may be silent
+    assert len(first + list(loading)) == 2100
+    assert [(file.state, file.notes) for file in told] == [("loaded", ())] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends what a killed process started")
+def test_a_killed_program_leaves_no_process(folder: Path, tmp_path: Path) -> None:
+    text = (
+        "from mm_rag_loaders import LoadOptions, load\n"
+        "from tests.loaders.odd_transcribers import Hangs\n"
+        f"for segment in load({str(folder / 'b.wav')!r}, LoadOptions(transcriber=Hangs())):\n"
+        "    pass\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", text], env=environment) as running:
+        until = time.monotonic() + 60
+        while not (group := psutil.Process(running.pid).children()) and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(3)  # until it hangs
+        running.kill()
+    _, alive = psutil.wait_procs(group, timeout=5)
+    assert group
+    assert not alive
+
+
+def test_what_a_killed_process_had_for_the_moment_goes_with_it(
+    folder: Path, options: LoadOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    assert load_file(folder / "b.wav", heard_by(Litters(), options)).state == "unreadable"
+    assert not list((tmp_path / "temporary").rglob("*"))
 
 
 def test_one_file_is_read_by_a_worker_too(folder: Path, options: LoadOptions) -> None:

@@ -145,8 +145,11 @@ class _Builder:
         self._add_words(table.words)
 
     def _add_words(self, words: Iterable[Word]) -> None:
-        shares = self._shares
-        self.found.words += [WordBox(word.text, shares(word.box)) for word in words]
+        width, height = self._size
+        self.found.words += [
+            WordBox(text, (x0 / width, y0 / height, x1 / width, y1 / height))
+            for text, (x0, y0, x1, y1) in words
+        ]
 
     def _shares(self, box: Box) -> Box:
         width, height = self._size

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -48,15 +49,15 @@ def find_grids(lines: Sequence[Line], rules: Sequence[Box]) -> Iterator[Grid]:
     groups = rule_groups(rules) if rules else []
     if not groups:
         return
-    words = [word for line in lines if line.direction == (1, 0) for word in line.words]
+    words = _Words(w for line in lines if line.direction == (1, 0) for w in line.words)
     for group in groups:
         for part in _parts(group, words):
-            inside = _inside(words, part.box)
+            inside = words.inside(part.box)
             if inside:
                 yield _grid(part, inside)
 
 
-def _parts(group: RuleGroup, words: Sequence[Word]) -> Iterator[RuleGroup]:
+def _parts(group: RuleGroup, words: _Words) -> Iterator[RuleGroup]:
     """A lattice whole; of a stack of lines, the runs with columns between them."""
     if group.down:
         yield group
@@ -64,7 +65,7 @@ def _parts(group: RuleGroup, words: Sequence[Word]) -> Iterator[RuleGroup]:
     run: list[Box] = []
     for above, below in pairwise(group.across):
         band = (above[0], above[3], above[2], below[1])
-        if _has_columns(_inside(words, band)):
+        if _has_columns(words.inside(band)):
             run = run or [above]
             run.append(below)
         elif run:
@@ -252,10 +253,24 @@ def _logical(piece: Piece) -> Piece:
     return [by_line[line] for line in in_logical_order(list(by_line))]
 
 
-def _inside(words: Sequence[Word], box: Box) -> list[Word]:
-    return [
-        word
-        for word in words
-        if box[0] - 2 <= (word.box[0] + word.box[2]) / 2 <= box[2] + 2
-        and box[1] <= (word.box[1] + word.box[3]) / 2 <= box[3]
-    ]
+class _Words:
+    """The words of a page from the top down, to find those in a box without asking each."""
+
+    def __init__(self, words: Iterable[Word]) -> None:
+        self._words = sorted(words, key=_middle)
+        self._middles = list(map(_middle, self._words))
+
+    def inside(self, box: Box) -> list[Word]:
+        """Those whose middle lies in a box."""
+        left, top, right, bottom = box
+        first = bisect_left(self._middles, top)
+        last = bisect_right(self._middles, bottom)
+        return [
+            word
+            for word in self._words[first:last]
+            if left - 2 <= (word.box[0] + word.box[2]) / 2 <= right + 2
+        ]
+
+
+def _middle(word: Word) -> float:
+    return (word.box[1] + word.box[3]) / 2

@@ -2,8 +2,8 @@
 
     python -m mm_rag_loaders.workers.child PARENT
 
-How it is read, and then each source, come pickled through its standard input, from the process that
-started it, whose number is PARENT; what was found goes as lines of JSON through its standard output.
+How to read, and then each source, come pickled through its standard input, from the process PARENT
+that started it; what was found goes as lines of JSON through its standard output.
 """
 
 from __future__ import annotations
