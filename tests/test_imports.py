@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "transformers", "chromadb", "langchain_core", "llama_index.core", "av", "cv2")
+HEAVY = (
+    *("torch", "transformers", "chromadb", "langchain_core", "llama_index.core", "av", "cv2"),
+    *("httpx", "rich"),  # each worker process would pay for them
+)
 
 
 @pytest.mark.parametrize("package", ["mm_rag", "mm_rag_loaders"])

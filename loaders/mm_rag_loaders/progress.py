@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from mm_rag._printing import one_line
 from mm_rag.segment import Segment
 from mm_rag_loaders.outcome import Event
 from mm_rag_loaders.sources import last_part
@@ -74,7 +75,7 @@ def progress_bar() -> Generator[OnProgress]:
                 task,
                 total=progress.of,
                 completed=progress.files,
-                description=progress.name[:40],
+                description=one_line(progress.name)[:40],
                 pages=progress.pages,
                 seconds=progress.seconds,
             )

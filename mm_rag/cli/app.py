@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Generator
@@ -163,6 +164,10 @@ def _query(words: str, image: Path | None) -> str | Image | Mixed:
 @contextmanager
 def _errors() -> Generator[None]:
     """What the library raises on purpose is a message, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # What a file is called need not be known to the terminal's encoding.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
     except MMRagError as error:
@@ -171,4 +176,5 @@ def _errors() -> Generator[None]:
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    in_ascii = sys.stdout.encoding.lower() != "utf-8"
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=in_ascii) + "\n")

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mm_rag._printing import one_line
+
 if TYPE_CHECKING:  # `mm-rag --help` needs neither torch nor chromadb
     from mm_rag.collection.report import SyncReport, VerifyReport
     from mm_rag.evaluation import Evaluation, Score
@@ -26,7 +28,7 @@ SNIPPET = 110
 
 def error(message: str) -> None:
     """Say what went wrong, on the error channel."""
-    error_console.print(f"[red]{escape(message)}[/red]")
+    error_console.print(f"[red]{escape(one_line(message))}[/red]")
 
 
 @contextmanager
@@ -48,7 +50,8 @@ def sync_report(report: SyncReport) -> None:
         return
     for file in report.remarks:
         # Paths and reasons are long: one line each, whatever the width of the terminal.
-        line = f"  [yellow]{file.state:11}[/yellow] {escape(file.path)}: {escape(file.reason)}"
+        said = escape(one_line(f"{file.path}: {file.reason}"))
+        line = f"  [yellow]{file.state:11}[/yellow] {said}"
         console.print(line, highlight=False, soft_wrap=True)
     console.print(_sync_summary(report), highlight=False)
 
@@ -86,9 +89,9 @@ def hits(found: Sequence[Hit]) -> None:
         table.add_row(
             str(hit.rank),
             f"{hit.score:.3f}",
-            escape(Path(segment.source).name),
+            escape(one_line(Path(segment.source).name)),
             segment.where,
-            escape(snippet),
+            escape(one_line(snippet)),
         )
     console.print(table)
 
@@ -115,7 +118,7 @@ def verify_report(report: VerifyReport) -> None:
         if isinstance(values, tuple) and values:
             console.print(f"[yellow]{name.replace('_', ' ')}[/yellow]: {len(values)}")
             for value in values[:10]:
-                console.print(f"  {escape(value)}", highlight=False)
+                console.print(f"  {escape(one_line(value))}", highlight=False)
     console.print("Mend it with: mm-rag verify --repair, then run mm-rag index again.")
 
 

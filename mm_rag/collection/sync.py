@@ -7,6 +7,7 @@ next run does not finish: ledger says `writing`, and what is to be dropped later
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -257,10 +258,8 @@ def _may_exist(path: str) -> bool:
     """Whether it is there, or cannot be seen for the moment."""
     try:
         Path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
     return True
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mm_rag.reading.changes import Glance, differs
 from mm_rag.reading.layout import TextLine, rows
-from mm_rag.reading.ocr import read_image
+from mm_rag.reading.ocr import may_show_text, read_image
 
 Lines: TypeAlias = tuple[str, ...]
 
@@ -49,7 +49,8 @@ class Screen:
         if time < self._earliest:
             return ()
         picture = _bounded(frame)
-        self._lines = _legible(read_image(picture).lines, picture.height)
+        found = read_image(picture).lines if may_show_text(picture) else ()
+        self._lines = _legible(found, picture.height)
         self._read, self._earliest = seen, time + self._apart
         return self._lines
 

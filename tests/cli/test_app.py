@@ -101,6 +101,20 @@ def test_an_empty_folder_is_said_plainly(tmp_path: Path) -> None:
     assert "Nothing to index" in done.output
 
 
+def test_odd_names_are_shown_on_terminals_that_do_not_know_them(folder: Path) -> None:
+    for name in ("gr\u00f6\u00dfe.pdf", "red\x1b[31m.pdf", "two\nlines.pdf", "[bold]a.pdf"):
+        (folder / name).write_bytes(b"%PDF-1.7 and then nothing")
+    collection = folder.parent / "collection"
+    command = ["index", str(folder), "-c", str(collection)]
+    done = CliRunner(charset="ascii").invoke(app, command)
+    assert done.exit_code == 0, done.exception
+    assert "\x1b" not in done.output
+    assert sum("unreadable" in line for line in done.output.splitlines()) == 5  # with the summary
+    assert "[bold]a.pdf: " in done.output
+    parsed = json.loads(CliRunner(charset="ascii").invoke(app, [*command, "--json"]).stdout)
+    assert str(folder / "gr\u00f6\u00dfe.pdf") in [file["path"] for file in parsed["files"]]
+
+
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     done = run("index", tmp_path / "nowhere", "-c", tmp_path / "collection")
     assert done.exit_code == 2

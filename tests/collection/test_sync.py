@@ -279,6 +279,59 @@ def test_a_file_that_vanishes_during_the_run_is_a_line(
     assert states(report) == {"bakery.pdf": "indexed", "ferry.pdf": "unreadable"}
 
 
+def test_triplets_of_which_none_can_be_read_are_all_reported(
+    collection: Collection, folder: Path
+) -> None:
+    for name in ("x.pdf", "y.pdf", "z.pdf"):
+        (folder / name).write_bytes(b"%PDF-1.7 and then nothing")
+    found = states(collection.sync(folder))
+    assert [found[name] for name in ("x.pdf", "y.pdf", "z.pdf")] == ["unreadable"] * 3
+    assert collection.verify().ok
+
+
+def test_a_file_that_changes_during_the_run_is_what_it_became(
+    collection: Collection, folder: Path
+) -> None:
+    def change(progress: Progress) -> None:
+        if progress.files == 1 and not changed:
+            changed.append(make_pdf(folder / "ferry.pdf", ["The tide is high at nine."]))
+
+    changed: list[Path] = []
+    options = LoadOptions(workers=0)
+    assert states(collection.sync(folder, on_progress=change, options=options)) == {
+        "bakery.pdf": "indexed",
+        "ferry.pdf": "indexed",
+    }
+    assert sources(collection, "high tide")[0] == "ferry.pdf"
+    make_pdf(folder / "ferry.pdf", ["Nothing is left of the tide."])
+    collection.sync(folder)
+    texts = [hit.segment.text for hit in collection.search("high tide", k=20)]
+    assert not any("at nine" in text or "Bicycles" in text for text in texts)
+    assert collection.verify().ok
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs to become somebody else")
+def test_what_cannot_be_seen_for_the_moment_is_not_gone(
+    collection: Collection, folder: Path
+) -> None:
+    (folder / "deep").mkdir()
+    make_pdf(folder / "deep" / "tide.pdf", ["The tide is high at nine."])
+    collection.sync(folder)
+    for path in (collection.path, *collection.path.rglob("*")):
+        os.chown(path, 65534, -1)
+    for above in (folder, *folder.parents[:-2]):
+        above.chmod(above.stat().st_mode | 0o755)
+    (folder / "deep").chmod(0o000)
+    os.seteuid(65534)
+    try:
+        report = states(collection.sync(folder))
+    finally:
+        os.seteuid(0)
+    assert report["deep"] == "unreadable"
+    assert "tide.pdf" not in report
+    assert sources(collection, "high tide at nine")[0] == "tide.pdf"
+
+
 def _die(*_: object) -> None:
     raise KeyboardInterrupt
 

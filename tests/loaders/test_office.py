@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -352,6 +353,27 @@ def test_a_conversion_that_hangs_is_ended_with_all_that_it_started(
     path = docx(tmp_path / "a.docx", "lighthouse")
     with pytest.raises(MediaTooLarge, match=r"longer than 0.5 s \(MediaPolicy.max_load_seconds\)"):
         texts(path, replace(options, policy=MediaPolicy(max_load_seconds=0.5)))
+    assert _is_gone(int(began.read_text()))
+
+
+@needs_sandbox
+def test_a_conversion_ends_with_the_process_that_wanted_it(tmp_path: Path) -> None:
+    program, began = tmp_path / "soffice", tmp_path / "began"
+    program.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {began}\nwait\n")
+    program.chmod(0o755)
+    text = (
+        "from pathlib import Path\n"
+        "from mm_rag.media import MediaPolicy\n"
+        "from mm_rag_loaders import office\n"
+        f"office._PROGRAMS = ({str(program)!r},)\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "office.convert(folder / 'a.docx', folder, 'a.docx', MediaPolicy())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", text]) as running:
+        until = time.monotonic() + 30
+        while not (began.exists() and began.read_text()) and time.monotonic() < until:
+            time.sleep(0.02)
+        running.kill()
     assert _is_gone(int(began.read_text()))
 
 

@@ -100,6 +100,8 @@ def test_links_in_a_folder_do_not_lead_out_of_it(
     assert names(folder, options) == ["kept.txt", "near.txt"]
     assert outcomes[str(folder / "link.txt")] == "refused"
     assert names(folder / "**" / "*.txt", options) == ["kept.txt", "near.txt"]
+    assert str(folder / "linked" / "a.txt") not in outcomes
+    assert names(folder / "*" / "*.txt", options) == ["kept.txt"]
     assert outcomes[str(folder / "linked" / "a.txt")] == "refused"
     followed = within(options, follow_links=True)
     assert names(folder, followed) == ["kept.txt", "link.txt", "near.txt"]

@@ -80,7 +80,9 @@ def test_workers_give_what_this_process_gives_in_the_same_order(
     there = loaded(folder, options)
     assert there == here
     assert [s.id for s in there[0]] == [s.id for s in here[0]]
-    assert [Path(file.source).name for file in there[1]] == sorted(os.listdir(folder))
+    assert [Path(file.source).name for file in there[1]] == sorted(
+        path.name for path in folder.iterdir()
+    )
 
 
 def test_segments_come_before_their_file_is_done(tmp_path: Path, options: LoadOptions) -> None:
@@ -265,7 +267,7 @@ def test_a_process_that_cannot_start_is_an_error(
     reason: str,
 ) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which(program) or program)
-    with pytest.raises(WorkerError, match=f"did not start: {reason}"):
+    with pytest.raises(WorkerError, match=f"did not start: (it )?{reason}"):
         list(load(folder, options))
 
 

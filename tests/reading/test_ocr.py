@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from mm_rag.errors import MissingExtra
-from mm_rag.reading import ocr
-from mm_rag.reading.ocr import Reading, read_image
+from mm_rag.reading import ocr_engine
+from mm_rag.reading.ocr import Reading, may_show_text, read_image
 
 FONT = ImageFont.load_default(32)
 
@@ -17,9 +17,9 @@ FONT = ImageFont.load_default(32)
 @pytest.fixture
 def new_engine() -> Iterator[None]:
     """The engine is made anew in the test, and again after it."""
-    ocr._engine.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    ocr_engine.engine.cache_clear()
     yield
-    ocr._engine.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    ocr_engine.engine.cache_clear()
 
 
 def page(*lines: str, size: tuple[int, int] = (900, 320)) -> Image.Image:
@@ -112,10 +112,12 @@ def test_lines_of_a_very_wide_picture_are_joined_where_it_was_cut() -> None:
 def test_the_successor_of_the_ocr_package_reads_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """It loads its recogniser late, which used to end in an AttributeError."""
     pytest.importorskip("rapidocr")
-    monkeypatch.setattr(ocr, "_package", lambda: "rapidocr")
+    monkeypatch.setattr(ocr_engine, "_package", lambda: "rapidocr")
     text = "Please remember: The Annual Enrollment period"
     assert read_image(page(text, size=(900, 100))).text.split() == text.split()
     assert read_image(Image.new("RGB", (600, 400), "white")) == Reading()
+    assert may_show_text(page(text, size=(900, 100)))
+    assert not may_show_text(Image.new("RGB", (600, 400), "white"))
 
 
 @pytest.mark.usefixtures("new_engine")
@@ -128,6 +130,19 @@ def test_an_engine_that_cannot_be_started_is_a_missing_extra(
     def installed(module: str, *, extra: str, feature: str) -> object:
         return SimpleNamespace(RapidOCR=of_another_release)
 
-    monkeypatch.setattr(ocr, "require", installed)
+    monkeypatch.setattr(ocr_engine, "require", installed)
     with pytest.raises(MissingExtra, match="could not be started"):
         read_image(page("Closing time"))
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (320, 180), (1200, 300)])
+def test_a_quick_look_sees_whether_there_is_text(size: tuple[int, int]) -> None:
+    plain = Image.radial_gradient("L").resize(size).convert("RGB")
+    assert not may_show_text(plain)
+    font = ImageFont.load_default(max(12, min(size) // 50))  # as small as OCR reads it
+    ImageDraw.Draw(plain).text((size[0] // 3, size[1] // 3), "Chapter two", "white", font)
+    assert may_show_text(plain)
+
+
+def test_a_banner_gets_no_quick_look() -> None:
+    assert may_show_text(Image.new("RGB", (4000, 200), "white"))

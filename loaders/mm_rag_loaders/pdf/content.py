@@ -30,6 +30,8 @@ _SCAN_ZOOM = 150 / 72
 _MAX_SCAN_ZOOM = 300 / 72
 _SCAN_PIXELS = 4_000_000
 _FEWEST_LETTERS = 20
+# Marks that programs leave for themselves. The letters of some fonts are larger than their size.
+_SMALLEST, _NARROWEST = 1.5, 0.5  # points: of a font, and of a letter on average
 _LEAST_SEEN = 0.3  # of a word's width and height
 _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 # Text that runs up, down or upside down needs this rotation to be upright.
@@ -76,7 +78,7 @@ def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) 
 
 
 def _visible(page: RawPage) -> RawPage:
-    """Without words and pictures outside of the page, and words without anything printable."""
+    """Without what is outside of the page, too small to see, or has nothing printable."""
     lines = [line for line in (_visible_line(line, page.size) for line in page.lines) if line]
     pictures = [replace(picture, box=_cut(picture.box, page.size)) for picture in page.pictures]
     shown = [p for p in pictures if p.box[0] < p.box[2] and p.box[1] < p.box[3]]
@@ -85,6 +87,8 @@ def _visible(page: RawPage) -> RawPage:
 
 def _visible_line(line: Line, size: tuple[float, float]) -> Line | None:
     x0, y0, x1, y1 = line.box
+    if line.size < _SMALLEST and max(x1 - x0, y1 - y0) < _NARROWEST * len(line.text):
+        return None
     is_inside = x0 >= 0 and y0 >= 0 and x1 <= size[0] and y1 <= size[1]
     if is_inside and line.text.isascii() and line.text.isprintable():
         return line

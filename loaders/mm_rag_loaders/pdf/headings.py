@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from mm_rag_loaders.pdf.raw import Line
 
@@ -15,6 +16,7 @@ _LEAST_BOLD = 0.95  # times the body: what is smaller is the head of a table or 
 _MOST_LETTERS = 120
 _MOST_WORDS = 16
 _FEWEST_LETTERS = 3
+_FAR = 2.5  # times the size: wider than the space after "Chapter 1"
 _CAPTION = re.compile(
     r"(?:figure|fig\.?|table|tab\.?|tabelle|abbildung|abb\.?|tableau|exhibit|chart|scheme|plate"
     r"|listing|algorithm)\s*(?:[A-Z][.\-]?)?(?:\d+(?:[.\-\u2013]\d+)*|[IVX]+)[a-z]?\s*"
@@ -48,6 +50,8 @@ class FontUse:
         """Of what stands side by side: 1 for the largest headings so far, 0 for no heading."""
         if not self.stands_out(row) or not _is_like_a_title(" ".join(one.text for one in row)):
             return 0
+        if _has_columns(row):
+            return 0
         size = _size(row)
         self._heads.add(size)
         return sum(other > size for other in self._heads) + 1
@@ -79,6 +83,15 @@ def _is_like_a_title(text: str) -> bool:
     if len(text) > _MOST_LETTERS or len(text.split()) > _MOST_WORDS:
         return False
     return not text.endswith((",", ";", ".")) or text.count(" ") < 3
+
+
+def _has_columns(row: Sequence[Line]) -> bool:
+    """Whether words stand far apart, as the heads of columns do; a number may."""
+    return any(
+        sum(map(str.isalpha, left.text)) >= _FEWEST_LETTERS
+        and max(left.box[0] - right.box[2], right.box[0] - left.box[2]) > _FAR * left.size
+        for left, right in pairwise(row)
+    )
 
 
 def _size(row: Sequence[Line]) -> float:

@@ -18,7 +18,7 @@ _Point: TypeAlias = tuple[float, float]
 
 _MOST_OBJECTS = 50_000  # of a page; a map may have a million
 _MOST_DEPTH = 8
-_MOST_SEGMENTS = 50  # of a path; one with more is a letter or a drawing
+_MOST_SEGMENTS = 500  # of a path; one with more is a drawing
 _MOST_LINKS = 1000
 _MOST_URL_BYTES = 4096
 _THIN = 3.0  # points: a rectangle that is drawn as a line

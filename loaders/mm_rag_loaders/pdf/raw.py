@@ -121,6 +121,11 @@ def around(boxes: list[Box]) -> Box:
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
+def area(box: Box) -> float:
+    """Width times height."""
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
 def turned(page: RawPage, rotation: int) -> RawPage:
     """The page with everything on it turned clockwise, as if it had been made so.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from mm_rag.boxes import Box
-from mm_rag_loaders.pdf.raw import Picture, RawPage, around
+from mm_rag_loaders.pdf.raw import Picture, RawPage, area, around
 
 _FEWEST_LETTERS = 20
 # A scan may come with a stamp or a page number as text, a slide of pictures with its title.
@@ -34,7 +34,7 @@ def is_unread(page: RawPage) -> bool:
         letters += _letters(line.text)
         if letters >= _FEWEST_LETTERS_ON_PICTURE:
             return False
-    pictures = sum(_area(picture.box) for picture in page.pictures)
+    pictures = sum(area(picture.box) for picture in page.pictures)
     if pictures > _LARGE_PICTURE * page.size[0] * page.size[1]:
         return True
     has_outlines = page.outlines > _MANY_OUTLINES
@@ -52,7 +52,7 @@ def unread_regions(page: RawPage) -> list[Picture]:
         for picture in merged
         if _is_large(picture.box, page.size) and not _has_text(picture.box, page)
     ]
-    return sorted(found, key=lambda picture: -_area(picture.box))[:_MOST_REGIONS]
+    return sorted(found, key=lambda picture: -area(picture.box))[:_MOST_REGIONS]
 
 
 def shows_drawing(picture: Image.Image) -> bool:
@@ -65,7 +65,7 @@ def shows_drawing(picture: Image.Image) -> bool:
 def _is_large(box: Box, size: tuple[float, float]) -> bool:
     short, long = sorted((box[2] - box[0], box[3] - box[1]))
     is_readable = short >= _LEAST_SIDES[0] and long >= _LEAST_SIDES[1]
-    return is_readable and _area(box) >= _LEAST_AREA * size[0] * size[1]
+    return is_readable and area(box) >= _LEAST_AREA * size[0] * size[1]
 
 
 def _has_text(box: Box, page: RawPage) -> bool:
@@ -94,10 +94,6 @@ def _touch(a: Box, b: Box) -> bool:
     across = min(a[2], b[2]) - max(a[0], b[0])
     down = min(a[3], b[3]) - max(a[1], b[1])
     return across > -_TOUCHING and down > -_TOUCHING
-
-
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _letters(text: str) -> int:

@@ -125,7 +125,9 @@ class _Pool(Closing):
                 try:
                     if worker is None or not worker.is_alive:
                         self._end(worker)
+                        worker = None
                         worker = self._started()
+                        worker.prepare(self._options)
                     for event in worker.read(job.source):
                         self._put(job, event)
                 except MMRagError as error:
@@ -149,7 +151,6 @@ class _Pool(Closing):
             self._workers.append(worker)
             if self._is_closed:
                 worker.kill()
-        worker.prepare(self._options)
         return worker
 
     def _end(self, worker: WorkerProcess | None) -> None:

@@ -204,15 +204,20 @@ def _start_errors() -> Generator[None]:
 
 def _environment(threads: int, folder: str) -> dict[str, str]:
     """This process's environment, its ways to modules, and a folder for temporary files."""
-    places = [os.fspath(place) or os.curdir for place in sys.path]
     return {
         "OMP_NUM_THREADS": str(threads),
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(places),
+        "PYTHONPATH": os.pathsep.join(_places()),
         # Paths are sent as text, which both have to write alike.
         "PYTHONUTF8": str(sys.flags.utf8_mode),
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder),
     }
+
+
+def _places() -> Iterator[str]:
+    for place in sys.path:
+        with suppress(FileNotFoundError):  # the folder that this process is in is gone
+            yield os.path.abspath(os.fsdecode(place))
 
 
 def _longest(policy: MediaPolicy) -> float:
