@@ -45,13 +45,19 @@ def load(
         InputError: A path does not exist, or a pattern matches nothing. What is wrong with a file
             that does exist is in its outcome, and never raised.
         WorkerError: No process can be started.
+        StorageError: The assets cannot be written, which would befall every file.
     """
     found = find_sources(sources)
     return _segments(found, options or LoadOptions(), on_file or _log, progress)
 
 
 def load_file(source: str | Path, options: LoadOptions | None = None) -> LoadedFile:
-    """Read one file or address whole. A bad one never raises."""
+    """Read one file or address whole. A bad one never raises.
+
+    Raises:
+        WorkerError: As for `load`.
+        StorageError: As for `load`.
+    """
     return next(load_files([as_source(source)], options))
 
 
@@ -68,7 +74,8 @@ def load_files(
         on_event: Told of every Segment and every outcome as they come.
 
     Raises:
-        WorkerError: No process can be started.
+        WorkerError: As for `load`.
+        StorageError: As for `load`.
     """
     segments: list[Segment] = []
     with closing(_events(sources, options or LoadOptions())) as events:

@@ -40,7 +40,11 @@ _SUFFIXES: dict[MediaKind, frozenset[str]] = {
 
 
 def read_source(source: Source, options: LoadOptions) -> Iterator[Event]:
-    """Yield a source's Segments as they are read, then its FileOutcome. Nothing is raised."""
+    """Yield a source's Segments as they are read, then its FileOutcome, whatever it holds.
+
+    Raises:
+        StorageError: What was found cannot be written to the assets.
+    """
     spent, resumed = 0.0, time.monotonic()
     file, kind = None, None
     try:

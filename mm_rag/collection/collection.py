@@ -148,6 +148,8 @@ class Collection(Closing):
             CollectionLocked: Another process is writing.
             CollectionMismatch: Its recordings were heard by a transcriber that `options` does not
                 name.
+            StorageError: Page pictures cannot be written; the next run finishes what this began.
+            WorkerError: No process that reads files can be started.
         """
         options = options or LoadOptions()
         options = replace(

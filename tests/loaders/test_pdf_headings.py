@@ -116,3 +116,17 @@ def test_a_paragraph_in_bold_is_no_heading(tmp_path: Path) -> None:
     sheet.line("every evening, and bring others.", 10, "hebo")
     found = segments_of(document, tmp_path)
     assert all("heading" not in segment.metadata for segment in found)
+
+
+def test_bold_words_in_two_columns_are_no_heading(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    sheet = Sheet(document)
+    sheet.prose(8)
+    sheet.line("Vulnerable road users", font="hebo")
+    sheet.page.insert_text((320, sheet.y), "Federal agency", fontsize=10, fontname="hebo")
+    sheet.line("1.1", font="hebo", gap=30)
+    sheet.page.insert_text((110, sheet.y), "Public safety", fontsize=10, fontname="hebo")
+    sheet.prose(8)
+    found = segments_of(document, tmp_path, words=90)
+    headings = {s.metadata.get("heading", "") for s in found if s.modality == "text"}
+    assert headings == {"", "1.1 Public safety"}

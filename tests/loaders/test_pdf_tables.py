@@ -154,3 +154,37 @@ def test_a_map_of_many_lines_takes_no_time(tmp_path: Path) -> None:
     page.insert_text((50, 30), "Map of the harbour and its surroundings", fontsize=10)
     shot = segments_of(document, tmp_path)[0]
     assert shot.text == "Map of the harbour and its surroundings"
+
+
+def test_a_list_in_frames_is_a_list_and_no_word_is_said_twice(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page(width=720, height=405)
+    page.insert_text((60, 60), "Where are we now?", fontsize=28)
+    items = ["Able to replace the old server", "Easy to enable at build time", "Can do more"]
+    for at, item in enumerate(items):
+        page.insert_text((70, 120 + 40 * at), "-", fontsize=18)
+        page.insert_text((100, 120 + 40 * at), item, fontsize=18)
+    page.draw_rect((20, 20, 700, 390))
+    page.draw_rect((50, 90, 600, 260))
+    shot = segments_of(document, tmp_path)[0]
+    assert shot.text == "Where are we now?\n\n" + "\n\n".join(f"- {item}" for item in items)
+
+
+def test_a_title_and_a_number_in_a_frame_are_no_table(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page(width=720, height=405)
+    page.insert_text((60, 100), "Software is eating the world", fontsize=28)
+    page.insert_text((660, 380), "3", fontsize=12)
+    page.draw_rect((20, 20, 700, 390))
+    shot = segments_of(document, tmp_path)[0]
+    assert shot.text == "Software is eating the world\n\n3"
+
+
+def test_a_table_in_the_frame_of_a_page_is_one(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    page.insert_text((50, 60), "Before the table.")
+    ruled(page, ROWS)
+    page.draw_rect((20, 20, 570, 800))
+    shot = segments_of(document, tmp_path)[0]
+    assert shot.text == f"Before the table.\n\n{MARKDOWN}"

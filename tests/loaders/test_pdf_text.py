@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pymupdf
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 from mm_rag.boxes import WordBox, read_boxes
 from mm_rag.segment import Segment
 from mm_rag_loaders import LoadOptions, PDFLoader
+from mm_rag_loaders.options import PDFBackend
 
 HEBREW = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd \u05d6\u05d4 \u05d8\u05e7\u05e1\u05d8"
 ARABIC = "\u0645\u0631\u062d\u0628\u0627 \u0647\u0630\u0627 \u0646\u0635 \u0639\u0631\u0628\u064a"
@@ -146,3 +149,16 @@ def test_passages_and_their_page_share_one_file_of_boxes(
     shot, passage = PDFLoader(options).load(tmp_path / "a.pdf")
     assert shot.boxes == passage.boxes
     assert [word.text for word in read_boxes(shot.boxes or "")] == ["Some", "words"]
+
+
+@pytest.mark.parametrize("backend", get_args(PDFBackend))
+def test_marks_that_nobody_can_see_are_no_text(
+    tmp_path: Path, options: LoadOptions, backend: PDFBackend
+) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    page.insert_text((50, 100), "Strategy 1.1 Roads", fontsize=14)
+    page.insert_text((400, 98), "PLACEHOLDER_1", fontsize=0.7, color=(1, 1, 1))
+    page.insert_text((50, 130), "The small print can be read.", fontsize=3)
+    [shot] = pages(document, tmp_path, replace(options, pdf_backend=backend))
+    assert shot.text == "Strategy 1.1 Roads\n\nThe small print can be read."

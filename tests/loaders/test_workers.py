@@ -119,6 +119,7 @@ def test_an_error_that_nobody_expected_is_a_line_with_its_name(
     assert [file.state for file in told] == ["loaded", "unreadable", "loaded"]
 
 
+@pytest.mark.slow
 def test_a_hang_ends_with_the_time_that_a_file_may_take(folder: Path, options: LoadOptions) -> None:
     began = time.monotonic()
     _, told = loaded(folder, heard_by(Hangs(), options, max_load_seconds=6.0))
@@ -359,6 +360,7 @@ def test_assets_that_cannot_be_written_are_an_error(
         list(load(folder, full))
 
 
+@pytest.mark.slow
 def test_whoever_asks_slowly_is_waited_for(tmp_path: Path, options: LoadOptions) -> None:
     for name in ("a", "b", "c"):
         text = "\n\n".join(f"{name} {n}. " + "word " * 140 for n in range(700))

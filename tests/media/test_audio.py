@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -167,3 +171,22 @@ def test_a_span_must_make_sense(tmp_path: Path) -> None:
         pytest.raises(InputError, match="start >= 0"),
     ):
         audio.samples(-1.0, 1.0)
+
+
+def test_a_gap_of_hours_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "gap.mkv"
+    with av.open(str(path), "w") as output:
+        stream: Any = output.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for second in (0, 1, 40_000):
+            loud = np.full((1, 8000), 8000, np.int16)
+            frame = av.AudioFrame.from_ndarray(loud, format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 8000, second * 8000, Fraction(1, 8000)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    with open_audio(path, backend="pyav") as audio:
+        tracemalloc.start()
+        found = audio.samples(10.0, 12.0, 8000)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert not found.any()
+    assert peak < 20e6

@@ -16,6 +16,7 @@ _LEAST_BOLD = 0.95  # times the body: what is smaller is the head of a table or 
 _MOST_LETTERS = 120
 _MOST_WORDS = 16
 _FEWEST_LETTERS = 3
+_MOST_SIZE = 1000.0  # points
 _FAR = 2.5  # times the size: wider than the space after "Chapter 1"
 _CAPTION = re.compile(
     r"(?:figure|fig\.?|table|tab\.?|tabelle|abbildung|abb\.?|tableau|exhibit|chart|scheme|plate"
@@ -48,9 +49,9 @@ class FontUse:
 
     def heading_level(self, row: Sequence[Line]) -> int:
         """Of what stands side by side: 1 for the largest headings so far, 0 for no heading."""
-        if not self.stands_out(row) or not _is_like_a_title(" ".join(one.text for one in row)):
+        if not self.stands_out(row) or _has_columns(row):
             return 0
-        if _has_columns(row):
+        if not _is_like_a_title(" ".join(line.text for line in row)):
             return 0
         size = _size(row)
         self._heads.add(size)
@@ -99,4 +100,5 @@ def _size(row: Sequence[Line]) -> float:
 
 
 def _rounded(size: float) -> float:
-    return round(size * 2) / 2
+    # A damaged page may have any number, infinity included.
+    return round(min(_MOST_SIZE, max(0.0, size)) * 2) / 2

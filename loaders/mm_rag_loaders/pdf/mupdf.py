@@ -14,10 +14,11 @@ from PIL import Image
 from mm_rag._closing import Closing
 from mm_rag._optional import require
 from mm_rag.boxes import Box
-from mm_rag.errors import PasswordNeeded, UnreadableMedia
+from mm_rag.errors import UnreadableMedia
 from mm_rag.reading.layout import printable
 from mm_rag_loaders.pdf.content import page_content
 from mm_rag_loaders.pdf.dates import iso_date
+from mm_rag_loaders.pdf.document import locked_pdf
 from mm_rag_loaders.pdf.headings import FontUse
 from mm_rag_loaders.pdf.page import PageContent
 from mm_rag_loaders.pdf.raw import Line, Picture, RawPage, Word
@@ -99,16 +100,8 @@ class MuPDFDocument(Closing):
     def _unlock(self, password: str | None) -> None:
         if not self._document.needs_pass:
             return
-        if password is None:
-            raise PasswordNeeded(
-                f"{self._name} is locked and wants a password: mm-rag index --password, or "
-                "LoadOptions(password=...)."
-            )
-        if not self._document.authenticate(password):
-            raise PasswordNeeded(
-                f"{self._name} is locked, and the password given (--password, or "
-                "LoadOptions(password=...)) does not open it."
-            )
+        if password is None or not self._document.authenticate(password):
+            raise locked_pdf(self._name, password)
 
     @contextmanager
     def _mupdf(self) -> Generator[Any]:

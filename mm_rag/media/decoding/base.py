@@ -136,7 +136,9 @@ def span_of(
 
     Where they begin later than the span does, silence fills the time before.
     """
-    offset = round((start - first) * rate)
+    offset, wanted = round((start - first) * rate), round((end - start) * rate)
     if offset < 0:
-        samples = np.concatenate([np.zeros(-offset, np.float32), samples])
-    return samples[max(offset, 0) :][: round((end - start) * rate)]
+        # A damaged time stamp may be years later.
+        silence = np.zeros(min(-offset, wanted), np.float32)
+        return np.concatenate([silence, samples[: wanted - len(silence)]])
+    return samples[offset:][:wanted]
