@@ -7,10 +7,9 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag.words import is_common, is_ideograph, plain_words, stem
@@ -26,8 +25,7 @@ _QUOTED = re.compile(r"\"([^\"]+)\"|\u201c([^\u201d]+)\u201d|\u00ab([^\u00bb]+)\
 _QUOTE = json.JSONEncoder(ensure_ascii=False).encode
 
 
-@dataclass(frozen=True)
-class WordBox:
+class WordBox(NamedTuple):
     """A word on a picture.
 
     Attributes:

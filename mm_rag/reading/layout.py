@@ -57,11 +57,14 @@ def printable(text: str) -> str:
 
 
 def is_right_to_left(text: str) -> bool:
-    """Whether most of its letters are of a script that is written so, as Arabic and Hebrew are."""
+    """Whether at least half of its words are of a script written so, as Arabic and Hebrew are.
+
+    Words, not letters: two long names in Latin letters do not turn a line of Hebrew around.
+    """
     if not _FROM_RIGHT.search(text):
         return False
-    kinds = [unicodedata.bidirectional(letter) for letter in text]
-    return sum(kind in ("R", "AL") for kind in kinds) > kinds.count("L")
+    ways = [_way(word) for word in text.split()]
+    return ways.count("from right") >= ways.count("from left")
 
 
 def in_logical_order(lines: Sequence[AnyLine]) -> list[AnyLine]:

@@ -96,6 +96,22 @@ def table() -> pymupdf.Document:
     return document
 
 
+def table_of_one_path() -> pymupdf.Document:
+    document = pymupdf.open()
+    sheet = document.new_page(width=400, height=300)
+    lines = sheet.new_shape()
+    for at in range(9):
+        lines.draw_line((40, 40 + 20 * at), (360, 40 + 20 * at))
+    for at, row in product(range(5), range(8)):
+        x, y = 40 + 80 * at, 40 + 20 * row
+        lines.draw_line((x, y), (x, y + 20))
+        if at < 4:
+            sheet.insert_text((x + 10, y + 14), f"{row}{at}", fontsize=10)
+    lines.finish()
+    lines.commit()
+    return document
+
+
 def rotated() -> pymupdf.Document:
     document = plain()
     document[0].set_rotation(90)
@@ -155,6 +171,18 @@ def right_to_left() -> pymupdf.Document:
     return document
 
 
+def both_ways() -> pymupdf.Document:
+    """A name in Latin letters and a number inside a line of Hebrew."""
+    document = pymupdf.open()
+    sheet = document.new_page(width=400, height=300)
+    text = (
+        "\u05d4\u05d7\u05d1\u05e8\u05d4 Microsoft Office 365 \u05e0\u05d5\u05e1\u05d3\u05d4 "
+        "\u05d1\u05e9\u05e0\u05ea 1975"
+    )
+    sheet.insert_htmlbox((20, 20, 380, 200), f'<p dir="rtl">{text}</p>')
+    return document
+
+
 def inside_another() -> pymupdf.Document:
     """A page that is drawn on another, smaller and turned: its parts are objects in an object."""
     document = pymupdf.open()
@@ -181,6 +209,7 @@ SAME: tuple[Make, ...] = (
     plain,
     two_columns,
     table,
+    table_of_one_path,
     rotated,
     upside_down_and_cropped,
     running_up,
@@ -188,6 +217,7 @@ SAME: tuple[Make, ...] = (
     broken_word,
     form,
     right_to_left,
+    both_ways,
     inside_another,
     narrow,
 )

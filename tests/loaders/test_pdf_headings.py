@@ -130,3 +130,14 @@ def test_bold_words_in_two_columns_are_no_heading(tmp_path: Path) -> None:
     found = segments_of(document, tmp_path, words=90)
     headings = {s.metadata.get("heading", "") for s in found if s.modality == "text"}
     assert headings == {"", "1.1 Public safety"}
+
+
+def test_the_points_of_a_slide_are_no_headings(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page(width=960, height=540)
+    page.insert_text((60, 80), "Quarterly results", fontsize=40, fontname="hebo")
+    for at, point in enumerate(["Revenue grew by 12 percent", "Costs stayed flat"]):
+        page.insert_text((80, 180 + 50 * at), "-", fontsize=24)
+        page.insert_text((110, 180 + 50 * at), point, fontsize=24)
+    found = segments_of(document, tmp_path)
+    assert {s.metadata["heading"] for s in found} == {"Quarterly results"}

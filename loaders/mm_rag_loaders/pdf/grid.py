@@ -10,8 +10,7 @@ from statistics import median
 from typing import TypeAlias
 
 from mm_rag.boxes import Box
-from mm_rag.reading.layout import TextLine, in_logical_order
-from mm_rag_loaders.pdf.raw import Line, Word, around
+from mm_rag_loaders.pdf.raw import Line, Word, around, in_logical_order
 from mm_rag_loaders.pdf.rules import RuleGroup, levels, rule_groups
 
 _PIECE_GAP = 0.5  # of the words' height: more of it separates cells
@@ -247,10 +246,7 @@ def _is_apart(left: Word, right: Word, down: Sequence[Box]) -> bool:
 
 
 def _logical(piece: Piece) -> Piece:
-    if all(word.text.isascii() for word in piece):
-        return piece
-    by_line = {TextLine(word.text, word.box): word for word in piece}
-    return [by_line[line] for line in in_logical_order(list(by_line))]
+    return piece if all(word.text.isascii() for word in piece) else in_logical_order(piece)
 
 
 class _Words:

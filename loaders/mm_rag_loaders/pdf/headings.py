@@ -25,6 +25,8 @@ _CAPTION = re.compile(
     re.IGNORECASE,
 )
 
+_BULLET = re.compile(r"[^\w\s\"'(\[\u2018-\u201f\u00ab\u00a7#$\u00bf\u00a1]\s")
+
 
 class FontUse:
     """How many letters a document has had in each size so far."""
@@ -78,6 +80,8 @@ def is_caption(row: Sequence[Line]) -> bool:
 
 
 def _is_like_a_title(text: str) -> bool:
+    if _BULLET.match(text):
+        return False
     letters = sum(map(str.isalpha, text))
     if letters < _FEWEST_LETTERS or letters < 0.4 * len(text.replace(" ", "")):
         return False

@@ -9,11 +9,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, TypeAlias
 
 from mm_rag.boxes import Box
-from mm_rag_loaders.pdf.raw import Direction, Line, Word, around
+from mm_rag_loaders.pdf.raw import Direction, Line, Word, around, in_logical_order
 
 Corner: TypeAlias = tuple[float, float]
 """Left and top of the visible part of a page, in PDF's coordinates: points, y up."""
@@ -78,6 +77,11 @@ class _Run:
         gap, shift = dx * x + dy * y, abs(dx * y - dy * x)
         return -_MOST_OVERLAP * size <= gap <= most * size and shift <= _MOST_SHIFT * size
 
+    def touches(self, box: Box) -> bool:
+        """Whether a letter stands right before or after the word, in a horizontal line."""
+        left, _, right, _ = around(self.boxes)
+        return max(left - box[2], box[0] - right) <= _NO_SPACE * self.size
+
 
 def text_lines(pdfium: Any, text: Any, corner: Corner) -> tuple[Line, ...]:
     """The lines of a page.
@@ -120,7 +124,7 @@ class _Letters:
             letter = chr(get(self._text, at))
             if letter > " ":
                 start = self._start(at)
-                if run and not _is_right_to_left(letter) and not run.reaches(start, _NO_SPACE):
+                if run and not self._goes_on(run, letter, at, start):
                     yield run
                     run = None
                 run = run or self._run(at)
@@ -132,6 +136,13 @@ class _Letters:
                 run = None
         if run:
             yield run
+
+    def _goes_on(self, run: _Run, letter: str, at: int, start: _Point) -> bool:
+        """Whether a letter belongs to a word."""
+        if not _is_right_to_left(letter):
+            return run.reaches(start, _NO_SPACE)
+        # It may stand on either side of what is written from left to right.
+        return not run.is_sure or run.touches(self._box(at))
 
     def _run(self, at: int) -> _Run:
         """A word that begins with a letter, without it."""
@@ -227,29 +238,11 @@ def _line(runs: list[_Run]) -> Line:
     for run in runs:
         letters[round(run.size, 2), run.bold] += len(run.letters)
     (size, bold), _ = letters.most_common(1)[0]
-    words = _in_logical_order([run.word for run in runs])
+    words = [run.word for run in runs]
+    # pdfium puts the words of such a line in an order of its own.
+    if any(_is_right_to_left(word.text) for word in words):
+        words = in_logical_order(words)
     return Line(tuple(words), size, bold, runs[0].direction)
-
-
-def _in_logical_order(words: list[Word]) -> list[Word]:
-    """Words of a line as they are read; only what is written from right to left is moved."""
-    count = sum(_is_right_to_left(word.text) for word in words)
-    if not count:
-        return words
-    mostly = 2 * count >= sum(any(map(str.isalpha, word.text)) for word in words)
-    ordered = sorted(words, key=lambda word: word.box[0], reverse=mostly)
-    found: list[Word] = []
-    for is_foreign, group in groupby(ordered, key=lambda word: _is_foreign(word.text, mostly)):
-        side_by_side = list(group)
-        found += side_by_side[::-1] if is_foreign else side_by_side
-    return found
-
-
-def _is_foreign(text: str, mostly_right_to_left: bool) -> bool:
-    is_right_to_left = _is_right_to_left(text)
-    if mostly_right_to_left:
-        return not is_right_to_left and any(map(str.isalpha, text))
-    return is_right_to_left
 
 
 def _is_right_to_left(text: str) -> bool:

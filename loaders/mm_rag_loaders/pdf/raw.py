@@ -6,13 +6,15 @@ everything else of these two, so that two libraries give the same pages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol, TypeAlias
 
 from PIL import Image
 
 from mm_rag.boxes import Box
+from mm_rag.reading import layout
 
 Direction: TypeAlias = tuple[int, int]
 
@@ -101,6 +103,11 @@ class RawPage:
     links: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Placed(layout.TextLine):
+    word: Word = field(kw_only=True)
+
+
 class Canvas(Protocol):
     """What draws a page."""
 
@@ -119,6 +126,12 @@ def around(boxes: list[Box]) -> Box:
     """The smallest box that holds all of them."""
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def in_logical_order(words: Sequence[Word]) -> list[Word]:
+    """Words that stand side by side, in the order in which they are read."""
+    placed = [_Placed(word.text, word.box, word=word) for word in words]
+    return [each.word for each in layout.in_logical_order(placed)]
 
 
 def area(box: Box) -> float:

@@ -123,10 +123,10 @@ def _linked(rules: Sequence[Box], is_linked: Callable[[Box, Box], bool]) -> list
     while left:
         group = [left.pop()]
         for member in group:  # it grows meanwhile
-            linked = [rule for rule in left if is_linked(member, rule)]
-            if linked:
-                left = [rule for rule in left if rule not in linked]
-                group += linked
+            apart: list[Box] = []
+            for rule in left:
+                (group if is_linked(member, rule) else apart).append(rule)
+            left = apart
         found.append(group)
     return found
 
