@@ -41,7 +41,7 @@ def boxes_to_json(words: Iterable[WordBox]) -> bytes:
     """`[["word", left, top, right, bottom], ...]`, as `read_boxes` reads it."""
     # Put together by hand: rounding and writing the numbers one by one takes three times as long.
     rows = [
-        '[%s,%.4f,%.4f,%.4f,%.4f]' % (_QUOTE(word.text), *word.box)  # noqa: UP031 - the fastest
+        "[%s,%.4f,%.4f,%.4f,%.4f]" % (_QUOTE(word.text), *word.box)  # noqa: UP031 - the fastest
         for word in words
     ]
     return f"[{','.join(rows)}]".encode()

@@ -139,5 +139,5 @@ def test_the_points_of_a_slide_are_no_headings(tmp_path: Path) -> None:
     for at, point in enumerate(["Revenue grew by 12 percent", "Costs stayed flat"]):
         page.insert_text((80, 180 + 50 * at), "-", fontsize=24)
         page.insert_text((110, 180 + 50 * at), point, fontsize=24)
-    found = segments_of(document, tmp_path)
+    found = segments_of(document, tmp_path, words=6)
     assert {s.metadata["heading"] for s in found} == {"Quarterly results"}
