@@ -20,7 +20,6 @@ _SMALL_SIDE = 1000
 # the detector says so of a single pixel. At a third of the cost it found every line of 12 pixels or
 # more on frames of 720 lines that is found at full size.
 _QUICK_SIDE = 448
-_QUICK_SURE = 0.3
 _lock = threading.Lock()
 
 
@@ -69,7 +68,8 @@ def may_show_text(picture: Image.Image) -> bool:
     quality = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
     pixels = _pixels(picture.convert("RGB").resize((width, height), quality))
     with _lock:
-        return engine().surest(pixels) >= _QUICK_SURE
+        found = engine()
+        return found.surest(pixels) >= found.doubt
 
 
 def _pixels(picture: Image.Image) -> npt.NDArray[np.uint8]:

@@ -41,10 +41,12 @@ class Engine:
         read: The lines on a picture, with their confidence from 0 to 1.
         surest: How sure the detector is of the pixel that looks most like text, from 0 to 1; of a
             picture whose sides are multiples of 32.
+        doubt: How sure it must be for there to be text, perhaps. It is as sure of some blank sheets.
     """
 
     read: Callable[[_Pixels], list[tuple[Corners, str, float]]]
     surest: Callable[[_Pixels], float]
+    doubt: float
 
 
 @cache
@@ -56,7 +58,7 @@ def engine() -> Engine:
     """
     package = _package()
     module = require(package, extra="offline", feature="Reading text on pictures")
-    threads = max(1, min(8, os.cpu_count() or 1))
+    threads = _threads()
     make = _engine_1 if package == "rapidocr_onnxruntime" else _engine_3
     try:
         return make(module, threads)
@@ -66,6 +68,12 @@ def engine() -> Engine:
             f"models; the installed one could not be started ({error}). "
             "Install it with: pip install --upgrade 'mm-rag[offline]'"
         ) from error
+
+
+def _threads() -> int:
+    """As many as processors, or as the processes that load files leave to each other."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and given != "0" else min(8, os.cpu_count() or 1)
 
 
 def _engine_1(module: Any, threads: int) -> Engine:
@@ -78,7 +86,8 @@ def _engine_1(module: Any, threads: int) -> Engine:
         found, _ = made(pixels)
         return [(box, text, score) for box, text, score in found or []]
 
-    return Engine(read, _surest(made.text_det, lambda inputs: made.text_det.infer(inputs)[0]))
+    surest = _surest(made.text_det, lambda inputs: made.text_det.infer(inputs)[0])
+    return Engine(read, surest, doubt=0.3)
 
 
 def _engine_3(module: Any, threads: int) -> Engine:
@@ -103,7 +112,8 @@ def _engine_3(module: Any, threads: int) -> Engine:
             return []
         return list(zip(found.boxes.tolist(), found.txts, found.scores, strict=True))
 
-    return Engine(read, _surest(made.text_det, made.text_det.session))
+    # Of white it is sure by 0.50, of black by 0.37, of letters 10 pixels high by 0.999.
+    return Engine(read, _surest(made.text_det, made.text_det.session), doubt=0.6)
 
 
 def _surest(detector: Any, run: Callable[[_Inputs], _Inputs]) -> Callable[[_Pixels], float]:

@@ -34,6 +34,6 @@ def test_pdf_slide_search(tmp_path: Path) -> None:
     assert re.findall(r"^slide +(\d+)", _printed(searched), re.MULTILINE)[0] == "6"
     pictures = [output for output in shown if output.output_type == "display_data"]
     assert len(pictures) == 2
-    assert all("image/webp" in picture.data for picture in pictures)
+    assert all("image/jpeg" in picture.data for picture in pictures)
     [answer] = answered
     assert "I was shown 2 slides and asked: What do people dislike" in answer.data["text/plain"]
