@@ -41,7 +41,8 @@ class Engine:
         read: The lines on a picture, with their confidence from 0 to 1.
         surest: How sure the detector is of the pixel that looks most like text, from 0 to 1; of a
             picture whose sides are multiples of 32.
-        doubt: How sure it must be for there to be text, perhaps. It is as sure of some blank sheets.
+        doubt: How sure it must be for there to be text, perhaps; of some blank sheets it is rather
+            sure, too.
     """
 
     read: Callable[[_Pixels], list[tuple[Corners, str, float]]]
