@@ -63,3 +63,11 @@ def test_a_hit_keeps_what_the_search_knew_and_stays_flat() -> None:
     assert not {"matched", "also"} & set(hit_to_metadata(Hit(segment=page, rank=1, score=0.9)))
     itself = Hit(segment=passage, rank=1, score=0.9, matched=(passage,))
     assert "matched" not in hit_to_metadata(itself)  # its words are the record's text already
+
+
+def test_models_are_given_tables_without_the_line_of_dashes() -> None:
+    text = "Fares\n\n| Line | Price |\n|---|---|\n| North | $4 |\n\nAll taxes included."
+    segment = Segment(modality="text", source="/f.pdf", sha256="0", text=text, title="Prices")
+    expected = "Prices\nFares\n\n| Line | Price |\n| North | $4 |\n\nAll taxes included."
+    assert segment.content == Text(expected)
+    assert segment.text == text
