@@ -19,7 +19,6 @@ _WORD = re.compile(rf"(?:[{_NO_SPACES}]|[^\s{_NO_SPACES}]{{1,40}})\s*")
 _SENTENCE_END = re.compile(
     r"(?<=[.!?])[\"'\u2019\u201d)\]]*\s+(?![a-z\u00df-\u00ff])|(?<=[\u3002\uff01\uff1f])"
 )
-_TABLE_MARKS = re.compile(r"\||-{3,}")  # they are no words
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 _TABLE_HEAD_ROWS = 2  # the names of the columns, and the line of dashes
 
@@ -72,7 +71,7 @@ class _Piece:
 
     @cached_property
     def words(self) -> int:
-        return _count(self.text)
+        return len(_WORD.findall(self.text))
 
 
 def passages(text: str, *, max_words: int = PASSAGE_WORDS) -> list[str]:
@@ -138,13 +137,9 @@ def _table_pieces(text: str, is_captioned: bool, section: str, max_words: int) -
         is_last = at + 1 == len(body)
         row = line.rstrip("\n") + ("\n\n" if is_last else "\n")
         # A row of prose is cut like a text.
-        whole = _count(row) <= max_words
+        whole = len(_WORD.findall(row)) <= max_words
         for piece in [row] if whole else _split_long(row, max(1, max_words // 2)):
             yield _Piece(piece, is_last and is_captioned, head, section, is_repeated=False)
-
-
-def _count(text: str) -> int:
-    return len(_WORD.findall(_TABLE_MARKS.sub(" ", text)))
 
 
 def _filled(pieces: Sequence[_Piece], max_words: int) -> list[Passage]:

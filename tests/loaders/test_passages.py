@@ -141,10 +141,3 @@ def test_no_word_of_a_part_is_lost(kind: str) -> None:
     text = sentences(3, words=300)
     found = passages_of([Piece(kind, text), Piece("text", "The end.")], max_words=50)
     assert set(text.split()) <= {word for one in found for word in one.text.split()}
-
-
-def test_the_marks_of_a_table_are_no_words() -> None:
-    rows = "\n".join(f"| row {n} | a | b | c |" for n in range(10))
-    table = Piece("table", f"| name | x | y | z |\n|---|---|---|---|\n{rows}")
-    [passage] = passages_of([table], max_words=60)  # 54 words, and 55 lines between cells
-    assert passage.text.count("row") == 10
