@@ -19,7 +19,7 @@ def excerpt(text: str, query: str, *, length: int = 40) -> list[tuple[str, bool]
         Pieces of the text in order; True marks those that the query asked for. Whitespace is
         collapsed, and an ellipsis stands where the text goes on.
     """
-    tokens = text.split()
+    tokens = [token for token in text.split() if token.strip("|-")]  # no marks of tables
     wanted = {stem(word) for word in plain_words(query) if not is_common(word)}
     found = [frozenset(map(stem, plain_words(token))) & wanted for token in tokens]
     start = _best_window(found, length)

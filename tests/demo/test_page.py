@@ -188,6 +188,12 @@ def test_excerpt_of_a_short_text_is_all_of_it() -> None:
     assert excerpt("", "what?") == []
 
 
+def test_excerpt_of_a_table_is_its_words() -> None:
+    pieces = excerpt("| Line | Price |\n|---|---|\n| North | $4 |", "price of the North line")
+    assert "".join(words for words, _ in pieces) == "Line Price North $4"
+    assert [words for words, wanted in pieces if wanted] == ["Line", "Price", "North"]
+
+
 def _picture_in(link: str) -> PIL.Image.Image:
     head, _, data = link.partition(",")
     assert head == "data:image/webp;base64"
