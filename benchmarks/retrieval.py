@@ -44,13 +44,13 @@ def _show(columns: dict[str, Evaluation]) -> None:
     table = Table("nDCG@10", "questions", *columns, box=None)
     outcomes = list(columns.values())
     for kind, score in outcomes[0].by_kind.items():
-        values = [outcome.by_kind[kind].ndcg_at_10 for outcome in outcomes]
+        values = [outcome.by_kind[kind].ndcg for outcome in outcomes]
         table.add_row(kind, str(score.questions), *(f"{value:.3f}" for value in values))
     overall = [outcome.overall for outcome in outcomes]
-    values = [f"{score.ndcg_at_10:.3f}" for score in overall]
+    values = [f"{score.ndcg:.3f}" for score in overall]
     table.add_row("all", str(overall[0].questions), *values)
-    table.add_row("recall@5", "", *(f"{score.recall_at_5:.3f}" for score in overall))
-    seconds = [f"{outcome.median_seconds:.2f}" for outcome in outcomes]
+    table.add_row("recall@5", "", *(f"{score.recall:.3f}" for score in overall))
+    seconds = [f"{outcome.latency.p50:.2f}" for outcome in outcomes]
     table.add_row("median seconds a search", "", *seconds)
     Console().print(table)
 

@@ -6,6 +6,7 @@ are the names of Segment's fields in all of them, so that what one wrote the oth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -42,6 +43,18 @@ def segment_from_record(text: str | None, metadata: Mapping[str, Any] | None) ->
     own = {name: value for name, value in metadata.items() if name in _FIELDS}
     other = {name: value for name, value in metadata.items() if name not in _FIELDS}
     return Segment(**own, text=text or "", metadata=other)
+
+
+def segment_to_json(segment: Segment) -> str:
+    """All of a Segment, as `segment_from_json` reads it."""
+    own = {name: getattr(segment, name) for name in sorted(_FIELDS)}
+    known = {name: value for name, value in own.items() if value is not None}
+    return json.dumps({**known, "text": segment.text, "metadata": dict(segment.metadata)})
+
+
+def segment_from_json(record: str) -> Segment:
+    """The Segment that `segment_to_json` wrote."""
+    return Segment(**json.loads(record))
 
 
 def hit_to_metadata(hit: Hit) -> dict[str, Scalar]:

@@ -24,6 +24,18 @@ def tone(
     return (volume * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
 
 
+def wordless() -> dict[str, Samples]:
+    """Two seconds or less in which nobody speaks, by name."""
+    noise = np.random.default_rng(0).normal(0, 0.05, 32_000)
+    return {
+        "nothing": np.zeros(0, np.float32),
+        "a click": np.zeros(100, np.float32),
+        "silence": np.zeros(32_000, np.float32),
+        "hum": tone(2.0, hertz=50.0),
+        "noise": noise.astype(np.float32),
+    }
+
+
 def sweep(seconds: float, *, rate: int = 16_000) -> Samples:
     """A tone that rises, so that every moment of it is told apart from every other."""
     time = np.arange(round(seconds * rate)) / rate

@@ -7,11 +7,13 @@ from mm_rag_loaders.audio import AudioLoader
 from mm_rag_loaders.image import ImageLoader
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.loading import load, load_file, load_files
+from mm_rag_loaders.moved import moved
 from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import FileOutcome, LoadedFile
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.progress import Progress
+from mm_rag_loaders.references import as_reference, redrawn
 from mm_rag_loaders.sources import Source, find_sources
 from mm_rag_loaders.text import TextLoader
 from mm_rag_loaders.video import VideoLoader
@@ -31,8 +33,11 @@ __all__ = [
     "SourceFile",
     "TextLoader",
     "VideoLoader",
+    "as_reference",
     "find_sources",
     "load",
     "load_file",
     "load_files",
+    "moved",
+    "redrawn",
 ]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
-from mm_rag.errors import InputError
+from mm_rag.errors import InputError, UnreadableMedia
+from mm_rag.media.bounded import shrunk_to
 from mm_rag.media.described import Described
-from mm_rag.media.image import image_description, image_format, open_frames
+from mm_rag.media.image import image_description, image_format, open_animation, open_frames
 from mm_rag.media.kind import file_type
 from mm_rag.reading.ocr import Reading
 from mm_rag.reading.ocr_words import word_boxes
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.animation import is_animation, kept_frames, pictures_of
-from mm_rag_loaders.assets import PICTURE_MIME
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.seen_text import read_picture
@@ -52,6 +53,28 @@ class ImageLoader(Loader):
         for span, picture in zip(kept, pictures, strict=False):
             yield sheet.frame(picture, span.start, span.end)
 
+    def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
+        """Yield Segments of a picture with their thumbnails, pages and frames written again.
+
+        Raises:
+            UnreadableMedia: It can no longer be read.
+            MediaTooLarge: It is over a limit of the policy.
+        """
+        sheet = _Sheet(file, Described(), self.options)
+        for segment in segments:
+            picture = next(self._pictures(file.path, segment), None)
+            if picture is None:
+                raise UnreadableMedia(f"{file.name} has no {segment.where}.")
+            yield sheet.redrawn(segment, picture)
+
+    def _pictures(self, path: Path, segment: Segment) -> Iterator[Image.Image]:
+        """What a file shows from the place of a Segment on."""
+        policy = self.options.policy
+        if segment.start is None:
+            return islice(open_frames(path, policy), (segment.page or 1) - 1, None)
+        frames = open_animation(path, policy)
+        return (frame.picture for frame in frames if frame.end > (segment.start or 0.0))
+
 
 @dataclass(frozen=True)
 class _Media:
@@ -71,20 +94,29 @@ class _Sheet:
 
     def whole(self, picture: Image.Image) -> Segment:
         reading = read_picture(picture, self._file, "the picture")
-        mime = file_type(self._file.path).mime
-        return self._segment(picture, _Media(self._file.path, mime, reading))
+        return self._segment(picture, _Media(*self._original, reading))
 
     def page(self, picture: Image.Image, page: int) -> Segment:
         reading = read_picture(picture, self._file, f"page {page}")
-        media = _Media(self._stored(picture), PICTURE_MIME, reading)
+        media = _Media(*self._stored(picture), reading)
         return self._segment(picture, media, page=page)
 
     def frame(self, picture: Image.Image, start: float, end: float) -> Segment:
-        path = self._stored(picture)
+        path, mime = self._stored(picture)
         if path not in self._read:  # many animations go back and forth between the same pictures
             self._read[path] = read_picture(picture, self._file, "the text of the animation")
-        media = _Media(path, PICTURE_MIME, self._read[path])
+        media = _Media(path, mime, self._read[path])
         return self._segment(picture, media, start=start, end=end)
+
+    def redrawn(self, segment: Segment, picture: Image.Image) -> Segment:
+        is_whole = segment.page is None and segment.start is None
+        path, mime = self._original if is_whole else self._stored(picture)
+        preview = str(self._preview(picture))
+        return replace(segment, media=str(path), preview=preview, mime_type=mime)
+
+    @property
+    def _original(self) -> tuple[Path, str]:
+        return self._file.path, file_type(self._file.path).mime
 
     def _segment(
         self,
@@ -122,16 +154,9 @@ class _Sheet:
         thumbnail.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
         return self._options.assets.write(thumbnail)
 
-    def _stored(self, picture: Image.Image) -> Path:
-        return self._options.assets.write(_bounded(picture, self._options.page_pixels))
-
-
-def _bounded(picture: Image.Image, most_pixels: int) -> Image.Image:
-    scale = (most_pixels / (picture.width * picture.height)) ** 0.5
-    if scale >= 1:
-        return picture
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.LANCZOS)
+    def _stored(self, picture: Image.Image) -> tuple[Path, str]:
+        store = self._options.assets
+        return store.write(shrunk_to(picture, self._options.page_pixels)), store.picture_mime
 
 
 def _pages(

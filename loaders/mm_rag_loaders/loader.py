@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mm_rag.errors import MissingExtra, UnreadableMedia
 from mm_rag.media.access import real_file
 from mm_rag.segment import Segment
 from mm_rag_loaders.hashing import file_sha256
-from mm_rag_loaders.names import name_in_words
+from mm_rag_loaders.names import title_from
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.places import local_path, reading_options
 from mm_rag_loaders.sources import Source, as_source, last_part
@@ -63,12 +63,22 @@ class SourceFile:
     @property
     def name_in_words(self) -> str:
         """`"team_photo-2024.jpg"` as `"team photo 2024"`; empty where the name says nothing."""
-        return name_in_words(Path(self.name).stem)
+        return title_from(self.source)
 
     @property
     def name(self) -> str:
         """The last part of its path or address, for messages and titles."""
         return last_part(self.source)
+
+
+def options_for(file: SourceFile, source: Source, options: LoadOptions) -> LoadOptions:
+    """The options to read a source with, once it is a file.
+
+    Raises:
+        SourceForbidden: The policy does not allow its address.
+    """
+    reading = reading_options(source, options)
+    return replace(reading, assets=reading.assets.of_file(file.sha256))
 
 
 class Loader(ABC):
@@ -88,9 +98,18 @@ class Loader(ABC):
         place = as_source(source)
         file = SourceFile.of(place, self.options)
         reader = copy(self)
-        reader.options = reading_options(place, self.options)
+        reader.options = options_for(file, place, self.options)
         return reader.segments(file)
 
     @abstractmethod
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the file's Segments one by one, in reading order, holding one page at a time."""
+
+    def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
+        """Yield Segments that came out of a file with their pictures written once more.
+
+        Raises:
+            UnreadableMedia: The file can no longer be read.
+        """
+        for segment in segments:
+            yield replace(segment, media=str(file.path)) if segment.media else segment

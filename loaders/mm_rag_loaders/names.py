@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+from mm_rag_loaders.sources import last_part
 
 # What cameras, scanners, phones and programs call a file when nobody gave it a name.
 _MEANINGLESS = frozenset(
@@ -13,6 +16,14 @@ _MEANINGLESS = frozenset(
     """.split()  # noqa: SIM905 - a list of fifty quoted words is harder to read
 )
 _WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+def title_from(source: str) -> str:
+    """What stands for the title of a file that has none, from its path or address.
+
+    `".../team_photo-2024.jpg"` as `"team photo 2024"`; empty where the name says nothing.
+    """
+    return name_in_words(Path(last_part(source)).stem)
 
 
 def name_in_words(stem: str) -> str:

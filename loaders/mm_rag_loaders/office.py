@@ -8,8 +8,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from mm_rag.media.access import open_file
 from mm_rag.media.kind import file_type
 from mm_rag.media.office import LOCKED_OFFICE, office_suffix, unpacked_bytes
 from mm_rag.media.policy import MediaPolicy
-from mm_rag.segment import Segment
+from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders import office_sandbox
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.office_profile import environment, write_profile
@@ -53,6 +53,18 @@ class OfficeLoader(Loader):
             MediaTooLarge: It takes longer than the policy allows, or unpacks to too many bytes.
             UnreadableMedia: LibreOffice cannot open it, or nothing is on its pages.
         """
+        with self._printed(file) as (loader, pdf):
+            for segment in loader.segments(pdf):
+                yield replace(segment, metadata=_own(segment.metadata))
+
+    def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
+        """Yield Segments of an office file with their pages drawn again; errors as above."""
+        with self._printed(file) as (loader, pdf):
+            yield from loader.redrawn(pdf, segments)
+
+    @contextmanager
+    def _printed(self, file: SourceFile) -> Generator[tuple[PDFLoader, SourceFile]]:
+        """The PDF that LibreOffice makes of a file, and what reads it."""
         policy = self.options.policy
         find_program()
         _check_roots(file, policy)
@@ -65,9 +77,7 @@ class OfficeLoader(Loader):
             pdf = convert(copy, Path(folder), file.name, policy)
             # What was written here lies in no folder of the policy's.
             options = replace(self.options, policy=replace(policy, roots=None))
-            for segment in PDFLoader(options).segments(replace(file, path=pdf)):
-                metadata = {**segment.metadata, "converted_by": "LibreOffice"}
-                yield replace(segment, metadata=metadata)
+            yield PDFLoader(options), replace(file, path=pdf)
 
 
 def find_program() -> str:
@@ -111,6 +121,12 @@ def _checked_suffix(file: SourceFile, policy: MediaPolicy) -> str:
             f"{policy.max_bytes:,}."
         )
     return suffix
+
+
+def _own(metadata: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """What a PDF says of the file that it was made of: its dates are those of the conversion."""
+    kept = {name: value for name, value in metadata.items() if name not in ("created", "modified")}
+    return {**kept, "converted_by": "LibreOffice"}
 
 
 def _plain_name(file: SourceFile) -> str:

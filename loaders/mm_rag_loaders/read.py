@@ -12,12 +12,11 @@ from mm_rag.media.kind import FileType, MediaKind, file_type
 from mm_rag.media.office import OFFICE_SUFFIXES
 from mm_rag_loaders.audio import AudioLoader
 from mm_rag_loaders.image import ImageLoader
-from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.loader import Loader, SourceFile, options_for
 from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
-from mm_rag_loaders.places import reading_options
 from mm_rag_loaders.sources import Source
 from mm_rag_loaders.text import TextLoader
 from mm_rag_loaders.video import VideoLoader
@@ -49,7 +48,7 @@ def read_source(source: Source, options: LoadOptions) -> Iterator[Event]:
     file, kind = None, None
     try:
         file = SourceFile.of(source, options)
-        options = reading_options(source, options)
+        options = options_for(file, source, options)
         found = file_type(file.path, options.policy)
         kind = found.kind
         misnamed = _misnamed(file.path, found)

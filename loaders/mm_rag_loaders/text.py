@@ -48,7 +48,7 @@ class TextLoader(Loader):
                 source=file.source,
                 sha256=file.sha256,
                 text=passage,
-                title=heading[1].strip() if heading else file.name_in_words,
+                title=(heading[1].strip() if heading else "") or file.name_in_words,
                 part=part,
             )
 

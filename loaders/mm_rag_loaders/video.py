@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -9,12 +10,15 @@ from functools import cache
 from PIL import Image
 
 from mm_rag.errors import UnreadableMedia
+from mm_rag.media.bounded import shrunk_to
 from mm_rag.media.ffmpeg import measured_duration, probe
 from mm_rag.media.kind import file_type
+from mm_rag.media.video import VideoFile, open_video
 from mm_rag.reading.onscreen import distinct_lines
 from mm_rag.reading.pauses import OVERLAP, loudness, quietest
 from mm_rag.reading.subtitles import Cue
 from mm_rag.reading.video import VideoReader
+from mm_rag.reading.watching import LOOK_EVERY, watch
 from mm_rag.segment import Segment
 from mm_rag_loaders.audio import AudioLoader, known_tags, note_duration, said_by, title_of
 from mm_rag_loaders.loader import Loader, SourceFile
@@ -40,6 +44,21 @@ class VideoLoader(Loader):
         options, note = self.options, note_once(file)
         with VideoReader(file.path, options.policy, options.transcriber, note) as reader:
             yield from self._clips(file, reader)
+
+    def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
+        """Yield clips of a video with their key frames written again.
+
+        Raises:
+            UnreadableMedia: It can no longer be decoded.
+            MediaTooLarge: It is over a limit of the policy.
+        """
+        if all(segment.modality == "audio" for segment in segments):
+            yield from super().redrawn(file, segments)
+            return
+        with open_video(file.path, self.options.policy) as video:
+            for segment in segments:
+                preview = self._preview(video.frame_at(key_time(_seen_again(video, segment))))
+                yield replace(segment, media=str(file.path), preview=preview)
 
     def _clips(self, file: SourceFile, reader: VideoReader) -> Iterator[Segment]:
         video = reader.video
@@ -68,11 +87,22 @@ class VideoLoader(Loader):
         return replace(
             base,
             text="\n".join(filter(None, [spoken.text, *shown])),
-            preview=str(self.options.assets.write(_bounded(key_frame))),
+            preview=self._preview(key_frame),
             start=scene.start,
             end=scene.end,
             metadata={**base.metadata, **said_by(spoken)},
         )
+
+    def _preview(self, frame: Image.Image) -> str:
+        return str(self.options.assets.write(shrunk_to(frame, _PREVIEW_PIXELS)))
+
+
+def _seen_again(video: VideoFile, segment: Segment) -> Scene:
+    """The scene of a clip, looked at as often as when it was found, and not read."""
+    start, end = segment.start or 0.0, segment.end or video.duration
+    numbers = range(math.ceil(start / LOOK_EVERY), math.ceil(end / LOOK_EVERY))
+    looks = watch(video, [number * LOOK_EVERY for number in numbers], None)
+    return Scene(start=start, end=end, looks=list(looks))
 
 
 def _whole(file: SourceFile, reader: VideoReader, duration: float) -> Segment:
@@ -107,10 +137,3 @@ def _quiet_moment(reader: VideoReader) -> Callable[[float, float], float]:
 def _between(cues: Sequence[Cue], start: float, end: float) -> float:
     gaps = [cue.end for cue in cues if start <= cue.end <= end]
     return max(gaps, default=end)
-
-
-def _bounded(frame: Image.Image) -> Image.Image:
-    scale = min(1.0, (_PREVIEW_PIXELS / (frame.width * frame.height)) ** 0.5)
-    if scale == 1.0:
-        return frame
-    return frame.resize((max(1, round(frame.width * scale)), max(1, round(frame.height * scale))))

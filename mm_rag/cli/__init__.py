@@ -1,4 +1,4 @@
-"""The terminal: `mm-rag index`, `search`, `verify`, `eval`, `demo`."""
+"""The terminal: `mm-rag index`, `search`, `verify`, `reindex`, `eval`, `demo`."""
 
 from __future__ import annotations
 

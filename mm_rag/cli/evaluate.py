@@ -1,36 +1,85 @@
-"""`mm-rag eval`: index, ask, score."""
+"""What `mm-rag eval` does: index, ask, score."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mm_rag.cli import show
 from mm_rag.collection import Collection
 from mm_rag.encoder import Encoder
-from mm_rag.evaluation import Evaluation, Place, Question, place_of
-from mm_rag.evaluation import evaluate as evaluate_search
+from mm_rag.evaluation import (
+    Beir,
+    Evaluation,
+    Measures,
+    Place,
+    Question,
+    document_of,
+    evaluate,
+    place_of,
+)
+from mm_rag.segment import Hit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What is evaluated, and how.
+
+    Attributes:
+        collection: A folder or a server where the collection is kept; None for a temporary one.
+        encoder: The model; None for the embedded default.
+        rerank: Whether the best are scored again.
+        measures: How many places each measure looks at.
+        quiet: Show no progress.
+    """
+
+    collection: str | Path | None = None
+    encoder: Encoder | None = None
+    rerank: bool = True
+    measures: Measures = field(default_factory=Measures)
+    quiet: bool = False
 
 
 def evaluate_corpus(
-    corpus: Path,
-    questions: Sequence[Question],
-    *,
-    collection: Path | None = None,
-    encoder: Encoder | None = None,
-    quiet: bool = False,
+    corpus: Path, questions: Sequence[Question], setup: Setup | None = None
 ) -> Evaluation:
-    """Index `corpus` into `collection` (a temporary one if None), ask the questions, score."""
-    corpus = corpus.absolute()
+    """Index a folder of files, ask the questions, score."""
+    setup = setup or Setup()
+    with _collection(setup) as collection:
+        with show.progress(quiet=setup.quiet) as on_progress:
+            collection.sync(corpus, on_progress=on_progress)
+        return _asked(collection, questions, setup, lambda hit: place_of(hit, corpus))
+
+
+def evaluate_beir(beir: Beir, setup: Setup | None = None) -> Evaluation:
+    """Index the documents of a set for text retrieval, ask its questions, score."""
+    setup = setup or Setup()
+    if not setup.quiet:
+        show.beir(beir)
+    with _collection(setup) as collection:
+        collection.add(beir.segments)
+        return _asked(collection, beir.questions, setup, document_of)
+
+
+@contextmanager
+def _collection(setup: Setup) -> Generator[Collection]:
     with ExitStack() as stack:
-        folder = collection or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        opened = stack.enter_context(Collection(folder, encoder=encoder))
-        with show.progress(quiet=quiet) as on_progress:
-            opened.sync(corpus, on_progress=on_progress)
+        place = setup.collection or stack.enter_context(tempfile.TemporaryDirectory())
+        yield stack.enter_context(Collection(place, encoder=setup.encoder))
 
-        def search(query: str, k: int) -> list[Place]:
-            return [place_of(hit, corpus) for hit in opened.search(query, k)]
 
-        return evaluate_search(search, questions)
+def _asked(
+    collection: Collection,
+    questions: Sequence[Question],
+    setup: Setup,
+    place: Callable[[Hit], Place],
+) -> Evaluation:
+    def search(query: str, k: int) -> list[Place]:
+        return [place(hit) for hit in collection.search(query, k, rerank=setup.rerank)]
+
+    for question in questions[:1]:
+        search(question.query, 1)  # opening the models is no part of how long a search takes
+    return evaluate(search, questions, setup.measures)

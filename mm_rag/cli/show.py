@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from mm_rag._printing import one_line
 
 if TYPE_CHECKING:  # `mm-rag --help` needs neither torch nor chromadb
     from mm_rag.collection.report import SyncReport, VerifyReport
-    from mm_rag.evaluation import Evaluation, Score
+    from mm_rag.evaluation import Beir, Evaluation, Score
     from mm_rag.segment import Hit
     from mm_rag_loaders.progress import OnProgress
 
@@ -31,6 +32,11 @@ def error(message: str) -> None:
     error_console.print(f"[red]{escape(one_line(message))}[/red]")
 
 
+def line(message: str) -> None:
+    """Say one thing."""
+    console.print(escape(one_line(message)), highlight=False)
+
+
 @contextmanager
 def progress(*, quiet: bool) -> Generator[OnProgress | None]:
     """A progress bar over files, pages and seconds; nothing when quiet."""
@@ -41,6 +47,18 @@ def progress(*, quiet: bool) -> Generator[OnProgress | None]:
 
     with progress_bar() as show:
         yield show
+
+
+@contextmanager
+def counting(what: str, *, quiet: bool) -> Generator[Callable[[int, int], None] | None]:
+    """A progress bar over so many of so many; nothing when quiet."""
+    if quiet:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=error_console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def sync_report(report: SyncReport) -> None:
@@ -60,6 +78,7 @@ def _sync_summary(report: SyncReport) -> str:
     states = (
         "indexed",
         "unchanged",
+        "moved",
         "duplicate",
         "removed",
         "unreadable",
@@ -67,7 +86,7 @@ def _sync_summary(report: SyncReport) -> str:
         "unsupported",
     )
     counts = [f"{report.count(state)} {state}" for state in states if report.count(state)]
-    changed = report.count("indexed") + report.count("removed")
+    changed = sum(report.count(state) for state in ("indexed", "moved", "removed"))
     modalities = ", ".join(f"{n} {modality}" for modality, n in report.segments.items())
     return (
         f"{len(report.files)} files: {', '.join(counts)}, in {report.seconds:.1f} s."
@@ -109,11 +128,22 @@ def hit_to_dict(hit: Hit) -> dict[str, Any]:
     }
 
 
+def stages(seconds: Mapping[str, float]) -> None:
+    """How long each stage of a search took."""
+    table = Table("stage", box=None, header_style="dim")
+    table.add_column("time", justify="right")
+    for stage, took in seconds.items():
+        table.add_row(stage, _ms(took))
+    console.print(table)
+
+
 def verify_report(report: VerifyReport) -> None:
     """What is amiss, and what to do."""
     if report.ok:
         console.print(f"All {report.segments} segments are whole.")
         return
+    if report.damaged:
+        console.print("[yellow]damaged[/yellow]: Chroma cannot open its files.")
     for name, values in report.to_dict().items():
         if isinstance(values, tuple) and values:
             console.print(f"[yellow]{name.replace('_', ' ')}[/yellow]: {len(values)}")
@@ -122,17 +152,35 @@ def verify_report(report: VerifyReport) -> None:
     console.print("Mend it with: mm-rag verify --repair, then run mm-rag index again.")
 
 
+def beir(given: Beir) -> None:
+    """What is about to be indexed and asked."""
+    left_out = f", {given.unanswered} left out that none answers" if given.unanswered else ""
+    line(
+        f"{given.documents} documents ({len(given.segments)} passages), "
+        f"{len(given.questions)} questions{left_out}."
+    )
+
+
 def evaluation(outcome: Evaluation) -> None:
-    """One row per kind of question, and one for all."""
+    """One row per kind of question and one for all, and how long a search took."""
     table = Table("kind", box=None, header_style="dim")
-    for name in ("questions", "nDCG@10", "recall@5", "MRR@10"):
+    for name in ("questions", *outcome.measures.names):
         table.add_column(name, justify="right")
-    for kind, score in [*outcome.by_kind.items(), ("all", outcome.overall)]:
-        table.add_row(kind, *_cells(score))
+    kinds = outcome.by_kind if len(outcome.by_kind) > 1 else {}
+    for kind, score in [*kinds.items(), ("all", outcome.overall)]:
+        table.add_row(escape(one_line(kind)), *_cells(score))
     console.print(table)
-    console.print(f"Median search: {outcome.median_seconds:.2f} s", highlight=False)
+    took = outcome.latency
+    line(
+        f"A search took {_ms(took.mean)} on average; p50 {_ms(took.p50)}, p95 {_ms(took.p95)}, "
+        f"p99 {_ms(took.p99)}."
+    )
 
 
 def _cells(score: Score) -> tuple[str, ...]:
-    values = (score.ndcg_at_10, score.recall_at_5, score.mrr_at_10)
+    values = (score.ndcg, score.recall, score.mrr)
     return (str(score.questions), *(f"{value:.3f}" for value in values))
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.1f} ms"

@@ -1,13 +1,15 @@
-"""A collection: Segments of all modalities, searched together.
+"""A collection: what was found in files, kept in Chroma and beside it, and searched together.
 
-Data flows one way. In: `sync` (or `add`) -> encoder -> `store` (vectors, Chroma) and `lexical`
-(words, tantivy), with `ledger` (SQLite) saying which files are in. Out: `search` -> candidates from
-both -> `fusion` -> reranker -> Hits.
+The ledger (SQLite) is the truth: Segments, their vectors, and which files they are of. Chroma and
+the lexical index (tantivy) are made from it. Data flows one way. In: `sync` (`plan`, `pipeline`) or
+`add` -> `encoding` -> `writer` -> ledger, store, lexical. Out: `search` -> candidates from both ->
+fusion -> reranker -> Hits.
 """
 
 from __future__ import annotations
 
 from mm_rag.collection.collection import Collection
 from mm_rag.collection.report import FileReport, SyncReport, VerifyReport
+from mm_rag.collection.search import Explanation
 
-__all__ = ["Collection", "FileReport", "SyncReport", "VerifyReport"]
+__all__ = ["Collection", "Explanation", "FileReport", "SyncReport", "VerifyReport"]

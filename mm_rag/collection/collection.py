@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
 from mm_rag._closing import Closing
-from mm_rag.collection.layout import FORMAT_VERSION, Layout
-from mm_rag.collection.ledger import Ledger
-from mm_rag.collection.lexical import LexicalIndex
-from mm_rag.collection.lock import writer_lock
+from mm_rag.collection.encoding import SegmentEncoder
+from mm_rag.collection.home import home_of
+from mm_rag.collection.ledger import Commit
+from mm_rag.collection.parts import Parts
+from mm_rag.collection.pictures import delete, orphans
+from mm_rag.collection.pipeline import BATCH
+from mm_rag.collection.reindexing import reindex
 from mm_rag.collection.report import SyncReport, VerifyReport
-from mm_rag.collection.reranking import query_words
-from mm_rag.collection.search import SearchEngine, modality_filter
-from mm_rag.collection.store import VectorStore
+from mm_rag.collection.search import (
+    Explanation,
+    Request,
+    SearchEngine,
+    SearchOptions,
+    Stopwatch,
+    checked_request,
+    query_words,
+)
 from mm_rag.collection.sync import FolderSync
 from mm_rag.collection.verify import Inspector
-from mm_rag.collection.writer import SegmentWriter
-from mm_rag.content import Modality, Text, Url, modality_name
+from mm_rag.content import Content, Modality, Text, Url, modality_name
 from mm_rag.encoder import Encoder
-from mm_rag.errors import CollectionMismatch, InputError
+from mm_rag.errors import CollectionError, CollectionMismatch, InputError
 from mm_rag.inputs import as_content
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment
@@ -36,13 +42,17 @@ from mm_rag_loaders.sources import as_source
 class Collection(Closing):
     """Pages, pictures, recordings and videos of many files, searched together.
 
+    One process writes at a time, and many may read; what is written is seen when it is finished.
+
     Args:
-        path: A folder for everything it keeps; made if it does not exist.
+        path: A folder for everything it keeps, made if it does not exist; or `":memory:"`, for as
+            long as it is open.
         encoder: The model that makes vectors. A collection belongs to the model it was made with.
         reranker: The model that scores the best candidates again. None: late interaction over the
             encoder's own token vectors if it is the embedded default, else no reranker.
         name: Several collections may share a folder.
         create: Make it if it does not exist; False for those who only read.
+        wait: Seconds to wait for another writer, where this one writes.
 
     Raises:
         InputError: The reranker gives several labels, by which nothing can be ordered.
@@ -58,32 +68,26 @@ class Collection(Closing):
         reranker: Reranker | None = None,
         name: str = "default",
         create: bool = True,
+        wait: float = 0.0,
     ) -> None:
         if reranker is not None and reranker.num_labels != 1:
             raise InputError(
                 f"The reranker {reranker.name} gives {reranker.num_labels} labels, by which "
                 "nothing can be ordered. A Collection takes one that gives a single score."
             )
-        self._layout = Layout(Path(path).absolute(), name)
-        self._layout.prepare(create=create)
         self._given_encoder, self._given_reranker = encoder, reranker
-        self._lock = threading.RLock()
-        with ExitStack() as undo:
-            self._ledger = Ledger(self._layout.ledger)
-            undo.callback(self._ledger.close)
-            self._check_format()
-            self._writes = self._ledger.writes()
-            self._store = VectorStore(self._layout.chroma, name)
-            undo.callback(self._store.close)
-            self._lexical = LexicalIndex(self._layout.lexical)
-            if encoder is not None:
+        self._parts = Parts(home_of(path, name, create=create), wait)
+        if encoder is not None:
+            try:
                 self._check_encoder(encoder)
-            undo.pop_all()
+            except CollectionMismatch:
+                self._parts.close()
+                raise
 
     @property
     def path(self) -> Path:
-        """Its folder."""
-        return self._layout.root
+        """Its folder; a temporary one of a collection in memory."""
+        return self._parts.home.folder
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -103,11 +107,11 @@ class Collection(Closing):
 
     def __len__(self) -> int:
         """How many Segments there are."""
-        return len(self._store)
+        return sum(self.segment_counts().values())
 
     def segment_counts(self) -> dict[str, int]:
         """How many Segments there are of each modality."""
-        return self._ledger.segment_counts()
+        return self._parts.ledger.counts()
 
     def add(self, segments: Iterable[Segment]) -> int:
         """Add Segments, replacing those of the same id; return how many different ones were given.
@@ -115,11 +119,17 @@ class Collection(Closing):
         They are not tied to a folder: `sync` will not remove them, unless it also knows their file.
 
         Raises:
+            InputError: The model cannot take one of them; those of batches before it are in.
             CollectionLocked: Another process is writing.
         """
         given = list({segment.id: segment for segment in segments}.values())
-        with self._writing() as writer:
-            writer.write(given)
+        encoder = SegmentEncoder(self.encoder, self._parts.ledger)
+        with self._parts.writing() as writer:
+            self._note_encoder()
+            for start in range(0, len(given), BATCH):
+                entries = encoder.entries(given[start : start + BATCH])
+                writer.draft(entries)
+                writer.commit(Commit(added=[entry.segment.id for entry in entries]))
         return len(given)
 
     def sync(
@@ -132,8 +142,10 @@ class Collection(Closing):
     ) -> SyncReport:
         """Make the collection equal to a folder, or to some files and folders.
 
-        New files are indexed, unchanged ones skipped, changed ones replaced, and those that are
-        gone from the folders are removed. A run that was killed is finished by running it again.
+        New files are indexed, unchanged ones skipped, changed ones replaced, moved ones re-pointed
+        without being read, and those that are gone from the folders are removed. A changed file's
+        old Segments are found until its new ones are. A run that was killed is finished by running
+        it again.
 
         Args:
             sources: Files and folders.
@@ -148,144 +160,230 @@ class Collection(Closing):
             CollectionLocked: Another process is writing.
             CollectionMismatch: Its recordings were heard by a transcriber that `options` does not
                 name.
-            StorageError: Page pictures cannot be written; the next run finishes what this began.
+            CollectionError: The disk is full, or the folder not writable; the next run finishes
+                what this one began.
+            StorageError: The same for page pictures.
             WorkerError: No process that reads files can be started.
         """
-        options = options or LoadOptions()
+        parts, options = self._parts, options or LoadOptions()
         options = replace(
             options,
-            assets=AssetStore(self._layout.assets),
+            assets=AssetStore(parts.home.assets),
             password=options.password if password is None else password,
         )
         given = [sources] if isinstance(sources, str | Path) else sources
         self._check_transcriber(options)
         paths = [_folder_or_file(source) for source in given]
         find_sources(paths)  # what does not exist is an error before anything is written
-        with self._writing() as writer:
+        encoder = SegmentEncoder(self.encoder, parts.ledger)
+        with parts.writing() as writer:
+            self._note_encoder()
             if options.transcriber is not None:
-                self._ledger.set_meta("transcriber", options.transcriber.name)
-            return FolderSync(self.path, self._ledger, writer, options, on_progress).run(paths)
+                parts.ledger.set_meta(transcriber=options.transcriber.name)
+            run = FolderSync(self.path, parts.ledger, writer, encoder, options, on_progress)
+            report = run.run(paths)
+            if writer.dropped:
+                delete(orphans(parts.home, parts.ledger))
+        return report
 
+    @overload
+    def search(
+        self,
+        query: Any,
+        k: int = ...,
+        *,
+        explain: Literal[False] = ...,
+        **options: Unpack[SearchOptions],
+    ) -> list[Hit]: ...
+    @overload
+    def search(
+        self, query: Any, k: int = ..., *, explain: Literal[True], **options: Unpack[SearchOptions]
+    ) -> Explanation: ...
     def search(
         self,
         query: Any,
         k: int = 5,
         *,
-        modalities: Iterable[Modality] | None = None,
+        modalities: Iterable[Modality] | Mapping[Modality, int] | None = None,
         where: Mapping[str, Any] | None = None,
-        rerank: bool = True,
-    ) -> list[Hit]:
+        source: str | Path | Sequence[str | Path] | None = None,
+        page: int | None = None,
+        time: tuple[float, float] | None = None,
+        rerank: bool | Iterable[Modality] = True,
+        diversity: float = 0.0,
+        threshold: float | None = None,
+        explain: bool = False,
+    ) -> list[Hit] | Explanation:
         """The `k` places (pages, pictures, clips) that answer a query best.
 
         Args:
             query: A str is a user's words, whatever it looks like. Also any Content, a Path, a PIL
-                image, or a dict such as `{"text": ..., "image": ...}`.
+                image, or a dict such as `{"text": ..., "image": ...}`. In words, `"in quotes"` must
+                stand so, and `valv*` is any word that begins so.
             k: How many, at most.
-            modalities: Only Segments of these.
-            where: Only Segments whose metadata match this Chroma filter: `{"page": 3}`.
-            rerank: Whether to score the best candidates again.
+            modalities: Only Segments of these; as a dict, at most so many hits of each:
+                `{"image": 3, "text": 2}`. A page counts as what matched on it.
+            where: Only Segments whose metadata match this Chroma filter: `{"author": "Ada"}`.
+            source: Only of this file, or of the files in this folder, or of several.
+            page: Only from this page.
+            time: Only clips that share some time with this span, in seconds.
+            rerank: Whether to score the best candidates again; or only places of some modalities,
+                where a page of a document counts as text: `rerank=["text"]`.
+            diversity: Between 0, for the best places, and 1, for places that are unlike each other.
+            threshold: The least calibrated score (`Hit.scores["calibrated"]`) of a hit. At 0 a
+                Segment is about as near to the query as the nearest of so many unrelated ones
+                would be by chance; 1 is a standard deviation more.
+            explain: Whether to say how the hits came about, too.
 
         Raises:
             InputError: `k` is below 1, the query is no input, or Chroma refuses the filter.
+            CollectionError: The collection cannot be read.
         """
-        if k < 1:
-            raise InputError(f"A search returns at least one hit; got {k = }.")
+        request = checked_request(
+            k,
+            self._parts.ledger.sources,
+            modalities=modalities,
+            where=where,
+            source=source,
+            page=page,
+            time=time,
+            rerank=rerank,
+            diversity=diversity,
+            threshold=threshold,
+        )
         content = as_content(Text(_printable(query)) if isinstance(query, str) else query)
-        content = self.encoder.read(content)
-        is_words = isinstance(content, Text) or self.encoder.reads(modality_name(content))
-        if is_words and not query_words(content).strip():
-            return []  # nothing was said, and nothing could be read
-        reranker = self.reranker if rerank else None
-        with self._lock:  # another process may have written: nobody else may use the store then
-            self._refresh()
-            engine = SearchEngine(self._store, self._lexical, self.encoder, reranker)
-            hits = engine.search(content, k, modality_filter(modalities, where))
-        twins = self._ledger.duplicates_of
-        return [replace(hit, also=twins(hit.segment.sha256)) for hit in hits]
+        watch = Stopwatch()
+        with watch.stage("total"):
+            with watch.stage("encode"):
+                content = self.encoder.read(content)
+            is_words = isinstance(content, Text) or self.encoder.reads(modality_name(content))
+            if is_words and not query_words(content).strip():
+                # Nothing was said, and nothing could be read.
+                found = Explanation(hits=[], seconds=watch.seconds, listed={}, places=0)
+            else:
+                found = self._search(content, request, watch)
+        return found if explain else found.hits
+
+    def _search(self, content: Content, request: Request, watch: Stopwatch) -> Explanation:
+        reranker = self.reranker if request.rerank else None
+        parts = self._parts
+        with parts.lock:  # another process may have written: nobody else may use the store then
+            parts.refresh()
+            spaces = parts.spaces(self.encoder)
+            engine = SearchEngine(
+                parts.store, parts.lexical, parts.ledger, self.encoder, reranker, spaces, watch
+            )
+            try:
+                return engine.search(content, request)
+            except CollectionError:
+                # Another process has written since: Chroma misses what it remembers.
+                parts.refresh(anyway=True)
+                return replace(engine, store=parts.store).search(content, request)
+
+    def neighbours(self, of: Hit | Segment, *, before: int = 1, after: int = 1) -> list[Segment]:
+        """What comes before and after a page or clip in its file, in order, itself left out.
+
+        Args:
+            of: A Hit, or a Segment.
+            before: How many pages or clips before it, at most.
+            after: How many after it.
+        """
+        segment = of.segment if isinstance(of, Hit) else of
+        row = self._parts.ledger.neighbours(segment)
+        at = next((n for n, other in enumerate(row) if other.id == segment.id), None)
+        if at is None:
+            raise InputError(f"{segment.source} {segment.where} is not in {self.path}.")
+        return row[max(0, at - before) : at] + row[at + 1 : at + 1 + after]
 
     def verify(self) -> VerifyReport:
         """Compare ledger, vectors, words and files; change nothing."""
+        if not self._parts.home.store_is_whole():
+            return VerifyReport(segments=len(self), damaged=True)
         return self._inspector.verify()
 
     def repair(self) -> VerifyReport:
-        """Delete what belongs to nothing, mark damaged files to be indexed again by `sync`.
+        """Heal what can be healed from the ledger; have `sync` read again what cannot.
+
+        Chroma and the lexical index are made anew from the ledger, wholly if they are damaged.
+        Files whose pictures are gone are marked to be read again.
 
         Returns:
             What `verify` says afterwards: the marked files are `unfinished`.
+
+        Raises:
+            CollectionLocked: Another process is writing.
         """
-        with writer_lock(self._layout.lock):
-            self._inspector.repair(self._inspector.verify())
-        return self._inspector.verify()
+        report = self.verify()
+        if report.damaged:
+            self._parts.rebuild()
+            report = self.verify()
+        with self._parts.writing() as writer:
+            self._inspector.repair(writer, report)
+        return self.verify()
+
+    @classmethod
+    def reindex(
+        cls,
+        path: str | Path,
+        *,
+        encoder: Encoder | None = None,
+        reranker: Reranker | None = None,
+        name: str = "default",
+        wait: float = 0.0,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Collection:
+        """Open a collection with another model, and encode everything anew; no file is read.
+
+        Until all is encoded the old model serves. A run that was killed goes on where it was.
+
+        Args:
+            path: As for a Collection; so are `encoder`, `reranker`, `name` and `wait`.
+            encoder: The other model; None for the embedded default.
+            reranker: The model that scores the best candidates again.
+            name: The collection's.
+            wait: Seconds to wait for another writer.
+            on_progress: Told how many of how many Segments are done.
+        """
+        opened = cls(path, reranker=reranker, name=name, create=False, wait=wait)
+        try:
+            parts, encoder = opened._parts, encoder or Encoder()
+            if parts.ledger.meta("encoder") != encoder.fingerprint:
+                with parts.writing() as writer:
+                    reindex(parts.ledger, parts.store, writer, encoder, on_progress)
+        finally:
+            opened.close()
+        return cls(path, encoder=encoder, reranker=reranker, name=name, wait=wait)
 
     def close(self) -> None:
         """Let go of the folder."""
-        self._store.close()
-        self._ledger.close()
+        self._parts.close()
 
     @property
     def _inspector(self) -> Inspector:
-        return Inspector(self._store, self._lexical, self._ledger)
+        parts = self._parts
+        return Inspector(parts.store, parts.lexical, parts.ledger, parts.home)
 
-    @contextmanager
-    def _writing(self) -> Generator[SegmentWriter]:
-        encoder = self.encoder  # loaded before anybody has to wait for the lock
-        with writer_lock(self._layout.lock):
-            self._refresh()
-            self._ledger.set_meta("encoder", encoder.fingerprint)
-            self._ledger.set_meta("model", encoder.name)
-            # Before and after: others must look again, even if this process is killed.
-            self._count_write()
-            try:
-                yield SegmentWriter(self._store, self._lexical, self._ledger, encoder)
-            finally:
-                self._count_write()
-
-    def _count_write(self) -> None:
-        # At one go: a thread that searches in between would take this write for another process's
-        # and close the vectors that the writer is using.
-        with self._lock:
-            self._writes = self._ledger.count_write()
-
-    def _refresh(self) -> None:
-        """Open the vectors again if another process has written since.
-
-        Chroma's client keeps its index in memory: it would not find what others wrote, and in
-        writing it would lose it.
-        """
-        with self._lock:
-            writes = self._ledger.writes()
-            if writes != self._writes:
-                self._store.close()
-                self._store = VectorStore(self._layout.chroma, self._layout.name)
-                self._writes = writes
-
-    def _check_format(self) -> None:
-        made_by = self._ledger.meta("format")
-        if made_by is None:
-            self._ledger.set_meta("format", str(FORMAT_VERSION))
-        elif int(made_by) > FORMAT_VERSION:
-            raise CollectionMismatch(
-                f"{self._layout.root} was made by a newer mm_rag (format {made_by}; this one reads "
-                f"up to {FORMAT_VERSION}). Upgrade: pip install -U mm-rag"
-            )
+    def _note_encoder(self) -> None:
+        self._parts.ledger.set_meta(encoder=self.encoder.fingerprint, model=self.encoder.name)
 
     def _check_transcriber(self, options: LoadOptions) -> None:
-        heard_by = self._ledger.meta("transcriber")
+        heard_by = self._parts.ledger.meta("transcriber")
         if heard_by is not None and options.transcriber is None:
             raise CollectionMismatch(
-                f"The recordings in {self._layout.root} were heard by {heard_by}. Name it again: "
+                f"The recordings in {self.path} were heard by {heard_by}. Name it again: "
                 "sync(..., options=LoadOptions(transcriber=...)); or name another, by which they "
                 "are then all heard anew, such as PocketSphinxTranscriber()."
             )
 
     def _check_encoder(self, encoder: Encoder) -> None:
-        made_with = self._ledger.meta("encoder")
+        ledger = self._parts.ledger
+        made_with = ledger.meta("encoder")
         if made_with is not None and made_with != encoder.fingerprint:
             raise CollectionMismatch(
-                f"{self._layout.root} was made with the model {self._ledger.meta('model')} "
+                f"{self.path} was made with the model {ledger.meta('model')} "
                 f"({made_with}), and this is {encoder.name} ({encoder.fingerprint}): their vectors "
-                "cannot be mixed. Open it with the model it was made with, or index into another "
-                "folder."
+                "cannot be mixed. Open it with the model it was made with, or encode it anew with "
+                f"this one: Collection.reindex({str(self.path)!r}, encoder=...), or mm-rag reindex."
             )
 
 

@@ -36,7 +36,7 @@ def writer_lock(path: Path, *, timeout: float = 0.0) -> Generator[None]:
     except Timeout as error:
         raise CollectionLocked(
             f"{path.parent} is being written to by {_describe(holder)}. "
-            "Wait until it is done, or stop it."
+            "Wait until it is done (wait=60 waits a minute), or stop it."
         ) from error
 
 

@@ -8,7 +8,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 FileState = Literal[
-    "indexed", "unchanged", "duplicate", "removed", "unreadable", "refused", "unsupported"
+    "indexed",
+    "unchanged",
+    "moved",
+    "duplicate",
+    "removed",
+    "unreadable",
+    "refused",
+    "unsupported",
 ]
 
 
@@ -18,9 +25,10 @@ class FileReport:
 
     Attributes:
         path: Absolute.
-        state: `indexed` (new or changed), `unchanged`, `duplicate` (the same content as another
-            file), `removed` (gone from the folder), `unreadable`, `refused` (the MediaPolicy does
-            not allow to open it), `unsupported` (of a kind that is not read).
+        state: `indexed` (new or changed), `unchanged`, `moved` (what another path gave is here now,
+            and was not read again), `duplicate` (the same content as another file), `removed` (gone
+            from the folder), `unreadable`, `refused` (the MediaPolicy does not allow to open it),
+            `unsupported` (of a kind that is not read).
         reason: Why it is not, or not wholly, in; empty when all is well.
         segments: How many Segments it gave, by modality.
     """
@@ -65,20 +73,27 @@ class VerifyReport:
 
     Attributes:
         segments: How many Segments the ledger knows.
-        missing_vectors: Ids of Segments that the vector store lacks or cannot give.
+        missing_vectors: Ids of Segments that Chroma lacks or cannot give.
         missing_words: Ids of Segments that the lexical index lacks.
-        strays: Ids in the vector store that the ledger does not know.
+        strays: Ids that Chroma or the lexical index has and the ledger does not know: left by a run
+            that was killed, or by a ledger that was lost.
+        damaged: Whether Chroma's files cannot be read at all.
         missing_files: Pictures, recordings, videos and word boxes that Segments refer to and that
             are gone.
-        unfinished: Files whose indexing was interrupted.
+        orphaned_files: Pictures and word boxes among the assets that no Segment refers to.
+        unfinished: Files that the next sync reads again.
+        foreign: How many records other programs keep in the Chroma collection; nothing is amiss.
     """
 
     segments: int
     missing_vectors: tuple[str, ...] = ()
     missing_words: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
+    damaged: bool = False
     missing_files: tuple[str, ...] = ()
+    orphaned_files: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
+    foreign: int = 0
 
     @property
     def ok(self) -> bool:
@@ -88,7 +103,9 @@ class VerifyReport:
                 self.missing_vectors,
                 self.missing_words,
                 self.strays,
+                self.damaged,
                 self.missing_files,
+                self.orphaned_files,
                 self.unfinished,
             )
         )

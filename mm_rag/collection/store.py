@@ -6,138 +6,198 @@ cosine space, a document text that is never null, flat metadata, media as `uris`
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeAlias, cast
 
-import chromadb
 import numpy as np
 import numpy.typing as npt
+from chromadb.api import ClientAPI
 from chromadb.errors import ChromaError
 
+from mm_rag.collection.ledger import Entry, given_of
 from mm_rag.errors import CollectionError, CollectionMismatch, InputError
 from mm_rag.record import segment_from_record, segment_to_metadata
-from mm_rag.segment import Segment
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Where: TypeAlias = Mapping[str, Any]
 
+_PAGE = 5_000  # ids asked for at once, where all are wanted
+
 
 class VectorStore:
-    """One Chroma collection, opened in a folder of its own."""
+    """One Chroma collection.
 
-    def __init__(self, path: Path, name: str) -> None:
-        """Open, or make.
+    Args:
+        client: Whose it is.
+        name: What it is called there.
+        place: Where that is, for messages.
+        changing: What is held while records change.
+        closes: Whether the client is this store's own.
 
-        Raises:
-            CollectionMismatch: There is one of this name that another program made.
-            CollectionError: Chroma cannot open the folder, or refuses the name.
-        """
-        try:
-            # Default settings: Chroma refuses a second client with other ones in the same process.
-            self._client = chromadb.PersistentClient(str(path))
-            # Chroma would otherwise store its own default model with the collection and embed with
-            # it whatever comes without a vector.
-            self._collection = self._client.get_or_create_collection(
-                name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-            )
-        except (ChromaError, ValueError, OSError) as error:
-            raise CollectionError(f"Chroma cannot open '{name}' in {path}: {error}") from error
-        self._check_space(name)
-        self._batch = self._client.get_max_batch_size()
+    Raises:
+        CollectionMismatch: There is one of this name that another program made.
+        CollectionError: Chroma cannot open it, or refuses the name. From every method: it fails.
+    """
 
-    def _check_space(self, name: str) -> None:
+    def __init__(
+        self,
+        client: ClientAPI,
+        name: str,
+        place: str,
+        *,
+        changing: Callable[[], AbstractContextManager[None]] = nullcontext,
+        closes: bool = True,
+    ) -> None:
+        self._client, self._name, self._place = client, name, place
+        self._changing, self._closes = changing, closes
+        with self._errors():
+            self._collection = self._made()
+            self._batch = client.get_max_batch_size()
+        self._check_space()
+
+    def _made(self) -> Any:
+        # Chroma would otherwise store its own default model with the collection and embed with it
+        # whatever comes without a vector.
+        return self._client.get_or_create_collection(
+            self._name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+        )
+
+    def _check_space(self) -> None:
         # get_or_create ignores the configuration of one that exists already.
         space = (self._collection.configuration_json.get("hnsw") or {}).get("space")
         if space != "cosine":
             raise CollectionMismatch(
-                f"The Chroma collection '{name}' compares vectors by '{space}', and mm_rag needs "
-                "'cosine'. It was made by another program: choose another name or folder."
+                f"The Chroma collection '{self._name}' compares vectors by '{space}', and mm_rag "
+                "needs 'cosine'. It was made by another program: choose another name or folder."
             )
 
     def close(self) -> None:
         """Let go of the folder."""
-        self._client.close()  # pyright: ignore[reportAttributeAccessIssue] - ClientAPI omits it
+        if self._closes:
+            self._client.close()  # pyright: ignore[reportAttributeAccessIssue] - ClientAPI omits it
+
+    def load(self) -> None:
+        """Have Chroma read its index now, not with the first query."""
+        with self._errors():
+            self._collection.get(limit=1, include=["embeddings"])
+
+    def recreate(self) -> None:
+        """Begin anew, without records, as for vectors of another dimension."""
+        with self._changing(), self._errors():
+            self._client.delete_collection(self._name)
+            self._collection = self._made()
 
     def __len__(self) -> int:
-        """How many Segments there are."""
-        return self._collection.count()
+        """How many records there are, those of other programs included."""
+        with self._errors():
+            return self._collection.count()
 
-    def put(self, segments: Sequence[Segment], vectors: Vectors) -> None:
-        """Add Segments, replacing those of the same id.
-
-        Args:
-            segments: All different.
-            vectors: Shape (len(segments), dimension).
-        """
-        for rows in self._batches(len(segments)):
-            part = segments[rows]
-            ids = [segment.id for segment in part]
-            # An upsert would merge the old metadata into the new; deleting first replaces it.
-            self._collection.delete(ids=ids)
-            self._collection.add(
-                ids=ids,
-                embeddings=vectors[rows],
-                documents=[segment.text for segment in part],
-                metadatas=[dict(segment_to_metadata(segment)) for segment in part],
-                # Chroma's annotation forgets that single uris may be None.
-                uris=cast("list[str]", [segment.media for segment in part]),
-            )
-
-    def get(self, ids: Sequence[str], where: Where | None = None) -> dict[str, Segment]:
-        """The Segments of these ids that exist and match the filter."""
-        found: dict[str, Segment] = {}
-        for rows in self._batches(len(ids)):
-            with _filter_errors(where):
-                got = self._collection.get(
-                    ids=list(ids[rows]), where=_where(where), include=["documents", "metadatas"]
+    def put(self, entries: Sequence[Entry]) -> None:
+        """Add Segments, replacing those of the same id without a moment in which they are gone."""
+        for rows in self._batches(len(entries)):
+            part = entries[rows]
+            segments = [entry.segment for entry in part]
+            ids = [segment.id for segment in segments]
+            with self._changing(), self._errors():
+                metadatas = self._replacing(
+                    ids, [dict(segment_to_metadata(segment)) for segment in segments]
                 )
-            documents, metadatas = got["documents"] or [], got["metadatas"] or []
-            for id_, document, metadata in zip(got["ids"], documents, metadatas, strict=True):
-                if _is_ours(metadata):
-                    found[id_] = segment_from_record(document, metadata)
-        return found
+                self._collection.upsert(
+                    ids=ids,
+                    embeddings=np.stack([entry.vector for entry in part]),
+                    documents=[segment.text for segment in segments],
+                    metadatas=metadatas,
+                    # Chroma's annotation forgets that single uris may be None.
+                    uris=cast("list[str]", [segment.media for segment in segments]),
+                )
+
+    def _replacing(
+        self, ids: Sequence[str], metadatas: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Metadata that also say which of the present ones go: an upsert merges the two."""
+        got = self._collection.get(ids=list(ids), include=["metadatas"])
+        present = dict(zip(got["ids"], got["metadatas"] or [], strict=True))
+        return [
+            {**dict.fromkeys(present.get(id_) or {}), **metadata}
+            for id_, metadata in zip(ids, metadatas, strict=True)
+        ]
 
     def nearest(
-        self, vector: Vectors, n: int, where: Where | None = None
-    ) -> list[tuple[Segment, float]]:
-        """The `n` Segments nearest to a vector of shape (dimension,), with their cosines."""
-        if not len(self):
-            return []
-        with _filter_errors(where):
+        self, vectors: Vectors, n: int, where: Where | None = None
+    ) -> list[list[tuple[str, float]]]:
+        """The ids nearest to each vector, with their cosines, nearest first.
+
+        Args:
+            vectors: Shape (queries, dimension).
+            n: How many for each, at most.
+            where: A Chroma filter.
+
+        Raises:
+            InputError: Chroma refuses the filter.
+        """
+        count = len(self)
+        if not count:
+            return [[] for _ in vectors]
+        with self._errors(where):
             got = self._collection.query(
-                query_embeddings=[vector],
-                n_results=min(n, len(self)),
+                query_embeddings=vectors,
+                n_results=min(n, count),
                 where=_where(where),
-                include=["documents", "metadatas", "distances"],
+                include=["distances"],
             )
-        documents, metadatas = got["documents"] or [[]], got["metadatas"] or [[]]
-        distances = got["distances"] or [[]]
         return [
-            (segment_from_record(document, metadata), 1.0 - distance)
-            for document, metadata, distance in zip(
-                documents[0], metadatas[0], distances[0], strict=True
-            )
-            if _is_ours(metadata)
+            [(id_, 1.0 - distance) for id_, distance in zip(ids, distances, strict=True)]
+            for ids, distances in zip(got["ids"], got["distances"] or [], strict=True)
         ]
+
+    def matching(self, ids: Sequence[str], where: Where) -> set[str]:
+        """Those of the ids whose metadata match a filter.
+
+        Raises:
+            InputError: Chroma refuses the filter.
+        """
+        found: set[str] = set()
+        for rows in self._batches(len(ids)):
+            with self._errors(where):
+                got = self._collection.get(ids=list(ids[rows]), where=_where(where), include=[])
+            found.update(got["ids"])
+        return found
+
+    def records(self, ids: Iterable[str]) -> dict[str, Entry]:
+        """By its id, what other programs wrote in our way; what is not in our way is left out."""
+        wanted, found = list(ids), dict[str, Entry]()
+        for rows in self._batches(len(wanted)):
+            with self._errors():
+                got = self._collection.get(
+                    ids=wanted[rows], include=["documents", "metadatas", "embeddings"]
+                )
+            documents, metadatas = got["documents"] or [], got["metadatas"] or []
+            for id_, document, metadata, vector in zip(
+                got["ids"], documents, metadatas, got["embeddings"], strict=True
+            ):
+                if _is_ours(metadata):
+                    segment = segment_from_record(document, metadata)
+                    found[id_] = Entry(
+                        segment=segment,
+                        vector=np.asarray(vector, np.float32),
+                        given=given_of(segment),
+                    )
+        return found
 
     def drop(self, ids: Sequence[str]) -> None:
         """Delete Segments; unknown ids are no error."""
         for rows in self._batches(len(ids)):
-            self._collection.delete(ids=list(ids[rows]))
-
-    def drop_source(self, sha256: str) -> None:
-        """Delete all Segments of a file's content."""
-        self._collection.delete(where={"sha256": sha256})
-
-    def ids_of(self, sha256: str) -> set[str]:
-        """The ids of the Segments of a file's content."""
-        return set(self._collection.get(where={"sha256": sha256}, include=[])["ids"])
+            with self._changing(), self._errors():
+                self._collection.delete(ids=list(ids[rows]))
 
     def ids(self) -> set[str]:
-        """The ids of all Segments."""
-        return set(self._collection.get(include=[])["ids"])
+        """The ids of all records, those of other programs included."""
+        found: set[str] = set()
+        with self._errors():
+            for offset in range(0, self._collection.count(), _PAGE):
+                found |= set(self._collection.get(limit=_PAGE, offset=offset, include=[])["ids"])
+        return found
 
     def ids_with_vectors(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids whose vector can really be given."""
@@ -150,7 +210,7 @@ class VectorStore:
         # One lost vector makes Chroma refuse the whole batch: then they are asked for in halves.
         try:
             return set(self._collection.get(ids=ids, include=["embeddings"])["ids"])
-        except ChromaError:
+        except (ChromaError, ValueError):
             if len(ids) == 1:
                 return set()
             middle = len(ids) // 2
@@ -158,6 +218,21 @@ class VectorStore:
 
     def _batches(self, n: int) -> Iterator[slice]:
         return (slice(start, start + self._batch) for start in range(0, n, self._batch))
+
+    @contextmanager
+    def _errors(self, where: Where | None = None) -> Generator[None]:
+        try:
+            yield
+        except (ChromaError, ValueError, OSError) as error:
+            if where:
+                raise InputError(
+                    f"Chroma refuses the filter {dict(where)}: {error}. A filter is one condition "
+                    "such as {'page': 3}, or {'$and': [...]} of two or more."
+                ) from error
+            raise CollectionError(
+                f"Chroma cannot use '{self._name}' in {self._place}: {error}. Is the disk full, "
+                "the folder not writable, or the server gone? If not: mm-rag verify --repair"
+            ) from error
 
 
 def _is_ours(metadata: Mapping[str, Any] | None) -> bool:
@@ -167,16 +242,3 @@ def _is_ours(metadata: Mapping[str, Any] | None) -> bool:
 
 def _where(where: Where | None) -> dict[str, Any] | None:
     return dict(where) if where else None
-
-
-@contextmanager
-def _filter_errors(where: Where | None) -> Generator[None]:
-    try:
-        yield
-    except (ChromaError, ValueError) as error:
-        if not where:
-            raise CollectionError(f"Chroma failed: {error}. Try: mm-rag verify") from error
-        raise InputError(
-            f"Chroma refuses the filter {dict(where)}: {error}. A filter is one condition such as "
-            "{'page': 3}, or {'$and': [...]} of two or more."
-        ) from error

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from mm_rag.collection.home import Home
 from mm_rag.collection.ledger import Ledger
 from mm_rag.collection.lexical import LexicalIndex
+from mm_rag.collection.pictures import delete, orphans, references
 from mm_rag.collection.report import VerifyReport
 from mm_rag.collection.store import VectorStore
+from mm_rag.collection.writer import SegmentWriter
 
 
 @dataclass(frozen=True)
@@ -18,46 +21,40 @@ class Inspector:
     store: VectorStore
     lexical: LexicalIndex
     ledger: Ledger
+    home: Home
 
     def verify(self) -> VerifyReport:
         """Look at everything, change nothing."""
-        known = self.ledger.segment_ids()
+        known = self.ledger.ids()
+        unsettled = set(self.ledger.unsettled())
         healthy = self.store.ids_with_vectors(sorted(known))
-        strays = (self.store.ids() | self.lexical.ids()) - known
+        words, unknown = self.lexical.ids(), self.store.ids() - known
+        ours = set(self.store.records(unknown - unsettled))
+        referred = references(self.ledger)
+        files = self.ledger.files().values()
         return VerifyReport(
             segments=len(known),
             missing_vectors=tuple(sorted(known - healthy)),
-            missing_words=tuple(sorted(known - self.lexical.ids())),
-            strays=tuple(sorted(strays)),
-            missing_files=tuple(sorted(self._missing_files(sorted(known)))),
-            unfinished=tuple(
-                file.path for file in self.ledger.files().values() if file.state == "writing"
-            ),
+            missing_words=tuple(sorted(known - words)),
+            strays=tuple(sorted((words - known) | (unknown & unsettled) | ours)),
+            foreign=len(unknown - unsettled - ours),
+            missing_files=tuple(sorted(path for path in referred if not Path(path).is_file())),
+            orphaned_files=tuple(map(str, orphans(self.home, self.ledger))),
+            unfinished=tuple(file.path for file in files if file.state == "unread"),
         )
 
-    def repair(self, report: VerifyReport) -> None:
-        """Delete strays, and mark every file that lacks something to be indexed again."""
-        self.store.drop(report.strays)
-        self.lexical.drop(report.strays)
-        damaged = {*report.missing_vectors, *report.missing_words}
-        sources = self.ledger.sources_of(damaged) | self._sources_without(report.missing_files)
-        for file in self.ledger.files().values():
-            if file.sha256 in sources and file.is_in:
-                self.ledger.put_file(replace(file, state="writing"))
+    def repair(self, writer: SegmentWriter, report: VerifyReport) -> None:
+        """Heal from the ledger what it can heal; have files read again that lack something.
 
-    def _missing_files(self, ids: list[str]) -> set[str]:
-        referred = self._references(ids)
-        return {path for path in referred if not Path(path).is_file()}
-
-    def _sources_without(self, missing: tuple[str, ...]) -> set[str]:
-        referred = self._references(sorted(self.ledger.segment_ids())) if missing else {}
-        return {sha256 for path in missing for sha256 in referred.get(path, ())}
-
-    def _references(self, ids: list[str]) -> dict[str, set[str]]:
-        """Every file that a Segment refers to, with the sha256 of the sources that need it."""
-        referred: dict[str, set[str]] = {}
-        for segment in self.store.get(ids).values():
-            for path in (segment.media, segment.preview, segment.boxes):
-                if path is not None:
-                    referred.setdefault(path, set()).add(segment.sha256)
-        return referred
+        Segments that only Chroma has, as the ledger was lost, are taken in.
+        """
+        unsettled = set(self.ledger.unsettled())
+        lost = self.store.records(id_ for id_ in report.strays if id_ not in unsettled)
+        self.ledger.adopt([entry for id_, entry in lost.items() if id_ == entry.segment.id])
+        self.ledger.unsettle({*report.missing_vectors, *report.missing_words, *report.strays})
+        writer.settle()
+        referred = references(self.ledger) if report.missing_files else {}
+        self.ledger.mark_unread(
+            sha256 for path in report.missing_files for sha256 in referred.get(path, ())
+        )
+        delete(Path(path) for path in report.orphaned_files)

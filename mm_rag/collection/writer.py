@@ -1,82 +1,70 @@
-"""SegmentWriter: Segments -> vectors -> store, lexical index and ledger, in that order."""
+"""SegmentWriter: entries -> ledger (drafts), Chroma, lexical index -> ledger (committed).
+
+Whatever moment a process is killed at, the ledger says what the collection holds, and `settle`
+makes Chroma and the lexical index hold the same.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.ledger import Commit, Entry, Ledger
 from mm_rag.collection.lexical import LexicalIndex
-from mm_rag.collection.store import Vectors, VectorStore
-from mm_rag.content import Content, Text
-from mm_rag.encoder import Encoder
-from mm_rag.errors import UnsupportedModality
-from mm_rag.segment import Segment
+from mm_rag.collection.store import VectorStore
 
-CHUNK = 256
-"""Segments encoded at a time: memory does not grow with the size of a file."""
+AT_ONCE = 2_000
+"""Segments held in memory while the ledger is followed."""
 
 
 @dataclass(frozen=True)
 class SegmentWriter:
-    """Writes to all three parts of a collection, and deletes from them."""
+    """Writes to all three parts of a collection, one thread at a time.
+
+    Attributes:
+        store: The vectors.
+        lexical: The words.
+        ledger: The truth.
+        dropped: The ids that were taken out.
+    """
 
     store: VectorStore
     lexical: LexicalIndex
     ledger: Ledger
-    encoder: Encoder
+    dropped: list[str] = field(default_factory=list[str])
+    _turn: threading.RLock = field(default_factory=threading.RLock)
 
-    def write(self, segments: Sequence[Segment]) -> None:
-        """Encode and store Segments, replacing those of the same id.
+    def draft(self, entries: Sequence[Entry]) -> None:
+        """Bring Segments in, which no search shows before they are committed."""
+        with self._turn:
+            if entries:
+                self.ledger.draft(entries)
+                self._put(entries)
 
-        Raises:
-            InputError: The model cannot take one of them.
-        """
-        for start in range(0, len(segments), CHUNK):
-            chunk = segments[start : start + CHUNK]
-            self.store.put(chunk, self._vectors(chunk))
-            self.lexical.put(chunk)
-            self.ledger.put_segments((s.id, s.sha256, s.modality) for s in chunk)
+    def commit(self, commit: Commit) -> None:
+        """Show what was drafted, and drop what is no more."""
+        with self._turn:
+            gone = self.ledger.commit(commit)
+            if gone:
+                self.dropped.extend(gone)
+                self._drop(gone)
 
-    def replace_source(self, sha256: str, segments: Sequence[Segment]) -> None:
-        """Write the Segments of a file's content, then delete those that it gave once and no more.
+    def settle(self) -> None:
+        """Make Chroma and the lexical index hold what the ledger says they do."""
+        left = self.ledger.unsettled()
+        for start in range(0, len(left), AT_ONCE):
+            ids = left[start : start + AT_ONCE]
+            entries = list(self.ledger.entries(ids))
+            self._put(entries)
+            self.ledger.settled(entry.segment.id for entry in entries)
+            self._drop(sorted(set(ids) - {entry.segment.id for entry in entries}))
 
-        Raises:
-            InputError: The model cannot take one of them.
-        """
-        before = self.store.ids_of(sha256) | self.ledger.segment_ids_of(sha256)
-        self.write(segments)
-        gone = sorted(before - {segment.id for segment in segments})
-        self.store.drop(gone)
-        self.lexical.drop(gone)
-        self.ledger.drop_segment_ids(gone)
+    def _put(self, entries: Sequence[Entry]) -> None:
+        self.store.put(entries)
+        self.lexical.put(entry.segment for entry in entries)
 
-    def drop_source(self, sha256: str) -> None:
-        """Delete all Segments of a file's content."""
-        self.store.drop_source(sha256)
-        self.lexical.drop_source(sha256)
-        self.ledger.drop_segments(sha256)
-
-    def _vectors(self, segments: Sequence[Segment]) -> Vectors:
-        vectors = self.encoder.encode_document([self._input(segment) for segment in segments])
-        # A model that reads makes of nothing a vector like any other, which is near to some query:
-        # a zero vector is near to none.
-        empty = [not segment.words and self._is_read(segment) for segment in segments]
-        vectors[np.array(empty, dtype=bool)] = 0.0
-        return vectors
-
-    def _is_read(self, segment: Segment) -> bool:
-        return segment.modality == "text" or self.encoder.reads(segment.modality)
-
-    def _input(self, segment: Segment) -> Content:
-        """The Segment as the model can take it: its words where it cannot take its media."""
-        if self.encoder.supports(segment.modality):
-            return segment.content
-        if not segment.words or not self.encoder.supports("text"):
-            raise UnsupportedModality(
-                f"The model takes {', '.join(self.encoder.modalities)}, not {segment.modality}, "
-                f"and no words could be read from {segment.source}."
-            )
-        return Text(segment.words)
+    def _drop(self, ids: Sequence[str]) -> None:
+        self.store.drop(ids)
+        self.lexical.drop(ids)
+        self.ledger.settled(ids)

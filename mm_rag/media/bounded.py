@@ -1,10 +1,12 @@
-"""Pictures for chat models: no larger than asked, in a format that every provider takes."""
+"""Pictures no larger than asked; for chat models, in a format that every provider takes."""
 
 from __future__ import annotations
 
 import io
 import math
 from pathlib import Path
+
+from PIL import Image
 
 from mm_rag.media.access import open_file
 from mm_rag.media.image import image_format, open_image
@@ -30,14 +32,26 @@ def bounded_picture(
         MediaTooLarge: It is over a limit of the MediaPolicy.
     """
     picture = open_image(path, policy)
-    scale = math.sqrt(max_pixels / (picture.width * picture.height))
     mime_type = _SENDABLE.get(image_format(path, policy)[0])
-    if scale >= 1 and mime_type:
+    if picture.width * picture.height <= max_pixels and mime_type:
         with open_file(path, policy) as file:
             return file.read(), mime_type
-    if scale < 1:
-        size = (int(picture.width * scale) or 1, int(picture.height * scale) or 1)
-        picture = picture.resize(size)
+    picture = shrunk_to(picture, max_pixels)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=85)
     return buffer.getvalue(), "image/jpeg"
+
+
+def shrunk_to(picture: Image.Image, max_pixels: float) -> Image.Image:
+    """The picture itself where it is small enough, else a smaller copy of the same shape.
+
+    Args:
+        picture: Of any mode.
+        max_pixels: Upper bound of width times height, except that no side gets less than one.
+    """
+    scale = math.sqrt(max_pixels / (picture.width * picture.height))
+    if scale >= 1:
+        return picture
+    # What is meant to be 1280 may come out as 1279.9999999999998.
+    width, height = (max(1, int(side * scale + 1e-6)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)

@@ -50,17 +50,18 @@ class Look:
 def watch(
     video: VideoFile,
     times: Sequence[float],
-    on_missing: Callable[[MissingExtra], None],
+    on_missing: Callable[[MissingExtra], None] | None,
 ) -> Iterator[Look]:
     """Look at a video at ascending times, in seconds, holding one frame at a time.
 
     Args:
         video: The video; nobody else reads frames of it meanwhile, or decoding starts anew.
         times: Evenly spread.
-        on_missing: Told once where the OCR engine is not installed; then nothing is read.
+        on_missing: Told once where the OCR engine is not installed; then nothing is read, and not
+            even tried where this is None.
     """
     step = times[1] - times[0] if len(times) > 1 else LOOK_EVERY
-    screen: Screen | None = Screen(_READ_EVERY * step)
+    screen = Screen(_READ_EVERY * step) if on_missing else None
     last: tuple[float, _Small] | None = None
     for time, frame in zip(times, video.frames_at(times), strict=False):
         rough = shrunk(frame)
@@ -70,7 +71,8 @@ def watch(
         try:
             lines = screen.lines(frame, glance(rough), time) if screen else ()
         except MissingExtra as error:
-            on_missing(error)
+            if on_missing:
+                on_missing(error)
             screen = None
         yield Look(time=time, before=before, change=change, detail=_detail(small), lines=lines)
         last = (time, small)

@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from mm_rag.reading.speech import Transcript
 
 
 @dataclass(frozen=True)
-class Odd:
+class Odd(ABC):
     """Transcribes nothing; from its `calls`-th call on it does something odd."""
 
     name = "odd"
@@ -30,8 +31,8 @@ class Odd:
             self.act()
         return Transcript()
 
-    def act(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def act(self) -> None: ...
 
 
 class Crashes(Odd):
@@ -73,6 +74,6 @@ class Litters(Odd):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-class ArrivesBroken(Odd):
+class ArrivesBroken(Crashes):
     def __reduce__(self) -> Any:
         return __import__, ("no such place",)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mm_rag_loaders.names import name_in_words
+from mm_rag_loaders.names import name_in_words, title_from
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,11 @@ def test_a_name_that_says_something(stem: str, words: str) -> None:
 )
 def test_a_name_that_says_nothing(stem: str) -> None:
     assert name_in_words(stem) == ""
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["/photos/team_photo.v2.jpg", "https://photos.example/a/team_photo.v2.jpg?size=1#team"],
+)
+def test_only_the_name_of_a_file_makes_its_title(source: str) -> None:
+    assert title_from(source) == "team photo.v2"

@@ -13,17 +13,10 @@ from mm_rag.errors import MediaTooLarge, PasswordNeeded, UnreadableMedia
 from mm_rag.media import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders import AssetStore, LoadOptions, PDFLoader, Source, SourceFile
+from tests.loaders.pdfs import PROSE, saved
 
 AES_256: int = vars(pymupdf)["PDF_ENCRYPT_AES_256"]
 WIDGET_TEXT: int = vars(pymupdf)["PDF_WIDGET_TYPE_TEXT"]
-PROSE = "The quick brown fox jumps over the lazy dog, again and again. "
-
-
-def saved(document: pymupdf.Document, folder: Path, name: str = "a_deck.pdf") -> Path:
-    path = folder / name
-    document.save(path)
-    document.close()
-    return path
 
 
 def written(*pages: str) -> pymupdf.Document:
@@ -48,7 +41,7 @@ def read(path: Path, options: LoadOptions) -> tuple[list[Segment], list[str]]:
 
 
 def test_a_page_is_a_screenshot_and_its_passages(tmp_path: Path, options: LoadOptions) -> None:
-    path = saved(written("Alpha on one.", PROSE * 6), tmp_path)
+    path = saved(written("Alpha on one.", f"{PROSE} " * 6), tmp_path)
     segments, notes = read(path, options)
     assert [(s.modality, s.page, s.part) for s in segments] == [
         ("image", 1, 0),
@@ -67,7 +60,7 @@ def test_a_page_is_a_screenshot_and_its_passages(tmp_path: Path, options: LoadOp
 
 def test_a_long_page_has_several_passages(tmp_path: Path) -> None:
     options = LoadOptions(assets=AssetStore(tmp_path), passage_words=40)
-    segments, _ = read(saved(written(PROSE * 8), tmp_path), options)
+    segments, _ = read(saved(written(f"{PROSE} " * 8), tmp_path), options)
     parts = [s.part for s in segments if s.modality == "text"]
     assert parts == list(range(len(parts)))
     assert len(parts) >= 2

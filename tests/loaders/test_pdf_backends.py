@@ -23,6 +23,7 @@ from mm_rag_loaders.options import PDFBackend
 from mm_rag_loaders.pdf.dates import iso_date
 from mm_rag_loaders.pdf.document import PDFDocument, open_pdf
 from mm_rag_loaders.pdf.page import PageContent
+from tests.loaders.pdfs import saved
 
 BACKENDS: tuple[PDFBackend, ...] = get_args(PDFBackend)
 AES_256: int = vars(pymupdf)["PDF_ENCRYPT_AES_256"]
@@ -41,13 +42,6 @@ Make = Callable[[], pymupdf.Document]
 def backend(request: pytest.FixtureRequest) -> PDFBackend:
     found: PDFBackend = request.param
     return found
-
-
-def saved(document: pymupdf.Document, folder: Path, name: str = "made.pdf") -> Path:
-    path = folder / name
-    document.save(path)
-    document.close()
-    return path
 
 
 def page(path: Path, backend: PDFBackend, number: int = 1) -> PageContent:

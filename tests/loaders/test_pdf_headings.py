@@ -4,18 +4,7 @@ from pathlib import Path
 
 import pymupdf
 
-from mm_rag.segment import Segment
-from mm_rag_loaders import AssetStore, LoadOptions, PDFLoader
-
-PROSE = "The quick brown fox jumps over the lazy dog, again and again, until it is tired."
-
-
-def segments_of(document: pymupdf.Document, folder: Path, words: int = 150) -> list[Segment]:
-    path = folder / "a_deck.pdf"
-    document.save(path)
-    document.close()
-    options = LoadOptions(assets=AssetStore(folder / "assets"), passage_words=words)
-    return list(PDFLoader(options).load(path))
+from tests.loaders.pdfs import PROSE, segments_of
 
 
 class Sheet:

@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mm_rag.boxes import read_boxes
 from mm_rag.segment import Segment
 from mm_rag_loaders import LoadOptions, PDFLoader
-
-PROSE = "The quick brown fox jumps over the lazy dog, again and again, until it is tired."
+from tests.loaders.pdfs import PROSE, saved
 
 
 def picture(text: str, size: tuple[int, int] = (800, 400)) -> bytes:
@@ -27,10 +26,7 @@ def encoded(image: Image.Image) -> bytes:
 
 
 def read(document: pymupdf.Document, folder: Path, options: LoadOptions) -> list[Segment]:
-    path = folder / "a_deck.pdf"
-    document.save(path)
-    document.close()
-    return list(PDFLoader(options).load(path))
+    return list(PDFLoader(options).load(saved(document, folder)))
 
 
 def prose(page: pymupdf.Page, top: float, bottom: float) -> None:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pymupdf
 
-from mm_rag.segment import Segment
-from mm_rag_loaders import AssetStore, LoadOptions, PDFLoader
+from tests.loaders.pdfs import PROSE, segments_of
 
 ROWS = [
     ["Product", "Price", "Stock"],
@@ -17,15 +16,6 @@ MARKDOWN = (
     "| Product | Price | Stock |\n|---|---|---|\n| Red chair | 49.50 | 12 |\n"
     "| Blue table | 120.00 | 3 |\n| Green lamp | 19.90 | 48 |"
 )
-PROSE = "The quick brown fox jumps over the lazy dog again and again"
-
-
-def segments_of(document: pymupdf.Document, folder: Path, words: int = 150) -> list[Segment]:
-    path = folder / "a_deck.pdf"
-    document.save(path)
-    document.close()
-    options = LoadOptions(assets=AssetStore(folder / "assets"), passage_words=words)
-    return list(PDFLoader(options).load(path))
 
 
 def write(page: pymupdf.Page, rows: list[list[str]], top: float) -> None:

@@ -12,15 +12,14 @@ from mm_rag.boxes import WordBox, read_boxes
 from mm_rag.segment import Segment
 from mm_rag_loaders import LoadOptions, PDFLoader
 from mm_rag_loaders.options import PDFBackend
+from tests.loaders.pdfs import saved
 
 HEBREW = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd \u05d6\u05d4 \u05d8\u05e7\u05e1\u05d8"
 ARABIC = "\u0645\u0631\u062d\u0628\u0627 \u0647\u0630\u0627 \u0646\u0635 \u0639\u0631\u0628\u064a"
 
 
 def pages(document: pymupdf.Document, folder: Path, options: LoadOptions) -> list[Segment]:
-    path = folder / "a_deck.pdf"
-    document.save(path)
-    document.close()
+    path = saved(document, folder)
     return [s for s in PDFLoader(options).load(path) if s.modality == "image"]
 
 

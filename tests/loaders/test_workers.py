@@ -248,7 +248,7 @@ def test_a_transcriber_of_the_script_itself_cannot_travel(
 
 
 def test_options_that_cannot_be_pickled_say_so(folder: Path, options: LoadOptions) -> None:
-    class Local(Odd):
+    class Local(Crashes):
         pass
 
     with pytest.raises(InputError, match=r"cannot be sent .*workers=0"):

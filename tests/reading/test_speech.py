@@ -16,7 +16,7 @@ from mm_rag.reading.speech import (
     Word,
     default_transcriber,
 )
-from tests.av_made import make_wav, tone
+from tests.av_made import make_wav, tone, wordless
 
 
 class Parrot:
@@ -28,17 +28,7 @@ class Parrot:
         return Transcript((Word(text=f"{len(samples) // 16_000}s", start=0, end=1, confidence=1),))
 
 
-@pytest.mark.parametrize(
-    "samples",
-    [
-        np.zeros(0, np.float32),
-        np.zeros(100, np.float32),
-        np.zeros(32_000, np.float32),
-        tone(2.0, hertz=50.0),
-        np.random.default_rng(0).normal(0, 0.05, 32_000).astype(np.float32),
-    ],
-    ids=["nothing", "a click", "silence", "hum", "noise"],
-)
+@pytest.mark.parametrize("samples", wordless().values(), ids=wordless())
 def test_no_words_where_nothing_is_said(samples: np.ndarray) -> None:
     assert default_transcriber().transcribe(samples).words == ()
 

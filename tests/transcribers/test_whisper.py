@@ -24,7 +24,7 @@ from transformers import (
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.reading.recording import RecordingReader
 from mm_rag.transcribers import WhisperTranscriber
-from tests.av_made import make_wav, tone
+from tests.av_made import make_wav, tone, wordless
 from tests.parity.replicas.whisper import whisper
 
 Samples = npt.NDArray[np.float32]
@@ -84,18 +84,7 @@ def test_what_is_long_is_heard_in_windows(folder: Path) -> None:
     assert all(one.start <= other.start for one, other in pairwise(words))
 
 
-@pytest.mark.parametrize(
-    "samples",
-    [
-        np.zeros(0, np.float32),
-        np.zeros(100, np.float32),
-        np.zeros(32_000, np.float32),
-        tone(2.0, hertz=50.0),
-        tone(2.0),
-        np.random.default_rng(0).normal(0, 0.05, 32_000).astype(np.float32),
-    ],
-    ids=["nothing", "a click", "silence", "hum", "a tone", "noise"],
-)
+@pytest.mark.parametrize("samples", [*wordless().values(), tone(2.0)], ids=[*wordless(), "a tone"])
 def test_no_words_where_nothing_is_said(folder: Path, samples: Samples) -> None:
     assert WhisperTranscriber(folder, device="cpu").transcribe(samples).words == ()
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag.segment import Scalar, Segment
-from mm_rag_loaders.assets import PICTURE_MIME
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.passages import Passage, passages_of
@@ -66,6 +65,42 @@ class PDFLoader(Loader):
             file.notes.append(f"page {number} could not be read: {error}")
             return None
 
+    def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
+        """Yield Segments of a PDF with their pages drawn again.
+
+        Where the words are is written again too, except where OCR found them.
+
+        Raises:
+            PasswordNeeded: `LoadOptions.password` does not open it.
+            UnreadableMedia: It can no longer be read.
+        """
+        options = self.options
+        shots: dict[int | None, _Shot] = {}
+        with open_pdf(file.path, options.password, options.pdf_backend) as document:
+            for segment in segments:
+                if segment.page not in shots:
+                    shots[segment.page] = self._shot_of(document, segment, file)
+                shot = shots[segment.page]
+                yield replace(
+                    segment,
+                    media=shot.path,
+                    preview=shot.path,
+                    mime_type=shot.mime_type,
+                    boxes=shot.boxes,
+                )
+
+    def _shot_of(self, document: PDFDocument, segment: Segment, file: SourceFile) -> _Shot:
+        try:
+            page = document.read_page(segment.page or 1, self._max_pixels)
+        except UnreadableMedia as error:
+            raise UnreadableMedia(f"{file.name}, {segment.where}: {error}") from error
+        return self._shot(replace(page, words=()) if segment.metadata.get("ocr") else page)
+
+    def _shot(self, page: PageContent) -> _Shot:
+        store = self.options.assets
+        boxes = str(store.write_boxes(page.words)) if page.words else None
+        return _Shot(str(store.write(page.picture)), store.picture_mime, boxes)
+
     @property
     def _max_pixels(self) -> int:
         return min(self.options.page_pixels, self.options.policy.max_pixels)
@@ -79,9 +114,7 @@ class PDFLoader(Loader):
         metadata = dict(about.metadata) | _page_metadata(page)
         if by_ocr:
             metadata["ocr"] = True
-        store = self.options.assets
-        shot = str(store.write(page.picture))
-        boxes = str(store.write_boxes(page.words)) if page.words else None
+        shot = self._shot(page)
 
         def segment(modality: Literal["image", "text"], words: Passage, part: int) -> Segment:
             return Segment(
@@ -90,10 +123,10 @@ class PDFLoader(Loader):
                 sha256=file.sha256,
                 text=words.text,
                 title=about.title,
-                media=shot,
-                preview=shot,
-                mime_type=PICTURE_MIME,
-                boxes=boxes,
+                media=shot.path,
+                preview=shot.path,
+                mime_type=shot.mime_type,
+                boxes=shot.boxes,
                 page=page.number,
                 part=part,
                 metadata=metadata | ({"heading": words.heading} if words.heading else {}),
@@ -103,6 +136,15 @@ class PDFLoader(Loader):
         yield segment("image", Passage(page.text, found[0].heading if found else ""), 0)
         for part, passage in enumerate(found):
             yield segment("text", passage, part)
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """A page's picture as it was written, and where its words are."""
+
+    path: str
+    mime_type: str
+    boxes: str | None
 
 
 class _Headings:

@@ -79,15 +79,7 @@ class MuPDFDocument(Closing):
             return self._opening_complaint or _complaint(mupdf)
 
     def read_page(self, number: int, max_pixels: int) -> PageContent:
-        """Text and picture of a page.
-
-        Args:
-            number: Physical, 1-based.
-            max_pixels: Of the picture, width times height.
-
-        Raises:
-            UnreadableMedia: The page is damaged; the message is the reason only.
-        """
+        """Text and picture of a page, 1-based; as in `PDFDocument`."""
         with self._mupdf() as mupdf:
             page = self._document.load_page(number - 1)
             if self._has_pictures:

@@ -79,15 +79,7 @@ class PdfiumDocument(Closing):
         return ""
 
     def read_page(self, number: int, max_pixels: int) -> PageContent:
-        """Text and picture of a page.
-
-        Args:
-            number: Physical, 1-based.
-            max_pixels: Of the picture, width times height.
-
-        Raises:
-            UnreadableMedia: The page is damaged; the message is the reason only.
-        """
+        """Text and picture of a page, 1-based; as in `PDFDocument`."""
         with _pdfium() as pdfium:
             try:
                 with self._page(pdfium.raw, number - 1) as (page, links):

@@ -1,0 +1,178 @@
+"""A large collection: how long a sync with nothing to do takes, and a search beside Chroma's own.
+
+The texts come from a folder by `sync`, the other modalities by `add`; the vectors are made up.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import chromadb
+import numpy as np
+from PIL import Image
+
+from benchmarks.collections.planted import Vectors, made_up, planted_encoder
+from mm_rag import Collection, Encoder, Segment
+from mm_rag.content import Modality
+from mm_rag_loaders import LoadOptions
+
+DIMENSION = 384
+SHARES: dict[Modality, float] = {"text": 0.70, "image": 0.15, "audio": 0.10, "video": 0.05}
+PASSAGE_WORDS = 12
+K = 10
+NEIGHBOURS = 50  # of Chroma's own query
+WARMING = 20  # queries that are not counted
+_SYLLABLES = re.findall(r"\w+", "al ar ba con di en fa gen in ka lo men na pa re so ta ti ul ver")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalePlan:
+    """How much there is.
+
+    Attributes:
+        segments: In all.
+        files: That the texts among them come from.
+        queries: How often each way is asked.
+    """
+
+    segments: int = 100_000
+    files: int = 2_000
+    queries: int = 300
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """How long queries took, in seconds."""
+
+    seconds: list[float] = field(default_factory=list[float])
+
+    def percentile(self, percent: int) -> float:
+        """So many percent took no longer."""
+        return float(np.percentile(self.seconds, percent))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """How long each way of asking took, in turns in one process.
+
+    Attributes:
+        search: `Collection.search` without a reranker, less encoding.
+        documents: Chroma's own query for 50, with documents and metadata.
+        distances: The same, with nothing but ids and distances.
+    """
+
+    search: Latencies = field(default_factory=Latencies)
+    documents: Latencies = field(default_factory=Latencies)
+    distances: Latencies = field(default_factory=Latencies)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What was measured.
+
+    Attributes:
+        segments: By modality.
+        files: In the folder.
+        filling: Seconds of the first sync and the adding.
+        idle: Seconds of a sync with nothing to do.
+        asked: How long queries took.
+    """
+
+    segments: dict[str, int]
+    files: int
+    filling: float
+    idle: float
+    asked: Asked
+
+
+def measure_scale(folder: Path, plan: ScalePlan) -> Scale:
+    """Fill a collection and ask it."""
+    encoder = planted_encoder(DIMENSION)
+    options = LoadOptions(passage_words=PASSAGE_WORDS)
+    files = _write_files(folder / "files", plan)
+    with Collection(folder / "large", encoder=encoder) as collection:
+        began = time.monotonic()
+        collection.sync(files, options=options)
+        _say(f"synced {len(collection):,} in {time.monotonic() - began:.0f} s")
+        collection.add(_media(folder, plan))
+        filling = time.monotonic() - began
+        _say(f"filled with {len(collection):,} in {filling:.0f} s")
+        began = time.monotonic()
+        report = collection.sync(files, options=options)
+        idle = time.monotonic() - began
+        assert report.count("unchanged") == plan.files, "something was done after all"
+        _say(f"nothing to do in {idle:.2f} s")
+        asked = _ask(collection, encoder, plan)
+        counts = dict(collection.segment_counts())
+    return Scale(segments=counts, files=plan.files, filling=filling, idle=idle, asked=asked)
+
+
+def _ask(collection: Collection, encoder: Encoder, plan: ScalePlan) -> Asked:
+    """Ask in turns: what slows one way slows the others as much."""
+    asked = Asked()
+    with chromadb.PersistentClient(str(collection.path / "chroma")) as client:
+        vectors = client.get_collection("default", embedding_function=None)
+        for number, query in enumerate(_queries(plan)):
+            began = time.perf_counter()
+            vector = encoder.encode_query(query)
+            encoded = time.perf_counter()
+            collection.search(query, k=K, rerank=False)
+            searched = time.perf_counter()
+            _plain(vectors, vector, ["documents", "metadatas", "distances"])
+            with_documents = time.perf_counter()
+            _plain(vectors, vector, ["distances"])
+            ended = time.perf_counter()
+            if number >= WARMING:
+                asked.search.seconds.append(searched - encoded - (encoded - began))
+                asked.documents.seconds.append(with_documents - searched)
+                asked.distances.seconds.append(ended - with_documents)
+    return asked
+
+
+def _plain(vectors: chromadb.Collection, vector: Vectors, include: list[Any]) -> None:
+    vectors.query(query_embeddings=[vector], n_results=NEIGHBOURS, include=include)
+
+
+def _write_files(folder: Path, plan: ScalePlan) -> Path:
+    """Texts of as many passages as it takes, each a paragraph of its own."""
+    folder.mkdir()
+    dice, words = random.Random(1), _vocabulary()
+    texts = round(plan.segments * SHARES["text"])
+    for number in range(plan.files):
+        passages = texts // plan.files + (number < texts % plan.files)
+        sentences = (" ".join(dice.choices(words, k=PASSAGE_WORDS)) for _ in range(passages))
+        (folder / f"{number:05}.txt").write_text(" ".join(sentences))
+    return folder
+
+
+def _media(folder: Path, plan: ScalePlan) -> Iterator[Segment]:
+    """Pictures and clips with a few words each, that all refer to the same file."""
+    dice, words = random.Random(2), _vocabulary()
+    file = folder / "anything.png"
+    Image.new("RGB", (8, 8)).save(file)
+    for modality, share in SHARES.items():
+        for number in range(round(plan.segments * share) if modality != "text" else 0):
+            text = " ".join(dice.choices(words, k=PASSAGE_WORDS))
+            yield made_up(f"{modality}-{number}", modality, text, file)
+
+
+def _queries(plan: ScalePlan) -> Iterator[str]:
+    dice, words = random.Random(3), _vocabulary()
+    for _ in range(WARMING + plan.queries):
+        yield " ".join(dice.choices(words, k=8))
+
+
+def _vocabulary() -> list[str]:
+    dice = random.Random(4)
+    return sorted({"".join(dice.choices(_SYLLABLES, k=dice.randint(2, 4))) for _ in range(5000)})
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

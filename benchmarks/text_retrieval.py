@@ -1,0 +1,108 @@
+"""Vectors alone, BM25 alone and the search, over sets for text retrieval in BEIR's layout.
+
+    python -m benchmarks.text_retrieval FOLDER ... [--questions 150]
+
+Everything is made of the same passages. A search has to be no worse than the better of its halves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import chromadb
+from rich.console import Console
+from rich.table import Table
+
+from mm_rag import Collection, Encoder
+from mm_rag.collection.lexical import LexicalIndex
+from mm_rag.evaluation import (
+    Beir,
+    Evaluation,
+    Place,
+    Question,
+    Search,
+    document_of,
+    evaluate,
+    read_beir,
+)
+
+DEEPER = 8
+"""How many passages are asked for where documents are wanted: several are of one document."""
+
+
+def main() -> None:
+    """Index, ask, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--questions", type=int, default=150, help="at most, of each set")
+    arguments = parser.parse_args()
+    for folder in arguments.folders:
+        beir = read_beir(folder)
+        _show(folder.name, compared(beir, _some(beir.questions, arguments.questions)))
+
+
+def compared(beir: Beir, questions: Sequence[Question]) -> dict[str, Evaluation]:
+    """The same questions asked in each way."""
+    outcomes = {"BM25 alone": evaluate(_bm25(beir), questions)}
+    with tempfile.TemporaryDirectory() as folder:
+        with Collection(folder) as collection:
+            collection.add(beir.segments)
+            encoder = collection.encoder
+            for name, rerank in (("search, not reranked", False), ("search", True)):
+                outcomes[name] = evaluate(_search(collection, rerank=rerank), questions)
+        outcomes["vectors alone"] = evaluate(_vectors(Path(folder), encoder), questions)
+    return outcomes
+
+
+def _bm25(beir: Beir) -> Search:
+    index = LexicalIndex(None)
+    index.put(beir.segments)
+    documents = {segment.id: segment.source for segment in beir.segments}
+    return lambda query, k: _places(
+        (documents[id_] for id_, _ in index.search(query, DEEPER * k)), k
+    )
+
+
+def _vectors(folder: Path, encoder: Encoder) -> Search:
+    """What any other program finds that queries the Chroma collection."""
+    stored = chromadb.PersistentClient(str(folder / "chroma")).get_collection(
+        "default", embedding_function=None
+    )
+
+    def search(query: str, k: int) -> list[Place]:
+        found = stored.query(query_embeddings=[encoder.encode_query(query)], n_results=DEEPER * k)
+        [records] = found["metadatas"] or [[]]
+        return _places((str(record["source"]) for record in records), k)
+
+    return search
+
+
+def _search(collection: Collection, *, rerank: bool) -> Search:
+    return lambda query, k: [document_of(hit) for hit in collection.search(query, k, rerank=rerank)]
+
+
+def _places(documents: Iterable[str], k: int) -> list[Place]:
+    """Each document once, at its best passage."""
+    return [Place(file=document) for document in list(dict.fromkeys(documents))[:k]]
+
+
+def _some(questions: Sequence[Question], most: int) -> Sequence[Question]:
+    """At most so many, from all over the set."""
+    step = max(1.0, len(questions) / most)
+    return [questions[int(n * step)] for n in range(min(most, len(questions)))]
+
+
+def _show(name: str, outcomes: Mapping[str, Evaluation]) -> None:
+    table = Table(name, "nDCG@10", "recall@5", "MRR@10", "p50", "p95", box=None)
+    for way, outcome in outcomes.items():
+        score, took = outcome.overall, outcome.latency
+        figures = (f"{value:.3f}" for value in (score.ndcg, score.recall, score.mrr))
+        table.add_row(way, *figures, *(f"{s * 1000:.0f} ms" for s in (took.p50, took.p95)))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

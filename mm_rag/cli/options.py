@@ -1,0 +1,28 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+DEFAULT_COLLECTION = "mm-rag-collection"
+DEFAULT_NAME = "default"
+
+CollectionOption = Annotated[
+    str,
+    typer.Option(
+        "--collection", "-c", help="The collection's folder, or a Chroma server: http://host:8000."
+    ),
+]
+NameOption = Annotated[str, typer.Option(help="Which of the collections that live there.")]
+ModelOption = Annotated[
+    str | None, typer.Option(help="A model's name or folder; the embedded default if left out.")
+]
+WaitOption = Annotated[
+    float, typer.Option(help="How many seconds to wait for another writer.", min=0.0)
+]
+RerankOption = Annotated[
+    bool, typer.Option("--rerank/--no-rerank", help="Whether the best are scored again.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -1,0 +1,212 @@
+"""Home: where a collection lives, and what lies where in it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from pathlib import Path
+
+import chromadb
+from chromadb.errors import ChromaError
+from filelock import FileLock, Timeout
+
+from mm_rag.collection.damage import is_whole
+from mm_rag.collection.ledger import IN_MEMORY, Ledger
+from mm_rag.collection.lock import writer_lock
+from mm_rag.collection.store import VectorStore
+from mm_rag.errors import CollectionError
+
+MEMORY = ":memory:"
+
+_PATIENCE = 60.0  # seconds; nobody holds Chroma's files for as long
+
+
+class Home(ABC):
+    """Where the parts of one collection are.
+
+    Attributes:
+        place: Its folder or address, for messages.
+        name: The collection's name; several may share a place.
+        folder: What lies in it is the collection's own and never indexed.
+        assets: The folder of page screenshots and key frames, named after their content.
+        ledger: The ledger's file.
+        lexical: The lexical index's folder; None for memory.
+    """
+
+    place: str
+    name: str
+    folder: Path
+    assets: Path
+    ledger: Path
+    lexical: Path | None
+
+    @abstractmethod
+    def open_store(self) -> VectorStore:
+        """Open the vectors, or make them.
+
+        Raises:
+            CollectionError: Chroma cannot.
+        """
+
+    @abstractmethod
+    def writing(self, wait: float) -> AbstractContextManager[None]:
+        """Be the one writer, for the length of a `with` block.
+
+        Raises:
+            CollectionLocked: Another one is, after `wait` seconds still.
+        """
+
+    def siblings(self) -> list[Path]:
+        """The ledgers of other collections that share its assets."""
+        return []
+
+    def store_is_whole(self) -> bool:
+        """Whether the vectors can be opened and read; tried where a crash harms nobody."""
+        return True
+
+    @abstractmethod
+    def discard_store(self) -> None:
+        """Throw the vectors away, which the ledger has, too."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to close
+        """Let go of what is not the ledger's, the store's or the index's."""
+
+
+class Folder(Home):
+    """A folder of this machine. Several named collections share its vectors and its pictures.
+
+    Args:
+        root: The folder.
+        name: The collection's name.
+        create: Make what is not there.
+
+    Raises:
+        CollectionError: There is no collection and none is to be made; the folders cannot be made;
+            the root is a file.
+    """
+
+    def __init__(self, root: Path, name: str, *, create: bool) -> None:
+        self.folder = root.absolute()
+        self.place, self.name = str(self.folder), name
+        self.assets = self.folder / "assets"
+        self.ledger = self.folder / name / "ledger.sqlite3"
+        self.lexical = self.folder / name / "lexical"
+        self.chroma = self.folder / "chroma"
+        self._lock = self.folder / "writer.lock"
+        # Chroma changes its files in place: nobody may open them while it does.
+        self._files = FileLock(self.folder / "chroma.lock")
+        self._prepare(create=create)
+
+    def _prepare(self, *, create: bool) -> None:
+        if not create and not self.ledger.is_file():
+            raise CollectionError(
+                f"There is no collection '{self.name}' in {self.folder}. Make one: "
+                f"mm-rag index FOLDER --collection {self.folder}"
+            )
+        try:
+            self.ledger.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CollectionError(
+                f"Cannot make a collection in {self.folder}: {error.strerror}. "
+                "Choose a folder that can be written to."
+            ) from error
+
+    def open_store(self) -> VectorStore:
+        """Open the vectors while nobody changes their files, and have them read."""
+        with self._quiet():
+            try:
+                # Default settings: Chroma refuses another client with other ones in one process.
+                client = chromadb.PersistentClient(str(self.chroma))
+            except (ChromaError, ValueError, OSError) as error:
+                raise CollectionError(
+                    f"Chroma cannot open {self.chroma}: {error}. Try: mm-rag verify --repair"
+                ) from error
+            store = VectorStore(client, self.name, self.place, changing=self._quiet)
+            store.load()
+            return store
+
+    def siblings(self) -> list[Path]:
+        """Collections of other names in the folder."""
+        return sorted(set(self.folder.glob("*/ledger.sqlite3")) - {self.ledger})
+
+    def store_is_whole(self) -> bool:
+        """Tried by a process of its own."""
+        with self._quiet():
+            return not self.chroma.exists() or is_whole(self.chroma)
+
+    def discard_store(self) -> None:
+        """Delete them; every collection in the folder then makes its own anew."""
+        with self._quiet():
+            shutil.rmtree(self.chroma, ignore_errors=True)
+        # Other collections in this folder had their vectors there, too.
+        for ledger in (self.ledger, *self.siblings()):
+            with closing(Ledger(ledger)) as theirs:
+                theirs.unsettle()
+
+    @contextmanager
+    def _quiet(self) -> Generator[None]:
+        """While nobody changes Chroma's files; who may not write there cannot ask for that."""
+        try:
+            self._files.acquire(timeout=_PATIENCE)
+        except (Timeout, PermissionError, OSError):
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._files.release()
+
+    @contextmanager
+    def writing(self, wait: float) -> Generator[None]:
+        """Hold the lock of the folder."""
+        with writer_lock(self._lock, timeout=wait):
+            yield
+
+
+class Memory(Home):
+    """Nowhere: it is gone when it is closed, and no other one sees it."""
+
+    def __init__(self) -> None:
+        self.place, self.name = "memory", f"memory-{uuid.uuid4().hex}"
+        # Pictures are given to models and people as files; they go with the rest.
+        self._folder = tempfile.TemporaryDirectory(prefix="mm-rag-")
+        self.folder = Path(self._folder.name)
+        self.assets = self.folder / "assets"
+        self.ledger, self.lexical = IN_MEMORY, None
+
+    def open_store(self) -> VectorStore:
+        """Open the vectors in Chroma's memory."""
+        # All clients in memory are one client to Chroma: the name keeps collections apart.
+        return VectorStore(chromadb.EphemeralClient(), self.name, self.place, closes=False)
+
+    def writing(self, wait: float) -> nullcontext[None]:
+        """Nobody else can."""
+        return nullcontext()
+
+    def discard_store(self) -> None:
+        """Delete them."""
+        self._delete()
+
+    def close(self) -> None:
+        """Delete everything."""
+        self._delete()
+        self._folder.cleanup()
+
+    def _delete(self) -> None:
+        with suppress(ChromaError, ValueError):  # it was never made
+            chromadb.EphemeralClient().delete_collection(self.name)
+
+
+def home_of(where: str | Path, name: str, *, create: bool) -> Home:
+    """The home that a user names: a folder, or `":memory:"`.
+
+    Raises:
+        CollectionError: It cannot be used.
+    """
+    if where == MEMORY:
+        return Memory()
+    return Folder(Path(where), name, create=create)

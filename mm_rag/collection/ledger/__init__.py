@@ -1,0 +1,22 @@
+"""The ledger: which files are in, what they gave, and its vectors. SQLite; the truth."""
+
+from __future__ import annotations
+
+from mm_rag.collection.ledger.database import IN_MEMORY
+from mm_rag.collection.ledger.entry import Entry, Found, given_of, stacked
+from mm_rag.collection.ledger.files import LedgerFile, LedgerState
+from mm_rag.collection.ledger.ledger import Commit, Ledger
+from mm_rag.collection.ledger.schema import FORMAT_VERSION
+
+__all__ = [
+    "FORMAT_VERSION",
+    "IN_MEMORY",
+    "Commit",
+    "Entry",
+    "Found",
+    "Ledger",
+    "LedgerFile",
+    "LedgerState",
+    "given_of",
+    "stacked",
+]

@@ -1,0 +1,94 @@
+"""Database: the SQLite file under a ledger. One connection, one user at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mm_rag.collection.ledger.schema import SCHEMA
+from mm_rag.errors import CollectionError
+
+IN_MEMORY = Path(":memory:")
+
+_AT_ONCE = 900
+"""Parameters of one query; SQLite's smallest limit is 999."""
+
+
+class Database:
+    """Rows in, rows out.
+
+    Args:
+        path: The file; `IN_MEMORY` for none.
+
+    Raises:
+        CollectionError: It cannot be opened or is damaged; from every method: it cannot be read,
+            or, as the disk is full, not be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        with self._errors():
+            # Threads take turns by the lock, so that none sees half of another's transaction.
+            self._connection = sqlite3.connect(path, check_same_thread=False, timeout=30.0)
+            self._connection.row_factory = sqlite3.Row
+            # Readers go on while another process writes.
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._set_aside_format_1()
+            self._connection.executescript(SCHEMA)
+
+    def _set_aside_format_1(self) -> None:
+        """Format 1 had another table of this name: it is migrated from where it goes."""
+        columns = self._connection.execute("PRAGMA table_info(segments)").fetchall()
+        if columns and "record" not in {column["name"] for column in columns}:
+            with self._connection:
+                self._connection.execute("DROP INDEX IF EXISTS segments_sha256")
+                self._connection.execute("ALTER TABLE segments RENAME TO segments_of_format_1")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Generator[sqlite3.Connection]:
+        """All of it, or nothing."""
+        with self._lock, self._errors(), self._connection:
+            yield self._connection
+
+    def rows(self, query: str, values: Iterable[object] = ()) -> list[sqlite3.Row]:
+        """The rows that a query gives."""
+        with self._lock, self._errors():
+            return self._connection.execute(query, tuple(values)).fetchall()
+
+    def rows_of(self, query: str, values: Iterable[str]) -> Iterator[sqlite3.Row]:
+        """The rows that a query gives for many values.
+
+        Args:
+            query: With `{}` where the list of values goes: `... WHERE id IN ({})`.
+            values: Any number.
+        """
+        left = list(values)
+        for start in range(0, len(left), _AT_ONCE):
+            some = left[start : start + _AT_ONCE]
+            yield from self.rows(query.format(",".join("?" * len(some))), some)
+
+    def is_damaged(self) -> bool:
+        """Whether SQLite finds its own file in disorder."""
+        try:
+            return self.rows("PRAGMA quick_check(1)")[0][0] != "ok"
+        except CollectionError:
+            return True
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise CollectionError(
+                f"The ledger {self._path} cannot be used: {error}. Is the disk full, or the folder "
+                "not writable? What was written before is intact."
+            ) from error

@@ -1,0 +1,101 @@
+"""Entry: a Segment with its vector, as the ledger keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mm_rag.record import segment_from_json, segment_to_json
+from mm_rag.segment import Segment
+
+COLUMNS = "id, sha256, source, modality, page, start, given, record, vector"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A Segment and its vector.
+
+    Attributes:
+        segment: The Segment.
+        vector: Shape (dimension,), float32.
+        given: What a model was given (`given_of`): as long as that stays, so does the vector.
+    """
+
+    segment: Segment
+    vector: npt.NDArray[np.float32]
+    given: str
+
+    def to_row(self) -> tuple[object, ...]:
+        """As the columns `COLUMNS`."""
+        segment = self.segment
+        return (
+            segment.id,
+            segment.sha256,
+            segment.source.encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
+            segment.modality,
+            segment.page,
+            segment.start,
+            self.given,
+            segment_to_json(segment),
+            np.asarray(self.vector, dtype=np.float32).tobytes(),
+        )
+
+    @classmethod
+    def of_row(cls, row: sqlite3.Row) -> Entry:
+        """What `to_row` made."""
+        vector = np.frombuffer(row["vector"], dtype=np.float32)
+        segment = segment_from_json(row["record"])
+        return cls(segment=segment, vector=vector, given=row["given"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What a search needs to know of many Segments, before it decides which few to show.
+
+    Attributes:
+        id: The Segment's.
+        sha256: Of its file.
+        modality: What it is.
+        page: Where it is.
+        start: Where it begins, in seconds.
+        vector: Its vector's bytes, float32.
+    """
+
+    id: str
+    sha256: str
+    modality: str
+    page: int | None
+    start: float | None
+    vector: bytes
+
+    @property
+    def place(self) -> tuple[str, int | None, float | None]:
+        """As `Segment.place`."""
+        return (self.sha256, self.page, self.start)
+
+
+def stacked(vectors: Iterable[bytes]) -> npt.NDArray[np.float32]:
+    """Vectors as one array of shape (n, dimension); of shape (0, 0) where there are none."""
+    given = list(vectors)
+    flat = np.frombuffer(b"".join(given), dtype=np.float32)
+    return flat.reshape(len(given), -1) if given else flat.reshape(0, 0)
+
+
+def given_of(segment: Segment) -> str:
+    """A hash of what a model is given of a Segment, where the file lies left out.
+
+    Two Segments of the same id that are given the same have the same vector: the id says which
+    bytes and which place in them, this the words and, where it is not the file itself, the picture.
+    """
+    picture = ""
+    if segment.media is not None and segment.media != segment.source:
+        picture = Path(segment.media).name  # named after its content
+    told = json.dumps([segment.title, segment.text, picture])
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,39 @@
+"""LedgerFile: a source file, as it was when it was last looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+LedgerState = Literal[
+    "unread", "indexed", "incomplete", "duplicate", "unreadable", "refused", "unsupported"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerFile:
+    """One source file.
+
+    Attributes:
+        path: Absolute.
+        sha256: Of its bytes.
+        size: In bytes.
+        mtime_ns: Its modification time.
+        beside: The subtitle files that lie beside it, as they were, and who read it.
+        state: `unread`: it is in, and to be read again, as something of it is damaged.
+            `incomplete`: it is in, without what a missing reader would have read.
+        reason: What there is to say about it; empty when all is well.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    beside: str
+    state: LedgerState
+    reason: str = ""
+
+    @property
+    def is_in(self) -> bool:
+        """Whether its Segments can be found."""
+        return self.state in ("indexed", "incomplete", "unread")

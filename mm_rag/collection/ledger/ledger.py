@@ -1,0 +1,365 @@
+"""Ledger: what a collection holds. Chroma and the lexical index are made from it.
+
+A file's Segments are drafted as they are read, and come in all at once (`commit`): from one moment
+to the next they can be found and what the file gave before cannot. Until then its row says what it
+was. What Chroma and the lexical index may not have followed yet is `unsettled`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from mm_rag.collection.ledger.database import Database
+from mm_rag.collection.ledger.entry import COLUMNS, Entry, Found
+from mm_rag.collection.ledger.files import LedgerFile
+from mm_rag.record import segment_from_json
+from mm_rag.segment import Segment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """What changes in one transaction.
+
+    Attributes:
+        written: Files whose Segments are drafted, all of them; what else their content gave goes.
+        noted: Files of which only the row changes.
+        forgotten: Paths that are no more.
+        added: Drafted Segments that belong to no file.
+    """
+
+    written: Sequence[LedgerFile] = ()
+    noted: Sequence[LedgerFile] = ()
+    forgotten: Sequence[str] = ()
+    added: Sequence[str] = ()
+
+
+class Ledger:
+    """The ledger of one collection.
+
+    Raises:
+        CollectionError: As `Database`, from every method.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = Database(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def is_damaged(self) -> bool:
+        """Whether the file is in disorder."""
+        return self._db.is_damaged()
+
+    # Facts about the collection.
+
+    def meta(self, key: str) -> str | None:
+        """A fact, such as its encoder's fingerprint."""
+        rows = self._db.rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return rows[0]["value"] if rows else None
+
+    def set_meta(self, **facts: str | None) -> None:
+        """Write down facts together; None takes one back."""
+        with self._db.transaction() as connection:
+            for key, value in facts.items():
+                if value is None:
+                    connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+                else:
+                    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def writes(self) -> int:
+        """How often somebody has begun or ended to write."""
+        return int(self.meta("writes") or 0)
+
+    def count_write(self) -> int:
+        """Count one more; return how many there are now."""
+        count = self.writes() + 1
+        self.set_meta(writes=str(count))
+        return count
+
+    # Files.
+
+    def files(self) -> dict[str, LedgerFile]:
+        """All files by path."""
+        rows = self._db.rows("SELECT * FROM files ORDER BY path")
+        return {row["path"]: LedgerFile(**dict(row)) for row in rows}
+
+    def duplicates_of(self, sha256s: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """By content, the files that were left out because another one has the same."""
+        query = (
+            "SELECT sha256, path FROM files WHERE state = 'duplicate' AND sha256 IN ({}) "
+            "ORDER BY path"
+        )
+        found: dict[str, tuple[str, ...]] = {}
+        for row in self._db.rows_of(query, sha256s):
+            found[row["sha256"]] = (*found.get(row["sha256"], ()), row["path"])
+        return found
+
+    def mark_unread(self, sha256s: Iterable[str]) -> None:
+        """Have files of some content read again by the next sync; what is in stays in."""
+        with self._db.transaction() as connection:
+            connection.executemany(
+                "UPDATE files SET state = 'unread' WHERE sha256 = ? "
+                "AND state IN ('indexed', 'incomplete')",
+                ((sha256,) for sha256 in sha256s),
+            )
+
+    # Segments.
+
+    def counts(self) -> dict[str, int]:
+        """How many Segments there are of each modality."""
+        rows = self._db.rows(
+            "SELECT modality, count(*) AS n FROM segments GROUP BY modality ORDER BY modality"
+        )
+        return {row["modality"]: row["n"] for row in rows}
+
+    def ids(self) -> set[str]:
+        """The ids of all Segments."""
+        return {row["id"] for row in self._db.rows("SELECT id FROM segments")}
+
+    def entries(self, ids: Iterable[str]) -> Iterator[Entry]:
+        """The Segments of these ids that there are, with their vectors; in no order."""
+        rows = self._db.rows_of(f"SELECT {COLUMNS} FROM segments WHERE id IN ({{}})", ids)
+        return (Entry.of_row(row) for row in rows)
+
+    def segments(self, ids: Iterable[str]) -> dict[str, Segment]:
+        """The Segments of these ids that there are."""
+        return {entry.segment.id: entry.segment for entry in self.entries(ids)}
+
+    def content(self, sha256: str) -> list[Entry]:
+        """What a file's content gave, in the order of its pages and clips."""
+        query = f"SELECT {COLUMNS} FROM segments WHERE sha256 = ? ORDER BY page, start, rowid"
+        return [Entry.of_row(row) for row in self._db.rows(query, (sha256,))]
+
+    def find(self, ids: Iterable[str]) -> dict[str, Found]:
+        """What a search needs to know of the Segments of these ids."""
+        query = "SELECT id, sha256, modality, page, start, vector FROM segments WHERE id IN ({})"
+        return {row["id"]: Found(**dict(row)) for row in self._db.rows_of(query, ids)}
+
+    def sources(self, place: str) -> list[str]:
+        """The sources that are this file or address, or lie in this folder."""
+        folder = place.rstrip("/\\")
+        query = (
+            "SELECT DISTINCT source FROM segments WHERE source IN (?, ?) "
+            "OR substr(source, 1, ?) IN (?, ?) ORDER BY source"
+        )
+        inside = (folder + "/", folder + "\\")
+        values = (place, folder, len(folder) + 1, *inside)
+        return [row["source"] for row in self._db.rows(query, values)]
+
+    def sample(self, modality: str, n: int) -> list[bytes]:
+        """The vectors of `n` Segments drawn at random, always the same while nothing changes.
+
+        Ids are hashes: the smallest of them are as random a choice as any.
+        """
+        query = "SELECT vector FROM segments WHERE modality = ? ORDER BY id LIMIT ?"
+        return [row["vector"] for row in self._db.rows(query, (modality, n))]
+
+    def all_segments(self) -> Iterator[Segment]:
+        """Every Segment, in no order."""
+        for row in self._db.rows("SELECT record FROM segments"):
+            yield segment_from_json(row["record"])
+
+    def neighbours(self, segment: Segment) -> list[Segment]:
+        """The Segments of the same file and modality, in the order of its pages and clips."""
+        query = (
+            "SELECT record FROM segments WHERE sha256 = ? AND modality = ? "
+            "ORDER BY page, start, rowid"
+        )
+        rows = self._db.rows(query, (segment.sha256, segment.modality))
+        return [segment_from_json(row["record"]) for row in rows]
+
+    def kept_vectors(self, segments: Sequence[Segment], given: Sequence[str]) -> dict[str, bytes]:
+        """Vectors that need not be made: of Segments that a model was given just so before."""
+        wanted = {segment.id: told for segment, told in zip(segments, given, strict=True)}
+        kept: dict[str, bytes] = {}
+        for table in ("segments", "drafts"):
+            query = f"SELECT id, given, vector FROM {table} WHERE id IN ({{}})"
+            for row in self._db.rows_of(query, wanted):
+                if row["given"] == wanted[row["id"]]:
+                    kept[row["id"]] = row["vector"]
+        return kept
+
+    # Writing.
+
+    def draft(self, entries: Sequence[Entry]) -> None:
+        """Keep Segments that nobody can find yet."""
+        marks = ", ".join("?" * len(COLUMNS.split(",")))
+        with self._db.transaction() as connection:
+            connection.executemany(
+                f"INSERT OR REPLACE INTO drafts ({COLUMNS}) VALUES ({marks})",
+                (entry.to_row() for entry in entries),
+            )
+            _unsettle(connection, (entry.segment.id for entry in entries))
+
+    def commit(self, commit: Commit) -> list[str]:
+        """Change what can be found.
+
+        Returns:
+            Ids that are no more, which are unsettled until Chroma and the lexical index have
+            dropped them.
+        """
+        gone: list[str] = []
+        with self._db.transaction() as connection:
+            rows = (*commit.written, *commit.noted)
+            before = _contents(connection, [*(file.path for file in rows), *commit.forgotten])
+            for file in commit.written:
+                gone += _replace_content(connection, file.sha256)
+            _promote(connection, commit.added)
+            _put_files(connection, rows)
+            connection.executemany(
+                "DELETE FROM files WHERE path = ?", ((path,) for path in commit.forgotten)
+            )
+            for sha256 in before:
+                gone += _drop_if_orphaned(connection, sha256)
+        return gone
+
+    def drop(self, ids: Sequence[str]) -> None:
+        """Take Segments out."""
+        with self._db.transaction() as connection:
+            _drop(connection, ids)
+
+    def detach_drafts(self, sha256: str | None = None) -> None:
+        """Never commit what was begun of a content, or of any: only its vectors are of use."""
+        with self._db.transaction() as connection:
+            query = "UPDATE drafts SET sha256 = ''"
+            if sha256 is None:
+                connection.execute(query)
+            else:
+                connection.execute(f"{query} WHERE sha256 = ?", (sha256,))
+
+    def drop_drafts(self) -> None:
+        """Forget what was begun and will not be finished."""
+        with self._db.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM drafts")
+            connection.execute("DELETE FROM drafts")
+
+    def unsettle(self, ids: Iterable[str] | None = None) -> None:
+        """Note that Chroma and the lexical index may differ for some ids, or for all."""
+        with self._db.transaction() as connection:
+            if ids is None:
+                connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
+            else:
+                _unsettle(connection, ids)
+
+    def unsettled(self) -> list[str]:
+        """The ids noted so."""
+        return [row["id"] for row in self._db.rows("SELECT id FROM unsettled ORDER BY id")]
+
+    def settled(self, ids: Iterable[str]) -> None:
+        """They agree again."""
+        with self._db.transaction() as connection:
+            connection.executemany("DELETE FROM unsettled WHERE id = ?", ((id_,) for id_ in ids))
+
+    def adopt(self, entries: Sequence[Entry]) -> None:
+        """Take Segments in that Chroma has already."""
+        self.draft(entries)
+        self.commit(Commit(added=[entry.segment.id for entry in entries]))
+
+    # What an older mm_rag left.
+
+    def ids_of_format_1(self) -> set[str]:
+        """The ids of Segments that Chroma holds and this ledger does not."""
+        tables = self._db.rows("SELECT 1 FROM sqlite_master WHERE name = 'segments_of_format_1'")
+        rows = self._db.rows("SELECT id FROM segments_of_format_1") if tables else []
+        return {row["id"] for row in rows}
+
+    def forget_format_1(self) -> None:
+        """They are taken over. Files that had been begun then are read again."""
+        with self._db.transaction() as connection:
+            connection.execute("DROP TABLE IF EXISTS segments_of_format_1")
+            connection.execute("DROP TABLE IF EXISTS stale")
+            connection.execute("UPDATE files SET state = 'unread' WHERE state = 'writing'")
+
+    # Another model.
+
+    def not_reindexed(self) -> list[str]:
+        """The ids of Segments without a vector of the model that is to come."""
+        query = "SELECT id FROM segments WHERE id NOT IN (SELECT id FROM reindexed) ORDER BY id"
+        return [row["id"] for row in self._db.rows(query)]
+
+    def put_reindexed(self, vectors: Iterable[tuple[str, bytes]]) -> None:
+        """Keep vectors of the model that is to come."""
+        with self._db.transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO reindexed VALUES (?, ?)", vectors)
+
+    def drop_reindexed(self) -> None:
+        """Forget the vectors of a model that will not come."""
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM reindexed")
+
+    def switch(self, **facts: str) -> None:
+        """Take the vectors of the other model, and the facts about it, in one transaction."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "UPDATE segments SET vector = (SELECT vector FROM reindexed AS r "
+                "WHERE r.id = segments.id)"
+            )
+            connection.execute("DELETE FROM reindexed")
+            connection.execute("DELETE FROM drafts")
+            connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+
+
+def _put_files(connection: sqlite3.Connection, files: Iterable[LedgerFile]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (astuple(file) for file in files),
+    )
+
+
+def _contents(connection: sqlite3.Connection, paths: Sequence[str]) -> set[str]:
+    """What files held, as far as that is known."""
+    found: set[str] = set()
+    for path in paths:
+        rows = connection.execute("SELECT sha256 FROM files WHERE path = ?", (path,))
+        found |= {row["sha256"] for row in rows}
+    return found
+
+
+def _replace_content(connection: sqlite3.Connection, sha256: str) -> list[str]:
+    """The drafts of a content become what it gives."""
+    rows = connection.execute("SELECT id FROM drafts WHERE sha256 = ?", (sha256,))
+    new = {row["id"] for row in rows}
+    rows = connection.execute("SELECT id FROM segments WHERE sha256 = ?", (sha256,))
+    gone = [row["id"] for row in rows if row["id"] not in new]
+    _drop(connection, gone)
+    _promote(connection, new)
+    return gone
+
+
+def _promote(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    for id_ in ids:
+        connection.execute(
+            f"INSERT OR REPLACE INTO segments ({COLUMNS}) SELECT {COLUMNS} FROM drafts "
+            "WHERE id = ?",
+            (id_,),
+        )
+        connection.execute("DELETE FROM drafts WHERE id = ?", (id_,))
+        connection.execute("DELETE FROM unsettled WHERE id = ?", (id_,))
+
+
+def _drop_if_orphaned(connection: sqlite3.Connection, sha256: str) -> list[str]:
+    """Drop what a content gave when no file that is in has it."""
+    owned = connection.execute(
+        "SELECT 1 FROM files WHERE sha256 = ? AND state IN ('indexed', 'incomplete', 'unread')",
+        (sha256,),
+    ).fetchone()
+    if owned:
+        return []
+    rows = connection.execute("SELECT id FROM segments WHERE sha256 = ?", (sha256,))
+    gone = [row["id"] for row in rows]
+    _drop(connection, gone)
+    return gone
+
+
+def _drop(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+    connection.executemany("DELETE FROM segments WHERE id = ?", ((id_,) for id_ in ids))
+    _unsettle(connection, ids)
+
+
+def _unsettle(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    connection.executemany("INSERT OR IGNORE INTO unsettled VALUES (?)", ((id_,) for id_ in ids))

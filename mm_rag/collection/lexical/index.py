@@ -1,0 +1,157 @@
+"""LexicalIndex: finds Segments by their words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import tantivy
+
+from mm_rag.collection.lexical.query import parse, read
+from mm_rag.collection.lexical.schema import as_document, make_schema, open_index
+from mm_rag.collection.lexical.scoring import Scorer
+from mm_rag.errors import CollectionError
+from mm_rag.segment import Segment
+
+_HEAP_BYTES = 50_000_000  # the writer's buffer; tantivy asks for 15 MB at least
+
+_OPENING = "It holds nothing that is not elsewhere: delete that folder and repair() makes it again."
+_READING = "If it is damaged or gone, delete its folder and repair() makes it again."
+_WRITING = "Is the disk full or read-only, or does another process write to it?"
+
+
+class LexicalIndex:
+    """The words of one collection's Segments, searched by BM25.
+
+    Many threads and processes may search while one writes; two writers wait for each other in one
+    process, and are an error in two.
+
+    Args:
+        path: An existing folder: an empty one, or one with an index in it. None keeps it in memory.
+
+    Raises:
+        CollectionError: The folder is missing, damaged, or another version's.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._schema = make_schema()
+        self._writing = threading.Lock()
+        with self._explained("opened", _OPENING):
+            self._index = open_index(self._schema, path)
+
+    def put(self, segments: Iterable[Segment]) -> None:
+        """Add Segments, replacing those of the same id, in one commit.
+
+        Raises:
+            CollectionError: They cannot be written; none of them is in.
+        """
+        documents = {segment.id: as_document(segment) for segment in segments}
+        self._commit("id", documents, documents.values())
+
+    def drop(self, ids: Sequence[str]) -> None:
+        """Delete Segments; unknown ids are no error.
+
+        Raises:
+            CollectionError: It cannot be written; all of them are still in.
+        """
+        self._commit("id", ids)
+
+    def drop_source(self, sha256: str) -> None:
+        """Delete all Segments of a file's content."""
+        self._commit("sha256", [sha256])
+
+    def _commit(
+        self, field: str, gone: Iterable[str], new: Iterable[tantivy.Document] = ()
+    ) -> None:
+        gone = list(gone)
+        if not gone:
+            return
+        with self._writing, self._explained("written", _WRITING):
+            writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+            try:
+                for value in gone:
+                    writer.delete_documents_by_term(field, value)
+                for document in new:
+                    writer.add_document(document)
+                writer.commit()
+                writer.wait_merging_threads()
+            finally:
+                del writer  # frees tantivy's lock, even while somebody keeps the error
+            self._index.reload()
+
+    def search(self, words: str, n: int) -> list[tuple[str, float]]:
+        """The `n` Segments that share the rarest words with a query, best first.
+
+        Words in double quotes are a phrase that must be there; `valv*` is any word that begins so.
+
+        Returns:
+            Pairs of an id and its BM25, as a share in [0, 1] of the most that the query could give.
+
+        Raises:
+            CollectionError: The index was damaged since it was opened.
+        """
+        question = parse(words)
+        with self._explained("searched", _READING):
+            searcher = self._searcher()
+            scorer = Scorer(searcher, self._schema)
+            # A query does not say its language, and is too short to tell: it is taken to be in each
+            # that there is, and a Segment is as good as the best of these finds it.
+            readings = dict.fromkeys(read(question, each) for each in scorer.languages)
+            best: dict[tuple[int, int], tuple[float, tantivy.DocAddress]] = {}
+            for query, most in map(scorer.weigh, readings):
+                for share, address in _found(searcher, query, most, n):
+                    key = (address.segment_ord, address.doc)
+                    best[key] = max(best.get(key, (0.0, address)), (share, address), key=_share)
+            ranked = sorted(best.values(), key=_share, reverse=True)[:n]
+            return [(searcher.doc(address)["id"][0], share) for share, address in ranked]
+
+    def ids(self) -> set[str]:
+        """The ids of all Segments.
+
+        Raises:
+            CollectionError: The index was damaged since it was opened.
+        """
+        with self._explained("read", _READING):
+            searcher = self._searcher()
+            if not searcher.num_docs:
+                return set()
+            every = searcher.search(tantivy.Query.all_query(), searcher.num_docs, count=False)
+            return {searcher.doc(address)["id"][0] for _, address in every.hits}
+
+    def _searcher(self) -> tantivy.Searcher:
+        self._index.reload()  # another process may have written
+        return self._index.searcher()  # one for a whole search: addresses belong to their searcher
+
+    @contextmanager
+    def _explained(self, done: str, advice: str) -> Generator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if not _is_of_tantivy(error):
+                raise
+            where = "in memory" if self._path is None else str(self._path)
+            raise CollectionError(
+                f"The lexical index {where} cannot be {done}: {error}. {advice}"
+            ) from error
+
+
+def _is_of_tantivy(error: BaseException) -> bool:
+    # A damaged file can make it panic: that is no Exception, and its class cannot be imported.
+    return isinstance(error, ValueError | OSError) or type(error).__module__ == "pyo3_runtime"
+
+
+def _found(
+    searcher: tantivy.Searcher, query: tantivy.Query, most: float, n: int
+) -> list[tuple[float, tantivy.DocAddress]]:
+    n = min(n, searcher.num_docs)
+    if n < 1 or not most:
+        return []
+    found = searcher.search(query, n, count=False)
+    return [(min(1.0, score / most), address) for score, address in found.hits]
+
+
+def _share(found: tuple[float, tantivy.DocAddress]) -> float:
+    return found[0]

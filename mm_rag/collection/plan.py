@@ -1,0 +1,248 @@
+"""Plan: what has become of a collection's files since they were last looked at.
+
+All files are looked at before any is read: only then is it known which of them have moved.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeGuard
+
+from mm_rag.collection.ledger import LedgerFile
+from mm_rag.collection.report import FileReport
+from mm_rag.errors import InputError, SourceForbidden
+from mm_rag_loaders import LoadOptions, Source
+from mm_rag_loaders.hashing import file_sha256
+from mm_rag_loaders.places import local_path
+from mm_rag_loaders.sidecars import reader_stamp
+
+_SETTLED = ("indexed", "duplicate", "unsupported")
+"""What needs no second look while the file stays as it is. What could not be read, or not wholly
+because a reader was missing, is tried again: a password may be given, a package installed."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file that is new, or not what it was.
+
+    Attributes:
+        source: The file.
+        now: Its row, if it can be read.
+    """
+
+    source: Source
+    now: LedgerFile
+
+
+@dataclass(frozen=True)
+class Move:
+    """Content that is found at another path now.
+
+    Attributes:
+        source: Where it was.
+        now: The row of where it is.
+        by_name: Whether the file itself went there; else a copy takes its place.
+    """
+
+    source: LedgerFile
+    now: LedgerFile
+    by_name: bool
+
+
+@dataclass
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        reports: Of files with which nothing is to be done.
+        noted: Rows to be replaced, and nothing else.
+        moves: Content to be re-pointed.
+        changes: Files to be read, or left out as copies of others.
+        gone: Files that are no more; those that moved away are not among them.
+        left: Paths to be forgotten: all that are no more, or may not be opened.
+        owners: By content, the path of the file that is in with it and stays so.
+    """
+
+    reports: list[FileReport] = field(default_factory=list[FileReport])
+    noted: list[LedgerFile] = field(default_factory=list[LedgerFile])
+    moves: list[Move] = field(default_factory=list[Move])
+    changes: list[Change] = field(default_factory=list[Change])
+    gone: list[LedgerFile] = field(default_factory=list[LedgerFile])
+    left: list[str] = field(default_factory=list[str])
+    owners: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class Planner:
+    """Looks at files, and compares them with what is known of them.
+
+    Args:
+        known: The ledger's files.
+        options: How files are read.
+        seen: Told of every file that was looked at and need not be read.
+    """
+
+    def __init__(
+        self, known: dict[str, LedgerFile], options: LoadOptions, seen: Callable[[Source], None]
+    ) -> None:
+        self._known, self._options, self._seen = known, options, seen
+        self._owners = {file.sha256: file for file in known.values() if file.is_in}
+        self._plan = Plan()
+
+    def plan(self, found: Sequence[Source], roots: Iterable[Path]) -> Plan:
+        """Look at every file, and at those that are no longer found in the `roots`."""
+        changed = [change for source in found if (change := self._look_at(source))]
+        names = {str(source) for source in found}
+        self._note_gone(names, list(roots), {change.now.sha256 for change in changed})
+        leaving = self._leaving(changed)
+        for change in changed:
+            if not self._moves_here(change, leaving):
+                self._plan.changes.append(change)
+        for sha256 in sorted(leaving):
+            self._move_to_copy(self._owners[sha256], leaving)
+        went = {move.source.path for move in self._plan.moves if move.by_name}
+        self._plan.gone = [file for file in self._plan.gone if file.path not in went]
+        self._plan.owners |= {
+            sha256: file.path for sha256, file in self._owners.items() if sha256 not in leaving
+        }
+        return self._plan
+
+    def _look_at(self, source: Source) -> Change | None:
+        """The change, if there is one; what else there is to say is in the plan then."""
+        name = str(source).encode("utf-8", "backslashreplace").decode()
+        if name != str(source):
+            return self._leave(name, "its name is not UTF-8")
+        known = self._known.get(name)
+        try:
+            path = local_path(source, self._options)
+            if self._is_settled(known) and _looks_same(path, known, self._options):
+                return self._unchanged(source, known)
+            now = _as_it_is(path, name, self._options)
+        except SourceForbidden as error:
+            return self._refuse(name, error)
+        except InputError as error:
+            return self._leave(name, str(error))
+        except OSError as error:  # deleted in the middle of the run, or not ours to read
+            return self._leave(name, f"it cannot be opened: {error.strerror}")
+        if self._is_settled(known) and _is_only_touched(known, now):
+            self._plan.noted.append(replace(now, state=known.state, reason=known.reason))
+            return self._unchanged(source, known)
+        return Change(source, now)
+
+    def _is_settled(self, known: LedgerFile | None) -> TypeGuard[LedgerFile]:
+        if known is None or known.state not in _SETTLED:
+            return False
+        return known.state != "duplicate" or known.sha256 in self._owners
+
+    def _unchanged(self, source: Source, known: LedgerFile) -> None:
+        report = FileReport(path=known.path, state="unchanged", reason=known.reason)
+        self._plan.reports.append(report)
+        self._seen(source)
+
+    def _leave(self, name: str, reason: str) -> None:
+        self._plan.reports.append(FileReport(path=name, state="unreadable", reason=reason))
+
+    def _refuse(self, name: str, error: SourceForbidden) -> None:
+        """Of what may not be opened (any more) nothing stays."""
+        self._plan.reports.append(FileReport(path=name, state="refused", reason=str(error)))
+        if name in self._known:
+            self._plan.left.append(name)
+
+    def _note_gone(self, found: set[str], roots: Sequence[Path], came: set[str]) -> None:
+        """Note files that are not found, if they should be, or if their content came elsewhere."""
+        for path, file in self._known.items():
+            expected = _lies_in(Path(path), roots) or (file.is_in and file.sha256 in came)
+            if path not in found and expected and not _may_exist(path):
+                self._plan.gone.append(file)
+                self._plan.left.append(path)
+
+    def _leaving(self, changed: Iterable[Change]) -> set[str]:
+        """Content whose file has lost it."""
+        lost = set(self._plan.left)
+        lost |= {
+            change.now.path
+            for change in changed
+            if (known := self._known.get(change.now.path)) and known.sha256 != change.now.sha256
+        }
+        return {sha256 for sha256, file in self._owners.items() if file.path in lost}
+
+    def _moves_here(self, change: Change, leaving: set[str]) -> bool:
+        """Whether a changed file has content that another file has lost."""
+        sha256 = change.now.sha256
+        if sha256 not in leaving or not _can_move(self._owners[sha256], change.now):
+            return False
+        self._move(self._owners[sha256], change.now, leaving)
+        return True
+
+    def _move_to_copy(self, owner: LedgerFile, leaving: set[str]) -> None:
+        """Have a file that was left out as a copy take the place of one that is gone."""
+        for file in self._known.values():
+            if file.sha256 != owner.sha256 or file.state != "duplicate":
+                continue
+            if file.path in self._plan.left or not _looks_there(file, self._options):
+                continue
+            if _can_move(owner, file):
+                self._move(owner, replace(file, state="indexed", reason=""), leaving)
+            else:
+                now = replace(file, state="indexed", reason="")
+                path = Path(file.path)
+                self._plan.changes.append(Change(Source(path, within=path.parent), now))
+            return
+
+    def _move(self, owner: LedgerFile, now: LedgerFile, leaving: set[str]) -> None:
+        came = now.path not in self._known
+        by_name = came and owner.path in self._plan.left
+        self._plan.moves.append(Move(owner, now, by_name=by_name))
+        self._plan.owners[now.sha256] = now.path
+        leaving.discard(now.sha256)
+
+
+def _can_move(owner: LedgerFile, now: LedgerFile) -> bool:
+    """Whether what the owner gave is what this file would give."""
+    same_kind = Path(owner.path).suffix.lower() == Path(now.path).suffix.lower()
+    return same_kind and owner.beside == now.beside and owner.state == "indexed"
+
+
+def _as_it_is(path: Path, name: str, options: LoadOptions) -> LedgerFile:
+    stat = path.stat()
+    return LedgerFile(
+        path=name,
+        sha256=file_sha256(path, options.policy),
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns,
+        beside=reader_stamp(path, options),
+        state="indexed",
+    )
+
+
+def _looks_same(path: Path, known: LedgerFile, options: LoadOptions) -> bool:
+    stat = path.stat()
+    seen = (stat.st_size, stat.st_mtime_ns, reader_stamp(path, options))
+    return seen == (known.size, known.mtime_ns, known.beside)
+
+
+def _looks_there(file: LedgerFile, options: LoadOptions) -> bool:
+    try:
+        return _looks_same(Path(file.path), file, options)
+    except OSError:
+        return False
+
+
+def _is_only_touched(known: LedgerFile, now: LedgerFile) -> bool:
+    return (known.sha256, known.beside) == (now.sha256, now.beside)
+
+
+def _may_exist(path: str) -> bool:
+    """Whether it is there, or cannot be seen for the moment."""
+    try:
+        Path(path).stat()
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+    return True
+
+
+def _lies_in(path: Path, roots: Iterable[Path]) -> bool:
+    places = [root.absolute() for root in roots]
+    return any(path == root or root in path.parents for root in places)

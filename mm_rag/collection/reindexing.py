@@ -1,0 +1,77 @@
+"""Reindexing: the vectors of another model take the place of those that are there.
+
+They are made beside the old ones, which serve until all are there. A run that is killed goes on
+where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mm_rag.collection.encoding import SegmentEncoder
+from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.pipeline import BATCH
+from mm_rag.collection.store import VectorStore
+from mm_rag.collection.writer import SegmentWriter
+from mm_rag.encoder import Encoder
+from mm_rag.errors import InputError
+from mm_rag.segment import Segment
+
+
+def reindex(
+    ledger: Ledger,
+    store: VectorStore,
+    writer: SegmentWriter,
+    encoder: Encoder,
+    on_progress: Callable[[int, int], None] | None,
+) -> list[Segment]:
+    """Encode every Segment anew, and switch.
+
+    Args:
+        ledger: Whose Segments.
+        store: Where their vectors are.
+        writer: Of this collection.
+        encoder: The other model.
+        on_progress: Told how many of how many Segments are done.
+
+    Returns:
+        Segments that the model cannot take, and that are no longer there: a picture without words
+        for a model of texts.
+    """
+    if ledger.meta("reindexing") != encoder.fingerprint:
+        ledger.drop_reindexed()
+        ledger.set_meta(reindexing=encoder.fingerprint)
+    left, total = ledger.not_reindexed(), sum(ledger.counts().values())
+    refused: list[Segment] = []
+    for start in range(0, len(left), BATCH):
+        segments = [entry.segment for entry in ledger.entries(left[start : start + BATCH])]
+        refused += _encode(ledger, SegmentEncoder(encoder, ledger), segments)
+        if on_progress:
+            on_progress(total - len(left) + start + len(segments), total)
+    ledger.drop([segment.id for segment in refused])
+    ledger.mark_unread({segment.sha256 for segment in refused})
+    # From here on Chroma's vectors are of no use to anybody: whoever opens it makes them anew.
+    ledger.switch(encoder=encoder.fingerprint, model=encoder.name, rebuild="yes")
+    store.recreate()
+    writer.settle()
+    ledger.set_meta(reindexing=None, rebuild=None)
+    return refused
+
+
+def _encode(ledger: Ledger, encoder: SegmentEncoder, segments: list[Segment]) -> list[Segment]:
+    """Keep the vectors of some Segments; return those that the model refuses."""
+    refused: list[Segment] = []
+    while segments:
+        try:
+            vectors = encoder.vectors(segments, range(len(segments)))
+        except InputError as error:
+            if error.position is None:
+                raise
+            refused.append(segments.pop(error.position))
+            continue
+        ids = [segment.id for segment in segments]
+        ledger.put_reindexed(
+            (id_, vector.tobytes()) for id_, vector in zip(ids, vectors, strict=True)
+        )
+        break
+    return refused

@@ -1,0 +1,19 @@
+"""Search: candidates from vectors and words -> one list of places -> reranked -> Hits."""
+
+from __future__ import annotations
+
+from mm_rag.collection.search.engine import Explanation, SearchEngine, Stopwatch
+from mm_rag.collection.search.request import Request, SearchOptions, checked_request
+from mm_rag.collection.search.reranking import query_words
+from mm_rag.collection.search.spaces import Spaces
+
+__all__ = [
+    "Explanation",
+    "Request",
+    "SearchEngine",
+    "SearchOptions",
+    "Spaces",
+    "Stopwatch",
+    "checked_request",
+    "query_words",
+]

@@ -1,0 +1,97 @@
+"""`mm-rag search`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.typed import run
+from tests.media_made import make_picture
+
+
+def found(collection: Path, *options: object) -> list[dict[str, Any]]:
+    done = run("search", "bicycles", "-c", collection, "--no-rerank", "--json", *options)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_search_shows_the_page(library: Path) -> None:
+    done = run("search", "may I bring my bicycle?", "-c", library, "-k", 1)
+    assert done.exit_code == 0
+    assert "ferry.pdf" in done.output
+    assert "page 2" in done.output
+
+
+def test_search_prints_json(library: Path) -> None:
+    hits = found(library, "-k", 2)
+    assert [hit["rank"] for hit in hits] == [1, 2]
+    assert hits[0]["segment"]["page"] == 2
+    assert Path(hits[0]["segment"]["preview"]).is_file()
+
+
+@pytest.mark.slow
+def test_search_with_a_picture_reads_it(library: Path, tmp_path: Path) -> None:
+    picture = make_picture(tmp_path / "sign.png", "Bicycles travel\nfree of charge")
+    done = run("search", "--image", picture, "-c", library, "-k", 1, "--json")
+    assert json.loads(done.stdout)[0]["segment"]["page"] == 2
+
+
+def test_only_some_modalities_are_searched(library: Path) -> None:
+    def matched(*wanted: str) -> set[str]:
+        options = [part for name in wanted for part in ("--modality", name)]
+        return {id_ for hit in found(library, *options) for id_ in hit["matched"]}
+
+    images, texts = matched("image"), matched("text")
+    assert images
+    assert texts
+    assert images.isdisjoint(texts)
+    assert matched("image", "text") == images | texts == matched()
+
+
+def test_a_modality_that_does_not_exist_is_an_error(library: Path) -> None:
+    done = run("search", "bicycles", "-c", library, "--modality", "smell")
+    assert done.exit_code == 2
+    assert "text, image, audio, video" in " ".join(done.output.split())
+
+
+def test_only_one_file_or_page_is_searched(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def places(*options: object) -> set[tuple[str, int]]:
+        segments = [hit["segment"] for hit in found(library, *options)]
+        return {(Path(segment["source"]).name, segment["page"]) for segment in segments}
+
+    documents = library.parent / "documents"
+    assert places("--page", 2) == {("ferry.pdf", 2), ("bakery.pdf", 2)}
+    assert places("--source", documents / "bakery.pdf") == {("bakery.pdf", 1), ("bakery.pdf", 2)}
+    monkeypatch.chdir(documents)
+    assert places("--source", "bakery.pdf", "--page", 1) == {("bakery.pdf", 1)}
+
+
+def test_reranking_can_be_left_out(library: Path) -> None:
+    reranked = run("search", "bicycles", "-c", library, "-k", 1, "--json")
+    assert "rerank" in json.loads(reranked.stdout)[0]["scores"]
+    assert "rerank" not in found(library, "-k", 1)[0]["scores"]
+
+
+def test_it_explains_how_long_each_stage_took(library: Path) -> None:
+    shown = run("search", "bicycles", "-c", library, "--no-rerank", "--explain")
+    assert shown.exit_code == 0
+    assert "ferry.pdf" in shown.output
+    assert " ms" in shown.output
+    done = run("search", "bicycles", "-c", library, "--no-rerank", "--explain", "--json")
+    parsed = json.loads(done.stdout)
+    assert parsed["hits"] == found(library)
+    assert parsed["seconds"]
+    assert all(took >= 0 for took in parsed["seconds"].values())
+
+
+def test_searching_what_was_never_indexed_is_an_error(tmp_path: Path) -> None:
+    done = run("search", "anything", "-c", tmp_path / "nowhere")
+    assert done.exit_code == 2
+    assert "mm-rag index FOLDER" in " ".join(done.output.split())
+
+
+def test_searching_for_nothing_is_an_error(library: Path) -> None:
+    assert run("search", "-c", library).exit_code == 2

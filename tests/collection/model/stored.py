@@ -1,0 +1,30 @@
+"""What lies in a collection's folder, read without mm_rag's collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import chromadb
+import tantivy
+
+from mm_rag import Segment
+from mm_rag.record import segment_from_record
+
+
+def stored_segments(collection: Path) -> list[Segment]:
+    """Everything that Chroma holds.
+
+    Raises:
+        chromadb.errors.InternalError: A vector is lost.
+    """
+    with chromadb.PersistentClient(str(collection / "chroma")) as client:
+        opened = client.get_collection("default", embedding_function=None)
+        got = opened.get(include=["documents", "metadatas", "embeddings"])
+    rows = zip(got["documents"] or [], got["metadatas"] or [], strict=True)
+    return [segment_from_record(document, metadata) for document, metadata in rows]
+
+
+def lexical_documents(collection: Path) -> int:
+    """How many documents the lexical index holds: a Segment that is in twice counts twice."""
+    places = [found.parent for found in (collection / "default").rglob("meta.json")]
+    return sum(tantivy.Index.open(str(place)).searcher().num_docs for place in places)
