@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import chromadb
 from rich.console import Console
@@ -53,7 +55,10 @@ def compared(beir: Beir, questions: Sequence[Question]) -> dict[str, Evaluation]
             encoder = collection.encoder
             for name, rerank in (("search, not reranked", False), ("search", True)):
                 outcomes[name] = evaluate(_search(collection, rerank=rerank), questions)
-        outcomes["vectors alone"] = evaluate(_vectors(Path(folder), encoder), questions)
+        client: Any = chromadb.PersistentClient(str(Path(folder) / "chroma"))
+        with closing(client):
+            stored = client.get_collection("default", embedding_function=None)
+            outcomes["vectors alone"] = evaluate(_vectors(stored, encoder), questions)
     return outcomes
 
 
@@ -66,11 +71,8 @@ def _bm25(beir: Beir) -> Search:
     )
 
 
-def _vectors(folder: Path, encoder: Encoder) -> Search:
+def _vectors(stored: chromadb.Collection, encoder: Encoder) -> Search:
     """What any other program finds that queries the Chroma collection."""
-    stored = chromadb.PersistentClient(str(folder / "chroma")).get_collection(
-        "default", embedding_function=None
-    )
 
     def search(query: str, k: int) -> list[Place]:
         found = stored.query(query_embeddings=[encoder.encode_query(query)], n_results=DEEPER * k)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mm_rag.content import Url
 from mm_rag.errors import InputError, UnreadableMedia
+from mm_rag.media.addresses import shown
 from mm_rag.media.kind import file_type
 from mm_rag.segment import Segment
 from mm_rag_loaders.loader import SourceFile, options_for
@@ -33,7 +34,7 @@ def as_reference(segment: Segment, root: Path) -> Segment:
     source = as_source(segment.source).place
     if isinstance(source, Url):
         raise InputError(
-            f"What was fetched from {segment.source[:200]} is nowhere but among the assets: keep "
+            f"What was fetched from {shown(segment.source)} is nowhere but among the assets: keep "
             "copies of what comes from addresses."
         )
     kept = replace(

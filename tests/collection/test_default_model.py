@@ -26,7 +26,7 @@ def collection(tmp_path: Path) -> Iterator[Collection]:
 def test_a_picture_is_found_by_the_words_on_it(collection: Collection) -> None:
     hit = collection.search("who do I phone when the heating warns me?", k=1)[0]
     assert Path(hit.segment.source).name == "IMG_0001.png"
-    assert set(hit.scores) == {"vector:words", "lexical", "rerank"}
+    assert set(hit.scores) == {"vector:words", "calibrated", "lexical", "rerank"}
 
 
 def test_nothing_is_read_again_by_a_search(

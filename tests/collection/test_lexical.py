@@ -6,7 +6,7 @@ import random
 import resource
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -203,7 +203,7 @@ def test_the_beginning_of_an_identifier() -> None:
     assert search(texts, "xj-9*") == [texts[0]]
 
 
-@pytest.mark.parametrize("query", ["v*", "*", "**", "4*", "v*lve"])
+@pytest.mark.parametrize("query", ["v*", "*", "**", "4*", "v*lve", "*val"])
 def test_a_star_after_less_than_two_letters_is_ignored(query: str) -> None:
     assert search(["valve", "45"], query) == []
     assert search(["v", "45"], "v*") == ["v"]
@@ -362,7 +362,7 @@ def test_threads_search_while_others_write(tmp_path: Path) -> None:
                 failures.append(error)
 
     def write(first: int) -> None:
-        for number in range(first, first + 8):
+        for number in range(first, first + 4):
             index.put([segment(f"valve number {number}", number)])
             index.drop([segment("", number).id])
 
@@ -441,7 +441,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing(tmp_path: Path) -> None:
 
 
 @contextmanager
-def full_disk() -> Iterator[None]:
+def full_disk() -> Generator[None]:
     """No file may grow beyond 4,000 bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, hard))

@@ -91,7 +91,7 @@ def words(content: Content) -> str:
 def judged(tmp_path: Path, encoder: Encoder) -> Iterator[Collection]:
     reranker = Reranker(modules=[Longest()], activation_fn=torch.nn.Identity())
     with Collection(tmp_path / "judged", encoder=encoder, reranker=reranker) as collection:
-        collection.add(segment("pump " + "x" * n, n) for n in range(30))
+        collection.add(segment("pump " + "x" * n, n) for n in range(60))
         yield collection
 
 
@@ -103,8 +103,8 @@ def test_a_judges_order_stands(judged: Collection) -> None:
 
 
 def test_whom_the_judge_has_not_seen_comes_after(judged: Collection) -> None:
-    hits = judged.search("pump", k=30)
-    assert len(hits) == 30
+    hits = judged.search("pump", k=60)
+    assert len(hits) == 60
     seen_by_judge = ["rerank" in hit.scores for hit in hits]
     assert seen_by_judge == sorted(seen_by_judge, reverse=True)
     assert not all(seen_by_judge)

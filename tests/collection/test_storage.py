@@ -61,7 +61,7 @@ def test_another_model_is_refused(collection: Collection) -> None:
 
 def test_a_newer_format_is_refused(collection: Collection, encoder: Encoder) -> None:
     ledger = Ledger(collection.path / "default" / "ledger.sqlite3")
-    ledger.set_meta("format", "99")
+    ledger.set_meta(format="99")
     ledger.close()
     with pytest.raises(CollectionMismatch, match="newer"):
         Collection(collection.path, encoder=encoder)
@@ -123,21 +123,41 @@ def test_the_lock_is_freed_after_an_error(tmp_path: Path) -> None:
     assert holder["pid"]
 
 
-def test_verify_finds_what_is_missing_and_repair_and_sync_mend_it(
+def test_verify_finds_what_is_missing_and_repair_mends_it(
     collection: Collection, folder: Path
 ) -> None:
     collection.sync(folder)
     records = chroma(collection)
     lost = records.get(limit=1)["ids"][0]
     records.delete(ids=[lost])
-    records.add(ids=["stray"], embeddings=[np.ones(64).tolist()], documents=["not ours"])
     report = collection.verify()
     assert report.missing_vectors == (lost,)
-    assert report.strays == ("stray",)
     assert not report.ok
-    assert collection.repair().unfinished
+    assert collection.repair().ok  # from the ledger: no file is read, and nothing encoded
+
+
+def test_records_of_other_programs_are_counted_and_left_alone(
+    collection: Collection, folder: Path
+) -> None:
     collection.sync(folder)
-    assert collection.verify().ok
+    records = chroma(collection)
+    records.add(ids=["theirs"], embeddings=[np.ones(64).tolist()], documents=["not ours"])
+    report = collection.verify()
+    assert report.ok
+    assert report.foreign == 1
+    collection.repair()
+    assert records.get(ids=["theirs"])["documents"] == ["not ours"]
+
+
+def test_what_a_lost_ledger_knew_is_taken_in_again(tmp_path: Path, encoder: Encoder) -> None:
+    with Collection(tmp_path, encoder=encoder) as first:
+        first.add(segment(f"passage number {n}", n) for n in range(5))
+    for file in (tmp_path / "default").glob("ledger*"):
+        file.unlink()
+    with Collection(tmp_path, encoder=encoder) as second:
+        assert len(second.verify().strays) == 5
+        assert second.repair().ok
+        assert second.search("number 3", k=1)[0].segment.text == "passage number 3"
 
 
 def test_verify_finds_missing_pictures(collection: Collection, folder: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_moved_file_is_found_at_its_new_place(collection: Collection, folder: 
     collection.sync(folder)
     (folder / "bakery.pdf").rename(folder / "bread.pdf")
     report = collection.sync(folder)
-    assert states(report)["bread.pdf"] == "indexed"
+    assert states(report) == {"bread.pdf": "moved", "ferry.pdf": "unchanged"}
     assert sources(collection, "sourdough bread")[0] == "bread.pdf"
     assert report.segments == {"image": 3, "text": 3}
 

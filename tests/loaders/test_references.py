@@ -133,12 +133,13 @@ def test_a_page_that_is_not_there_is_named(tmp_path: Path, options: LoadOptions)
 def test_what_cannot_be_a_reference_says_so(tmp_path: Path, options: LoadOptions) -> None:
     fetched = Segment(
         modality="image",
-        source="https://docs.example/a.pdf",
+        source="https://me:secret@docs.example/a.pdf",
         sha256="0" * 64,
         media=str(options.assets.root / "a.jpg"),
     )
-    with pytest.raises(InputError, match="keep copies of what comes from addresses"):
+    with pytest.raises(InputError, match="keep copies of what comes from addresses") as caught:
         as_reference(fetched, options.assets.root)
+    assert "secret" not in str(caught.value)
     other = replace(fetched, source=str(tmp_path / "b.pdf"))
     with pytest.raises(InputError, match="Segments of one file"):
         redrawn([fetched, other], options)

@@ -65,7 +65,7 @@ class Reading:
 
 
 def parse(words: str) -> Question:
-    """Read what a user typed."""
+    """Read what a user typed. A star within quotes is a character like any other."""
     outside_and_inside = _QUOTED.split(cleaned(words.translate(_QUOTES)))
     phrases = outside_and_inside[1::2]
     plain: list[str] = []
@@ -85,7 +85,7 @@ def _beginning(word: str) -> str:
     bare = word.strip(_PUNCTUATION)
     beginning = bare.rstrip("*").lstrip(_PUNCTUATION + "*")
     # Scripts without spaces have words within words: they are searched by pairs of letters anyway.
-    if beginning == bare or has_letters(beginning):
+    if not bare.endswith("*") or has_letters(beginning):
         return ""
     return beginning if sum(map(str.isalnum, beginning)) >= _SHORTEST_BEGINNING else ""
 

@@ -119,7 +119,7 @@ class SearchEngine:
         voices: Sequence[tuple[float, Mapping[Place, float]]],
         scores: Mapping[Place, float],
     ) -> dict[Place, float]:
-        depth = max(JUDGED, request.k) if reranker.judges else VOICED
+        depth = JUDGED if reranker.judges else VOICED
         ranked = sorted(scores, key=lambda place: scores[place], reverse=True)[:depth]
         top = [place for place in ranked if _kind(place, proposals) in request.rerank]
         if not top:

@@ -58,7 +58,7 @@ def run(
         told: Called after each, with its number.
     """
     began = time.monotonic()
-    world = _world(folder, seed)
+    world = new_world(folder, seed)
     last: deque[str] = deque(maxlen=LAST)
     difference, done = None, 0
     choices = world.chance.choices(list(OPERATIONS), list(OPERATIONS.values()), k=operations)
@@ -85,7 +85,8 @@ def run(
     )
 
 
-def _world(folder: Path, seed: int) -> World:
+def new_world(folder: Path, seed: int) -> World:
+    """An empty folder and an empty collection."""
     chance, encoder = random.Random(seed), Encoder(modules=[BagOfWords()])
     model = Model(folder / "files")
     model.root.mkdir(parents=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.collection.conftest import segment
-from tests.collection.model.driver import run
+from tests.collection.model import operations
+from tests.collection.model.driver import new_world, run
 from tests.collection.model.expected import Document, Model, loose_segment
-from tests.collection.model.operations import OPTIONS
+from tests.collection.model.operations import OPTIONS, World
 
 
 @pytest.mark.slow
@@ -20,6 +22,45 @@ def test_it_is_what_the_model_says(tmp_path: Path, seed: int) -> None:
     assert outcome.operations == 152
     assert outcome.syncs
     assert outcome.segments
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = new_world(tmp_path, seed=1)
+    made.model.root.mkdir(exist_ok=True)
+    yield made
+    made.collection.close()
+
+
+def test_files_that_change_places_stay(world: World) -> None:
+    one, other = world.model.root / "one.txt", world.model.root / "other.txt"
+    world.put(one, world.document())
+    world.put(other, world.document())
+    operations.sync(world)
+    one.replace(world.model.root / "aside.txt")
+    other.replace(one)
+    (world.model.root / "aside.txt").replace(other)
+    disk = world.model.disk
+    disk[one], disk[other] = disk[other], disk[one]
+    operations.sync(world)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_rotated_files_stay(world: World, newest_first: bool) -> None:
+    """As logs are: 2 becomes 3, 1 becomes 2, and there is a new 1."""
+    names = ["a.txt", "b.txt", "c.txt"]
+    oldest, middle, newest = (
+        world.model.root / name for name in (names if newest_first else names[::-1])
+    )
+    world.put(middle, world.document())
+    world.put(newest, world.document())
+    operations.sync(world)
+    middle.replace(oldest)
+    newest.replace(middle)
+    disk = world.model.disk
+    disk[oldest], disk[middle] = disk[middle], disk[newest]
+    world.put(newest, world.document())
+    operations.sync(world)
 
 
 def test_the_model_sees_what_is_wrong(tmp_path: Path) -> None:
