@@ -4,15 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help demo test check lint types fast families bench bench-load bench-rerank bench-gpu clean
+.PHONY: help demo test check lint types fast families bench bench-load bench-rerank bench-collection bench-gpu clean
 
 help:
 	@echo "make demo    index a sample folder, answer eight questions, write demo/index.html"
 	@echo "make test    every test"
 	@echo "make check   lint, types and the fast tests"
-	@echo "make bench CORPUS=folder   the README's numbers: retrieval, loading, then reranking"
+	@echo "make bench CORPUS=folder   the README's numbers: retrieval, loading, reranking, collections"
 	@echo "make bench-load CORPUS=folder   loading only; without a corpus, memory and speed"
 	@echo "make bench-rerank          reranking only, which needs no corpus; half an hour"
+	@echo "make bench-collection CORPUS=folder   what collections lose, mix up and cost; two hours"
 	@echo "make bench-gpu             reranking on a GPU, at the size of a model of 2 billion"
 
 $(VENV)/installed: pyproject.toml
@@ -48,6 +49,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.retrieval --corpus "$(CORPUS)" --queries "$(CORPUS)/queries.jsonl"
 	$(BIN)/python -m benchmarks.loading --corpus "$(CORPUS)" --readme
 	$(BIN)/python -m benchmarks.reranking --readme
+	$(BIN)/python -m benchmarks.collection --corpus "$(CORPUS)" --readme
 
 # Long files that are made up, and the corpus's hostile and damaged ones.
 bench-load: $(VENV)/installed
@@ -56,6 +58,10 @@ bench-load: $(VENV)/installed
 # Random weights and made-up documents, beside sentence-transformers.
 bench-rerank: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reranking --readme
+
+# Random operations and kills, two writers, 100,000 Segments, a modality gap, bytes per page.
+bench-collection: $(VENV)/installed
+	$(BIN)/python -m benchmarks.collection $(if $(CORPUS),--corpus "$(CORPUS)" --readme)
 
 bench-gpu: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reranking --device cuda

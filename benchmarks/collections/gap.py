@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import chromadb
 import numpy as np
 from PIL import Image
 
@@ -25,6 +24,7 @@ from benchmarks.collections.planted import (
 )
 from mm_rag import Collection, Encoder, Hit, Segment
 from mm_rag.content import Modality
+from tests.collection.model.stored import vectors_of
 
 Found: TypeAlias = Callable[[str], Sequence[str]]
 
@@ -115,9 +115,7 @@ def _segments(plan: GapPlan, folder: Path) -> list[Segment]:
     ]
 
 
-def _recall(
-    collection: Collection, plan: GapPlan, quotas: dict[Modality, int] | None
-) -> float:
+def _recall(collection: Collection, plan: GapPlan, quotas: dict[Modality, int] | None) -> float:
     def found(question: str) -> Sequence[str]:
         hits: list[Hit] = collection.search(question, k=K, modalities=quotas, rerank=False)
         return [hit.segment.text for hit in hits]
@@ -127,8 +125,7 @@ def _recall(
 
 def _plain_recall(collection: Collection, encoder: Encoder, plan: GapPlan) -> float:
     """Of Chroma's own list, over the same vectors."""
-    with chromadb.PersistentClient(str(collection.path / "chroma")) as client:
-        vectors = client.get_collection("default", embedding_function=None)
+    with vectors_of(collection.path) as vectors:
 
         def found(question: str) -> Sequence[str]:
             asked = np.asarray(encoder.encode_query(question))

@@ -18,7 +18,20 @@ from tests.collection.model.expected import Row, row
 from tests.collection.model.stored import lexical_documents, stored_segments
 from tests.collection.model.victim import Errand, Hunter
 
-_WORDS = "ferry island bread valve pressure tide garden report harbour engine lamp river".split()
+_WORDS = [
+    "ferry",
+    "island",
+    "bread",
+    "valve",
+    "pressure",
+    "tide",
+    "garden",
+    "report",
+    "harbour",
+    "engine",
+    "lamp",
+    "river",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,7 +78,7 @@ class Planted(InputModule):
         vector = own * np.float32(np.sqrt(1.0 - self._gap))
         place = 0 if self._shared else MODALITIES.index(modality_name(content))
         vector[place] = np.sqrt(self._gap)
-        return vector
+        return vector.astype(np.float32)
 
 
 def random_unit(name: str, dimension: int) -> Vectors:
@@ -86,7 +86,7 @@ def random_unit(name: str, dimension: int) -> Vectors:
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     vector = np.random.default_rng(seed).standard_normal(dimension, dtype=np.float32)
     vector[: len(MODALITIES)] = 0.0
-    return vector / np.linalg.norm(vector)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
 def made_up(name: str, modality: Modality, text: str, media: Path | None = None) -> Segment:
@@ -103,9 +103,9 @@ def made_up(name: str, modality: Modality, text: str, media: Path | None = None)
 def at_cosine(vector: Vectors, cosine: float, name: str) -> Vectors:
     """A unit vector with this cosine to another one, and of chance otherwise."""
     other = random_unit(name, len(vector))
-    other -= vector * (other @ vector)
-    other /= np.linalg.norm(other)
-    return np.float32(cosine) * vector + np.float32(np.sqrt(1.0 - cosine**2)) * other
+    other = other - vector * (other @ vector)
+    other = other / np.linalg.norm(other)
+    return (cosine * vector + np.sqrt(1.0 - cosine**2) * other).astype(np.float32)
 
 
 def planted_encoder(

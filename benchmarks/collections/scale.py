@@ -9,6 +9,7 @@ import random
 import re
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from benchmarks.collections.planted import Vectors, made_up, planted_encoder
 from mm_rag import Collection, Encoder, Segment
 from mm_rag.content import Modality
 from mm_rag_loaders import LoadOptions
+from tests.collection.model.stored import vectors_of
 
 DIMENSION = 384
 SHARES: dict[Modality, float] = {"text": 0.70, "image": 0.15, "audio": 0.10, "video": 0.05}
@@ -66,11 +68,13 @@ class Asked:
         search: `Collection.search` without a reranker, less encoding.
         documents: Chroma's own query for 50, with documents and metadata.
         distances: The same, with nothing but ids and distances.
+        stages: Each stage of the searches.
     """
 
     search: Latencies = field(default_factory=Latencies)
     documents: Latencies = field(default_factory=Latencies)
     distances: Latencies = field(default_factory=Latencies)
+    stages: dict[str, Latencies] = field(default_factory=lambda: defaultdict(Latencies))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,22 +121,22 @@ def measure_scale(folder: Path, plan: ScalePlan) -> Scale:
 def _ask(collection: Collection, encoder: Encoder, plan: ScalePlan) -> Asked:
     """Ask in turns: what slows one way slows the others as much."""
     asked = Asked()
-    with chromadb.PersistentClient(str(collection.path / "chroma")) as client:
-        vectors = client.get_collection("default", embedding_function=None)
+    with vectors_of(collection.path) as vectors:
         for number, query in enumerate(_queries(plan)):
-            began = time.perf_counter()
             vector = encoder.encode_query(query)
-            encoded = time.perf_counter()
-            collection.search(query, k=K, rerank=False)
+            began = time.perf_counter()
+            found = collection.search(query, k=K, rerank=False, explain=True)
             searched = time.perf_counter()
             _plain(vectors, vector, ["documents", "metadatas", "distances"])
             with_documents = time.perf_counter()
             _plain(vectors, vector, ["distances"])
             ended = time.perf_counter()
             if number >= WARMING:
-                asked.search.seconds.append(searched - encoded - (encoded - began))
+                asked.search.seconds.append(searched - began - found.seconds["encode"])
                 asked.documents.seconds.append(with_documents - searched)
                 asked.distances.seconds.append(ended - with_documents)
+                for stage, seconds in found.seconds.items():
+                    asked.stages[stage].seconds.append(seconds)
     return asked
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.loaders.hostile import LIMIT_SECONDS, Ordeal
 from benchmarks.loaders.steady import Steadiness
 from benchmarks.loaders.transcripts import Hearing
+from benchmarks.markdown import as_table, where_measured
 
 if TYPE_CHECKING:  # it imports torch
     from benchmarks.loaders.speed import Speed
@@ -51,10 +49,10 @@ def memory_table(runs: dict[str, Steadiness], whole: dict[str, float]) -> str:
     baselines = ", ".join(
         f"{run.baseline.here:.0f} + {run.baseline.workers:.0f}" for run in runs.values()
     )
-    return _table(heads, rows) + (
+    return as_table(heads, rows) + (
         "\nResident MB above the baseline, at eighths of the file: this process and the worker "
         "that reads, together. The baseline is what both hold after a short file of the same kind "
-        f"({baselines} MB). {_where()}\n\n"
+        f"({baselines} MB). {where_measured()}\n\n"
     )
 
 
@@ -73,13 +71,13 @@ def speed_table(speeds: Sequence[Speed]) -> str:
     ]
     heads = ["way", "pages/s", f"{ours.pages} pages take", "mm-rag alone is", "with processor"]
     rounds = len(ours.times.rounds)
-    return _table(heads, rows) + (
+    return as_table(heads, rows) + (
         f"\nProcessor time on one thread; medians of {rounds} rounds [shortest to longest], in "
         "turns in one process, on the same pages. mm-rag: text blocks in reading order, tables, "
         "word boxes, passages, and a JPEG on disk of at most 1,310,720 pixels. The processor is "
         "Qwen2VLImageProcessor with the same bound; after mm-rag it has nothing to resize. The "
         "usual way: PyMuPDF's `get_text()` and a pixmap of 150 dpi, kept in memory. "
-        f"{_where('pymupdf', 'transformers', 'torch')}\n\n"
+        f"{where_measured('pymupdf', 'transformers', 'torch')}\n\n"
     )
 
 
@@ -101,7 +99,7 @@ def ordeal_table(ordeals: dict[str, Ordeal]) -> str:
     ]
     ended = "".join(f"- {line}\n" for done in ordeals.values() for line in done.stopped)
     return (
-        _table(heads, rows)
+        as_table(heads, rows)
         + (
             f"\nTwo worker processes; a file may take {LIMIT_SECONDS:.0f} s and 2 GiB. Outside of "
             "the roots lies a folder that the lures name and link to, and that the kernel watches "
@@ -127,21 +125,4 @@ def hearing_table(hearings: Sequence[Hearing]) -> str:
         ]
     )
     heads = ["recording", "words said", "of these heard", "of those heard, said"]
-    return _table(heads, rows) + f"\n{_where('pocketsphinx')}\n"
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _where(*packages: str) -> str:
-    versions = "".join(f"; {name} {version(name)}" for name in packages)
-    return f"{_processor()}{versions}."
-
-
-def _processor() -> str:
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    return as_table(heads, rows) + f"\n{where_measured('pocketsphinx')}\n"

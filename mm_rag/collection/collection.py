@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
 from mm_rag._closing import Closing
+from mm_rag.collection.checks import (
+    check_encoder,
+    check_reranker,
+    check_transcriber,
+    folder_or_file,
+    note_encoder,
+    pictures_of,
+    printable_words,
+)
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.home import home_of
 from mm_rag.collection.ledger import Commit
 from mm_rag.collection.parts import Parts
-from mm_rag.collection.pictures import delete, orphans
+from mm_rag.collection.pictures import PictureMode, delete, orphans
 from mm_rag.collection.pipeline import BATCH
 from mm_rag.collection.reindexing import reindex
 from mm_rag.collection.report import SyncReport, VerifyReport
@@ -28,15 +38,14 @@ from mm_rag.collection.search import (
 )
 from mm_rag.collection.sync import FolderSync
 from mm_rag.collection.verify import Inspector
-from mm_rag.content import Content, Modality, Text, Url, modality_name
+from mm_rag.content import Content, Modality, Text, modality_name
 from mm_rag.encoder import Encoder
-from mm_rag.errors import CollectionError, CollectionMismatch, InputError
+from mm_rag.errors import CollectionError, InputError
 from mm_rag.inputs import as_content
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment
-from mm_rag_loaders import AssetStore, LoadOptions, find_sources
+from mm_rag_loaders import LoadOptions, find_sources
 from mm_rag_loaders.progress import OnProgress
-from mm_rag_loaders.sources import as_source
 
 
 class Collection(Closing):
@@ -53,6 +62,10 @@ class Collection(Closing):
         name: Several collections may share a folder.
         create: Make it if it does not exist; False for those who only read.
         wait: Seconds to wait for another writer, where this one writes.
+        assets: How page screenshots and key frames are kept: `"jpeg"`; `"webp"`, which takes half
+            the room and eight times as long; `"reference"` for not at all: hits then refer to the
+            file itself, and `shown` draws their pictures again. None: as before, JPEG at first.
+        max_picture_bytes: Upper bound of the file of a picture that is kept; None for none.
 
     Raises:
         InputError: The reranker gives several labels, by which nothing can be ordered.
@@ -69,20 +82,19 @@ class Collection(Closing):
         name: str = "default",
         create: bool = True,
         wait: float = 0.0,
+        assets: PictureMode | None = None,
+        max_picture_bytes: int | None = None,
     ) -> None:
-        if reranker is not None and reranker.num_labels != 1:
-            raise InputError(
-                f"The reranker {reranker.name} gives {reranker.num_labels} labels, by which "
-                "nothing can be ordered. A Collection takes one that gives a single score."
-            )
+        check_reranker(reranker)
         self._given_encoder, self._given_reranker = encoder, reranker
-        self._parts = Parts(home_of(path, name, create=create), wait)
-        if encoder is not None:
-            try:
-                self._check_encoder(encoder)
-            except CollectionMismatch:
-                self._parts.close()
-                raise
+        self._options = LoadOptions()  # as the last sync was given them
+        with ExitStack() as undo:
+            self._parts = Parts(home_of(path, name, create=create), wait)
+            undo.callback(self._parts.close)
+            self._pictures = pictures_of(self._parts, assets, max_picture_bytes)
+            if encoder is not None:
+                check_encoder(self._parts, encoder)
+            undo.pop_all()
 
     @property
     def path(self) -> Path:
@@ -95,7 +107,7 @@ class Collection(Closing):
         if self._given_encoder is not None:
             return self._given_encoder
         encoder = Encoder()
-        self._check_encoder(encoder)
+        check_encoder(self._parts, encoder)
         return encoder
 
     @cached_property
@@ -125,7 +137,7 @@ class Collection(Closing):
         given = list({segment.id: segment for segment in segments}.values())
         encoder = SegmentEncoder(self.encoder, self._parts.ledger)
         with self._parts.writing() as writer:
-            self._note_encoder()
+            note_encoder(self._parts, self.encoder)
             for start in range(0, len(given), BATCH):
                 entries = encoder.entries(given[start : start + BATCH])
                 writer.draft(entries)
@@ -166,21 +178,21 @@ class Collection(Closing):
             WorkerError: No process that reads files can be started.
         """
         parts, options = self._parts, options or LoadOptions()
-        options = replace(
-            options,
-            assets=AssetStore(parts.home.assets),
-            password=options.password if password is None else password,
-        )
+        options = replace(options, password=options.password if password is None else password)
         given = [sources] if isinstance(sources, str | Path) else sources
-        self._check_transcriber(options)
-        paths = [_folder_or_file(source) for source in given]
+        check_transcriber(parts, options)
+        paths = [folder_or_file(source) for source in given]
         find_sources(paths)  # what does not exist is an error before anything is written
         encoder = SegmentEncoder(self.encoder, parts.ledger)
         with parts.writing() as writer:
-            self._note_encoder()
+            note_encoder(parts, self.encoder)
+            parts.ledger.set_meta(assets=self._pictures.mode)
             if options.transcriber is not None:
                 parts.ledger.set_meta(transcriber=options.transcriber.name)
-            run = FolderSync(self.path, parts.ledger, writer, encoder, options, on_progress)
+            self._options = options
+            run = FolderSync(
+                self.path, parts.ledger, writer, encoder, options, self._pictures, on_progress
+            )
             report = run.run(paths)
             if writer.dropped:
                 delete(orphans(parts.home, parts.ledger))
@@ -251,7 +263,7 @@ class Collection(Closing):
             diversity=diversity,
             threshold=threshold,
         )
-        content = as_content(Text(_printable(query)) if isinstance(query, str) else query)
+        content = as_content(Text(printable_words(query)) if isinstance(query, str) else query)
         watch = Stopwatch()
         with watch.stage("total"):
             with watch.stage("encode"):
@@ -271,7 +283,14 @@ class Collection(Closing):
             parts.refresh()
             spaces = parts.spaces(self.encoder)
             engine = SearchEngine(
-                parts.store, parts.lexical, parts.ledger, self.encoder, reranker, spaces, watch
+                store=parts.store,
+                lexical=parts.lexical,
+                ledger=parts.ledger,
+                spaces=spaces,
+                encoder=self.encoder,
+                reranker=reranker,
+                shown=self._shown,
+                watch=watch,
             )
             try:
                 return engine.search(content, request)
@@ -279,6 +298,20 @@ class Collection(Closing):
                 # Another process has written since: Chroma misses what it remembers.
                 parts.refresh(anyway=True)
                 return replace(engine, store=parts.store).search(content, request)
+
+    def _shown(self, segments: Sequence[Segment]) -> list[Segment]:
+        return self._pictures.shown(segments, self._options)
+
+    def shown(self, hits: Sequence[Hit]) -> list[Hit]:
+        """The hits with their pictures, drawn again where the collection keeps none.
+
+        They last as long as the collection is open. Nothing is done where pictures are kept.
+
+        Raises:
+            InputError: A file is gone, or another one by now.
+        """
+        segments = self._shown([hit.segment for hit in hits])
+        return [replace(hit, segment=new) for hit, new in zip(hits, segments, strict=True)]
 
     def neighbours(self, of: Hit | Segment, *, before: int = 1, after: int = 1) -> list[Segment]:
         """What comes before and after a page or clip in its file, in order, itself left out.
@@ -356,47 +389,10 @@ class Collection(Closing):
 
     def close(self) -> None:
         """Let go of the folder."""
+        self._pictures.close()
         self._parts.close()
 
     @property
     def _inspector(self) -> Inspector:
         parts = self._parts
         return Inspector(parts.store, parts.lexical, parts.ledger, parts.home)
-
-    def _note_encoder(self) -> None:
-        self._parts.ledger.set_meta(encoder=self.encoder.fingerprint, model=self.encoder.name)
-
-    def _check_transcriber(self, options: LoadOptions) -> None:
-        heard_by = self._parts.ledger.meta("transcriber")
-        if heard_by is not None and options.transcriber is None:
-            raise CollectionMismatch(
-                f"The recordings in {self.path} were heard by {heard_by}. Name it again: "
-                "sync(..., options=LoadOptions(transcriber=...)); or name another, by which they "
-                "are then all heard anew, such as PocketSphinxTranscriber()."
-            )
-
-    def _check_encoder(self, encoder: Encoder) -> None:
-        ledger = self._parts.ledger
-        made_with = ledger.meta("encoder")
-        if made_with is not None and made_with != encoder.fingerprint:
-            raise CollectionMismatch(
-                f"{self.path} was made with the model {ledger.meta('model')} "
-                f"({made_with}), and this is {encoder.name} ({encoder.fingerprint}): their vectors "
-                "cannot be mixed. Open it with the model it was made with, or encode it anew with "
-                f"this one: Collection.reindex({str(self.path)!r}, encoder=...), or mm-rag reindex."
-            )
-
-
-def _folder_or_file(given: str | Path) -> Path:
-    place = as_source(given).place
-    if isinstance(place, Url):
-        raise InputError(
-            f"sync makes a collection equal to files and folders, and {place.address} is an "
-            "address. Load it once: collection.add(load(address))."
-        )
-    return place
-
-
-def _printable(query: str) -> str:
-    """Half of a surrogate pair, which broken clients send, is no character of any text."""
-    return query.encode("utf-8", "replace").decode()

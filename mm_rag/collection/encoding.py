@@ -35,7 +35,7 @@ class SegmentEncoder:
         """
         if not segments:
             return []
-        given = [given_of(segment) for segment in segments]
+        given = [self.given(segment) for segment in segments]
         kept = self.ledger.kept_vectors(segments, given)
         missing = [at for at, segment in enumerate(segments) if segment.id not in kept]
         vectors = {id_: np.frombuffer(vector, np.float32) for id_, vector in kept.items()}
@@ -45,6 +45,11 @@ class SegmentEncoder:
             Entry(segment=segment, vector=vectors[segment.id], given=told)
             for segment, told in zip(segments, given, strict=True)
         ]
+
+    def given(self, segment: Segment) -> str:
+        """What the model is given of a Segment (`given_of`)."""
+        sees = self.encoder.supports(segment.modality) and not self._is_read(segment)
+        return given_of(segment, words=not sees)
 
     def vectors(self, segments: Sequence[Segment], positions: Sequence[int]) -> Vectors:
         """Vectors of shape (len(segments), dimension).

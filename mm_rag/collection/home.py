@@ -94,7 +94,7 @@ class Folder(Home):
         self.place, self.name = str(self.folder), name
         self.assets = self.folder / "assets"
         self.ledger = self.folder / name / "ledger.sqlite3"
-        self.lexical = self.folder / name / "lexical"
+        self.lexical = self.folder / name / "words"
         self.chroma = self.folder / "chroma"
         self._lock = self.folder / "writer.lock"
         # Chroma changes its files in place: nobody may open them while it does.

@@ -12,9 +12,9 @@ from mm_rag.collection.ledger import FORMAT_VERSION, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.migrations import migrate
 from mm_rag.collection.search import Spaces
-from mm_rag.collection.writer import SegmentWriter
+from mm_rag.collection.writer import AT_ONCE, SegmentWriter
 from mm_rag.encoder import Encoder
-from mm_rag.errors import CollectionLocked, CollectionMismatch
+from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch
 
 _WRITING = "writing"  # the fact that somebody is, or was when he was killed
 
@@ -45,6 +45,7 @@ class Parts:
             undo.callback(self.store.close)
             self.lexical = self._open_lexical()
             self._migrate()
+            self._refill_lexical()
             undo.pop_all()
 
     def close(self) -> None:
@@ -135,9 +136,26 @@ class Parts:
 
     def _open_lexical(self) -> LexicalIndex:
         folder = self.home.lexical
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        return LexicalIndex(folder)
+        if folder is None:
+            return LexicalIndex(None)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return LexicalIndex(folder)
+        except CollectionError:  # damaged, or another version's: the ledger has all that is in it
+            with self.home.writing(self._wait):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+            return LexicalIndex(folder)
+
+    def _refill_lexical(self) -> None:
+        """Make the words anew where they are gone altogether."""
+        if len(self.lexical) or not self.ledger.counts():
+            return
+        with self.home.writing(self._wait):
+            ids = sorted(self.ledger.ids())
+            for start in range(0, len(ids), AT_ONCE):
+                found = self.ledger.segments(ids[start : start + AT_ONCE])
+                self.lexical.put(found.values())
 
     def _count_write(self) -> None:
         # At one go: a thread that searches in between would take this write for another process's

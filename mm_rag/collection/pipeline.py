@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Queue
 from types import TracebackType
 from typing import Self
 
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.ledger import Commit, Entry, LedgerFile
+from mm_rag.collection.pictures import Pictures
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import InputError
 from mm_rag.segment import Segment
@@ -48,6 +49,7 @@ class Pipeline:
         encoder: Makes vectors, in the caller's thread.
         writer: Writes them, in another one.
         refused: Told of a file that the model cannot take, and why.
+        pictures: Which of the pictures that were encoded are kept.
     """
 
     def __init__(
@@ -55,9 +57,10 @@ class Pipeline:
         encoder: SegmentEncoder,
         writer: SegmentWriter,
         refused: Callable[[LedgerFile, InputError], None],
+        pictures: Pictures,
     ) -> None:
         self._encoder, self._writer = encoder, writer
-        self._refused = refused
+        self._refused, self._pictures = refused, pictures
         self._files: list[_File] = []
         self._since = time.monotonic()
         self._queue: Queue[_Work | None] = Queue(_WAITING)
@@ -111,7 +114,10 @@ class Pipeline:
                 batch = [pair for pair in batch if pair[0] is not bad]
                 ended = [file for file in ended if file is not bad]
                 self._give_up(bad, error)
-        self._send(_Work(entries, [file.row for file in ended]))
+        kept = [replace(one, segment=self._pictures.kept(one.segment)) for one in entries]
+        for file in ended:
+            self._pictures.done(file.row.sha256)
+        self._send(_Work(kept, [file.row for file in ended]))
 
     def _next(self) -> tuple[list[tuple[_File, list[Segment]]], list[_File]]:
         """Segments for one batch, by file, and the files that end in it."""
@@ -130,6 +136,7 @@ class Pipeline:
 
     def _give_up(self, file: _File, error: InputError) -> None:
         self._files = [other for other in self._files if other is not file]
+        self._pictures.done(file.row.sha256)
         self._refused(file.row, error)
 
     def _send(self, work: _Work) -> None:

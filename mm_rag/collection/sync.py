@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mm_rag.collection.encoding import SegmentEncoder
-from mm_rag.collection.ledger import Commit, Entry, Ledger, LedgerFile
+from mm_rag.collection.ledger import Commit, Ledger, LedgerFile
+from mm_rag.collection.pictures import Pictures
 from mm_rag.collection.pipeline import Pipeline
 from mm_rag.collection.plan import Change, Move, Planner
 from mm_rag.collection.report import FileReport, SyncReport
@@ -35,6 +36,7 @@ class FolderSync:
         writer: Where Segments go.
         encoder: Makes their vectors.
         options: How files are read.
+        pictures: Which of the pictures that are drawn are kept.
         on_progress: Told how far it has come.
     """
 
@@ -45,10 +47,12 @@ class FolderSync:
         writer: SegmentWriter,
         encoder: SegmentEncoder,
         options: LoadOptions,
+        pictures: Pictures,
         on_progress: OnProgress | None,
     ) -> None:
         self._own, self._ledger, self._writer, self._encoder = own, ledger, writer, encoder
-        self._options, self._on_progress = options, on_progress
+        self._options = replace(options, assets=pictures.store)
+        self._pictures, self._on_progress = pictures, on_progress
         self._reports: dict[str, FileReport] = {}
         self._owners: dict[str, str] = {}
         self._progress = Progress(of=0)
@@ -81,19 +85,17 @@ class FolderSync:
     def _move(self, move: Move) -> None:
         """Re-point what a file's content gave. It is encoded anew only where its name is in it."""
         there = self._ledger.content(move.now.sha256)
-        entries = [
-            Entry(segment=moved(old.segment, move.now.path), vector=old.vector, given=old.given)
-            for old in there
-        ]
-        renamed = [
-            at for at, entry in enumerate(entries) if entry.segment.words != there[at].segment.words
-        ]
-        again = self._encoder.entries([entries[at].segment for at in renamed])
-        for at, entry in zip(renamed, again, strict=True):
-            entries[at] = entry
+        pairs = [(old, moved(old.segment, move.now.path)) for old in there]
+        entries = {
+            segment.id: replace(old, segment=segment)
+            for old, segment in pairs
+            if self._encoder.given(segment) == self._encoder.given(old.segment)
+        }
+        renamed = [segment for _, segment in pairs if segment.id not in entries]
+        entries |= {entry.segment.id: entry for entry in self._encoder.entries(renamed)}
         row = replace(move.now, state="indexed", reason=move.source.reason)
         self._ledger.detach_drafts(row.sha256)
-        self._writer.draft(entries)
+        self._writer.draft([entries[old.segment.id] for old in there])
         self._writer.commit(Commit(written=[row]))
         took = "was" if move.by_name else "takes the place of"
         reason = f"{took} {move.source.path}"
@@ -107,7 +109,7 @@ class FolderSync:
             begun: dict[str, Change] = {}
             sources = self._to_read(left, begun, twins)
             with (
-                Pipeline(self._encoder, self._writer, self._refuse) as pipeline,
+                Pipeline(self._encoder, self._writer, self._refuse, self._pictures) as pipeline,
                 closing(load_files(sources, self._options, self._on_event)) as files,
             ):
                 for loaded in files:

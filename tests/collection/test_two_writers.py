@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -38,7 +38,7 @@ def hold(path: Path, folder: Path, holding: Event, released: Event) -> None:
 
 
 @contextmanager
-def held(path: Path, folder: Path) -> Iterator[tuple[int, Event]]:
+def held(path: Path, folder: Path) -> Generator[tuple[int, Event]]:
     """Another process that is writing, until the event is set; its id."""
     holding, released = forking().Event(), forking().Event()
     process = forking().Process(target=hold, args=(path, folder, holding, released))

@@ -88,14 +88,18 @@ def stacked(vectors: Iterable[bytes]) -> npt.NDArray[np.float32]:
     return flat.reshape(len(given), -1) if given else flat.reshape(0, 0)
 
 
-def given_of(segment: Segment) -> str:
+def given_of(segment: Segment, *, words: bool = True) -> str:
     """A hash of what a model is given of a Segment, where the file lies left out.
 
     Two Segments of the same id that are given the same have the same vector: the id says which
     bytes and which place in them, this the words and, where it is not the file itself, the picture.
+
+    Args:
+        segment: The Segment.
+        words: Whether the model is given its words.
     """
     picture = ""
     if segment.media is not None and segment.media != segment.source:
         picture = Path(segment.media).name  # named after its content
-    told = json.dumps([segment.title, segment.text, picture])
+    told = json.dumps([segment.words if words else "", picture])
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -49,7 +49,7 @@ class LexicalIndex:
             CollectionError: They cannot be written; none of them is in.
         """
         documents = {segment.id: as_document(segment) for segment in segments}
-        self._commit("id", documents, documents.values())
+        self._commit(documents, documents.values())
 
     def drop(self, ids: Sequence[str]) -> None:
         """Delete Segments; unknown ids are no error.
@@ -57,23 +57,17 @@ class LexicalIndex:
         Raises:
             CollectionError: It cannot be written; all of them are still in.
         """
-        self._commit("id", ids)
+        self._commit(ids)
 
-    def drop_source(self, sha256: str) -> None:
-        """Delete all Segments of a file's content."""
-        self._commit("sha256", [sha256])
-
-    def _commit(
-        self, field: str, gone: Iterable[str], new: Iterable[tantivy.Document] = ()
-    ) -> None:
+    def _commit(self, gone: Iterable[str], new: Iterable[tantivy.Document] = ()) -> None:
         gone = list(gone)
         if not gone:
             return
         with self._writing, self._explained("written", _WRITING):
             writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
             try:
-                for value in gone:
-                    writer.delete_documents_by_term(field, value)
+                for id_ in gone:
+                    writer.delete_documents_by_term("id", id_)
                 for document in new:
                     writer.add_document(document)
                 writer.commit()
@@ -107,6 +101,11 @@ class LexicalIndex:
                     best[key] = max(best.get(key, (0.0, address)), (share, address), key=_share)
             ranked = sorted(best.values(), key=_share, reverse=True)[:n]
             return [(searcher.doc(address)["id"][0], share) for share, address in ranked]
+
+    def __len__(self) -> int:
+        """How many Segments there are."""
+        with self._explained("read", _READING):
+            return self._searcher().num_docs
 
     def ids(self) -> set[str]:
         """The ids of all Segments.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -18,8 +19,11 @@ from mm_rag.collection.search.spaces import Spaces, unit
 from mm_rag.collection.store import VectorStore
 from mm_rag.content import Content
 from mm_rag.encoder import Encoder
+from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment
+
+logger = logging.getLogger(__name__)
 
 JUDGED = 50
 """How many places a reranker scores whose word is final."""
@@ -69,16 +73,28 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchEngine:
-    """The parts that a search needs, and the search itself."""
+    """The parts that a search needs, and the search itself.
+
+    Attributes:
+        store: Vectors.
+        lexical: Words.
+        ledger: What there is.
+        spaces: What the vectors look like.
+        encoder: Makes the query's vector.
+        reranker: Scores the best candidates again.
+        shown: Draws the pictures of Segments again, where they are not kept.
+        watch: Times the stages.
+    """
 
     store: VectorStore
     lexical: LexicalIndex
     ledger: Ledger
+    spaces: Spaces
     encoder: Encoder
     reranker: Reranker | None
-    spaces: Spaces
+    shown: Callable[[Sequence[Segment]], list[Segment]]
     watch: Stopwatch
 
     def search(self, query: Content, request: Request) -> Explanation:
@@ -124,9 +140,10 @@ class SearchEngine:
         top = [place for place in ranked if _kind(place, proposals) in request.rerank]
         if not top:
             return dict(scores)
-        ids = [proposals.places[place].matched for place in top]
-        segments = self._segments([id_ for matched in ids for id_ in matched], proposals)
-        shown = [[segments[id_] for id_ in matched if id_ in segments] for matched in ids]
+        matched = self._matched(top, proposals)
+        top, shown = list(matched), list(matched.values())
+        if reranker.supports("image") and not reranker.reads("image"):
+            shown = self._with_pictures(shown)
         predicted = rescored(reranker, query, shown)
         if predicted is None:
             return dict(scores)
@@ -137,6 +154,25 @@ class SearchEngine:
             return fuse(*voices, (VOICE, min_max(judged)))
         return _judged(scores, judged)
 
+    def _matched(self, places: Sequence[Place], proposals: Proposals) -> dict[Place, list[Segment]]:
+        """What was found at some places, best first; what is gone meanwhile is left out."""
+        ids = {place: proposals.places[place].matched for place in places}
+        segments = self._segments([id_ for found in ids.values() for id_ in found], proposals)
+        matched = {
+            place: [segments[id_] for id_ in found if id_ in segments]
+            for place, found in ids.items()
+        }
+        return {place: found for place, found in matched.items() if found}
+
+    def _with_pictures(self, places: list[list[Segment]]) -> list[list[Segment]]:
+        """What a reranker looks at: the picture of each place's best Segment."""
+        try:
+            best = self.shown([segments[0] for segments in places])
+        except InputError as error:  # a file has gone since it was indexed
+            logger.warning("This search is reranked by words: %s", error)
+            return places
+        return [[first, *rest[1:]] for first, rest in zip(best, places, strict=True)]
+
     def _segments(self, ids: Iterable[str], proposals: Proposals) -> dict[str, Segment]:
         wanted = list(ids)
         foreign = {i: proposals.foreign[i].segment for i in wanted if i in proposals.foreign}
@@ -145,13 +181,8 @@ class SearchEngine:
     def _hits(
         self, best: Sequence[Place], proposals: Proposals, scores: Mapping[Place, float]
     ) -> list[Hit]:
-        ids = {place: proposals.places[place].matched for place in best}
-        segments = self._segments([id_ for matched in ids.values() for id_ in matched], proposals)
-        matched = {
-            place: [segments[id_] for id_ in matched if id_ in segments]
-            for place, matched in ids.items()
-        }
-        shown = [place for place in best if matched[place]]  # the rest is gone meanwhile
+        matched = self._matched(best, proposals)
+        shown = list(matched)
         wholes = self.ledger.segments(_whole_id(matched[place][0]) for place in shown)
         copies = self.ledger.duplicates_of({place[0] for place in shown})
         return [

@@ -20,11 +20,24 @@ FOLDERS = (".", "deep", "deep/deeper", "other")
 MOST_FILES = 30
 LOOSE = 12
 EVERYTHING = 200
-COMMON = "the of ferry island bread valve pressure tide garden report harbour engine".split()
+COMMON = [
+    "the",
+    "of",
+    "ferry",
+    "island",
+    "bread",
+    "valve",
+    "pressure",
+    "tide",
+    "garden",
+    "report",
+    "harbour",
+    "engine",
+]
 OPTIONS = LoadOptions(workers=0)
 
 
-class Difference(Exception):  # noqa: N818 - what it is, as in mm_rag
+class Difference(Exception):
     """The collection is not what it must be."""
 
 

@@ -1,0 +1,123 @@
+"""How much room a page takes: vectors, ledger, words and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.collections.planted import planted_encoder
+from benchmarks.loaders.pages import write_manual
+from mm_rag import Collection, Segment
+from mm_rag_loaders import AssetStore, LoadOptions, load_file
+from mm_rag_loaders.encoding import ENCODINGS
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoragePlan:
+    """How much is stored.
+
+    Attributes:
+        pages: Of the manual that is read.
+        copies: How often its Segments are stored, as if of as many manuals: what does not grow with
+            the number of pages must not count.
+        dimensions: Of the vectors, and what they are cut to; None for nothing.
+    """
+
+    pages: int = 60
+    copies: int = 20
+    dimensions: Sequence[tuple[int, int | None]] = (
+        (384, None),
+        (1024, None),
+        (1024, 256),
+        (2048, None),
+        (2048, 256),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """Bytes per page in one collection.
+
+    Attributes:
+        dimension: Of the model's vectors.
+        kept: Of those that are stored.
+        chroma: Vectors, texts and metadata in Chroma.
+        ledger: The same in the ledger.
+        words: The lexical index.
+    """
+
+    dimension: int
+    kept: int
+    chroma: float
+    ledger: float
+    words: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """What was measured.
+
+    Attributes:
+        pages: How many the collections held.
+        segments: Per page.
+        rooms: One for each dimension.
+        pictures: Bytes per page by format.
+        boxes: Bytes per page of where the words are.
+        original: Bytes per page of the file itself.
+    """
+
+    pages: int
+    segments: float
+    rooms: Sequence[Room]
+    pictures: Mapping[str, float]
+    boxes: float
+    original: float
+
+
+def measure_storage(folder: Path, plan: StoragePlan) -> Storage:
+    """Read the manual once for each format of pictures, and store it for each dimension."""
+    manual = write_manual(folder / "manual.pdf", plan.pages, seed=5)
+    pictures: dict[str, float] = {}
+    segments: tuple[Segment, ...] = ()
+    boxes = 0.0
+    for name in ENCODINGS:
+        assets = folder / name
+        options = LoadOptions(assets=AssetStore(assets, picture_format=name))
+        segments = load_file(manual, options).segments
+        boxes = _bytes(assets.rglob("*.json")) / plan.pages
+        pictures[name] = _bytes(assets.rglob("*")) / plan.pages - boxes
+    return Storage(
+        pages=plan.pages * plan.copies,
+        segments=len(segments) / plan.pages,
+        rooms=[
+            _room(folder / f"{dimension}-{cut}", segments, plan, dimension, cut)
+            for dimension, cut in plan.dimensions
+        ],
+        pictures=pictures,
+        boxes=boxes,
+        original=manual.stat().st_size / plan.pages,
+    )
+
+
+def _room(
+    path: Path, segments: Sequence[Segment], plan: StoragePlan, dimension: int, cut: int | None
+) -> Room:
+    encoder = planted_encoder(dimension, truncate_dim=cut)
+    with Collection(path, encoder=encoder) as collection:
+        for number in range(plan.copies):
+            # Another file, as far as the collection knows.
+            collection.add(replace(one, sha256=f"{number:064x}") for one in segments)
+    pages = plan.pages * plan.copies
+    return Room(
+        dimension=dimension,
+        kept=cut or dimension,
+        chroma=_bytes((path / "chroma").rglob("*")) / pages,
+        ledger=_bytes((path / "default").glob("ledger*")) / pages,
+        words=_bytes((path / "default" / "lexical").rglob("*")) / pages,
+    )
+
+
+def _bytes(paths: Iterable[Path]) -> int:
+    # Blocks on disk, not lengths: Chroma's index has holes in it.
+    return sum(path.stat().st_blocks * 512 for path in paths if path.is_file())
