@@ -9,7 +9,7 @@ from pathlib import Path
 from mm_rag import Collection, Encoder
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.evaluation import Beir, Evaluation, Place, document_of, evaluate, read_beir
-from tests.collection.model.stored import vectors_of
+from tests.collection.model.stored import vectors_of, words_of
 
 _PASSAGES = 5  # of one document, at most: so much deeper the lists of passages go
 
@@ -47,7 +47,7 @@ def measure_ranking(folder: Path, beir: Path, encoder: Encoder) -> Ranked:
 
 def _alone(collection: Collection, encoder: Encoder, read: Beir) -> dict[str, Evaluation]:
     sources = {segment.id: segment.source for segment in read.segments}
-    lexical = LexicalIndex(collection.path / "default" / "lexical")
+    lexical = LexicalIndex(words_of(collection.path))
     with vectors_of(collection.path) as vectors:
 
         def nearest(query: str, n: int) -> Sequence[str]:

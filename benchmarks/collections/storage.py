@@ -109,12 +109,13 @@ def _room(
             # Another file, as far as the collection knows.
             collection.add(replace(one, sha256=f"{number:064x}") for one in segments)
     pages = plan.pages * plan.copies
+    ledger = _bytes((path / "default").glob("ledger*")) / pages
     return Room(
         dimension=dimension,
         kept=cut or dimension,
         chroma=_bytes((path / "chroma").rglob("*")) / pages,
-        ledger=_bytes((path / "default").glob("ledger*")) / pages,
-        words=_bytes((path / "default" / "lexical").rglob("*")) / pages,
+        ledger=ledger,
+        words=_bytes((path / "default").rglob("*")) / pages - ledger,
     )
 
 

@@ -99,7 +99,7 @@ class MultimodalRetriever(BaseRetriever):
             where=self.where if where is None else where,
             rerank=self.rerank if rerank is None else rerank,
         )
-        return [hit_to_document(hit) for hit in hits]
+        return [hit_to_document(hit) for hit in self._opened.shown(hits)]
 
     async def _aget_relevant_documents(
         self,

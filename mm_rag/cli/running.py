@@ -15,7 +15,7 @@ from mm_rag.cli import show
 from mm_rag.errors import MMRagError
 
 if TYPE_CHECKING:
-    from mm_rag.collection import Collection
+    from mm_rag.collection import Collection, PictureMode
 
 
 @contextmanager
@@ -26,6 +26,7 @@ def opened(
     model: str | None = None,
     create: bool = False,
     wait: float = 0.0,
+    assets: PictureMode | None = None,
 ) -> Generator[Collection]:
     """Open a collection for the length of a `with` block.
 
@@ -35,13 +36,16 @@ def opened(
         model: The model it was made with; None for the embedded default.
         create: Make it if it does not exist.
         wait: How long writing waits for another writer, in seconds.
+        assets: How page pictures are kept; None for as before.
     """
     # Imported here: `mm-rag --help` needs no torch.
     from mm_rag.collection import Collection
     from mm_rag.encoder import Encoder
 
     encoder = Encoder(model) if model else None
-    with Collection(place, encoder=encoder, name=name, create=create, wait=wait) as collection:
+    with Collection(
+        place, encoder=encoder, name=name, create=create, wait=wait, assets=assets
+    ) as collection:
         yield collection
 
 

@@ -9,7 +9,8 @@ fusion -> reranker -> Hits.
 from __future__ import annotations
 
 from mm_rag.collection.collection import Collection
+from mm_rag.collection.pictures import PictureMode
 from mm_rag.collection.report import FileReport, SyncReport, VerifyReport
 from mm_rag.collection.search import Explanation
 
-__all__ = ["Collection", "Explanation", "FileReport", "SyncReport", "VerifyReport"]
+__all__ = ["Collection", "Explanation", "FileReport", "PictureMode", "SyncReport", "VerifyReport"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 from mm_rag.collection.parts import Parts
 from mm_rag.collection.pictures import MODES, PictureMode, Pictures
@@ -59,7 +58,7 @@ def pictures_of(parts: Parts, mode: PictureMode | None, max_bytes: int | None) -
     chosen = mode or parts.ledger.meta("assets") or "jpeg"
     if chosen not in MODES:
         raise InputError(f"assets is one of {', '.join(MODES)}; got {chosen!r}.")
-    return Pictures(parts.home.assets, cast("PictureMode", chosen), max_bytes)
+    return Pictures(parts.home.assets, chosen, max_bytes)
 
 
 def check_transcriber(parts: Parts, options: LoadOptions) -> None:

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
+from chromadb.api import ClientAPI
+
 from mm_rag._closing import Closing
 from mm_rag.collection.checks import (
     check_encoder,
@@ -55,7 +57,9 @@ class Collection(Closing):
 
     Args:
         path: A folder for everything it keeps, made if it does not exist; or `":memory:"`, for as
-            long as it is open.
+            long as it is open; or the address of a Chroma server, `"http://host:8000"`, for many
+            machines; or a client made by `chromadb.HttpClient`, for a server that wants
+            authorisation headers.
         encoder: The model that makes vectors. A collection belongs to the model it was made with.
         reranker: The model that scores the best candidates again. None: late interaction over the
             encoder's own token vectors if it is the embedded default, else no reranker.
@@ -75,7 +79,7 @@ class Collection(Closing):
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | ClientAPI,
         *,
         encoder: Encoder | None = None,
         reranker: Reranker | None = None,
@@ -98,7 +102,7 @@ class Collection(Closing):
 
     @property
     def path(self) -> Path:
-        """Its folder; a temporary one of a collection in memory."""
+        """Its folder; of a collection in memory a temporary one, of one on a server the replica's."""
         return self._parts.home.folder
 
     @cached_property
@@ -357,7 +361,7 @@ class Collection(Closing):
     @classmethod
     def reindex(
         cls,
-        path: str | Path,
+        path: str | Path | ClientAPI,
         *,
         encoder: Encoder | None = None,
         reranker: Reranker | None = None,

@@ -5,19 +5,23 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import chromadb
+from chromadb.api import ClientAPI
 from chromadb.errors import ChromaError
 from filelock import FileLock, Timeout
 
 from mm_rag.collection.damage import is_whole
 from mm_rag.collection.ledger import IN_MEMORY, Ledger
+from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.lock import writer_lock
 from mm_rag.collection.store import VectorStore
+from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import CollectionError
 
 MEMORY = ":memory:"
@@ -59,6 +63,24 @@ class Home(ABC):
         Raises:
             CollectionLocked: Another one is, after `wait` seconds still.
         """
+
+    def follow(  # noqa: B027 - a collection of one machine has nobody to follow
+        self, ledger: Ledger, lexical: LexicalIndex, *, writing: bool = False
+    ) -> None:
+        """Bring ledger and lexical index up to date with what other machines wrote.
+
+        Args:
+            ledger: The collection's.
+            lexical: The collection's.
+            writing: Whether the caller is the one writer, and has just become it.
+
+        Raises:
+            CollectionError: What is written elsewhere cannot be read.
+        """
+
+    def writer(self, store: VectorStore, lexical: LexicalIndex, ledger: Ledger) -> SegmentWriter:
+        """What writes to the parts of the collection, for the one who may."""
+        return SegmentWriter(store, lexical, ledger)
 
     def siblings(self) -> list[Path]:
         """The ledgers of other collections that share its assets."""
@@ -168,15 +190,15 @@ class Folder(Home):
 
 
 class Memory(Home):
-    """Nowhere: it is gone when it is closed, and no other one sees it."""
+    """Nowhere: it is gone when it is closed or forgotten, and no other one sees it."""
 
     def __init__(self) -> None:
         self.place, self.name = "memory", f"memory-{uuid.uuid4().hex}"
         # Pictures are given to models and people as files; they go with the rest.
-        self._folder = tempfile.TemporaryDirectory(prefix="mm-rag-")
-        self.folder = Path(self._folder.name)
+        self.folder = Path(tempfile.mkdtemp(prefix="mm-rag-"))
         self.assets = self.folder / "assets"
         self.ledger, self.lexical = IN_MEMORY, None
+        self._end = weakref.finalize(self, _forget, self.name, self.folder)
 
     def open_store(self) -> VectorStore:
         """Open the vectors in Chroma's memory."""
@@ -189,24 +211,36 @@ class Memory(Home):
 
     def discard_store(self) -> None:
         """Delete them."""
-        self._delete()
+        _delete_from_memory(self.name)
 
     def close(self) -> None:
         """Delete everything."""
-        self._delete()
-        self._folder.cleanup()
-
-    def _delete(self) -> None:
-        with suppress(ChromaError, ValueError):  # it was never made
-            chromadb.EphemeralClient().delete_collection(self.name)
+        self._end()
 
 
-def home_of(where: str | Path, name: str, *, create: bool) -> Home:
-    """The home that a user names: a folder, or `":memory:"`.
+def _forget(name: str, folder: Path) -> None:
+    _delete_from_memory(name)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete_from_memory(name: str) -> None:
+    with suppress(ChromaError, ValueError):  # it was never made
+        chromadb.EphemeralClient().delete_collection(name)
+
+
+def home_of(where: str | Path | ClientAPI, name: str, *, create: bool) -> Home:
+    """The home that a user names: a folder, `":memory:"`, or a server.
 
     Raises:
         CollectionError: It cannot be used.
     """
+    # A ServerHome is a Home, too: it cannot be imported before that is defined.
+    from mm_rag.collection.server import ServerHome
+
     if where == MEMORY:
         return Memory()
-    return Folder(Path(where), name, create=create)
+    if isinstance(where, str) and where.lower().startswith(("http://", "https://")):
+        return ServerHome(where, name, create=create)
+    if isinstance(where, str | Path):
+        return Folder(Path(where), name, create=create)
+    return ServerHome(where, name, create=create)

@@ -15,12 +15,13 @@ from mm_rag.errors import CollectionLocked
 
 
 @contextmanager
-def writer_lock(path: Path, *, timeout: float = 0.0) -> Generator[None]:
+def writer_lock(path: Path, *, timeout: float = 0.0, place: str = "") -> Generator[None]:
     """Hold the lock at `path`, for this process alone.
 
     Args:
         path: The lock file. The operating system frees the lock when its holder dies.
         timeout: Seconds to wait for another writer.
+        place: What is locked, for messages; the folder of `path` if empty.
 
     Raises:
         CollectionLocked: Another process is writing; the message says which, and since when.
@@ -35,7 +36,7 @@ def writer_lock(path: Path, *, timeout: float = 0.0) -> Generator[None]:
                 holder.unlink(missing_ok=True)
     except Timeout as error:
         raise CollectionLocked(
-            f"{path.parent} is being written to by {_describe(holder)}. "
+            f"{place or path.parent} is being written to by {_describe(holder)}. "
             "Wait until it is done (wait=60 waits a minute), or stop it."
         ) from error
 

@@ -40,10 +40,11 @@ class Parts:
             undo.callback(self.ledger.close)
             self._check_format()
             self._recover()
+            self.lexical = self._open_lexical()
+            home.follow(self.ledger, self.lexical)
             self._writes = self.ledger.writes()
             self.store = home.open_store()
             undo.callback(self.store.close)
-            self.lexical = self._open_lexical()
             self._migrate()
             self._refill_lexical()
             undo.pop_all()
@@ -72,20 +73,21 @@ class Parts:
             CollectionLocked: Another one is.
         """
         with self.home.writing(self._wait):
-            self.refresh()
+            self.refresh(writing=True)
             self.ledger.set_meta(**{_WRITING: "yes"})
             # Before and after: others must look again, even if this process is killed.
             self._count_write()
             try:
-                writer = SegmentWriter(self.store, self.lexical, self.ledger)
+                writer = self.home.writer(self.store, self.lexical, self.ledger)
                 self.ledger.detach_drafts()
                 writer.settle()
                 yield writer
+                writer.finish()
                 self.ledger.set_meta(**{_WRITING: None})
             finally:
                 self._count_write()
 
-    def refresh(self, *, anyway: bool = False) -> None:
+    def refresh(self, *, anyway: bool = False, writing: bool = False) -> None:
         """Open the vectors again if another process has written since.
 
         Chroma's client keeps its index in memory: it would not find what others wrote, and in
@@ -93,8 +95,10 @@ class Parts:
 
         Args:
             anyway: Even if nobody seems to have.
+            writing: Whether this process is the one writer, and has just become it.
         """
         with self.lock:
+            self.home.follow(self.ledger, self.lexical, writing=writing)
             writes = self.ledger.writes()
             if anyway or writes != self._writes:
                 self.store.close()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mm_rag.collection.home import Home
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.ledger import Commit, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.pictures import delete, orphans, references
 from mm_rag.collection.report import VerifyReport
@@ -50,7 +50,9 @@ class Inspector:
         """
         unsettled = set(self.ledger.unsettled())
         lost = self.store.records(id_ for id_ in report.strays if id_ not in unsettled)
-        self.ledger.adopt([entry for id_, entry in lost.items() if id_ == entry.segment.id])
+        found = [entry for id_, entry in lost.items() if id_ == entry.segment.id]
+        writer.draft(found)
+        writer.commit(Commit(added=[entry.segment.id for entry in found]))
         self.ledger.unsettle({*report.missing_vectors, *report.missing_words, *report.strays})
         writer.settle()
         referred = references(self.ledger) if report.missing_files else {}

@@ -45,10 +45,16 @@ class SegmentWriter:
     def commit(self, commit: Commit) -> None:
         """Show what was drafted, and drop what is no more."""
         with self._turn:
-            gone = self.ledger.commit(commit)
+            gone = self._commit(commit)
             if gone:
                 self.dropped.extend(gone)
                 self._drop(gone)
+
+    def _commit(self, commit: Commit) -> list[str]:
+        return self.ledger.commit(commit)
+
+    def finish(self) -> None:
+        """Called once, when all is written."""
 
     def settle(self) -> None:
         """Make Chroma and the lexical index hold what the ledger says they do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,14 @@ from mm_rag.cli.options import (
 from mm_rag.cli.running import errors, opened, print_json
 
 
+class Pictures(Enum):
+    """How page pictures are kept, as `Collection` takes it."""
+
+    JPEG = "jpeg"
+    WEBP = "webp"
+    REFERENCE = "reference"
+
+
 def index(
     sources: Annotated[list[Path], typer.Argument(help="Folders and files.")],
     collection: CollectionOption = DEFAULT_COLLECTION,
@@ -29,6 +38,10 @@ def index(
     workers: Annotated[
         int | None, typer.Option(help="Processes that read files; 0 for none.", min=0)
     ] = None,
+    assets: Annotated[
+        Pictures | None,
+        typer.Option(help="How page pictures are kept; reference: drawn again when shown."),
+    ] = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,7 +50,14 @@ def index(
 
     with (
         errors(),
-        opened(collection, name, model=model, create=True, wait=wait) as target,
+        opened(
+            collection,
+            name,
+            model=model,
+            create=True,
+            wait=wait,
+            assets=assets.value if assets else None,
+        ) as target,
     ):
         with show.progress(quiet=as_json) as on_progress:
             options = LoadOptions(password=password, workers=workers)

@@ -8,7 +8,7 @@ was. What Chroma and the lexical index may not have followed yet is `unsettled`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -28,12 +28,14 @@ class Commit:
         noted: Files of which only the row changes.
         forgotten: Paths that are no more.
         added: Drafted Segments that belong to no file.
+        dropped: Segments that are no more, whatever file they are of.
     """
 
     written: Sequence[LedgerFile] = ()
     noted: Sequence[LedgerFile] = ()
     forgotten: Sequence[str] = ()
     added: Sequence[str] = ()
+    dropped: Sequence[str] = ()
 
 
 class Ledger:
@@ -195,8 +197,27 @@ class Ledger:
             )
             _unsettle(connection, (entry.segment.id for entry in entries))
 
-    def commit(self, commit: Commit) -> list[str]:
+    def drafted(self, commit: Commit) -> list[str]:
+        """The ids of the drafts that a commit would show."""
+        query = "SELECT id FROM drafts WHERE {} IN ({{}}) ORDER BY id"
+        contents = [file.sha256 for file in commit.written]
+        rows = [*self._db.rows_of(query.format("sha256"), contents)]
+        rows += self._db.rows_of(query.format("id"), commit.added)
+        return list(dict.fromkeys(row["id"] for row in rows))
+
+    def drafts(self, ids: Iterable[str]) -> Iterator[Entry]:
+        """The drafts of these ids that there are, with their vectors; in no order."""
+        rows = self._db.rows_of(f"SELECT {COLUMNS} FROM drafts WHERE id IN ({{}})", ids)
+        return (Entry.of_row(row) for row in rows)
+
+    def commit(
+        self, commit: Commit, publish: Callable[[Sequence[str]], None] | None = None
+    ) -> list[str]:
         """Change what can be found.
+
+        Args:
+            commit: How.
+            publish: Told what is no more; nothing changes here if it fails.
 
         Returns:
             Ids that are no more, which are unsettled until Chroma and the lexical index have
@@ -215,7 +236,17 @@ class Ledger:
             )
             for sha256 in before:
                 gone += _drop_if_orphaned(connection, sha256)
+            _drop(connection, commit.dropped)
+            gone += commit.dropped
+            if publish is not None:
+                publish(gone)
         return gone
+
+    def clear(self) -> None:
+        """Forget all files and Segments; the facts stay."""
+        with self._db.transaction() as connection:
+            for table in ("segments", "files", "drafts", "unsettled", "reindexed"):
+                connection.execute(f"DELETE FROM {table}")
 
     def drop(self, ids: Sequence[str]) -> None:
         """Take Segments out."""

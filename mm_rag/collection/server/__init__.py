@@ -12,6 +12,6 @@ removals and the head change in one request: that is the moment from which they 
 
 from __future__ import annotations
 
-from mm_rag.collection.server.home import ServerHome, is_address
+from mm_rag.collection.server.home import ServerHome
 
-__all__ = ["ServerHome", "is_address"]
+__all__ = ["ServerHome"]

@@ -11,7 +11,7 @@ import httpx
 from chromadb.api import ClientAPI
 from chromadb.errors import ChromaError
 
-from mm_rag.errors import CollectionError
+from mm_rag.errors import CollectionError, MMRagError
 
 _PORTS = {"http": 8000, "https": 443}
 _BY_CLIENT = (
@@ -71,6 +71,8 @@ def answering(place: str) -> Generator[None]:
     """
     try:
         yield
+    except MMRagError:  # some are ValueErrors, too
+        raise
     except (httpx.HTTPError, OSError) as error:
         raise CollectionError(
             f"The Chroma server {place} does not answer: {error}. Is it running (chroma run)? "

@@ -42,15 +42,25 @@ class Replica:
     def _revision(self) -> int:
         return int(self.ledger.meta(_REVISION) or 0)
 
-    def follow(self, store: ServerStore, head: Head) -> None:
+    @property
+    def is_written_to(self) -> bool:
+        """Whether a process of this machine is writing, or was when it died."""
+        return self.ledger.meta("writing") is not None
+
+    def follow(self, store: ServerStore, head: Head, *, anew: bool = False) -> None:
         """Take over what has been committed since.
+
+        Args:
+            store: The server's vectors.
+            head: What it holds.
+            anew: Whether to forget what is here.
 
         Raises:
             CollectionMismatch: It was written by a newer mm_rag.
             CollectionError: The server is gone, or this machine's disk is full.
         """
         self._check_format(head)
-        if self._must_start_anew(head):
+        if anew or self._must_start_anew(head):
             self._clear()
         self._settle()
         known = self._revision()
@@ -80,10 +90,9 @@ class Replica:
 
     def _clear(self) -> None:
         """Another collection of this name, an older copy of it, or a replica left behind."""
-        gone = self.ledger.clear()
+        self.ledger.clear()
         self.ledger.set_meta(**{_REVISION: None})
         self.lexical.drop(sorted(self.lexical.ids()))
-        self.ledger.settled(gone)
 
     def _settle(self) -> None:
         """Whoever followed before may have been killed between ledger and lexical index."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any, TypeAlias
 
+import numpy as np
 from chromadb.api import ClientAPI
 from chromadb.errors import NotFoundError
 
@@ -133,25 +134,30 @@ class SharedLedger:
         with answering(self._place):
             self._rows.upsert(
                 ids=[id_ for id_, _, _ in rows],
-                embeddings=[[0.0]] * len(rows),
+                embeddings=np.zeros((len(rows), 1), np.float32),
                 documents=[json.dumps(document) for _, _, document in rows],
                 metadatas=[{"kind": kind, "revision": revision} for _, kind, _ in rows],
             )
 
-    def tidy(self, head: Head, forgotten: Iterable[str]) -> Head:
-        """Delete rows of no use: of files that are no more, and removals that all have followed."""
-        gone = [_row_id(path) for path in forgotten]
+    def delete_files(self, paths: Sequence[str]) -> None:
+        """Delete the rows of files that are no more, which all are told of otherwise."""
+        if paths:
+            with answering(self._place):
+                for start in range(0, len(paths), ROWS):
+                    ids = [_row_id(path) for path in paths[start : start + ROWS]]
+                    self._rows.delete(ids=ids)
+
+    def tidy(self, head: Head) -> Head:
+        """Forget the older half of the removals, if they are many; return the head after it."""
         with answering(self._place):
-            if gone:
-                self._rows.delete(ids=gone)
             got = self._rows.get(where={"kind": "gone"}, include=["metadatas"])
-            if len(got["ids"]) <= _REMOVALS_KEPT:
-                return head
-            revisions = [int(str(data["revision"])) for data in got["metadatas"] or []]
-            middle = sorted(revisions)[len(revisions) // 2]
-            head = self.publish(replace(head, complete_since=middle))
-            old = [i for i, at in zip(got["ids"], revisions, strict=True) if at <= middle]
-            self._rows.delete(ids=old)
+        revisions = [int(str(data["revision"])) for data in got["metadatas"] or []]
+        if len(revisions) <= _REMOVALS_KEPT:
+            return head
+        middle = sorted(revisions)[len(revisions) // 2]
+        head = self.publish(replace(head, complete_since=max(middle, head.complete_since)))
+        with answering(self._place):
+            self._rows.delete(where={"$and": [{"kind": "gone"}, {"revision": {"$lte": middle}}]})
         return head
 
 

@@ -82,16 +82,16 @@ class ServerStore(VectorStore):
                 embedding_function=None,
                 configuration={"hnsw": {"space": "cosine"}},
             )
+        self.revision += 1  # nobody looks there before the head says so
 
     def swap(self) -> None:
         """Give the records that hold their name; delete what is called so and does not."""
         with self._errors():
-            held = str(self._client.get_collection(self._name, embedding_function=None).id)
-            if held == self.records_id:
+            if self._collection.name == self._name:
                 self._delete(self._next_name)
-                return
-            self._delete(self._name)
-            self._collection.modify(name=self._name)
+            else:
+                self._delete(self._name)
+                self._collection.modify(name=self._name)
 
     def _delete(self, name: str) -> None:
         try:

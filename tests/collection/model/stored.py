@@ -35,7 +35,12 @@ def stored_segments(collection: Path) -> list[Segment]:
     return [segment_from_record(document, metadata) for document, metadata in rows]
 
 
+def words_of(collection: Path) -> Path:
+    """The folder of the lexical index."""
+    [found] = (collection / "default").rglob("meta.json")
+    return found.parent
+
+
 def lexical_documents(collection: Path) -> int:
     """How many documents the lexical index holds: a Segment that is in twice counts twice."""
-    places = [found.parent for found in (collection / "default").rglob("meta.json")]
-    return sum(tantivy.Index.open(str(place)).searcher().num_docs for place in places)
+    return tantivy.Index.open(str(words_of(collection))).searcher().num_docs

@@ -63,6 +63,19 @@ def test_rotated_files_stay(world: World, newest_first: bool) -> None:
     operations.sync(world)
 
 
+def test_a_large_file_gets_another_suffix_and_its_name_goes_to_a_small_one(world: World) -> None:
+    """The large one is read anew in several batches, and the small one is in before the last."""
+    text = " ".join(f"word{number}" for number in range(280 * 150))
+    small, large = world.model.root / "a.txt", world.model.root / "b.md"
+    world.put(small, Document(text, "word7"))
+    operations.sync(world)
+    small.replace(large)
+    world.model.disk[large] = world.model.disk.pop(small)
+    world.put(small, world.document())
+    operations.sync(world)
+    operations.verify(world)
+
+
 def test_the_model_sees_what_is_wrong(tmp_path: Path) -> None:
     """Lost, doubled, stale and strange Segments are differences."""
     model = Model(tmp_path)

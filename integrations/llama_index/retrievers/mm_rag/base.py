@@ -64,7 +64,7 @@ class MultimodalRetriever(BaseRetriever):
             where=self.where,
             rerank=self.rerank,
         )
-        return [hit_to_node(hit) for hit in hits]
+        return [hit_to_node(hit) for hit in self.collection.shown(hits)]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         # The base class would search on the event loop and hold everybody up.
