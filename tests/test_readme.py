@@ -53,7 +53,7 @@ def test_every_example_runs(
     for code in examples():
         exec(compile(code, str(README), "exec"), names)
         ran += 1
-    assert ran == 8
+    assert ran == 9
     printed = capsys.readouterr().out
     assert "review.pdf page 6" in printed
     assert "The Airport line." in printed

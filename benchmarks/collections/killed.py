@@ -42,7 +42,7 @@ class KillPlan:
         kills: How many at least.
         files: Of one ingest run.
         passages: Of each file.
-        each_run: About how many kills an ingest run gets.
+        each_run: The most kills that an ingest run gets before it is let finish.
     """
 
     kills: int = 30
@@ -84,15 +84,15 @@ def measure_killed(folder: Path, plan: KillPlan, seed: int = 6) -> Killed:
     hunter = Hunter(random.Random(seed))
     began = time.monotonic()
     right = _Found.of(_index(folder / "undisturbed", files))
-    within = (time.monotonic() - began) / plan.each_run
+    within = time.monotonic() - began
     counts: Counter[str] = Counter()
     while hunter.kills < plan.kills:
         place = folder / "killed"
-        errand, before = Errand(collection=place, folder=files), hunter.kills
-        while hunter.hunt(errand, within):
-            pass
-        if hunter.kills == before:
-            within /= 2  # it was done before it could be killed
+        errand = Errand(collection=place, folder=files)
+        for _ in range(plan.each_run):
+            if not hunter.hunt(errand, within):
+                within *= 0.8  # it was done before it could be killed
+                break
         counts["runs"] += 1
         counts.update(_Found.of(_index(place, files)).compared_with(right))
         shutil.rmtree(place)

@@ -32,7 +32,12 @@ def check_encoder(parts: Parts, encoder: Encoder) -> None:
 
 
 def note_encoder(parts: Parts, encoder: Encoder) -> None:
-    """Write down whose vectors a collection holds from now on."""
+    """Write down whose vectors a collection holds from now on.
+
+    Raises:
+        CollectionMismatch: Another process has brought in those of another model meanwhile.
+    """
+    check_encoder(parts, encoder)
     parts.ledger.set_meta(encoder=encoder.fingerprint, model=encoder.name)
 
 

@@ -127,6 +127,7 @@ class Collection(Closing):
 
     def segment_counts(self) -> dict[str, int]:
         """How many Segments there are of each modality."""
+        self._parts.refresh()
         return self._parts.ledger.counts()
 
     def add(self, segments: Iterable[Segment]) -> int:
@@ -257,7 +258,7 @@ class Collection(Closing):
         """
         request = checked_request(
             k,
-            self._parts.ledger.sources,
+            self._sources,
             modalities=modalities,
             where=where,
             source=source,
@@ -280,11 +281,16 @@ class Collection(Closing):
                 found = self._search(content, request, watch)
         return found if explain else found.hits
 
+    def _sources(self, place: str) -> list[str]:
+        self._parts.refresh()
+        return self._parts.ledger.sources(place)
+
     def _search(self, content: Content, request: Request, watch: Stopwatch) -> Explanation:
         reranker = self.reranker if request.rerank else None
         parts = self._parts
         with parts.lock:  # another process may have written: nobody else may use the store then
             parts.refresh()
+            check_encoder(parts, self.encoder)  # it may have been encoded anew
             spaces = parts.spaces(self.encoder)
             engine = SearchEngine(
                 store=parts.store,
@@ -333,7 +339,11 @@ class Collection(Closing):
         return row[max(0, at - before) : at] + row[at + 1 : at + 1 + after]
 
     def verify(self) -> VerifyReport:
-        """Compare ledger, vectors, words and files; change nothing."""
+        """Compare ledger, vectors, words and files; change nothing.
+
+        On a server only files that this machine keeps are looked at: others' pictures are theirs.
+        """
+        self._parts.refresh()
         if not self._parts.home.store_is_whole():
             return VerifyReport(segments=len(self), damaged=True)
         return self._inspector.verify()

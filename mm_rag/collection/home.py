@@ -82,6 +82,10 @@ class Home(ABC):
         """What writes to the parts of the collection, for the one who may."""
         return SegmentWriter(store, lexical, ledger)
 
+    def keeps(self, path: str) -> bool:
+        """Whether a file that a Segment refers to has to be on this machine."""
+        return True
+
     def siblings(self) -> list[Path]:
         """The ledgers of other collections that share its assets."""
         return []

@@ -38,7 +38,9 @@ class Inspector:
             missing_words=tuple(sorted(known - words)),
             strays=tuple(sorted((words - known) | (unknown & unsettled) | ours)),
             foreign=len(unknown - unsettled - ours),
-            missing_files=tuple(sorted(path for path in referred if not Path(path).is_file())),
+            missing_files=tuple(
+                sorted(p for p in referred if self.home.keeps(p) and not Path(p).is_file())
+            ),
             orphaned_files=tuple(map(str, orphans(self.home, self.ledger))),
             unfinished=tuple(file.path for file in files if file.state == "unread"),
         )

@@ -11,7 +11,7 @@ from mm_rag.collection.server.shared import Changes, Head, SharedLedger
 from mm_rag.collection.server.store import ServerStore
 from mm_rag.errors import CollectionMismatch
 
-FACTS = ("encoder", "model", "transcriber", "format")
+FACTS = ("encoder", "model", "transcriber", "assets", "format")
 """What the ledger's facts say about all of the collection, not about a replica of it."""
 
 _AT_ONCE = 2_000  # Segments in memory at a time
