@@ -121,10 +121,14 @@ class Hit:
     Attributes:
         segment: The page, picture or clip.
         rank: 1 for the best.
-        score: What the hits are ordered by; higher is better, comparable within one search only.
-        scores: The raw score of each stage that saw it: `vector:words` (cosine to what is words, or
-            is read to be words), `vector:image` and so on (cosine to what the model sees or hears),
-            `lexical` (BM25, as a share of the most that the query could give), `rerank`.
+        score: What the hits are ordered by, unless diversity was asked for; higher is better,
+            comparable within one search only.
+        scores: What each stage that saw it says, by the best of its segments: `vector:words`
+            (cosine to what is words, or is read to be words), `vector:image` and so on (cosine to
+            what the model sees or hears), `calibrated` (the best of these beside what chance gives:
+            0 for about as near as the nearest of so many unrelated segments would be, 1 for a
+            standard deviation more; comparable between modalities), `lexical` (BM25, as a share of
+            the most that the query could give), `rerank`.
         matched: The segments of this page or clip that were found, best first: where to look.
         also: Other files with the same content, absolute paths.
     """

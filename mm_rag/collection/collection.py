@@ -19,7 +19,6 @@ from mm_rag.collection.checks import (
     folder_or_file,
     note_encoder,
     pictures_of,
-    printable_words,
 )
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.home import home_of
@@ -29,21 +28,13 @@ from mm_rag.collection.pictures import PictureMode, delete, orphans
 from mm_rag.collection.pipeline import BATCH
 from mm_rag.collection.reindexing import reindex
 from mm_rag.collection.report import SyncReport, VerifyReport
-from mm_rag.collection.search import (
-    Explanation,
-    Request,
-    SearchEngine,
-    SearchOptions,
-    Stopwatch,
-    checked_request,
-    query_words,
-)
+from mm_rag.collection.search import Explanation, SearchOptions, checked_request
+from mm_rag.collection.searching import explained
 from mm_rag.collection.sync import FolderSync
 from mm_rag.collection.verify import Inspector
-from mm_rag.content import Content, Modality, Text, modality_name
+from mm_rag.content import Modality
 from mm_rag.encoder import Encoder
-from mm_rag.errors import CollectionError, InputError
-from mm_rag.inputs import as_content
+from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment
 from mm_rag_loaders import LoadOptions, find_sources
@@ -96,6 +87,7 @@ class Collection(Closing):
             self._parts = Parts(home_of(path, name, create=create), wait)
             undo.callback(self._parts.close)
             self._pictures = pictures_of(self._parts, assets, max_picture_bytes)
+            undo.callback(self._pictures.close)
             if encoder is not None:
                 check_encoder(self._parts, encoder)
             undo.pop_all()
@@ -207,19 +199,24 @@ class Collection(Closing):
     def search(
         self,
         query: Any,
-        k: int = ...,
+        k: int | None = ...,
         *,
         explain: Literal[False] = ...,
         **options: Unpack[SearchOptions],
     ) -> list[Hit]: ...
     @overload
     def search(
-        self, query: Any, k: int = ..., *, explain: Literal[True], **options: Unpack[SearchOptions]
+        self,
+        query: Any,
+        k: int | None = ...,
+        *,
+        explain: Literal[True],
+        **options: Unpack[SearchOptions],
     ) -> Explanation: ...
     def search(
         self,
         query: Any,
-        k: int = 5,
+        k: int | None = None,
         *,
         modalities: Iterable[Modality] | Mapping[Modality, int] | None = None,
         where: Mapping[str, Any] | None = None,
@@ -237,19 +234,22 @@ class Collection(Closing):
             query: A str is a user's words, whatever it looks like. Also any Content, a Path, a PIL
                 image, or a dict such as `{"text": ..., "image": ...}`. In words, `"in quotes"` must
                 stand so, and `valv*` is any word that begins so.
-            k: How many, at most.
+            k: How many, at most. None: 5, or as many as the quotas of `modalities` come to.
             modalities: Only Segments of these; as a dict, at most so many hits of each:
-                `{"image": 3, "text": 2}`. A page counts as what matched on it.
+                `{"image": 3, "text": 2}`. A page counts as what matched on it, and then that is the
+                Hit's Segment, not the page.
             where: Only Segments whose metadata match this Chroma filter: `{"author": "Ada"}`.
             source: Only of this file, or of the files in this folder, or of several.
             page: Only from this page.
-            time: Only clips that share some time with this span, in seconds.
+            time: Only clips that share some time with this span, in seconds; the end may be
+                `math.inf`. Of a moment, `(30, 30)`, those that have it in them.
             rerank: Whether to score the best candidates again; or only places of some modalities,
                 where a page of a document counts as text: `rerank=["text"]`.
             diversity: Between 0, for the best places, and 1, for places that are unlike each other.
             threshold: The least calibrated score (`Hit.scores["calibrated"]`) of a hit. At 0 a
                 Segment is about as near to the query as the nearest of so many unrelated ones
-                would be by chance; 1 is a standard deviation more.
+                would be by chance; 1 is a standard deviation more. Who only shares words with the
+                query is held to it, too.
             explain: Whether to say how the hits came about, too.
 
         Raises:
@@ -268,46 +268,19 @@ class Collection(Closing):
             diversity=diversity,
             threshold=threshold,
         )
-        content = as_content(Text(printable_words(query)) if isinstance(query, str) else query)
-        watch = Stopwatch()
-        with watch.stage("total"):
-            with watch.stage("encode"):
-                content = self.encoder.read(content)
-            is_words = isinstance(content, Text) or self.encoder.reads(modality_name(content))
-            if is_words and not query_words(content).strip():
-                # Nothing was said, and nothing could be read.
-                found = Explanation(hits=[], seconds=watch.seconds, listed={}, places=0)
-            else:
-                found = self._search(content, request, watch)
+        found = explained(
+            self._parts,
+            query,
+            request,
+            encoder=self.encoder,
+            reranker=self.reranker if request.rerank else None,
+            shown=self._shown,
+        )
         return found if explain else found.hits
 
     def _sources(self, place: str) -> list[str]:
         self._parts.refresh()
         return self._parts.ledger.sources(place)
-
-    def _search(self, content: Content, request: Request, watch: Stopwatch) -> Explanation:
-        reranker = self.reranker if request.rerank else None
-        parts = self._parts
-        with parts.lock:  # another process may have written: nobody else may use the store then
-            parts.refresh()
-            check_encoder(parts, self.encoder)  # it may have been encoded anew
-            spaces = parts.spaces(self.encoder)
-            engine = SearchEngine(
-                store=parts.store,
-                lexical=parts.lexical,
-                ledger=parts.ledger,
-                spaces=spaces,
-                encoder=self.encoder,
-                reranker=reranker,
-                shown=self._shown,
-                watch=watch,
-            )
-            try:
-                return engine.search(content, request)
-            except CollectionError:
-                # Another process has written since: Chroma misses what it remembers.
-                parts.refresh(anyway=True)
-                return replace(engine, store=parts.store).search(content, request)
 
     def _shown(self, segments: Sequence[Segment]) -> list[Segment]:
         return self._pictures.shown(segments, self._options)
@@ -330,7 +303,12 @@ class Collection(Closing):
             of: A Hit, or a Segment.
             before: How many pages or clips before it, at most.
             after: How many after it.
+
+        Raises:
+            InputError: It is not in the collection, or `before` or `after` is negative.
         """
+        if before < 0 or after < 0:
+            raise InputError(f"Neighbours are counted from 0; got {before = }, {after = }.")
         segment = of.segment if isinstance(of, Hit) else of
         row = self._parts.ledger.neighbours(segment)
         at = next((n for n, other in enumerate(row) if other.id == segment.id), None)

@@ -11,6 +11,8 @@ _PAGE = 5_000
 
 def main(folder: str) -> None:
     """Read every vector, and ask every index."""
+    sys.stdout.write("reading\n")
+    sys.stdout.flush()
     client = chromadb.PersistentClient(folder)
     for collection in client.list_collections():
         count = collection.count()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 import uuid
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
 
 import chromadb
@@ -16,7 +24,7 @@ from chromadb.api import ClientAPI
 from chromadb.errors import ChromaError
 from filelock import FileLock, Timeout
 
-from mm_rag.collection.damage import is_whole
+from mm_rag.collection.damage import is_whole, state_of
 from mm_rag.collection.ledger import IN_MEMORY, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.lock import writer_lock
@@ -27,6 +35,7 @@ from mm_rag.errors import CollectionError
 MEMORY = ":memory:"
 
 _PATIENCE = 60.0  # seconds; nobody holds Chroma's files for as long
+_OPENINGS = itertools.count(1)
 
 
 class Home(ABC):
@@ -90,13 +99,17 @@ class Home(ABC):
         """The ledgers of other collections that share its assets."""
         return []
 
+    def store_is_untouched(self) -> bool:
+        """Whether the vectors' files are as a collection left them: known without reading them."""
+        return True
+
     def store_is_whole(self) -> bool:
         """Whether the vectors can be opened and read; tried where a crash harms nobody."""
         return True
 
     @abstractmethod
     def discard_store(self) -> None:
-        """Throw the vectors away, which the ledger has, too."""
+        """Throw the vectors away, which the ledger has, too, and note that they are to be made."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close
         """Let go of what is not the ledger's, the store's or the index's."""
@@ -125,6 +138,7 @@ class Folder(Home):
         self._lock = self.folder / "writer.lock"
         # Chroma changes its files in place: nobody may open them while it does.
         self._files = FileLock(self.folder / "chroma.lock")
+        self._state = self.folder / "chroma.state"
         self._prepare(create=create)
 
     def _prepare(self, *, create: bool) -> None:
@@ -146,18 +160,30 @@ class Folder(Home):
         with self._quiet():
             try:
                 # Default settings: Chroma refuses another client with other ones in one process.
-                client = chromadb.PersistentClient(str(self.chroma))
+                client = chromadb.PersistentClient(_spelling(self.chroma, next(_OPENINGS)))
             except (ChromaError, ValueError, OSError) as error:
                 raise CollectionError(
                     f"Chroma cannot open {self.chroma}: {error}. Try: mm-rag verify --repair"
                 ) from error
-            store = VectorStore(client, self.name, self.place, changing=self._quiet)
-            store.load()
+            with ExitStack() as undo:
+                undo.callback(client.close)  # pyright: ignore[reportAttributeAccessIssue]
+                store = VectorStore(client, self.name, self.place, changing=self._changing)
+                store.load()
+                self._note_state()
+                undo.pop_all()
             return store
 
     def siblings(self) -> list[Path]:
         """Collections of other names in the folder."""
         return sorted(set(self.folder.glob("*/ledger.sqlite3")) - {self.ledger})
+
+    def store_is_untouched(self) -> bool:
+        """Told by sizes and times, as a process leaves them that is not killed."""
+        with self._quiet():
+            try:
+                return self._state.read_text() == state_of(self.chroma)
+            except OSError:  # it is new, or an older mm_rag made it
+                return not self.chroma.exists()
 
     def store_is_whole(self) -> bool:
         """Tried by a process of its own."""
@@ -166,12 +192,24 @@ class Folder(Home):
 
     def discard_store(self) -> None:
         """Delete them; every collection in the folder then makes its own anew."""
-        with self._quiet():
-            shutil.rmtree(self.chroma, ignore_errors=True)
-        # Other collections in this folder had their vectors there, too.
+        # Other collections in this folder have their vectors there, too. Noted first: whoever is
+        # killed in between has lost nothing.
         for ledger in (self.ledger, *self.siblings()):
             with closing(Ledger(ledger)) as theirs:
-                theirs.unsettle()
+                theirs.note_vectors_lost()
+        with self._quiet():
+            shutil.rmtree(self.chroma, ignore_errors=True)
+            self._state.unlink(missing_ok=True)
+
+    @contextmanager
+    def _changing(self) -> Generator[None]:
+        with self._quiet():
+            yield
+            self._note_state()
+
+    def _note_state(self) -> None:
+        with suppress(OSError):  # the next one to open them has them read, as if they were damaged
+            self._state.write_text(state_of(self.chroma))
 
     @contextmanager
     def _quiet(self) -> Generator[None]:
@@ -230,6 +268,15 @@ def _forget(name: str, folder: Path) -> None:
 def _delete_from_memory(name: str) -> None:
     with suppress(ChromaError, ValueError):  # it was never made
         chromadb.EphemeralClient().delete_collection(name)
+
+
+def _spelling(folder: Path, number: int) -> str:
+    """The folder, written as nobody else in this process does.
+
+    Chroma would share one index among all who open a path: they could not open it again when
+    another process has written, as long as one of them has it open.
+    """
+    return f"{folder}{''.join('/.' if bit == '1' else '/' for bit in f'{number:b}')}"
 
 
 def home_of(where: str | Path | ClientAPI, name: str, *, create: bool) -> Home:

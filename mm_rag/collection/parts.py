@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 from mm_rag.collection.home import Home
 from mm_rag.collection.ledger import FORMAT_VERSION, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.migrations import migrate
 from mm_rag.collection.search import Spaces
+from mm_rag.collection.store import VectorStore
+from mm_rag.collection.turns import Turns
 from mm_rag.collection.writer import AT_ONCE, SegmentWriter
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch
 
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_RECENTLY = 5.0  # seconds for which the spaces hold while somebody writes
 _WRITING = "writing"  # the fact that somebody is, or was when he was killed
 
 
@@ -33,7 +43,8 @@ class Parts:
 
     def __init__(self, home: Home, wait: float) -> None:
         self.home, self._wait = home, wait
-        self.lock = threading.RLock()
+        self._lock, self._spaces_lock = threading.Lock(), threading.Lock()
+        self._turns, self._is_writing = Turns(), False
         with ExitStack() as undo:
             undo.callback(home.close)
             self.ledger = Ledger(home.ledger)
@@ -43,10 +54,11 @@ class Parts:
             self.lexical = self._open_lexical()
             home.follow(self.ledger, self.lexical)
             self._writes = self.ledger.writes()
-            self.store = home.open_store()
-            undo.callback(self.store.close)
+            self.store = self._open_store()
+            undo.callback(lambda: self.store.close())
             self._migrate()
             self._refill_lexical()
+            self._refill()
             undo.pop_all()
 
     def close(self) -> None:
@@ -57,13 +69,39 @@ class Parts:
 
     def spaces(self, encoder: Encoder) -> Spaces:
         """What the vectors look like; computed once for as long as nobody writes."""
-        with self.lock:
-            key = (self.ledger.writes(), encoder.fingerprint)
+        with self._spaces_lock:
+            key = (self.ledger.writes(), encoder.fingerprint, self._moment())
             if self._spaces is None or self._spaces[0] != key:
                 self._spaces = (key, Spaces(self.ledger, encoder))
             return self._spaces[1]
 
-    _spaces: tuple[tuple[int, str], Spaces] | None = None
+    _spaces: tuple[tuple[int, str, float], Spaces] | None = None
+
+    def _moment(self) -> float:
+        """Stands still while nobody writes."""
+        return 0.0 if self.ledger.meta(_WRITING) is None else time.monotonic() // _RECENTLY
+
+    def read(self, task: Callable[[VectorStore], Result]) -> Result:
+        """Do something with the vectors as they are now, and which nobody closes meanwhile.
+
+        It is done twice where Chroma fails at first: another process may have written, and this
+        one's Chroma misses what it remembers.
+
+        Args:
+            task: Must not write, and not ask for `read` or `refresh`.
+        """
+        self.refresh()
+        with self._turns.together():
+            store = self.store
+            try:
+                return task(store)
+            except CollectionMismatch:
+                raise
+            except CollectionError as error:
+                logger.info("Chroma is opened again: %s", error)
+        self.refresh(stale=store)
+        with self._turns.together():
+            return task(self.store)
 
     @contextmanager
     def writing(self) -> Generator[SegmentWriter]:
@@ -74,6 +112,7 @@ class Parts:
         """
         with self.home.writing(self._wait):
             self.refresh(writing=True)
+            self._is_writing = True
             self.ledger.set_meta(**{_WRITING: "yes"})
             # Before and after: others must look again, even if this process is killed.
             self._count_write()
@@ -81,29 +120,35 @@ class Parts:
                 writer = self.home.writer(self.store, self.lexical, self.ledger)
                 self.ledger.detach_drafts()
                 writer.settle()
+                self.ledger.set_meta(refill=None)
                 yield writer
                 writer.finish()
                 self.ledger.set_meta(**{_WRITING: None})
             finally:
                 self._count_write()
+                self._is_writing = False
 
-    def refresh(self, *, anyway: bool = False, writing: bool = False) -> None:
+    def refresh(self, *, stale: VectorStore | None = None, writing: bool = False) -> None:
         """Open the vectors again if another process has written since.
 
         Chroma's client keeps its index in memory: it would not find what others wrote, and in
         writing it would lose it.
 
         Args:
-            anyway: Even if nobody seems to have.
+            stale: Open them again even if nobody seems to have, if these are still the ones. Not
+                while this process writes: nobody else can have, and the writer is using them.
             writing: Whether this process is the one writer, and has just become it.
         """
-        with self.lock:
+        with self._lock:
             self.home.follow(self.ledger, self.lexical, writing=writing)
             writes = self.ledger.writes()
-            if anyway or writes != self._writes:
-                self.store.close()
-                self.store = self.home.open_store()
+            if writes != self._writes or (self.store is stale and not self._is_writing):
+                with self._turns.alone():
+                    self.store.close()
+                    self.store = self._open_store()
                 self._writes = writes
+        if not writing:
+            self._refill()
 
     def rebuild(self) -> None:
         """Make vectors and words anew from the ledger.
@@ -112,31 +157,56 @@ class Parts:
             CollectionLocked: Another process writes.
         """
         with self.home.writing(self._wait):
-            self.store.close()
-            self._discard()
-            self.store, self.lexical = self.home.open_store(), self._open_lexical()
-            SegmentWriter(self.store, self.lexical, self.ledger).settle()
-            self.ledger.set_meta(**{_WRITING: None})
-            self._count_write()
-
-    def _discard(self) -> None:
-        self.ledger.unsettle()
-        self.home.discard_store()
-        if self.home.lexical is not None:
-            shutil.rmtree(self.home.lexical, ignore_errors=True)
+            with self._lock, self._turns.alone():
+                self.store.close()
+                self.home.discard_store()
+                self.store = self.home.open_store()
+                self._writes = self.ledger.writes()
+            self._settle()
 
     def _recover(self) -> None:
         """After a writer was killed, see to it that Chroma can be opened at all."""
         outdated = self.ledger.meta("rebuild") is not None
-        if not outdated and self.ledger.meta(_WRITING) is None:
+        untouched = self.home.store_is_untouched()
+        if untouched and not outdated and self.ledger.meta(_WRITING) is None:
             return
         try:
             with self.home.writing(0.0):
                 if outdated or not self.home.store_is_whole():
-                    self._discard()
+                    self.home.discard_store()
                 self.ledger.set_meta(**{_WRITING: None, "rebuild": None})
+        except CollectionLocked:  # he lives, and is still writing
+            if not untouched and not self.home.store_is_whole():
+                raise
+
+    def _open_store(self) -> VectorStore:
+        """Open the vectors; where Chroma cannot, make them anew from the ledger."""
+        try:
+            return self.home.open_store()
+        except CollectionMismatch:
+            raise
+        except CollectionError as error:
+            if self.home.store_is_whole():
+                raise
+            logger.warning("The vectors are damaged, and are made again: %s", error)
+            with self.home.writing(self._wait):
+                self.home.discard_store()
+            return self.home.open_store()
+
+    def _refill(self) -> None:
+        """Make the vectors anew where they were thrown away."""
+        if self.ledger.meta("refill") is None:
+            return
+        try:
+            with self.home.writing(0.0):
+                self._settle()
         except CollectionLocked:
-            return  # he lives, and is still writing
+            logger.info("Who is writing makes the vectors again.")
+
+    def _settle(self) -> None:
+        SegmentWriter(self.store, self.lexical, self.ledger).settle()
+        self.ledger.set_meta(refill=None)
+        self._count_write()
 
     def _open_lexical(self) -> LexicalIndex:
         folder = self.home.lexical
@@ -153,18 +223,21 @@ class Parts:
 
     def _refill_lexical(self) -> None:
         """Make the words anew where they are gone altogether."""
-        if len(self.lexical) or not self.ledger.counts():
+        begun = self.ledger.meta("words") is not None
+        if not begun and (len(self.lexical) or not self.ledger.counts()):
             return
         with self.home.writing(self._wait):
+            self.ledger.set_meta(words="begun")
             ids = sorted(self.ledger.ids())
             for start in range(0, len(ids), AT_ONCE):
                 found = self.ledger.segments(ids[start : start + AT_ONCE])
                 self.lexical.put(found.values())
+            self.ledger.set_meta(words=None)
 
     def _count_write(self) -> None:
         # At one go: a thread that searches in between would take this write for another process's
         # and close the vectors that the writer is using.
-        with self.lock:
+        with self._lock:
             self._writes = self.ledger.count_write()
 
     def _check_format(self) -> None:

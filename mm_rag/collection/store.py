@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 from chromadb.api import ClientAPI
-from chromadb.errors import ChromaError
+from chromadb.errors import ChromaError, InvalidArgumentError
 
 from mm_rag.collection.ledger import Entry, given_of
 from mm_rag.errors import CollectionError, CollectionMismatch, InputError
@@ -224,7 +224,7 @@ class VectorStore:
         try:
             yield
         except (ChromaError, ValueError, OSError) as error:
-            if where:
+            if where and isinstance(error, InvalidArgumentError | ValueError):
                 raise InputError(
                     f"Chroma refuses the filter {dict(where)}: {error}. A filter is one condition "
                     "such as {'page': 3}, or {'$and': [...]} of two or more."

@@ -68,11 +68,11 @@ class FolderSync:
         self._owners = plan.owners
         for report in plan.reports:
             self._report(report)
-        for move in plan.moves:
-            self._move(move)
         for file in plan.gone:
             self._report(FileReport(path=file.path, state="removed", reason="no longer there"))
-        self._writer.commit(Commit(noted=plan.noted, forgotten=plan.left))
+        moved_to = [self._move(move) for move in plan.moves]
+        # All at once: files may have changed places, and none may lose what another has yet to get.
+        self._writer.commit(Commit(written=moved_to, noted=plan.noted, forgotten=plan.left))
         self._read(plan.changes)
         self._ledger.drop_drafts()
         self._writer.settle()
@@ -82,8 +82,11 @@ class FolderSync:
             seconds=time.monotonic() - began,
         )
 
-    def _move(self, move: Move) -> None:
-        """Re-point what a file's content gave. It is encoded anew only where its name is in it."""
+    def _move(self, move: Move) -> LedgerFile:
+        """Draft what a file's content gave for its new path; return the row that it is to have.
+
+        It is encoded anew only where its name is part of what the model is given.
+        """
         there = self._ledger.content(move.now.sha256)
         pairs = [(old, moved(old.segment, move.now.path)) for old in there]
         entries = {
@@ -96,10 +99,10 @@ class FolderSync:
         row = replace(move.now, state="indexed", reason=move.source.reason)
         self._ledger.detach_drafts(row.sha256)
         self._writer.draft([entries[old.segment.id] for old in there])
-        self._writer.commit(Commit(written=[row]))
         took = "was" if move.by_name else "takes the place of"
         reason = f"{took} {move.source.path}"
         self._report(FileReport(path=row.path, state="moved", reason=reason))
+        return row
 
     def _read(self, changes: Sequence[Change]) -> None:
         """Read what has changed, several files at a time, and write what is in it, in order."""

@@ -19,6 +19,9 @@ from mm_rag.record import segment_from_json
 from mm_rag.segment import Segment
 
 
+_DRAFTED = "SELECT id FROM drafts WHERE sha256 != ''"  # the others are detached
+
+
 @dataclass(frozen=True, kw_only=True)
 class Commit:
     """What changes in one transaction.
@@ -169,7 +172,7 @@ class Ledger:
         """The Segments of the same file and modality, in the order of its pages and clips."""
         query = (
             "SELECT record FROM segments WHERE sha256 = ? AND modality = ? "
-            "ORDER BY page, start, rowid"
+            "ORDER BY page, start, json_extract(record, '$.part')"
         )
         rows = self._db.rows(query, (segment.sha256, segment.modality))
         return [segment_from_json(row["record"]) for row in rows]
@@ -238,6 +241,9 @@ class Ledger:
                 gone += _drop_if_orphaned(connection, sha256)
             _drop(connection, commit.dropped)
             gone += commit.dropped
+            # What is being written anew already, under another path, is there to stay.
+            drafted = {row["id"] for row in connection.execute(_DRAFTED)} if gone else set()
+            gone = [id_ for id_ in gone if id_ not in drafted]
             if publish is not None:
                 publish(gone)
         return gone
@@ -275,6 +281,13 @@ class Ledger:
                 connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
             else:
                 _unsettle(connection, ids)
+
+    def note_vectors_lost(self) -> None:
+        """Note that Chroma has none of the vectors (any more), for whoever opens it next."""
+        with self._db.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('refill', 'yes')")
+        self.count_write()  # who has them open opens them again
 
     def unsettled(self) -> list[str]:
         """The ids noted so."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.search.fusion import min_max
 from mm_rag.collection.search.request import Request, all_of
 from mm_rag.collection.search.spaces import Spaces, unit
+from mm_rag.collection.search.stopwatch import Stopwatch
 from mm_rag.collection.store import Vectors, VectorStore, Where
 from mm_rag.content import Modality
 
@@ -27,6 +28,9 @@ DEPTH = 100
 
 ENOUGH = 30
 """Segments of a space among the nearest of all, below which it is asked for by itself."""
+
+DEEPER = 8
+"""How much deeper the lists go where most of what they gave was at the same places."""
 
 _FILTERED = 10  # how much deeper the lexical list goes where a filter will thin it out
 
@@ -89,34 +93,72 @@ class Proposals:
     listed: Mapping[str, int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        vector: Of length 1, of shape (dimension,).
+        words: What is asked in words, read from pictures and recordings too; may be empty.
+        modality: What the query is (`modality_name`).
+    """
+
+    vector: Vectors
+    words: str
+    modality: str
+
+
 @dataclass(frozen=True)
 class Proposer:
-    """Asks vectors and words, and brings their answers together."""
+    """Asks vectors and words, and brings their answers together.
+
+    Attributes:
+        store: Vectors.
+        lexical: Words.
+        ledger: What there is.
+        spaces: What the vectors look like.
+        watch: Times the stages `vectors`, `words` and `merge`.
+    """
 
     store: VectorStore
     lexical: LexicalIndex
     ledger: Ledger
     spaces: Spaces
+    watch: Stopwatch
 
-    def by_vector(self, query: Vectors, request: Request) -> dict[str, Found | None]:
+    def propose(self, question: Question, request: Request) -> Proposals:
+        """The places that a search chooses from.
+
+        Where most of what was found is at a few places, as in one long text, it looks deeper once.
+        """
+        depth = max(DEPTH, 3 * request.k)
+        proposals = self._propose(question, request, depth)
+        if len(proposals.places) < request.k <= len(proposals.vectors) and (
+            max(proposals.listed.values()) >= depth
+        ):
+            return self._propose(question, request, DEEPER * depth)
+        return proposals
+
+    def _propose(self, question: Question, request: Request, depth: int) -> Proposals:
+        with self.watch.stage("vectors"):
+            near = self._by_vector(question.vector, request, depth)
+        with self.watch.stage("words"):
+            shares = self._by_words(question.words, request, depth)
+        with self.watch.stage("merge"):
+            return self._together(question, near, shares, request)
+
+    def _by_vector(self, query: Vectors, request: Request, depth: int) -> dict[str, Found | None]:
         """The nearest Segments of every space, by id; None for what the ledger does not know.
 
         The nearest of all are asked for first. A space of which there are too few among them lies
         elsewhere: the query is moved there, by the difference of the means of the two clouds. Only
         where single modalities are wanted, and that was not enough, Chroma filters, which takes it
         50 times as long.
-
-        Args:
-            query: Of length 1, of shape (dimension,).
-            request: What is wanted.
         """
-        depth = max(DEPTH, 3 * request.k)
         near: dict[str, Found | None] = {}
-        if request.where is not None:
-            where = all_of([request.where, *_modality_filter(request.modalities)])
-            self._ask(near, query[None], depth, where)
-            return near
-        self._ask(near, query[None], depth)
+        where = request.where and all_of([request.where, *_modality_filter(request.modalities)])
+        if self._ask(near, query[None], depth, where) < depth // 2:
+            return near  # that is all there is
         wanted = [space for space in self.spaces if _wants(request, space.modalities)]
         few = [
             space for space in wanted if _count(near, space.modalities) < min(ENOUGH, space.count)
@@ -124,10 +166,10 @@ class Proposer:
         home = max(self.spaces, key=lambda space: _count(near, space.modalities), default=None)
         if few and home is not None:
             moved = np.stack([query + space.mean - home.mean for space in few])
-            self._ask(near, unit(moved), depth)
-        for modality, least in self._least(request).items():
-            if _count(near, {modality}) < least:
-                self._ask(near, query[None], depth, {"modality": modality})
+            self._ask(near, unit(moved), depth, where)
+        for modality in self._missing(near, request):
+            conditions = [request.where] if request.where else []
+            self._ask(near, query[None], depth, all_of([*conditions, {"modality": modality}]))
         return near
 
     def _ask(
@@ -135,24 +177,31 @@ class Proposer:
         near: dict[str, Found | None],
         queries: Vectors,
         depth: int,
-        where: Where | None = None,
-    ) -> None:
+        where: Where | None,
+    ) -> int:
+        """Add what is nearest to some vectors; return how many that are for the first of them."""
         lists = self.store.nearest(queries, depth, where)
         new = dict.fromkeys(id_ for found in lists for id_, _ in found if id_ not in near)
         known = self.ledger.find(new)
         near.update((id_, known.get(id_)) for id_ in new)
+        return len(lists[0])
 
-    def _least(self, request: Request) -> dict[str, int]:
-        """How many Segments of each wanted modality there must be among what is found."""
+    def _missing(self, near: Mapping[str, Found | None], request: Request) -> list[Modality]:
+        """The wanted modalities of which there should be more among what was found."""
         if request.modalities is None:
-            return {}
+            return []
         counts = self.ledger.counts()
+        if len(self.store) > sum(counts.values()):  # who knows what other programs wrote
+            counts = dict.fromkeys(request.modalities, len(self.store))
         enough = max(ENOUGH, 3 * request.k)
-        return {m: min(enough, counts.get(m, 0)) for m in sorted(request.modalities)}
+        return [
+            modality
+            for modality in sorted(request.modalities)
+            if _count(near, {modality}) < min(enough, counts.get(modality, 0))
+        ]
 
-    def by_words(self, words: str, request: Request) -> dict[str, float]:
+    def _by_words(self, words: str, request: Request, depth: int) -> dict[str, float]:
         """The share of what the query's words could give at most, by id."""
-        depth = max(DEPTH, 3 * request.k)
         narrow = request.where is not None or request.modalities is not None
         found = dict(self.lexical.search(words, depth * (_FILTERED if narrow else 1)))
         if request.where is not None:  # the index knows nothing of filters
@@ -160,9 +209,9 @@ class Proposer:
             found = {id_: share for id_, share in found.items() if id_ in matching}
         return found
 
-    def together(
+    def _together(
         self,
-        query: Vectors,
+        question: Question,
         near: Mapping[str, Found | None],
         shares: Mapping[str, float],
         request: Request,
@@ -174,26 +223,44 @@ class Proposer:
         known |= {id_: _found(id_, entry) for id_, entry in foreign.items()}
         if request.modalities is not None:
             known = {i: one for i, one in known.items() if one.modality in request.modalities}
-        ids = list(known)
-        vectors = unit(stacked(known[id_].vector for id_ in ids))
-        cosines = vectors @ query if ids else np.zeros(0)
-        calibrated = self._calibrated(query, [known[id_] for id_ in ids], cosines)
-        relative = min_max(dict(zip(ids, calibrated, strict=True)))
+        vectors = unit(stacked(one.vector for one in known.values()))
+        places = self._places(known, vectors, question, shares)
+        return Proposals(
+            places=places,
+            vectors=dict(zip(known, vectors, strict=True)),
+            foreign=foreign,
+            listed={"vectors": len(near), "words": len(shares)},
+        )
+
+    def _places(
+        self,
+        known: Mapping[str, Found],
+        vectors: Vectors,
+        question: Question,
+        shares: Mapping[str, float],
+    ) -> dict[Place, Candidate]:
+        """Everything that was found, scored by every voice."""
+        if not known:
+            return {}
+        cosines = vectors @ question.vector
+        modalities = {one.modality for one in known.values()}
+        spaces = {m: self.spaces.of(m) for m in modalities}
+        names = {m: f"vector:{space.name if space else m}" for m, space in spaces.items()}
+        scales = {m: self.spaces.scale(m, question.vector, question.modality) for m in modalities}
+        expected, deviation = np.array([scales[one.modality] for one in known.values()]).T
+        calibrated = ((cosines - expected) / deviation).tolist()
+        relative = min_max(dict(zip(known, calibrated, strict=True)))
         places: dict[Place, Candidate] = {}
-        for row, id_ in enumerate(ids):
-            one, share = known[id_], shares.get(id_, 0.0)
-            candidate = places.setdefault(one.place, Candidate())
-            space = self.spaces.of(one.modality)
-            voices = {
-                f"vector:{space.name if space else one.modality}": float(cosines[row]),
-                "calibrated": calibrated[row],
-                **({"lexical": share} if share else {}),
-            }
-            modality: Modality = one.modality  # pyright: ignore[reportAssignmentType]
-            candidate.add(id_, modality, max(relative[id_], share), voices)
-        listed = {"vectors": len(near), "words": len(shares)}
-        by_id = {id_: vectors[row] for row, id_ in enumerate(ids)}
-        return Proposals(places=places, vectors=by_id, foreign=foreign, listed=listed)
+        for one, cosine, score in zip(known.values(), cosines.tolist(), calibrated, strict=True):
+            voices = {names[one.modality]: cosine, "calibrated": score}
+            share = shares.get(one.id, 0.0)
+            if share:
+                voices["lexical"] = share
+            modality = cast("Modality", one.modality)
+            places.setdefault(one.place, Candidate()).add(
+                one.id, modality, max(relative[one.id], share), voices
+            )
+        return places
 
     def _foreign(self, ids: Sequence[str]) -> dict[str, Entry]:
         """What other programs wrote; what the ledger is about to follow is not theirs."""
@@ -201,15 +268,6 @@ class Proposer:
             return {}
         unsettled = set(self.ledger.unsettled())
         return self.store.records([id_ for id_ in ids if id_ not in unsettled])
-
-    def _calibrated(self, query: Vectors, found: Sequence[Found], cosines: Vectors) -> list[float]:
-        scales = {space.name: space.scale(query) for space in self.spaces}
-        calibrated: list[float] = []
-        for one, cosine in zip(found, cosines, strict=True):
-            space = self.spaces.of(one.modality)
-            expected, deviation = scales[space.name] if space else (0.0, 1.0)
-            calibrated.append((float(cosine) - expected) / deviation)
-        return calibrated
 
 
 def _count(near: Mapping[str, Found | None], modalities: Set[str]) -> int:

@@ -11,7 +11,6 @@ from mm_rag.collection.search.candidates import Place, Proposals
 from mm_rag.collection.search.fusion import min_max
 from mm_rag.collection.search.request import Request
 from mm_rag.collection.store import Vectors
-from mm_rag.content import Modality
 
 POOL = 4
 """Among how many times as many places as are wanted diverse ones are looked for."""
@@ -24,28 +23,30 @@ def chosen(scores: Mapping[Place, float], proposals: Proposals, request: Request
         least = request.threshold
         places = proposals.places
         ranked = [place for place in ranked if places[place].voices["calibrated"] >= least]
-    if request.quotas:
-        ranked = _within_quotas(ranked, proposals, request.quotas)
     if request.diversity:
-        return _diverse(ranked[: POOL * request.k], scores, proposals, request)
-    return ranked[: request.k]
+        pool = _first(ranked, proposals, request, POOL)
+        return _diverse(pool, scores, proposals, request)
+    return _first(ranked, proposals, request, 1)
 
 
-def _within_quotas(
-    ranked: Sequence[Place], proposals: Proposals, quotas: Mapping[Modality, int]
+def _first(
+    ranked: Sequence[Place], proposals: Proposals, request: Request, times: int
 ) -> list[Place]:
-    taken: Counter[str] = Counter()
+    """The best places that there is room for, or `times` as many."""
+    if not request.quotas:
+        return list(ranked[: times * request.k])
+    left = Counter({modality: times * quota for modality, quota in request.quotas.items()})
     kept: list[Place] = []
     for place in ranked:
         modality = proposals.places[place].modality
-        if taken[modality] < quotas.get(modality, 0):
-            taken[modality] += 1
+        if left[modality] > 0:
+            left[modality] -= 1
             kept.append(place)
-    return kept
+    return kept[: times * request.k]
 
 
 def _diverse(
-    ranked: Sequence[Place],
+    pool: Sequence[Place],
     scores: Mapping[Place, float],
     proposals: Proposals,
     request: Request,
@@ -55,19 +56,22 @@ def _diverse(
     Each next place is the one with the most of (1 - diversity) * score - diversity * its greatest
     likeness to those chosen before, score and likeness both on the scale [0, 1].
     """
-    if not ranked:
+    if not pool:
         return []
-    relevance = min_max({place: scores[place] for place in ranked})
-    worth = np.array([relevance[place] for place in ranked])
-    vectors: Vectors = np.stack(
-        [proposals.vectors[proposals.places[place].matched[0]] for place in ranked]
-    )
-    likeness = np.zeros(len(ranked))
-    order: list[int] = []
-    while len(order) < min(request.k, len(ranked)):
+    relevance = min_max({place: scores[place] for place in pool})
+    worth = np.array([relevance[place] for place in pool])
+    best = [proposals.places[place] for place in pool]
+    modalities = np.array([candidate.modality for candidate in best])
+    vectors: Vectors = np.stack([proposals.vectors[one.matched[0]] for one in best])
+    likeness, free = np.zeros(len(pool)), np.ones(len(pool), dtype=bool)
+    left, order = Counter(request.quotas), list[Place]()
+    while len(order) < request.k and free.any():
         gain = (1.0 - request.diversity) * worth - request.diversity * likeness
-        gain[order] = -np.inf
-        best = int(gain.argmax())
-        order.append(best)
-        likeness = np.maximum(likeness, np.clip(vectors @ vectors[best], 0.0, 1.0))
-    return [ranked[at] for at in order]
+        at = int(np.where(free, gain, -np.inf).argmax())
+        order.append(pool[at])
+        free[at] = False
+        left[best[at].modality] -= 1
+        if left[best[at].modality] == 0:  # never, where there are no quotas
+            free &= modalities != best[at].modality
+        likeness = np.maximum(likeness, np.clip(vectors @ vectors[at], 0.0, 1.0))
+    return order

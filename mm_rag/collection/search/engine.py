@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
 
 from mm_rag.collection.ledger import Ledger
 from mm_rag.collection.lexical import LexicalIndex
-from mm_rag.collection.search.candidates import Candidate, Place, Proposals, Proposer
+from mm_rag.collection.search.candidates import (
+    Candidate,
+    Place,
+    Proposals,
+    Proposer,
+    Question,
+)
 from mm_rag.collection.search.choosing import chosen
 from mm_rag.collection.search.fusion import fuse, min_max
 from mm_rag.collection.search.request import Request
 from mm_rag.collection.search.reranking import query_words, rescored
 from mm_rag.collection.search.spaces import Spaces, unit
+from mm_rag.collection.search.stopwatch import Stopwatch
 from mm_rag.collection.store import VectorStore
-from mm_rag.content import Content
+from mm_rag.content import Content, modality_name
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
@@ -41,9 +49,10 @@ class Explanation:
 
     Attributes:
         hits: Best first.
-        seconds: How long each stage took: `encode`, `vectors`, `words`, `merge`, `rerank`, `show`,
-            and `total`.
-        listed: How many Segments each list proposed.
+        seconds: How long each stage took: `encode`; `open`, keeping up with what was written
+            meanwhile; `vectors` and `words`, which propose Segments; `merge`; `rerank`; `show`,
+            choosing the hits; and `total`. Of a query that says nothing, `encode` and `total`.
+        listed: How many Segments each list proposed: `vectors` and `words`.
         places: How many pages, pictures and clips they make.
     """
 
@@ -53,24 +62,8 @@ class Explanation:
     places: int
 
 
-@dataclass
-class Stopwatch:
-    """Times stages.
-
-    Attributes:
-        seconds: By stage.
-    """
-
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-
-    @contextmanager
-    def stage(self, name: str) -> Generator[None]:
-        """Time what is done in the `with` block."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+Read: TypeAlias = Callable[[Callable[[VectorStore], Proposals]], Proposals]
+"""Has something done with the vectors, which nobody closes meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,20 +71,20 @@ class SearchEngine:
     """The parts that a search needs, and the search itself.
 
     Attributes:
-        store: Vectors.
+        read: Gives vectors.
         lexical: Words.
         ledger: What there is.
-        spaces: What the vectors look like.
+        spaces: What the vectors look like now.
         encoder: Makes the query's vector.
         reranker: Scores the best candidates again.
         shown: Draws the pictures of Segments again, where they are not kept.
         watch: Times the stages.
     """
 
-    store: VectorStore
+    read: Read
     lexical: LexicalIndex
     ledger: Ledger
-    spaces: Spaces
+    spaces: Callable[[], Spaces]
     encoder: Encoder
     reranker: Reranker | None
     shown: Callable[[Sequence[Segment]], list[Segment]]
@@ -107,7 +100,7 @@ class SearchEngine:
                 scores = self._rerank(self.reranker, query, proposals, request, voices, scores)
         with self.watch.stage("show"):
             best = chosen(scores, proposals, request)
-            hits = self._hits(best, proposals, scores)
+            hits = self._hits(best, proposals, scores, whole=request.modalities is None)
         return Explanation(
             hits=hits,
             seconds=self.watch.seconds,
@@ -116,15 +109,19 @@ class SearchEngine:
         )
 
     def _propose(self, query: Content, request: Request) -> Proposals:
-        proposer = Proposer(self.store, self.lexical, self.ledger, self.spaces)
         with self.watch.stage("encode"):
             vector = unit(self.encoder.encode_query(query))
-        with self.watch.stage("vectors"):
-            near = proposer.by_vector(vector, request)
-        with self.watch.stage("words"):
-            shares = proposer.by_words(query_words(query), request)
-        with self.watch.stage("merge"):
-            return proposer.together(vector, near, shares, request)
+        if not np.isfinite(vector).all():
+            raise InputError("The model makes no numbers of this query: its vector has NaN in it.")
+        question = Question(vector=vector, words=query_words(query), modality=modality_name(query))
+
+        def proposed(store: VectorStore) -> Proposals:
+            with self.watch.stage("open"):
+                spaces = self.spaces()
+            proposer = Proposer(store, self.lexical, self.ledger, spaces, self.watch)
+            return proposer.propose(question, request)
+
+        return self.read(proposed)
 
     def _rerank(
         self,
@@ -179,11 +176,25 @@ class SearchEngine:
         return {**foreign, **self.ledger.segments(i for i in wanted if i not in foreign)}
 
     def _hits(
-        self, best: Sequence[Place], proposals: Proposals, scores: Mapping[Place, float]
+        self,
+        best: Sequence[Place],
+        proposals: Proposals,
+        scores: Mapping[Place, float],
+        *,
+        whole: bool,
     ) -> list[Hit]:
+        """Hits of the best places.
+
+        Args:
+            best: The places, best first.
+            proposals: What was found there.
+            scores: What the places got.
+            whole: Show pages for their passages. Who asks for passages wants to see passages.
+        """
         matched = self._matched(best, proposals)
         shown = list(matched)
-        wholes = self.ledger.segments(_whole_id(matched[place][0]) for place in shown)
+        pages = [_whole_id(matched[place][0]) for place in shown] if whole else []
+        wholes = self.ledger.segments(pages)
         copies = self.ledger.duplicates_of({place[0] for place in shown})
         return [
             Hit(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +12,11 @@ from typing import Any, TypedDict, Unpack, cast
 from mm_rag.collection.store import Where
 from mm_rag.content import MODALITIES, Modality
 from mm_rag.errors import InputError
+
+USUAL = 5
+"""How many hits there are where nobody says how many."""
+
+_MOST_FILES = 30_000  # SQLite takes 32,766 values in one query
 
 
 class SearchOptions(TypedDict, total=False):
@@ -49,12 +56,12 @@ class Request:
 
 
 def checked_request(
-    k: int, sources: Callable[[str], list[str]], **given: Unpack[SearchOptions]
+    k: int | None, sources: Callable[[str], list[str]], **given: Unpack[SearchOptions]
 ) -> Request:
     """What the arguments of `Collection.search` amount to.
 
     Args:
-        k: How many hits, at most.
+        k: How many hits, at most; None for the sum of the quotas, or else `USUAL`.
         sources: The files that a path means, which may be a folder.
         given: The rest of them.
 
@@ -62,26 +69,43 @@ def checked_request(
         InputError: One of them makes no sense.
     """
     diversity, modalities = given.get("diversity", 0.0), given.get("modalities")
-    if k < 1:
-        raise InputError(f"A search returns at least one hit; got {k = }.")
+    threshold = given.get("threshold")
     if not 0.0 <= diversity <= 1.0:
         raise InputError(f"diversity lies between 0 and 1; got {diversity}.")
+    if threshold is not None and math.isnan(threshold):
+        raise InputError("threshold is a calibrated score, such as 0.0, or None; got NaN.")
     rerank = given.get("rerank", True)
     reranked = MODALITIES if rerank is True else rerank or ()
+    wanted = None if modalities is None else _modalities("modalities", modalities)
+    quotas = _quotas(modalities)
     return Request(
-        k=k,
-        modalities=None if modalities is None else _modalities("modalities", modalities),
-        quotas=_quotas(modalities),
+        k=_checked_k(k, quotas),
+        modalities=wanted,
+        quotas=quotas,
         where=all_of(_conditions(sources, given)),
         rerank=_modalities("rerank", reranked, some=False),
         diversity=diversity,
-        threshold=given.get("threshold"),
+        threshold=threshold,
     )
+
+
+def _checked_k(k: int | None, quotas: Mapping[Modality, int]) -> int:
+    if k is None:
+        return sum(quotas.values()) or USUAL
+    try:
+        whole = operator.index(k)
+    except TypeError as error:
+        raise InputError(f"A search returns a whole number of hits; got {k = }.") from error
+    if whole < 1:
+        raise InputError(f"A search returns at least one hit; got {k = }.")
+    return whole
 
 
 def _conditions(sources: Callable[[str], list[str]], given: SearchOptions) -> list[Where]:
     where, source = given.get("where"), given.get("source")
     page, time = given.get("page"), given.get("time")
+    if where is not None and not isinstance(cast("Any", where), Mapping):
+        raise InputError(f"where is a Chroma filter such as {{'author': 'Ada'}}; got {where!r}.")
     conditions: list[Where] = [dict(where)] if where else []
     if source is not None:
         conditions.append({"source": {"$in": _files(source, sources)}})
@@ -119,6 +143,8 @@ def _quotas(given: Any) -> Mapping[Modality, int]:
 
 def _files(source: Any, sources: Callable[[str], list[str]]) -> list[str]:
     named = [source] if isinstance(source, str | Path) else list(source)
+    if not named or "" in named:
+        raise InputError(f"source is a file, an address or a folder, or several; got {source!r}.")
     found: list[str] = []
     for each in named:
         as_path = str(Path(each).expanduser().absolute())
@@ -129,11 +155,23 @@ def _files(source: Any, sources: Callable[[str], list[str]]) -> list[str]:
                 "a folder, as it was indexed."
             )
         found += matching
-    return found
+    files = list(dict.fromkeys(found))
+    if len(files) > _MOST_FILES:
+        raise InputError(
+            f"source means {len(files):,} files, and a search takes {_MOST_FILES:,} at most: name "
+            "a smaller folder, or leave it out."
+        )
+    return files
 
 
 def _overlapping(start: float, end: float) -> list[Where]:
-    """Clips that share some time with a span, in seconds."""
-    if end < start:
+    """Clips that share some time with a span, in seconds; touching it is not enough.
+
+    Chroma compares whole numbers with others by value, and takes no infinity.
+    """
+    if not end >= start:
         raise InputError(f"A time span ends after it starts; got {(start, end)}.")
-    return [{"start": {"$lte": float(end)}}, {"end": {"$gte": float(start)}}]
+    # A moment has no length that could be shared: a clip is to have it in it.
+    before, after = ("$lt", "$gt") if end > start else ("$lte", "$gte")
+    conditions: list[Where] = [{"end": {after: float(max(start, 0.0))}}]
+    return conditions if end == math.inf else [*conditions, {"start": {before: float(end)}}]

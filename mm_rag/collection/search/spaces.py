@@ -27,9 +27,13 @@ _FLOOR = 0.02
 """The least standard deviation that is believed: a sample of two may agree by chance."""
 
 _DOUBT = 4
-"""As how many more similarities, of the usual spread, the doubt about a small sample counts."""
+"""As how many more similarities, of the usual kind, the doubt about a small sample counts."""
 
 _USUAL = 0.1
+"""The standard deviation that is usual as far as anybody knows."""
+
+_TELLING = 32
+"""Vectors like the query that must be there before they say what is usual between two spaces."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,26 @@ class Space:
         """Where its cloud lies, of shape (dimension,)."""
         return self.sample.mean(axis=0)
 
-    def scale(self, query: Vectors) -> tuple[float, float]:
+    def scale(
+        self, query: Vectors, usual: tuple[float, float] | None = None
+    ) -> tuple[float, float]:
         """How to calibrate similarities to a query: subtract the first, divide by the second.
 
         The first is what the nearest of `count` Segments that have nothing to do with the query
         may be expected to reach by chance: mean + deviation * sqrt(2 ln count).
+
+        Args:
+            query: Of length 1, of shape (dimension,).
+            usual: Mean and standard deviation of the similarities to queries like this one: of a
+                single picture nobody could say whether it is near.
         """
         similarities = self.sample @ query
-        n = len(similarities)
-        spread = float(similarities.var()) * n + _USUAL**2 * _DOUBT
-        deviation = max(_FLOOR, math.sqrt(spread / (n + _DOUBT)))
-        chance = math.sqrt(2 * math.log(max(1, self.count)))
-        return float(similarities.mean()) + deviation * chance, deviation
+        n, own = len(similarities), float(similarities.mean())
+        usually, deviation = usual or (own, _USUAL)
+        mean = (own * n + usually * _DOUBT) / (n + _DOUBT)
+        spread = (float(similarities.var()) * n + deviation**2 * _DOUBT) / (n + _DOUBT)
+        deviation = max(_FLOOR, math.sqrt(spread))
+        return mean + deviation * math.sqrt(2 * math.log(max(1, self.count))), deviation
 
 
 class Spaces:
@@ -87,6 +99,8 @@ class Spaces:
             drawn = [vector for m in modalities for vector in ledger.sample(m, shares[m])]
             self._spaces[name] = Space(name, frozenset(modalities), total, unit(stacked(drawn)))
         self._by_modality = {m: space for space in self._spaces.values() for m in space.modalities}
+        self._encoder = encoder
+        self._usual: dict[tuple[str, str], tuple[float, float]] = {}
 
     def __iter__(self) -> Iterator[Space]:
         return iter(self._spaces.values())
@@ -94,6 +108,25 @@ class Spaces:
     def of(self, modality: str) -> Space | None:
         """Where Segments of a modality lie; None where there are none."""
         return self._by_modality.get(modality)
+
+    def scale(self, modality: str, query: Vectors, asked: str) -> tuple[float, float]:
+        """As `Space.scale`, of the space of a modality.
+
+        Args:
+            modality: Of the Segments.
+            query: Of length 1, of shape (dimension,).
+            asked: What the query is (`modality_name`).
+        """
+        space, home = self.of(modality), self._spaces.get(space_of(asked, self._encoder))
+        if space is None:
+            return 0.0, 1.0
+        if home is None or home is space or len(home.sample) < _TELLING:
+            return space.scale(query)
+        key = (home.name, space.name)
+        if key not in self._usual:
+            similarities = home.sample @ space.sample.T
+            self._usual[key] = float(similarities.mean()), float(similarities.std())
+        return space.scale(query, self._usual[key])
 
 
 def space_of(modality: str, encoder: Encoder) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import chromadb
@@ -60,6 +61,16 @@ def address_of(client: ClientAPI) -> str:
     if "://" in host:  # Chroma takes whole addresses as hosts, too
         return host
     return f"http{'s' if settings.chroma_server_ssl_enabled else ''}://{host}:{port}"
+
+
+def hang_up(client: ClientAPI) -> None:
+    """Close a client and its connections, which Chroma's own `close` leaves open."""
+    parts: list[Any] = [client, getattr(client, "_admin_client", None)]
+    parts[0].close()
+    for part in parts:
+        session = getattr(getattr(part, "_server", None), "_session", None)
+        if isinstance(session, httpx.Client):
+            session.close()
 
 
 @contextmanager

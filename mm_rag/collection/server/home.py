@@ -19,7 +19,7 @@ from mm_rag.collection.home import Home
 from mm_rag.collection.ledger import Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.lock import writer_lock
-from mm_rag.collection.server.client import address_of, answering, connected
+from mm_rag.collection.server.client import address_of, answering, connected, hang_up
 from mm_rag.collection.server.lock import ServerLock
 from mm_rag.collection.server.replica import Replica
 from mm_rag.collection.server.shared import SharedLedger
@@ -98,7 +98,7 @@ class ServerHome(Home):
     def close(self) -> None:
         """Let go of the connection, if nobody else made it."""
         if self._own:
-            self._client.close()  # pyright: ignore[reportAttributeAccessIssue] - ClientAPI omits it
+            hang_up(self._client)
 
     # Reading.
 

@@ -90,9 +90,9 @@ class ServerWriter(SegmentWriter):
                 self.lexical.put(entry.segment for entry in entries)
 
     def _commit(self, commit: Commit) -> list[str]:
-        arriving = self.ledger.drafted(commit)
-        if commit == Commit():
+        if not any(vars(commit).values()):
             return []
+        arriving = self.ledger.drafted(commit)
         for start in range(0, len(arriving), AT_ONCE):
             self.publisher.put(list(self.ledger.drafts(arriving[start : start + AT_ONCE])))
         # Inside of the ledger's transaction: if the server refuses, nothing has changed here. If
