@@ -61,8 +61,8 @@ def hit_to_metadata(hit: Hit) -> dict[str, Scalar]:
     """The metadata of the Segment that was found, and of the Hit, flat.
 
     `rank` and `score`; what each stage says (`score_lexical`, `score_vector_words`,
-    `score_calibrated`, ...; see `Hit.scores`); there are any, `matched`, the words of the best passage of a page or clip, and `also`, the other
-    files with the same content, one per line.
+    `score_calibrated`, ...; see `Hit.scores`); where there are any, `matched`, the words of the
+    best passage of a page or clip, and `also`, the other files with the same content, one per line.
     """
     stages = {f"score_{name.replace(':', '_')}": score for name, score in hit.scores.items()}
     matched = next((segment.text for segment in hit.matched if segment.text), "")

@@ -94,7 +94,7 @@ class Collection(Closing):
 
     @property
     def path(self) -> Path:
-        """Its folder; of a collection in memory a temporary one, of one on a server the replica's."""
+        """Its folder; a temporary one if it is in memory, the replica's if it is on a server."""
         return self._parts.home.folder
 
     @cached_property
@@ -322,7 +322,7 @@ class Collection(Closing):
         On a server only files that this machine keeps are looked at: others' pictures are theirs.
         """
         self._parts.refresh()
-        if not self._parts.home.store_is_whole():
+        if not self._parts.are_whole():
             return VerifyReport(segments=len(self), damaged=True)
         return self._inspector.verify()
 

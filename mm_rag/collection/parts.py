@@ -160,9 +160,19 @@ class Parts:
             with self._lock, self._turns.alone():
                 self.store.close()
                 self.home.discard_store()
-                self.store = self.home.open_store()
+                if self.home.lexical is not None:
+                    shutil.rmtree(self.home.lexical, ignore_errors=True)
+                self.store, self.lexical = self.home.open_store(), self._open_lexical()
                 self._writes = self.ledger.writes()
             self._settle()
+
+    def are_whole(self) -> bool:
+        """Whether vectors and words can be read at all."""
+        try:
+            self.lexical.ids()
+        except CollectionError:
+            return False
+        return self.home.store_is_whole()
 
     def _recover(self) -> None:
         """After a writer was killed, see to it that Chroma can be opened at all."""

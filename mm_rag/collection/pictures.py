@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -36,16 +37,18 @@ class Pictures(Closing):
 
     def __init__(self, folder: Path, mode: PictureMode, max_bytes: int | None) -> None:
         self.mode: PictureMode = mode
-        self._drawn = tempfile.TemporaryDirectory(prefix="mm-rag-pictures-")
+        self._drawn = tempfile.mkdtemp(prefix="mm-rag-pictures-")
+        # Also of a collection that nobody closes; a TemporaryDirectory would complain.
+        self._delete = weakref.finalize(self, shutil.rmtree, self._drawn, ignore_errors=True)
         if mode == "reference":
             # The model is shown a picture even if nobody keeps it.
-            self.store = AssetStore(Path(self._drawn.name) / "read", by_file=True)
+            self.store = AssetStore(Path(self._drawn) / "read", by_file=True)
         else:
             self.store = AssetStore(folder, picture_format=mode, max_picture_bytes=max_bytes)
 
     def close(self) -> None:
         """Delete what was drawn to be shown."""
-        self._drawn.cleanup()
+        self._delete()
 
     def kept(self, segment: Segment) -> Segment:
         """What is kept of a Segment that a model was shown."""
@@ -62,7 +65,7 @@ class Pictures(Closing):
         Raises:
             InputError: A source is gone, or another file by now.
         """
-        assets = AssetStore(Path(self._drawn.name) / "shown")
+        assets = AssetStore(Path(self._drawn) / "shown")
         options = replace(options, assets=assets)
         by_file: dict[tuple[str, str], list[Segment]] = defaultdict(list)
         for segment in segments:

@@ -6,6 +6,7 @@ All files are looked at before any is read: only then is it known which of them 
 from __future__ import annotations
 
 import errno
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,7 +72,7 @@ class Plan:
     moves: list[Move] = field(default_factory=list[Move])
     changes: list[Change] = field(default_factory=list[Change])
     gone: list[LedgerFile] = field(default_factory=list[LedgerFile])
-    left: list[str] = field(default_factory=list[str])
+    left: set[str] = field(default_factory=set[str])
     owners: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -89,6 +90,10 @@ class Planner:
     ) -> None:
         self._known, self._options, self._seen = known, options, seen
         self._owners = {file.sha256: file for file in known.values() if file.is_in}
+        self._copies: dict[str, list[LedgerFile]] = defaultdict(list)
+        for file in known.values():
+            if file.state == "duplicate":
+                self._copies[file.sha256].append(file)
         self._plan = Plan()
 
     def plan(self, found: Sequence[Source], roots: Iterable[Path]) -> Plan:
@@ -148,7 +153,7 @@ class Planner:
         """Of what may not be opened (any more) nothing stays."""
         self._plan.reports.append(FileReport(path=name, state="refused", reason=str(error)))
         if name in self._known:
-            self._plan.left.append(name)
+            self._plan.left.add(name)
 
     def _note_gone(self, found: set[str], roots: Sequence[Path], came: set[str]) -> None:
         """Note files that are not found, if they should be, or if their content came elsewhere."""
@@ -156,12 +161,11 @@ class Planner:
             expected = _lies_in(Path(path), roots) or (file.is_in and file.sha256 in came)
             if path not in found and expected and not _may_exist(path):
                 self._plan.gone.append(file)
-                self._plan.left.append(path)
+                self._plan.left.add(path)
 
     def _leaving(self, changed: Iterable[Change]) -> set[str]:
         """Content whose file has lost it."""
-        lost = set(self._plan.left)
-        lost |= {
+        lost = self._plan.left | {
             change.now.path
             for change in changed
             if (known := self._known.get(change.now.path)) and known.sha256 != change.now.sha256
@@ -178,9 +182,7 @@ class Planner:
 
     def _move_to_copy(self, owner: LedgerFile, leaving: set[str]) -> None:
         """Have a file that was left out as a copy take the place of one that is gone."""
-        for file in self._known.values():
-            if file.sha256 != owner.sha256 or file.state != "duplicate":
-                continue
+        for file in self._copies[owner.sha256]:
             if file.path in self._plan.left or not _looks_there(file, self._options):
                 continue
             if _can_move(owner, file):

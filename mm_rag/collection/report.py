@@ -77,7 +77,7 @@ class VerifyReport:
         missing_words: Ids of Segments that the lexical index lacks.
         strays: Ids that Chroma or the lexical index has and the ledger does not know: left by a run
             that was killed, or by a ledger that was lost.
-        damaged: Whether Chroma's files cannot be read at all.
+        damaged: Whether the files of Chroma or of the lexical index cannot be read at all.
         missing_files: Pictures, recordings, videos and word boxes that Segments refer to and that
             are gone.
         orphaned_files: Pictures and word boxes among the assets that no Segment refers to.

@@ -72,7 +72,7 @@ class FolderSync:
             self._report(FileReport(path=file.path, state="removed", reason="no longer there"))
         moved_to = [self._move(move) for move in plan.moves]
         # All at once: files may have changed places, and none may lose what another has yet to get.
-        self._writer.commit(Commit(written=moved_to, noted=plan.noted, forgotten=plan.left))
+        self._writer.commit(Commit(written=moved_to, noted=plan.noted, forgotten=sorted(plan.left)))
         self._read(plan.changes)
         self._ledger.drop_drafts()
         self._writer.settle()

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,10 +51,13 @@ class ChromaServer:
 
 
 @contextmanager
-def machine(folder: Path) -> Iterator[None]:
+def machine(folder: Path) -> Generator[None]:
     """What is opened in the block has its replica in a folder of its own."""
+    def data_dir(_: str) -> str:
+        return str(folder)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("platformdirs.user_data_dir", lambda *_: str(folder))
+        patch.setattr("platformdirs.user_data_dir", data_dir)
         yield
 
 

@@ -6,8 +6,8 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from mm_rag.collection.server import lock, shared, store
 from mm_rag.collection.server.client import hang_up
 from mm_rag.collection.server.shared import SharedLedger
 from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch, InputError
+from mm_rag_loaders import LoadOptions
 from tests.collection.chroma_server import ChromaServer, machine, opened
 from tests.collection.conftest import BagOfWords, segment
 from tests.collection.model.victim import forking
@@ -81,7 +82,7 @@ def found(collection: Collection, query: str) -> set[str]:
 
 
 def shown(hits: Sequence[Hit]) -> list[tuple[object, ...]]:
-    return [(hit.segment, hit.rank, pytest.approx(hit.scores, abs=1e-3)) for hit in hits]
+    return [(hit.segment, hit.rank, round(hit.scores["vector:words"], 4)) for hit in hits]
 
 
 # Every machine finds the same.
@@ -183,9 +184,7 @@ def test_what_another_program_wrote_is_found_and_can_be_taken_over(
     metadata = {"modality": "text", "source": "/elsewhere.txt", "sha256": "e" * 64, "part": 0}
     foreign = segment("gamma", 3, **metadata)
     vector = encoder.encode_document("gamma")
-    records.add(
-        ids=[foreign.id], embeddings=[vector], documents=["gamma"], metadatas=[metadata]
-    )
+    records.add(ids=[foreign.id], embeddings=[vector], documents=["gamma"], metadatas=[metadata])
     assert "gamma" in found(collection, "gamma")
     assert collection.repair().ok
     assert len(collection) == 2
@@ -222,7 +221,7 @@ def hold(address: str, name: str, on: Path, folder: Path, holding: Event, releas
 
     encoder = Encoder(modules=[BagOfWords()])
     with machine(on), Collection(address, encoder=encoder, name=name) as collection:
-        collection.sync(folder, on_progress=wait)
+        collection.sync(folder, options=LoadOptions(workers=0), on_progress=wait)
 
 
 def test_who_does_not_wait_is_told_who_writes_and_where(
@@ -322,10 +321,9 @@ class Killed(BaseException):
     """As if the process had died."""
 
 
-def dying(
-    monkeypatch: pytest.MonkeyPatch, *, before: bool
-) -> None:
-    """Have the next commit die before, or right after, it takes effect on the server."""
+@contextmanager
+def dying(*, before: bool) -> Generator[None]:
+    """Who commits in the block dies, before it takes effect on the server or right after."""
     publish = SharedLedger.publish
 
     def dies(self: SharedLedger, *args: Any, **kwargs: Any) -> Any:
@@ -333,17 +331,18 @@ def dying(
             publish(self, *args, **kwargs)
         raise Killed
 
-    monkeypatch.setattr(SharedLedger, "publish", dies)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(SharedLedger, "publish", dies)
+        yield
 
 
 def test_half_a_commit_is_invisible_and_cleared_up(
-    on: Opener, client: Any, name: str, monkeypatch: pytest.MonkeyPatch
+    on: Opener, client: Any, name: str
 ) -> None:
     writer, reader = on("a"), on("b")
     writer.add([segment("old words", 1)])
     assert found(reader, "words") == {"old words"}
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        dying(patch, before=True)
+    with dying(before=True):
         writer.add([segment("new words", 1), segment("more words", 2)])
     records = client.get_collection(name, embedding_function=None)
     assert records.count() == 2
@@ -362,13 +361,10 @@ def test_half_a_commit_is_invisible_and_cleared_up(
     assert records.count() == 2
 
 
-def test_who_dies_after_the_server_has_it_follows_it(
-    on: Opener, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_dies_after_the_server_has_it_follows_it(on: Opener) -> None:
     writer, reader = on("a"), on("b")
     writer.add([segment("old words", 1)])
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        dying(patch, before=False)
+    with dying(before=False):
         writer.add([segment("new words", 1), segment("more words", 2)])
     for each in (reader, writer, on("c")):
         assert found(each, "words") == {"new words", "more words"}
@@ -395,9 +391,10 @@ def test_removals_that_a_dead_writer_did_not_get_to_are_done(
             raise Killed
         return publish(self, head, files, *rest)
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(SharedLedger, "publish", dies)
+    monkeypatch.setattr(SharedLedger, "publish", dies)
+    with pytest.raises(Killed):
         writer.sync(texts)
+    monkeypatch.setattr(SharedLedger, "publish", publish)
     records = client.get_collection(name, embedding_function=None)
     assert records.count() == 3
     for each in (reader, writer, on("c")):
@@ -540,12 +537,10 @@ def test_encoding_anew_that_dies_leaves_one_or_the_other(
     name: str,
     before: bool,
     encoder: Encoder,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = Encoder(modules=[OtherModel()])
     on("a").add(segment(f"passage {n}", n) for n in range(5))
-    with machine(tmp_path / "b"), monkeypatch.context() as patch, pytest.raises(Killed):
-        dying(patch, before=before)
+    with machine(tmp_path / "b"), dying(before=before):
         Collection.reindex(server.address, encoder=other, name=name)
     now = encoder if before else other
     for count, host in enumerate(("c", "b"), start=5):

@@ -18,7 +18,6 @@ from mm_rag.collection.ledger.files import LedgerFile
 from mm_rag.record import segment_from_json
 from mm_rag.segment import Segment
 
-
 _DRAFTED = "SELECT id FROM drafts WHERE sha256 != ''"  # the others are detached
 
 

@@ -27,13 +27,16 @@ _FLOOR = 0.02
 """The least standard deviation that is believed: a sample of two may agree by chance."""
 
 _DOUBT = 4
-"""As how many more similarities, of the usual kind, the doubt about a small sample counts."""
+"""As how many more similarities, of the usual spread, the doubt about a small sample counts."""
+
+_MEASURED = 32
+"""The same where it was measured what is usual: what a query looks for must not be the measure of
+how near it is, and of two pictures one may be just that."""
 
 _USUAL = 0.1
 """The standard deviation that is usual as far as anybody knows."""
 
-_TELLING = 32
-"""Vectors like the query that must be there before they say what is usual between two spaces."""
+_TELLING = 32  # vectors like the query that must be there to measure that with
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ class Space:
         similarities = self.sample @ query
         n, own = len(similarities), float(similarities.mean())
         usually, deviation = usual or (own, _USUAL)
-        mean = (own * n + usually * _DOUBT) / (n + _DOUBT)
-        spread = (float(similarities.var()) * n + deviation**2 * _DOUBT) / (n + _DOUBT)
+        doubt = _DOUBT if usual is None else _MEASURED
+        mean = (own * n + usually * doubt) / (n + doubt)
+        spread = (float(similarities.var()) * n + deviation**2 * doubt) / (n + doubt)
         deviation = max(_FLOOR, math.sqrt(spread))
         return mean + deviation * math.sqrt(2 * math.log(max(1, self.count))), deviation
 

@@ -1,0 +1,204 @@
+"""Quotas, diversity, threshold, and which places are reranked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as PILImage
+from torch import Tensor
+
+from mm_rag import Collection, Hit, Reranker
+from mm_rag.content import Chat, Content, Mixed
+from mm_rag.errors import InputError
+from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
+from tests.collection.conftest import segment
+from tests.collection.seeing import seeing, seen
+
+PLANNED = {f"text{n}": ("asked", 0.85 - n / 100) for n in range(12)} | {
+    f"picture{n}": ("asked", 0.8 - n / 100) for n in range(12)
+}
+
+
+class ByLength(Scorer):
+    """The longer the words, the better."""
+
+    judges = True
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return ("text",)
+
+    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+        return torch.tensor([[float(len(_words(pair[1])))] for pair in pairs if _is_pair(pair)])
+
+    def save(self, folder: Path) -> None:
+        pass
+
+
+def _is_pair(asked: Any) -> bool:
+    return isinstance(asked, tuple)
+
+
+def _words(content: Any) -> str:
+    assert not isinstance(content, Mixed | Chat)
+    given: Content = content
+    return given.text or ""
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
+    """12 texts and 12 pictures that answer `asked`, and 600 of each that do not."""
+    photo = tmp_path_factory.mktemp("photo") / "photo.png"
+    PILImage.new("RGB", (8, 8)).save(photo)
+    reranker = Reranker(modules=[ByLength()], activation_fn=torch.nn.Identity())
+    with Collection(":memory:", encoder=seeing(PLANNED), reranker=reranker) as collection:
+        lines = [line for line in PLANNED if line.startswith("text")]
+        collection.add(segment(line, n) for n, line in enumerate(lines))
+        collection.add(segment(f"unlike {n}", 100 + n) for n in range(600))
+        pictures = [line for line in PLANNED if line.startswith("picture")]
+        collection.add(seen(line, photo) for line in pictures)
+        collection.add(seen(f"scene {n}", photo) for n in range(600))
+        yield collection
+
+
+def kinds(hits: Sequence[Hit]) -> Counter[str]:
+    return Counter(hit.segment.modality for hit in hits)
+
+
+@pytest.mark.parametrize(
+    ("k", "quotas", "expected"),
+    [
+        (None, {"image": 3, "text": 2}, {"image": 3, "text": 2}),
+        (None, {"image": 12, "text": 8}, {"image": 12, "text": 8}),
+        (10, {"image": 3, "text": 2}, {"image": 3, "text": 2}),
+        (None, {"image": 4}, {"image": 4}),
+        (None, None, None),
+    ],
+)
+@pytest.mark.parametrize("diversity", [0.0, 0.5])
+def test_quotas(
+    mixed: Collection, k: int | None, quotas: Any, expected: Any, diversity: float
+) -> None:
+    hits = mixed.search("asked", k, modalities=quotas, rerank=False, diversity=diversity)
+    assert len(hits) == sum(expected.values()) if expected else 5
+    assert expected is None or kinds(hits) == expected
+
+
+def test_k_bounds_the_quotas_too(mixed: Collection) -> None:
+    hits = mixed.search("asked", 4, modalities={"image": 3, "text": 3}, rerank=False)
+    assert len(hits) == 4
+    assert max(kinds(hits).values()) <= 3
+
+
+@pytest.mark.parametrize("modalities", ["image", ["image"], {"image"}, ("image",), {"image": 5}])
+def test_modalities_in_every_form(mixed: Collection, modalities: Any) -> None:
+    assert kinds(mixed.search("asked", modalities=modalities)) == {"image": 5}
+
+
+@pytest.mark.parametrize("modalities", [{}, {"image": 0}, {"image": -1}, {"picture": 3}, [], "all"])
+def test_quotas_that_mean_nothing(mixed: Collection, modalities: Any) -> None:
+    with pytest.raises(InputError):
+        mixed.search("asked", modalities=modalities)
+
+
+@pytest.mark.parametrize("k", [0, -3, 2.5, "5", float("nan")])
+def test_k_is_a_positive_whole_number(mixed: Collection, k: Any) -> None:
+    with pytest.raises(InputError, match="hit"):
+        mixed.search("asked", k)
+    assert len(mixed.search("asked", np.int64(3), rerank=False)) == 3  # pyright: ignore
+
+
+def test_what_was_asked_for_is_what_is_shown(collection: Collection, folder: Path) -> None:
+    """Who asks for passages is not given the page."""
+    collection.sync(folder)
+    assert kinds(collection.search("ferry", modalities={"text": 2})) == {"text": 2}
+    assert kinds(collection.search("ferry", 2)) == {"image": 2}
+
+
+@pytest.mark.parametrize("options", [{"diversity": -0.1}, {"diversity": 1.1}, {"threshold": np.nan}])
+def test_options_out_of_range(mixed: Collection, options: Any) -> None:
+    with pytest.raises(InputError):
+        mixed.search("asked", **options)
+
+
+def test_diverse_hits_are_unlike_each_other(collection: Collection) -> None:
+    alike = [segment(f"valve leak repair guide {n}", n) for n in range(12)]
+    others = [segment(f"valve {word}", 50 + n) for n, word in enumerate(["cost", "colour", "sound"])]
+    collection.add([*alike, *others])
+    plain, some, most = (
+        collection.search("valve leak repair guide", 4, diversity=d) for d in (0.0, 0.7, 1.0)
+    )
+    assert all("guide" in hit.segment.text for hit in plain)
+    assert plain[0].segment == some[0].segment == most[0].segment
+    assert [hit.rank for hit in most] == [1, 2, 3, 4]
+    guides = [sum("guide" in hit.segment.text for hit in hits) for hits in (plain, some, most)]
+    assert guides == sorted(guides, reverse=True)
+    assert guides[0] == 4
+    assert guides[2] == 1
+    for hits in (some, most):
+        assert hits[0].score == max(hit.score for hit in hits)
+    assert {hit.segment.text: hit.score for hit in plain}.items() <= {
+        hit.segment.text: hit.score for hit in collection.search("valve leak repair guide", 15)
+    }.items()
+
+
+def test_the_threshold_keeps_what_is_related(mixed: Collection) -> None:
+    hits = mixed.search("asked", 200, threshold=0.0, rerank=False)
+    names = {hit.segment.text for hit in hits}
+    assert set(PLANNED) <= names
+    assert len(names - set(PLANNED)) <= 8  # of 1,200
+    assert mixed.search("asked", 200, threshold=99.0, rerank=False) == []
+
+
+def test_the_threshold_holds_for_what_only_shares_words(mixed: Collection) -> None:
+    hits = mixed.search("unlike asked", 300, rerank=False)
+    by_words = [hit for hit in hits if hit.segment.text.startswith("unlike")]
+    assert len(by_words) > 50
+    kept = mixed.search("unlike asked", 300, rerank=False, threshold=1.0)
+    assert {hit.segment.text for hit in kept} == {
+        hit.segment.text for hit in hits if hit.scores["calibrated"] >= 1.0
+    }
+
+
+def test_only_texts_are_reranked(mixed: Collection) -> None:
+    before = mixed.search("asked", 20, rerank=False)
+    after = mixed.search("asked", 20, rerank=["text"])
+    assert [hit.segment.modality for hit in before] == [hit.segment.modality for hit in after]
+    pictures = [hit for hit in after if hit.segment.modality == "image"]
+    assert pictures
+    assert all("rerank" not in hit.scores for hit in pictures)
+    assert [hit.segment for hit in pictures] == [
+        hit.segment for hit in before if hit.segment.modality == "image"
+    ]
+    judged = [hit.scores["rerank"] for hit in after if hit.segment.modality == "text"]
+    assert judged == sorted(judged, reverse=True)
+    assert len(set(judged)) > 1
+
+
+@pytest.mark.parametrize("rerank", [False, [], ["video"]])
+def test_nobody_is_reranked(mixed: Collection, rerank: Any) -> None:
+    plain = mixed.search("asked", rerank=False)
+    assert mixed.search("asked", rerank=rerank) == plain
+
+
+def test_rerank_names_modalities(mixed: Collection) -> None:
+    with pytest.raises(InputError, match="rerank"):
+        mixed.search("asked", rerank=["pages"])  # pyright: ignore[reportArgumentType]
+
+
+def test_stages_are_explained(mixed: Collection) -> None:
+    told = mixed.search("asked", explain=True)
+    stages = {"encode", "open", "vectors", "words", "merge", "rerank", "show"}
+    assert set(told.seconds) == {*stages, "total"}
+    added = sum(told.seconds[stage] for stage in stages)
+    assert 0.5 * told.seconds["total"] < added <= told.seconds["total"]
+    assert told.hits == mixed.search("asked")
+    assert told.listed["vectors"] >= 100
+    assert told.places >= len(told.hits)
+    assert set(mixed.search("", explain=True).seconds) == {"encode", "total"}
