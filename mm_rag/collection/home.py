@@ -111,6 +111,9 @@ class Home(ABC):
     def discard_store(self) -> None:
         """Throw the vectors away, which the ledger has, too, and note that they are to be made."""
 
+    def clear_up(self) -> None:  # noqa: B027 - most have nothing to clear up
+        """Delete what older formats kept, after the migration."""
+
     def close(self) -> None:  # noqa: B027 - most have nothing to close
         """Let go of what is not the ledger's, the store's or the index's."""
 
@@ -171,7 +174,15 @@ class Folder(Home):
                 store.load()
                 self._note_state()
                 undo.pop_all()
-            return store
+        if not len(store):
+            self._note_if_lost()
+        return store
+
+    def _note_if_lost(self) -> None:
+        """Where its files are gone Chroma begins anew, and says nothing."""
+        with closing(Ledger(self.ledger)) as ledger:
+            if ledger.counts():
+                ledger.note_vectors_lost()
 
     def siblings(self) -> list[Path]:
         """Collections of other names in the folder."""
@@ -200,6 +211,10 @@ class Folder(Home):
         with self._quiet():
             shutil.rmtree(self.chroma, ignore_errors=True)
             self._state.unlink(missing_ok=True)
+
+    def clear_up(self) -> None:
+        """Delete the lexical index of format 1, which had another schema."""
+        shutil.rmtree(self.ledger.with_name("lexical"), ignore_errors=True)
 
     @contextmanager
     def _changing(self) -> Generator[None]:

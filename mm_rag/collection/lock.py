@@ -6,12 +6,12 @@ import json
 import os
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mm_rag.errors import CollectionLocked
+from mm_rag.errors import CollectionError, CollectionLocked
 
 
 @contextmanager
@@ -25,20 +25,34 @@ def writer_lock(path: Path, *, timeout: float = 0.0, place: str = "") -> Generat
 
     Raises:
         CollectionLocked: Another process is writing; the message says which, and since when.
+        CollectionError: This one may not write there.
     """
     holder = path.with_suffix(".holder.json")
+    lock = _acquired(path, holder, timeout, place)
     try:
-        with FileLock(path, timeout=timeout):
+        with suppress(OSError):  # the disk is full: others are not told who it is
             holder.write_text(json.dumps({"pid": os.getpid(), "since": time.ctime()}))
-            try:
-                yield
-            finally:
-                holder.unlink(missing_ok=True)
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _acquired(path: Path, holder: Path, timeout: float, place: str) -> FileLock:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=timeout)
     except Timeout as error:
         raise CollectionLocked(
             f"{place or path.parent} is being written to by {_describe(holder)}. "
             "Wait until it is done (wait=60 waits a minute), or stop it."
         ) from error
+    except OSError as error:
+        raise CollectionError(
+            f"{place or path.parent} cannot be written to: {error.strerror} ({path})."
+        ) from error
+    return lock
 
 
 def _describe(holder: Path) -> str:

@@ -22,8 +22,8 @@ def _from_1(ledger: Ledger, store: VectorStore, lexical: LexicalIndex) -> None:
     ids = sorted(ledger.ids_of_format_1())
     for start in range(0, len(ids), AT_ONCE):
         entries = list(store.records(ids[start : start + AT_ONCE]).values())
+        lexical.put(entry.segment for entry in entries)  # a run that is killed here does it again
         ledger.adopt(entries)
-        lexical.put(entry.segment for entry in entries)
     ledger.forget_format_1()
 
 

@@ -264,4 +264,5 @@ class Parts:
         if self.ledger.meta("format") != str(FORMAT_VERSION):
             with self.home.writing(self._wait):
                 migrate(self.ledger, self.store, self.lexical)
+                self.home.clear_up()
                 self._count_write()

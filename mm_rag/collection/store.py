@@ -136,13 +136,10 @@ class VectorStore:
         Raises:
             InputError: Chroma refuses the filter.
         """
-        count = len(self)
-        if not count:
-            return [[] for _ in vectors]
         with self._errors(where):
             got = self._collection.query(
                 query_embeddings=vectors,
-                n_results=min(n, count),
+                n_results=n,
                 where=_where(where),
                 include=["distances"],
             )

@@ -53,6 +53,7 @@ class ChromaServer:
 @contextmanager
 def machine(folder: Path) -> Generator[None]:
     """What is opened in the block has its replica in a folder of its own."""
+
     def data_dir(_: str) -> str:
         return str(folder)
 

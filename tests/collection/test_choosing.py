@@ -121,7 +121,9 @@ def test_what_was_asked_for_is_what_is_shown(collection: Collection, folder: Pat
     assert kinds(collection.search("ferry", 2)) == {"image": 2}
 
 
-@pytest.mark.parametrize("options", [{"diversity": -0.1}, {"diversity": 1.1}, {"threshold": np.nan}])
+@pytest.mark.parametrize(
+    "options", [{"diversity": -0.1}, {"diversity": 1.1}, {"threshold": np.nan}]
+)
 def test_options_out_of_range(mixed: Collection, options: Any) -> None:
     with pytest.raises(InputError):
         mixed.search("asked", **options)
@@ -129,7 +131,9 @@ def test_options_out_of_range(mixed: Collection, options: Any) -> None:
 
 def test_diverse_hits_are_unlike_each_other(collection: Collection) -> None:
     alike = [segment(f"valve leak repair guide {n}", n) for n in range(12)]
-    others = [segment(f"valve {word}", 50 + n) for n, word in enumerate(["cost", "colour", "sound"])]
+    others = [
+        segment(f"valve {word}", 50 + n) for n, word in enumerate(["cost", "colour", "sound"])
+    ]
     collection.add([*alike, *others])
     plain, some, most = (
         collection.search("valve leak repair guide", 4, diversity=d) for d in (0.0, 0.7, 1.0)

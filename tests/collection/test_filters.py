@@ -90,9 +90,7 @@ def test_a_path_may_be_relative(
         assert sources(collection, source=source) == {str(folder / "ferry.pdf")}
 
 
-def test_too_many_files_are_named_so(
-    library: Collection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_files_are_named_so(library: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mm_rag.collection.search.request._MOST_FILES", 20)
     with pytest.raises(InputError, match="33 files"):
         library.search("pump", source="/docs/a")

@@ -73,7 +73,9 @@ def test_pictures_are_found_among_texts_that_are_nearer(gallery: Collection) -> 
     assert all(any(line.startswith("text") for line in hits) for hits in lists)
     # One list by cosine has none of them: the planted texts are all nearer.
     hits = gallery.search(asked(0), 50)
-    cosines = {hit.segment.text: max(v for k, v in hit.scores.items() if "vec" in k) for hit in hits}
+    cosines = {
+        hit.segment.text: max(v for k, v in hit.scores.items() if "vec" in k) for hit in hits
+    }
     nearer = [line for line, cosine in cosines.items() if cosine > cosines["picturea"]]
     assert len(nearer) >= NEAR
 
@@ -131,8 +133,12 @@ def test_one_segment_is_found_and_calibrated(photo: Path) -> None:
 
 def test_a_sole_picture_is_judged_by_what_texts_are_to_it(photo: Path) -> None:
     with made(photo, ["picturea"], others=100) as collection:
-        ranked = {hit.segment.text: hit.scores["calibrated"] for hit in collection.search(asked(0), 500)}
-        away = {hit.segment.text: hit.scores["calibrated"] for hit in collection.search(asked(5), 500)}
+        ranked = {
+            hit.segment.text: hit.scores["calibrated"] for hit in collection.search(asked(0), 500)
+        }
+        away = {
+            hit.segment.text: hit.scores["calibrated"] for hit in collection.search(asked(5), 500)
+        }
     assert ranked["picturea"] > 3.0
     assert abs(away["picturea"]) < 1.5
 

@@ -224,6 +224,7 @@ def hold(address: str, name: str, on: Path, folder: Path, holding: Event, releas
         collection.sync(folder, options=LoadOptions(workers=0), on_progress=wait)
 
 
+@pytest.mark.slow
 def test_who_does_not_wait_is_told_who_writes_and_where(
     server: ChromaServer, name: str, on: Opener, texts: Path, tmp_path: Path
 ) -> None:
@@ -251,6 +252,7 @@ def test_who_does_not_wait_is_told_who_writes_and_where(
         process.kill()
 
 
+@pytest.mark.slow
 def test_who_was_killed_does_not_lock_others_out(
     server: ChromaServer, name: str, on: Opener, texts: Path, tmp_path: Path, impatient: None
 ) -> None:
@@ -331,14 +333,13 @@ def dying(*, before: bool) -> Generator[None]:
             publish(self, *args, **kwargs)
         raise Killed
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SharedLedger, "publish", dies)
-        yield
+        with pytest.raises(Killed):
+            yield
 
 
-def test_half_a_commit_is_invisible_and_cleared_up(
-    on: Opener, client: Any, name: str
-) -> None:
+def test_half_a_commit_is_invisible_and_cleared_up(on: Opener, client: Any, name: str) -> None:
     writer, reader = on("a"), on("b")
     writer.add([segment("old words", 1)])
     assert found(reader, "words") == {"old words"}
@@ -407,6 +408,7 @@ def test_removals_that_a_dead_writer_did_not_get_to_are_done(
         assert each.verify().ok
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone_is_an_error_and_serves_again_when_it_is_back(
     tmp_path: Path, encoder: Encoder, texts: Path
 ) -> None:

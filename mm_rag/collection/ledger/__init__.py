@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from mm_rag.collection.ledger.commit import Commit
 from mm_rag.collection.ledger.database import IN_MEMORY
 from mm_rag.collection.ledger.entry import Entry, Found, given_of, stacked
 from mm_rag.collection.ledger.files import LedgerFile, LedgerState
-from mm_rag.collection.ledger.ledger import Commit, Ledger
+from mm_rag.collection.ledger.ledger import Ledger
 from mm_rag.collection.ledger.schema import FORMAT_VERSION
 
 __all__ = [

@@ -13,6 +13,8 @@ from mm_rag.errors import CollectionError
 
 IN_MEMORY = Path(":memory:")
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
 _AT_ONCE = 900
 """Parameters of one query; SQLite's smallest limit is 999."""
 
@@ -88,6 +90,12 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+                raise CollectionError(
+                    f"The ledger {self._path} is damaged: {error}. Put it back from a copy, or "
+                    "delete it: repair() then takes in what Chroma has, and the next sync reads "
+                    "all files again, which costs time and nothing else."
+                ) from error
             raise CollectionError(
                 f"The ledger {self._path} cannot be used: {error}. Is the disk full, or the folder "
                 "not writable? What was written before is intact."

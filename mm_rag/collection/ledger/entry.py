@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,9 +56,10 @@ class Entry:
         return cls(segment=segment, vector=vector, given=row["given"])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What a search needs to know of many Segments, before it decides which few to show.
+
+    A tuple, as hundreds are made for every search.
 
     Attributes:
         id: The Segment's.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
 
+from mm_rag.collection.ledger.commit import Commit
 from mm_rag.collection.ledger.database import Database
 from mm_rag.collection.ledger.entry import COLUMNS, Entry, Found
 from mm_rag.collection.ledger.files import LedgerFile
@@ -19,25 +20,6 @@ from mm_rag.record import segment_from_json
 from mm_rag.segment import Segment
 
 _DRAFTED = "SELECT id FROM drafts WHERE sha256 != ''"  # the others are detached
-
-
-@dataclass(frozen=True, kw_only=True)
-class Commit:
-    """What changes in one transaction.
-
-    Attributes:
-        written: Files whose Segments are drafted, all of them; what else their content gave goes.
-        noted: Files of which only the row changes.
-        forgotten: Paths that are no more.
-        added: Drafted Segments that belong to no file.
-        dropped: Segments that are no more, whatever file they are of.
-    """
-
-    written: Sequence[LedgerFile] = ()
-    noted: Sequence[LedgerFile] = ()
-    forgotten: Sequence[str] = ()
-    added: Sequence[str] = ()
-    dropped: Sequence[str] = ()
 
 
 class Ledger:
@@ -140,8 +122,8 @@ class Ledger:
 
     def find(self, ids: Iterable[str]) -> dict[str, Found]:
         """What a search needs to know of the Segments of these ids."""
-        query = "SELECT id, sha256, modality, page, start, vector FROM segments WHERE id IN ({})"
-        return {row["id"]: Found(**dict(row)) for row in self._db.rows_of(query, ids)}
+        query = f"SELECT {', '.join(Found._fields)} FROM segments WHERE id IN ({{}})"
+        return {found.id: found for found in map(Found._make, self._db.rows_of(query, ids))}
 
     def sources(self, place: str) -> list[str]:
         """The sources that are this file or address, or lie in this folder."""
@@ -201,11 +183,9 @@ class Ledger:
 
     def drafted(self, commit: Commit) -> list[str]:
         """The ids of the drafts that a commit would show."""
-        query = "SELECT id FROM drafts WHERE {} IN ({{}}) ORDER BY id"
-        contents = [file.sha256 for file in commit.written]
-        rows = [*self._db.rows_of(query.format("sha256"), contents)]
-        rows += self._db.rows_of(query.format("id"), commit.added)
-        return list(dict.fromkeys(row["id"] for row in rows))
+        query = "SELECT id FROM drafts WHERE sha256 IN ({})"
+        rows = self._db.rows_of(query, [file.sha256 for file in commit.written])
+        return list(dict.fromkeys([*(row["id"] for row in rows), *commit.added]))
 
     def drafts(self, ids: Iterable[str]) -> Iterator[Entry]:
         """The drafts of these ids that there are, with their vectors; in no order."""
@@ -308,14 +288,26 @@ class Ledger:
         """The ids of Segments that Chroma holds and this ledger does not."""
         tables = self._db.rows("SELECT 1 FROM sqlite_master WHERE name = 'segments_of_format_1'")
         rows = self._db.rows("SELECT id FROM segments_of_format_1") if tables else []
-        return {row["id"] for row in rows}
+        return {row["id"] for row in rows} - self.ids()
 
     def forget_format_1(self) -> None:
-        """They are taken over. Files that had been begun then are read again."""
+        """They are taken over, but for what was to go.
+
+        Files that had been begun then, or of which Chroma lacks something, are read again.
+        """
         with self._db.transaction() as connection:
-            connection.execute("DROP TABLE IF EXISTS segments_of_format_1")
-            connection.execute("DROP TABLE IF EXISTS stale")
-            connection.execute("UPDATE files SET state = 'unread' WHERE state = 'writing'")
+            tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'stale'")
+            if not tables.fetchone():  # it was done, and then somebody was killed
+                return
+            for row in connection.execute("SELECT sha256 FROM stale").fetchall():
+                _drop_if_orphaned(connection, row["sha256"])
+            connection.execute(
+                "UPDATE files SET state = 'unread' WHERE state = 'writing' OR state IN "
+                "('indexed', 'incomplete') AND sha256 IN (SELECT sha256 FROM segments_of_format_1 "
+                "WHERE id NOT IN (SELECT id FROM segments))"
+            )
+            connection.execute("DROP TABLE segments_of_format_1")
+            connection.execute("DROP TABLE stale")
 
     # Another model.
 

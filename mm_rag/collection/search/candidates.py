@@ -62,6 +62,9 @@ class Candidate:
         """
         self.found[id_] = relative
         self.modalities[id_] = modality
+        if not self.voices:  # as of nearly all
+            self.voices.update(voices)
+            return
         for voice, score in voices.items():
             self.voices[voice] = max(score, self.voices.get(voice, score))
 

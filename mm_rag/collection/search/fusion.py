@@ -54,8 +54,9 @@ def fuse(*voices: tuple[float, Mapping[Key, float]]) -> dict[Key, float]:
         voices: Weights and scores. A voice that says nothing at all is not counted.
     """
     heard = [(weight, scores) for weight, scores in voices if scores]
+    everyone = sum(weight for weight, _ in heard)
     total: dict[Key, float] = defaultdict(float)
     for weight, scores in heard:
         for key, score in scores.items():
-            total[key] += weight * score / sum(weight for weight, _ in heard)
+            total[key] += weight * score / everyone
     return dict(total)

@@ -102,7 +102,6 @@ class Spaces:
             shares = {m: max(1, round(SAMPLE * counts[m] / total)) for m in modalities}
             drawn = [vector for m in modalities for vector in ledger.sample(m, shares[m])]
             self._spaces[name] = Space(name, frozenset(modalities), total, unit(stacked(drawn)))
-        self._by_modality = {m: space for space in self._spaces.values() for m in space.modalities}
         self._encoder = encoder
         self._usual: dict[tuple[str, str], tuple[float, float]] = {}
 
@@ -110,8 +109,8 @@ class Spaces:
         return iter(self._spaces.values())
 
     def of(self, modality: str) -> Space | None:
-        """Where Segments of a modality lie; None where there are none."""
-        return self._by_modality.get(modality)
+        """Where Segments of a modality lie; None where the ledger knows none there."""
+        return self._spaces.get(space_of(modality, self._encoder))
 
     def scale(self, modality: str, query: Vectors, asked: str) -> tuple[float, float]:
         """As `Space.scale`, of the space of a modality.
@@ -121,7 +120,7 @@ class Spaces:
             query: Of length 1, of shape (dimension,).
             asked: What the query is (`modality_name`).
         """
-        space, home = self.of(modality), self._spaces.get(space_of(asked, self._encoder))
+        space, home = self.of(modality), self.of(asked)
         if space is None:
             return 0.0, 1.0
         if home is None or home is space or len(home.sample) < _TELLING:
