@@ -29,7 +29,7 @@ class Inspector:
         unsettled = set(self.ledger.unsettled())
         healthy = self.store.ids_with_vectors(sorted(known))
         words, unknown = self.lexical.ids(), self.store.ids() - known
-        ours = set(self.store.records(unknown - unsettled))
+        ours = set(self.store.records(self.store.ids_with_vectors(sorted(unknown - unsettled))))
         referred = references(self.ledger)
         files = self.ledger.files().values()
         return VerifyReport(

@@ -13,8 +13,7 @@ import torch
 from PIL import Image as PILImage
 from torch import Tensor
 
-from mm_rag import Collection, Hit, Reranker
-from mm_rag.content import Chat, Content, Mixed
+from mm_rag import Collection, Hit, Reranker, Text
 from mm_rag.errors import InputError
 from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
 from tests.collection.conftest import segment
@@ -35,20 +34,16 @@ class ByLength(Scorer):
         return ("text",)
 
     def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
-        return torch.tensor([[float(len(_words(pair[1])))] for pair in pairs if _is_pair(pair)])
+        return torch.tensor([[float(len(_document(pair)))] for pair in pairs])
 
     def save(self, folder: Path) -> None:
         pass
 
 
-def _is_pair(asked: Any) -> bool:
-    return isinstance(asked, tuple)
-
-
-def _words(content: Any) -> str:
-    assert not isinstance(content, Mixed | Chat)
-    given: Content = content
-    return given.text or ""
+def _document(asked: Asked) -> str:
+    assert isinstance(asked, tuple)
+    assert isinstance(asked[1], Text)
+    return asked[1].text
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ from mm_rag.errors import CollectionError
 from tests.collection import conftest
 from tests.collection.conftest import BagOfWords, segment
 
+pytestmark = pytest.mark.slow  # whether an index is whole is seen by starting a process
+
 MANY = 1_100  # Chroma writes its index when there are 1,000
 
 
@@ -94,7 +96,6 @@ def check(folder: Path, encoded: list[str]) -> None:
         ("link_lists.bin", Path.unlink),
     ],
 )
-@pytest.mark.slow
 def test_a_damaged_index_is_made_again_when_it_is_opened(
     copy: Path, encoded: list[str], name: str, harm: Callable[[Path], None]
 ) -> None:
@@ -103,7 +104,6 @@ def test_a_damaged_index_is_made_again_when_it_is_opened(
 
 
 @pytest.mark.parametrize("harm", [halve, empty, garble, Path.unlink])
-@pytest.mark.slow
 def test_a_damaged_database_of_chromas_is_made_again_when_it_is_opened(
     copy: Path, encoded: list[str], harm: Callable[[Path], None]
 ) -> None:
@@ -152,9 +152,7 @@ Collection(sys.argv[1], encoder=Encoder(modules=[BagOfWords()])).add([segment("n
 """
 
 
-def test_a_killed_writers_damage_is_healed_by_opening_alone(
-    copy: Path, encoded: list[str]
-) -> None:
+def test_a_killed_writers_damage_is_healed_by_opening_alone(copy: Path, encoded: list[str]) -> None:
     command = [sys.executable, "-c", KILLED, str(copy)]
     ended = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
     assert ended.returncode == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""Filters hold for whatever proposes: vectors, words, and the spaces that are asked by themselves."""
+"""Filters hold for whatever proposes: vectors, words, and spaces that are asked by themselves."""
 
 from __future__ import annotations
 

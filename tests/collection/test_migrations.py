@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import chromadb
 import pytest
@@ -27,6 +29,15 @@ CREATE TABLE segments (id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, modality TEXT 
 CREATE INDEX segments_sha256 ON segments (sha256);
 INSERT INTO meta VALUES ('format', '1');
 """
+
+
+@contextmanager
+def chroma(root: Path) -> Generator[Any]:
+    client: Any = chromadb.PersistentClient(str(root / "chroma"))
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 class Old:
@@ -56,7 +67,7 @@ class Old:
             [(one.id, one.sha256, one.modality) for one in segments],
         )
         if vectors:
-            with chromadb.PersistentClient(str(self.root / "chroma")) as client:
+            with chroma(self.root) as client:
                 client.get_or_create_collection(
                     "default", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
                 ).upsert(
@@ -110,7 +121,7 @@ def test_a_file_of_which_chroma_lacks_something_is_read_again(
 ) -> None:
     old.put_file(texts / "ferry.txt")
     lost = old.put_file(texts / "tide.txt")
-    with chromadb.PersistentClient(str(old.root / "chroma")) as client:
+    with chroma(old.root) as client:
         client.get_collection("default").delete(ids=[lost[0].id])
     old.close()
     with Collection(old.root, encoder=encoder) as collection:

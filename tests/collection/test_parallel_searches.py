@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -117,7 +117,7 @@ def test_eight_search_while_one_adds_and_syncs(collection: Collection, folder: P
 def test_searches_go_on_while_the_store_is_opened_anew(
     collection: Collection, encoder: Encoder
 ) -> None:
-    """Another Collection on the folder writes: this one opens its vectors again, again and again."""
+    """Another Collection on the folder writes: this one opens its vectors again and again."""
     collection.add([segment("alpha 0", 0)])
     done = threading.Event()
 
@@ -138,12 +138,8 @@ def test_searches_go_on_while_the_store_is_opened_anew(
     assert len(collection.search("alpha", 50)) == 6
 
 
-@pytest.fixture
-def turns() -> Iterator[Turns]:
-    yield Turns()
-
-
-def test_who_is_alone_is_alone(turns: Turns) -> None:
+def test_who_is_alone_is_alone() -> None:
+    turns = Turns()
     inside, most, lock = [0, 0], [0, 0], threading.Lock()
 
     def use(kind: int) -> None:

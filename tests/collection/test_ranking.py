@@ -6,11 +6,12 @@ import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image as PILImage
 
-from mm_rag import Collection, Image, Text
+from mm_rag import Collection, Image, Segment, Text
 from mm_rag.collection.search.spaces import Spaces
 from mm_rag.content import Mixed
 from tests.collection.conftest import segment
@@ -36,7 +37,7 @@ def planned() -> dict[str, tuple[str, float]]:
     return near
 
 
-def texts(n: int) -> Iterator[object]:
+def texts(n: int) -> Iterator[Segment]:
     near = [line for line in planned() if line.startswith("text")]
     yield from (segment(line, number) for number, line in enumerate(near))
     yield from (segment(f"other{word(m)}", 10_000 + m) for m in range(n))
@@ -55,8 +56,8 @@ def made(photo: Path, pictures: list[str], *, others: int = 400, gap: float = 0.
     return collection
 
 
-def found(collection: Collection, query: object, **options: object) -> list[str]:
-    return [hit.segment.text for hit in collection.search(query, 10, **options)]  # pyright: ignore
+def found(collection: Collection, query: object) -> list[str]:
+    return [hit.segment.text for hit in collection.search(query, 10)]
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +117,9 @@ def test_numbers_are_numbers_whatever_the_vectors(photo: Path) -> None:
         empty = seen("nothing at all", photo)
         collection.add([*same, empty])
         for query in ("equal words", "nothing at all", Image(photo, text="x")):
-            for options in ({}, {"diversity": 0.5}, {"diversity": 1.0}, {"threshold": -9.0}):
-                hits = collection.search(query, 21, **options)  # pyright: ignore[reportArgumentType]
+            every: list[Any] = [{}, {"diversity": 0.5}, {"diversity": 1.0}, {"threshold": -9.0}]
+            for options in every:
+                hits = collection.search(query, 21, **options)
                 assert len(hits) == 21
                 scores = [hit.score for hit in hits]
                 scores += [score for hit in hits for score in hit.scores.values()]

@@ -83,3 +83,30 @@ def test_who_waits_has_its_turn(tmp_path: Path) -> None:
             "High tide is at nine.",
         }
         assert other.verify().ok
+
+
+def add_many(path: Path) -> None:
+    with Collection(path, encoder=Encoder(modules=[BagOfWords()])) as collection:
+        collection.add(segment(f"theirs {n}", n) for n in range(1_500))
+
+
+@pytest.mark.slow
+def test_two_that_are_open_in_one_process_both_find_what_another_one_wrote(tmp_path: Path) -> None:
+    """Chroma would share one stale index among all who open a folder in a process."""
+    encoder = Encoder(modules=[BagOfWords()])
+    with (
+        Collection(tmp_path, encoder=encoder) as first,
+        Collection(tmp_path, encoder=encoder, name="beside") as second,
+    ):
+        first.add([segment("ours", -1)])
+        second.add([segment("beside", -2)])
+        process = forking().Process(target=add_many, args=(tmp_path,))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+        hit = first.search("theirs 700", k=1, rerank=False)[0]
+        assert (hit.segment.text, "vector:words" in hit.scores) == ("theirs 700", True)
+        first.add(segment(f"ours {n}", 5_000 + n) for n in range(1_500))
+        assert first.verify().ok
+        assert second.search("beside", k=1)[0].segment.text == "beside"
+        assert second.verify().ok
