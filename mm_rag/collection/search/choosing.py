@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mm_rag.collection.search.candidates import Place, Proposals
-from mm_rag.collection.search.fusion import min_max
+from mm_rag.collection.search.fusion import best_first, min_max
 from mm_rag.collection.search.request import Request
 from mm_rag.collection.store import Vectors
 
@@ -18,7 +18,7 @@ POOL = 4
 
 def chosen(scores: Mapping[Place, float], proposals: Proposals, request: Request) -> list[Place]:
     """The places that become hits, best first."""
-    ranked = sorted(scores, key=lambda place: scores[place], reverse=True)
+    ranked = best_first(scores)
     if request.threshold is not None:
         least = request.threshold
         places = proposals.places

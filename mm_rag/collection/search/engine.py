@@ -19,7 +19,7 @@ from mm_rag.collection.search.candidates import (
     Question,
 )
 from mm_rag.collection.search.choosing import chosen
-from mm_rag.collection.search.fusion import fuse, min_max
+from mm_rag.collection.search.fusion import best_first, fuse, min_max
 from mm_rag.collection.search.request import Request
 from mm_rag.collection.search.reranking import query_words, rescored
 from mm_rag.collection.search.spaces import Spaces, unit
@@ -133,7 +133,7 @@ class SearchEngine:
         scores: Mapping[Place, float],
     ) -> dict[Place, float]:
         depth = JUDGED if reranker.judges else VOICED
-        ranked = sorted(scores, key=lambda place: scores[place], reverse=True)[:depth]
+        ranked = best_first(scores)[:depth]
         top = [place for place in ranked if _kind(place, proposals) in request.rerank]
         if not top:
             return dict(scores)
@@ -232,13 +232,12 @@ def _judged(scores: Mapping[Place, float], judged: Mapping[Place, float]) -> dic
     Where it has seen all of the top, its scores are the scores; below them come the others. Else
     the judged ones share out the scores that they had.
     """
-    ranked = sorted(scores, key=lambda place: scores[place], reverse=True)
+    ranked = best_first(scores)
     if set(ranked[: len(judged)]) == set(judged):
         below = min(judged.values()) - 2.0
         return {**{place: below + score for place, score in scores.items()}, **judged}
     free = sorted((scores[place] for place in judged), reverse=True)
-    order = sorted(judged, key=lambda place: judged[place], reverse=True)
-    return {**scores, **dict(zip(order, free, strict=True))}
+    return {**scores, **dict(zip(best_first(judged), free, strict=True))}
 
 
 def _whole_id(segment: Segment) -> str:

@@ -60,3 +60,8 @@ def fuse(*voices: tuple[float, Mapping[Key, float]]) -> dict[Key, float]:
         for key, score in scores.items():
             total[key] += weight * score / everyone
     return dict(total)
+
+
+def best_first(scores: Mapping[Key, float]) -> list[Key]:
+    """The keys, best first; equals in an order that does not depend on who was found first."""
+    return sorted(scores, key=lambda key: (-scores[key], str(key)))
