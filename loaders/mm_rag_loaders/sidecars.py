@@ -20,6 +20,16 @@ def sidecars_stamp(path: Path) -> str:
     return "|".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats)
 
 
+def unnamed(stamp: str, path: Path) -> str:
+    """A stamp as it is whatever the file is called, if its subtitle files are called like it.
+
+    Args:
+        stamp: `sidecars_stamp` or `reader_stamp` of a file.
+        path: Of the file, when it was made.
+    """
+    return "|".join(part.removeprefix(path.stem) for part in stamp.split("|"))
+
+
 def reader_stamp(path: Path, options: LoadOptions) -> str:
     """`sidecars_stamp`, and of a recording or video also who listens to it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import tempfile
 import uuid
@@ -36,6 +37,11 @@ MEMORY = ":memory:"
 
 _PATIENCE = 60.0  # seconds; nobody holds Chroma's files for as long
 _OPENINGS = itertools.count(1)
+
+# Chroma's names, which are no IP addresses; no longer than file systems allow.
+_NAME = re.compile(r"(?!\d+(\.\d+){3}$)(?!.*\.\.)[a-zA-Z0-9][a-zA-Z0-9._-]{1,253}[a-zA-Z0-9]")
+_OWN = ("assets", "chroma", "chroma.lock", "chroma.state", "writer.lock")
+"""What lies in a Folder beside the folders of its collections."""
 
 
 class Home(ABC):
@@ -128,10 +134,11 @@ class Folder(Home):
 
     Raises:
         CollectionError: There is no collection and none is to be made; the folders cannot be made;
-            the root is a file.
+            the root is a file; the name is none.
     """
 
     def __init__(self, root: Path, name: str, *, create: bool) -> None:
+        _check_name(name)
         self.folder = root.absolute()
         self.place, self.name = str(self.folder), name
         self.assets = self.folder / "assets"
@@ -283,6 +290,15 @@ def _forget(name: str, folder: Path) -> None:
 def _delete_from_memory(name: str) -> None:
     with suppress(ChromaError, ValueError):  # it was never made
         chromadb.EphemeralClient().delete_collection(name)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or name.lower() in _OWN:
+        raise CollectionError(
+            f"A collection in a folder cannot be called {name!r}. Choose 3 to 255 characters from "
+            "a-z, A-Z, 0-9, '.', '_' and '-' that begin and end with a letter or digit, without "
+            f"'..', no IP address, and none of {', '.join(_OWN)}."
+        )
 
 
 def _spelling(folder: Path, number: int) -> str:

@@ -18,7 +18,7 @@ from mm_rag.errors import InputError, SourceForbidden
 from mm_rag_loaders import LoadOptions, Source
 from mm_rag_loaders.hashing import file_sha256
 from mm_rag_loaders.places import local_path
-from mm_rag_loaders.sidecars import reader_stamp
+from mm_rag_loaders.sidecars import reader_stamp, unnamed
 
 _SETTLED = ("indexed", "duplicate", "unsupported")
 """What needs no second look while the file stays as it is. What could not be read, or not wholly
@@ -203,8 +203,10 @@ class Planner:
 
 def _can_move(owner: LedgerFile, now: LedgerFile) -> bool:
     """Whether what the owner gave is what this file would give."""
-    same_kind = Path(owner.path).suffix.lower() == Path(now.path).suffix.lower()
-    return same_kind and owner.beside == now.beside and owner.state == "indexed"
+    old, new = Path(owner.path), Path(now.path)
+    same_kind = old.suffix.lower() == new.suffix.lower()
+    same_beside = unnamed(owner.beside, old) == unnamed(now.beside, new)
+    return same_kind and same_beside and owner.state == "indexed"
 
 
 def _as_it_is(path: Path, name: str, options: LoadOptions) -> LedgerFile:

@@ -6,6 +6,7 @@ where it was.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from mm_rag.collection.encoding import SegmentEncoder
@@ -16,6 +17,8 @@ from mm_rag.collection.writer import SegmentWriter
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError
 from mm_rag.segment import Segment
+
+logger = logging.getLogger(__name__)
 
 
 def reindex(
@@ -48,6 +51,9 @@ def reindex(
         refused += _encode(ledger, SegmentEncoder(encoder, ledger), segments)
         if on_progress:
             on_progress(total - len(left) + start + len(segments), total)
+    for segment in refused:
+        where = f"{segment.source} {segment.where}".strip()
+        logger.warning("%s is left out: the model %s does not take it.", where, encoder.name)
     ledger.drop([segment.id for segment in refused])
     ledger.mark_unread({segment.sha256 for segment in refused})
     # From here on Chroma's vectors are of no use to anybody: whoever opens it makes them anew.

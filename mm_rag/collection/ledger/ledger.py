@@ -7,11 +7,18 @@ was. What Chroma and the lexical index may not have followed yet is `unsettled`.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple
 from pathlib import Path
 
+from mm_rag.collection.ledger.changes import (
+    contents,
+    drop_if_orphaned,
+    drop_rows,
+    note_unsettled,
+    promote,
+    put_files,
+    replace_content,
+)
 from mm_rag.collection.ledger.commit import Commit
 from mm_rag.collection.ledger.database import Database
 from mm_rag.collection.ledger.entry import COLUMNS, Entry, Found
@@ -179,7 +186,7 @@ class Ledger:
                 f"INSERT OR REPLACE INTO drafts ({COLUMNS}) VALUES ({marks})",
                 (entry.to_row() for entry in entries),
             )
-            _unsettle(connection, (entry.segment.id for entry in entries))
+            note_unsettled(connection, (entry.segment.id for entry in entries))
 
     def drafted(self, commit: Commit) -> list[str]:
         """The ids of the drafts that a commit would show."""
@@ -208,17 +215,17 @@ class Ledger:
         gone: list[str] = []
         with self._db.transaction() as connection:
             rows = (*commit.written, *commit.noted)
-            before = _contents(connection, [*(file.path for file in rows), *commit.forgotten])
+            before = contents(connection, [*(file.path for file in rows), *commit.forgotten])
             for file in commit.written:
-                gone += _replace_content(connection, file.sha256)
-            _promote(connection, commit.added)
-            _put_files(connection, rows)
+                gone += replace_content(connection, file.sha256)
+            promote(connection, commit.added)
+            put_files(connection, rows)
             connection.executemany(
                 "DELETE FROM files WHERE path = ?", ((path,) for path in commit.forgotten)
             )
             for sha256 in before:
-                gone += _drop_if_orphaned(connection, sha256)
-            _drop(connection, commit.dropped)
+                gone += drop_if_orphaned(connection, sha256)
+            drop_rows(connection, commit.dropped)
             gone += commit.dropped
             # What is being written anew already, under another path, is there to stay.
             drafted = {row["id"] for row in connection.execute(_DRAFTED)} if gone else set()
@@ -236,7 +243,7 @@ class Ledger:
     def drop(self, ids: Sequence[str]) -> None:
         """Take Segments out."""
         with self._db.transaction() as connection:
-            _drop(connection, ids)
+            drop_rows(connection, ids)
 
     def detach_drafts(self, sha256: str | None = None) -> None:
         """Never commit what was begun of a content, or of any: only its vectors are of use."""
@@ -259,7 +266,7 @@ class Ledger:
             if ids is None:
                 connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
             else:
-                _unsettle(connection, ids)
+                note_unsettled(connection, ids)
 
     def note_vectors_lost(self) -> None:
         """Note that Chroma has none of the vectors (any more), for whoever opens it next."""
@@ -300,7 +307,7 @@ class Ledger:
             if not tables.fetchone():  # it was done, and then somebody was killed
                 return
             for row in connection.execute("SELECT sha256 FROM stale").fetchall():
-                _drop_if_orphaned(connection, row["sha256"])
+                drop_if_orphaned(connection, row["sha256"])
             connection.execute(
                 "UPDATE files SET state = 'unread' WHERE state = 'writing' OR state IN "
                 "('indexed', 'incomplete') AND sha256 IN (SELECT sha256 FROM segments_of_format_1 "
@@ -337,64 +344,3 @@ class Ledger:
             connection.execute("DELETE FROM drafts")
             connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
-
-
-def _put_files(connection: sqlite3.Connection, files: Iterable[LedgerFile]) -> None:
-    connection.executemany(
-        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (astuple(file) for file in files),
-    )
-
-
-def _contents(connection: sqlite3.Connection, paths: Sequence[str]) -> set[str]:
-    """What files held, as far as that is known."""
-    found: set[str] = set()
-    for path in paths:
-        rows = connection.execute("SELECT sha256 FROM files WHERE path = ?", (path,))
-        found |= {row["sha256"] for row in rows}
-    return found
-
-
-def _replace_content(connection: sqlite3.Connection, sha256: str) -> list[str]:
-    """The drafts of a content become what it gives."""
-    rows = connection.execute("SELECT id FROM drafts WHERE sha256 = ?", (sha256,))
-    new = {row["id"] for row in rows}
-    rows = connection.execute("SELECT id FROM segments WHERE sha256 = ?", (sha256,))
-    gone = [row["id"] for row in rows if row["id"] not in new]
-    _drop(connection, gone)
-    _promote(connection, new)
-    return gone
-
-
-def _promote(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    for id_ in ids:
-        connection.execute(
-            f"INSERT OR REPLACE INTO segments ({COLUMNS}) SELECT {COLUMNS} FROM drafts "
-            "WHERE id = ?",
-            (id_,),
-        )
-        connection.execute("DELETE FROM drafts WHERE id = ?", (id_,))
-        connection.execute("DELETE FROM unsettled WHERE id = ?", (id_,))
-
-
-def _drop_if_orphaned(connection: sqlite3.Connection, sha256: str) -> list[str]:
-    """Drop what a content gave when no file that is in has it."""
-    owned = connection.execute(
-        "SELECT 1 FROM files WHERE sha256 = ? AND state IN ('indexed', 'incomplete', 'unread')",
-        (sha256,),
-    ).fetchone()
-    if owned:
-        return []
-    rows = connection.execute("SELECT id FROM segments WHERE sha256 = ?", (sha256,))
-    gone = [row["id"] for row in rows]
-    _drop(connection, gone)
-    return gone
-
-
-def _drop(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
-    connection.executemany("DELETE FROM segments WHERE id = ?", ((id_,) for id_ in ids))
-    _unsettle(connection, ids)
-
-
-def _unsettle(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    connection.executemany("INSERT OR IGNORE INTO unsettled VALUES (?)", ((id_,) for id_ in ids))

@@ -1,0 +1,75 @@
+"""Changes: the steps of a ledger's transactions. Each is given the connection of one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+
+from mm_rag.collection.ledger.entry import COLUMNS
+from mm_rag.collection.ledger.files import LedgerFile
+
+
+def put_files(connection: sqlite3.Connection, files: Iterable[LedgerFile]) -> None:
+    """Add files, or replace what is known of them."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (astuple(file) for file in files),
+    )
+
+
+def contents(connection: sqlite3.Connection, paths: Sequence[str]) -> set[str]:
+    """What files held, as far as that is known."""
+    found: set[str] = set()
+    for path in paths:
+        rows = connection.execute("SELECT sha256 FROM files WHERE path = ?", (path,))
+        found |= {row["sha256"] for row in rows}
+    return found
+
+
+def replace_content(connection: sqlite3.Connection, sha256: str) -> list[str]:
+    """The drafts of a content become what it gives."""
+    rows = connection.execute("SELECT id FROM drafts WHERE sha256 = ?", (sha256,))
+    new = {row["id"] for row in rows}
+    rows = connection.execute("SELECT id FROM segments WHERE sha256 = ?", (sha256,))
+    gone = [row["id"] for row in rows if row["id"] not in new]
+    drop_rows(connection, gone)
+    promote(connection, new)
+    return gone
+
+
+def promote(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Drafts become what can be found; Chroma and the lexical index hold them already."""
+    for id_ in ids:
+        connection.execute(
+            f"INSERT OR REPLACE INTO segments ({COLUMNS}) SELECT {COLUMNS} FROM drafts "
+            "WHERE id = ?",
+            (id_,),
+        )
+        connection.execute("DELETE FROM drafts WHERE id = ?", (id_,))
+        connection.execute("DELETE FROM unsettled WHERE id = ?", (id_,))
+
+
+def drop_if_orphaned(connection: sqlite3.Connection, sha256: str) -> list[str]:
+    """Drop what a content gave when no file that is in has it."""
+    owned = connection.execute(
+        "SELECT 1 FROM files WHERE sha256 = ? AND state IN ('indexed', 'incomplete', 'unread')",
+        (sha256,),
+    ).fetchone()
+    if owned:
+        return []
+    rows = connection.execute("SELECT id FROM segments WHERE sha256 = ?", (sha256,))
+    gone = [row["id"] for row in rows]
+    drop_rows(connection, gone)
+    return gone
+
+
+def drop_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Take Segments out; Chroma and the lexical index have yet to follow."""
+    connection.executemany("DELETE FROM segments WHERE id = ?", ((id_,) for id_ in ids))
+    note_unsettled(connection, ids)
+
+
+def note_unsettled(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Note ids of which Chroma and the lexical index may hold something else."""
+    connection.executemany("INSERT OR IGNORE INTO unsettled VALUES (?)", ((id_,) for id_ in ids))
