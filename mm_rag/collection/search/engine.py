@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -162,13 +163,22 @@ class SearchEngine:
         return {place: found for place, found in matched.items() if found}
 
     def _with_pictures(self, places: list[list[Segment]]) -> list[list[Segment]]:
-        """What a reranker looks at: the picture of each place's best Segment."""
-        try:
-            best = self.shown([segments[0] for segments in places])
-        except InputError as error:  # a file has gone since it was indexed
-            logger.warning("This search is reranked by words: %s", error)
-            return places
-        return [[first, *rest[1:]] for first, rest in zip(best, places, strict=True)]
+        """What a reranker looks at: the picture of each place's best Segment.
+
+        Those of one file are drawn together: an office file has to be converted for them.
+        """
+        files: dict[str, list[Segment]] = defaultdict(list)
+        for segments in places:
+            files[segments[0].sha256].append(segments[0])
+        best: dict[str, Segment] = {}
+        for together in files.values():
+            try:
+                drawn = self.shown(together)
+            except InputError as error:  # it has gone, or changed, since it was indexed
+                logger.warning("%s is reranked by its words: %s", together[0].source, error)
+                drawn = together
+            best |= {segment.id: segment for segment in drawn}
+        return [[best[first.id], *rest] for first, *rest in places]
 
     def _segments(self, ids: Iterable[str], proposals: Proposals) -> dict[str, Segment]:
         wanted = list(ids)
