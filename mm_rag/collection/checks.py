@@ -9,6 +9,7 @@ from mm_rag.collection.pictures import MODES, PictureMode, Pictures
 from mm_rag.content import Url
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionMismatch, InputError
+from mm_rag.reading.speech import PocketSphinxTranscriber
 from mm_rag.reranker import Reranker
 from mm_rag_loaders import LoadOptions
 from mm_rag_loaders.sources import as_source
@@ -79,6 +80,14 @@ def check_transcriber(parts: Parts, options: LoadOptions) -> None:
             "sync(..., options=LoadOptions(transcriber=...)); or name another, by which they "
             "are then all heard anew, such as PocketSphinxTranscriber()."
         )
+
+
+def note_transcriber(parts: Parts, options: LoadOptions) -> None:
+    """Write down who hears a collection's recordings from now on; the default needs no naming."""
+    transcriber = options.transcriber
+    if transcriber is not None:
+        is_default = isinstance(transcriber, PocketSphinxTranscriber)
+        parts.ledger.set_meta(transcriber=None if is_default else transcriber.name)
 
 
 def folder_or_file(given: str | Path) -> Path:

@@ -18,6 +18,7 @@ from mm_rag.collection.checks import (
     check_transcriber,
     folder_or_file,
     note_encoder,
+    note_transcriber,
     pictures_of,
 )
 from mm_rag.collection.encoding import SegmentEncoder
@@ -184,8 +185,7 @@ class Collection(Closing):
         with parts.writing() as writer:
             note_encoder(parts, self.encoder)
             parts.ledger.set_meta(assets=self._pictures.mode)
-            if options.transcriber is not None:
-                parts.ledger.set_meta(transcriber=options.transcriber.name)
+            note_transcriber(parts, options)
             self._options = options
             run = FolderSync(
                 self.path, parts.ledger, writer, encoder, options, self._pictures, on_progress

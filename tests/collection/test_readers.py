@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mm_rag import Collection, Encoder
+from mm_rag import Collection
 from tests.collection.conftest import segment
 
 COUNT, BATCH = 2_000, 100
@@ -39,7 +39,7 @@ def start_adding(place: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_searches_while_another_process_adds(collection: Collection, encoder: Encoder) -> None:
+def test_searches_while_another_process_adds(collection: Collection) -> None:
     real = {segment(f"harbour number{n}", n).id: f"harbour number{n}" for n in range(COUNT)}
     sizes: set[int] = set()
     with start_adding(collection.path) as adding:

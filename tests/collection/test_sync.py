@@ -14,7 +14,7 @@ import pytest
 from mm_rag import Collection, Encoder, Segment
 from mm_rag.collection import SyncReport
 from mm_rag.errors import CollectionMismatch, InputError, MissingExtra
-from mm_rag.reading.speech import Transcript, Word
+from mm_rag.reading.speech import PocketSphinxTranscriber, Transcript, Word
 from mm_rag_loaders import LoadOptions
 from mm_rag_loaders.progress import Progress
 from tests.av_made import make_wav, tone
@@ -261,6 +261,18 @@ def test_a_collection_knows_who_listened_to_its_recordings(
     again = states(collection.sync(folder, options=second))
     assert again == {"talk.wav": "indexed", "notes.pdf": "unchanged"}
     assert {s.text for s in segments_of(collection, "talk.wav")} == {"b"}
+
+
+def test_who_listens_by_default_need_not_be_named_again(
+    collection: Collection, tmp_path: Path
+) -> None:
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    make_wav(folder / "talk.wav", tone(3.0))
+    default = LoadOptions(transcriber=PocketSphinxTranscriber())
+    for options in (LoadOptions(transcriber=Parrot("p", "a")), default):
+        assert states(collection.sync(folder, options=options)) == {"talk.wav": "indexed"}
+    assert states(collection.sync(folder)) == {"talk.wav": "unchanged"}
 
 
 def segments_of(collection: Collection, name: str) -> list[Segment]:
