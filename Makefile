@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help demo test check lint types fast families bench bench-load bench-rerank bench-collection bench-gpu clean
+.PHONY: help demo test test-all check lint types fast families bench bench-load bench-rerank bench-collection bench-gpu clean
 
 help:
 	@echo "make demo    index a sample folder, answer eight questions, write demo/index.html"
-	@echo "make test    every test"
+	@echo "make test    every test but those that damage, kill and flood; make test-all: those, too"
 	@echo "make check   lint, types and the fast tests"
 	@echo "make bench CORPUS=folder   the README's numbers: retrieval, loading, reranking, collections"
 	@echo "make bench-load CORPUS=folder   loading only; without a corpus, memory and speed"
@@ -26,6 +26,9 @@ demo: $(VENV)/installed
 	$(BIN)/mm-rag demo --output demo
 
 test: $(VENV)/installed
+	$(BIN)/python -m pytest -m "not heavy"
+
+test-all: $(VENV)/installed
 	$(BIN)/python -m pytest
 
 check: lint types fast
@@ -38,7 +41,7 @@ types: $(VENV)/installed
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 fast: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not heavy"
 
 # The README's table of models, from the list that the tests go through.
 families: $(VENV)/installed

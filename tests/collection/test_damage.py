@@ -103,6 +103,7 @@ def test_a_damaged_index_is_made_again_when_it_is_opened(
     check(copy, encoded)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("harm", [halve, empty, garble, Path.unlink])
 def test_a_damaged_database_of_chromas_is_made_again_when_it_is_opened(
     copy: Path, encoded: list[str], harm: Callable[[Path], None]
@@ -130,6 +131,7 @@ def test_damage_is_found_and_repaired_while_both_collections_are_open(copy: Path
         assert second.verify().ok
 
 
+@pytest.mark.heavy
 def test_who_is_killed_while_the_vectors_are_made_again_has_lost_nothing(
     copy: Path, encoded: list[str]
 ) -> None:
@@ -180,6 +182,7 @@ def halve_all(words: Path) -> None:
         halve(path)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("harm", [delete_words, of_another_version, halve_all])
 def test_damaged_words_are_made_again_when_they_are_opened(
     copy: Path, encoded: list[str], harm: Callable[[Path], None]

@@ -39,6 +39,7 @@ def start_adding(place: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_searches_while_another_process_adds(collection: Collection) -> None:
     real = {segment(f"harbour number{n}", n).id: f"harbour number{n}" for n in range(COUNT)}
     sizes: set[int] = set()

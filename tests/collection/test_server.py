@@ -225,6 +225,7 @@ def hold(address: str, name: str, on: Path, folder: Path, holding: Event, releas
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_who_does_not_wait_is_told_who_writes_and_where(
     server: ChromaServer, name: str, on: Opener, texts: Path, tmp_path: Path
 ) -> None:
@@ -253,6 +254,7 @@ def test_who_does_not_wait_is_told_who_writes_and_where(
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_who_was_killed_does_not_lock_others_out(
     server: ChromaServer, name: str, on: Opener, texts: Path, tmp_path: Path, impatient: None
 ) -> None:
@@ -409,6 +411,7 @@ def test_removals_that_a_dead_writer_did_not_get_to_are_done(
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_a_server_that_is_gone_is_an_error_and_serves_again_when_it_is_back(
     tmp_path: Path, encoder: Encoder, texts: Path
 ) -> None:
@@ -455,6 +458,7 @@ def test_more_than_one_request_may_hold(on: Opener, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_texts_beyond_what_a_server_takes_at_once(on: Opener) -> None:
     on("a").add(segment(f"long {n} " + "x" * 3_000_000, n) for n in range(15))
     assert len(on("b").search("long", k=20)) == 15

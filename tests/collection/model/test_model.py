@@ -15,7 +15,7 @@ from tests.collection.model.operations import OPTIONS, World
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.heavy)])
 def test_it_is_what_the_model_says(tmp_path: Path, seed: int) -> None:
     outcome = run(tmp_path, seed=seed, operations=150)
     assert outcome.difference is None, outcome.difference
