@@ -248,8 +248,10 @@ class Collection(Closing):
             diversity: Between 0, for the best places, and 1, for places that are unlike each other.
             threshold: The least calibrated score (`Hit.scores["calibrated"]`) of a hit. At 0 a
                 Segment is about as near to the query as the nearest of so many unrelated ones
-                would be by chance; 1 is a standard deviation more. Who only shares words with the
-                query is held to it, too.
+                would be by chance; 1 is a standard deviation more. Of the right answers to 69
+                questions about 700 Segments nine in ten were above 0; among a few dozen Segments
+                the right one is part of the measure, so begin at -1. Who only shares words with
+                the query is held to it, too.
             explain: Whether to say how the hits came about, too.
 
         Raises:
