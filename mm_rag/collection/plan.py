@@ -94,6 +94,7 @@ class Planner:
         for file in known.values():
             if file.state == "duplicate":
                 self._copies[file.sha256].append(file)
+        self._touched: dict[str, LedgerFile] = {}
         self._plan = Plan()
 
     def plan(self, found: Sequence[Source], roots: Iterable[Path]) -> Plan:
@@ -107,6 +108,7 @@ class Planner:
                 self._plan.changes.append(change)
         for sha256 in sorted(leaving):
             self._move_to_copy(self._owners[sha256], leaving)
+        self._plan.noted = list(self._touched.values())
         went = {move.source.path for move in self._plan.moves if move.by_name}
         self._plan.gone = [file for file in self._plan.gone if file.path not in went]
         self._plan.owners |= {
@@ -132,7 +134,7 @@ class Planner:
         except OSError as error:  # deleted in the middle of the run, or not ours to read
             return self._leave(name, f"it cannot be opened: {error.strerror}")
         if self._is_settled(known) and _is_only_touched(known, now):
-            self._plan.noted.append(replace(now, state=known.state, reason=known.reason))
+            self._touched[name] = replace(now, state=known.state, reason=known.reason)
             return self._unchanged(source, known)
         return Change(source, now)
 
@@ -182,14 +184,16 @@ class Planner:
 
     def _move_to_copy(self, owner: LedgerFile, leaving: set[str]) -> None:
         """Have a file that was left out as a copy take the place of one that is gone."""
-        for file in self._copies[owner.sha256]:
+        for known in self._copies[owner.sha256]:
+            file = self._touched.get(known.path, known)
             if file.path in self._plan.left or not _looks_there(file, self._options):
                 continue
-            if _can_move(owner, file):
-                self._move(owner, replace(file, state="indexed", reason=""), leaving)
+            self._touched.pop(file.path, None)  # its row becomes another one
+            now = replace(file, state="indexed", reason="")
+            if _can_move(owner, now):
+                self._move(owner, now, leaving)
             else:
-                now = replace(file, state="indexed", reason="")
-                path = Path(file.path)
+                path = Path(now.path)
                 self._plan.changes.append(Change(Source(path, within=path.parent), now))
             return
 

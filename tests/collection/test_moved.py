@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -275,6 +276,23 @@ def test_a_copy_of_another_name_takes_the_place_of_its_original(
     synced()
     assert work.done() == (([], 2) if change == "goes" else (["bakery.pdf"], 4))
     check(collection, folder)
+
+
+def test_a_copy_that_was_touched_takes_the_place_of_its_original(
+    collection: Collection, tmp_path: Path
+) -> None:
+    """Seed 6 of the model test: the collection lost it until the next sync."""
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "original.md").write_text("The valve is in the cellar.")
+    shutil.copy(files / "original.md", files / "other.md")
+    collection.sync(files, options=HERE)
+    (files / "original.md").unlink()
+    os.utime(files / "other.md", (1, 1))
+    report = collection.sync(files, options=HERE)
+    assert report.segments == {"text": 1}
+    assert collection.search("valve", rerank=False)[0].segment.source == str(files / "other.md")
+    assert collection.sync(files, options=HERE).count("unchanged") == 1
 
 
 def test_a_copy_and_its_original_swap_places_with_a_third(
