@@ -13,6 +13,7 @@ import numpy as np
 from mm_rag.collection.ledger import Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.search.candidates import (
+    DEPTH,
     Candidate,
     Place,
     Proposals,
@@ -40,7 +41,7 @@ JUDGED = 50
 VOICED = 10
 """How many places the default one scores. 20 take twice as long and gain 0.002 nDCG@10."""
 
-VOICE = 0.5
+VOICE = 0.25
 """What the default one's score counts beside the vectors' and the words' (see `fusion`)."""
 
 
@@ -94,7 +95,7 @@ class SearchEngine:
     def search(self, query: Content, request: Request) -> Explanation:
         """The best places for a query, best first."""
         proposals = self._propose(query, request)
-        voices = _voices(proposals.places)
+        voices = _voices(proposals.places, max(DEPTH, request.k))
         scores = fuse(*voices)
         with self.watch.stage("rerank"):
             if self.reranker is not None and scores:
@@ -219,15 +220,17 @@ class SearchEngine:
         ]
 
 
-def _voices(places: Mapping[Place, Candidate]) -> list[tuple[float, Mapping[Place, float]]]:
-    """Two voices on the scale [0, 1]: what vectors say, and what words say.
+def _voices(
+    places: Mapping[Place, Candidate], depth: int
+) -> list[tuple[float, Mapping[Place, float]]]:
+    """Two voices on the scale [0, 1]: what vectors say of the nearest, and what words say.
 
     Calibrated, the vectors of several spaces are one voice: a place is as near as its nearest
     Segment, and having Segments in two spaces is no merit.
     """
     vector = {place: one.voices["calibrated"] for place, one in places.items()}
     lexical = {p: one.voices["lexical"] for p, one in places.items() if "lexical" in one.voices}
-    return [(1.0, min_max(vector)), (1.0, lexical)]
+    return [(1.0, min_max(vector, depth)), (1.0, lexical)]
 
 
 def _kind(place: Place, proposals: Proposals) -> str:
