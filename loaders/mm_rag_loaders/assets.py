@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ from mm_rag_loaders.encoding import ENCODINGS, Encoding, PictureFormat, encoded
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
+
+_NAME = re.compile(r"[0-9a-f]{64}(\.[A-Za-z0-9]+)?")
+_HALF = ".part"
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,16 @@ class AssetStore:
         with path.open("rb") as file:
             return self._kept(file, suffix)
 
+    def written(self) -> Iterator[Path]:
+        """The files that lie here as this store names them, and halves that a kill has left.
+
+        Whatever else is in the folder is somebody else's.
+        """
+        for path in self.root.glob("[0-9a-f][0-9a-f]/*"):
+            ours = _NAME.fullmatch(path.name) and path.name.startswith(path.parent.name)
+            if path.is_file() and (ours or path.suffix == _HALF):
+                yield path
+
     @property
     def _encoding(self) -> Encoding:
         return ENCODINGS[self.picture_format]
@@ -123,7 +137,7 @@ class AssetStore:
 
 def _write_atomically(path: Path, data: io.BytesIO | io.BufferedReader) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=_HALF)
     try:
         with os.fdopen(handle, "wb") as file:
             shutil.copyfileobj(data, file)

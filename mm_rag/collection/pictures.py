@@ -98,7 +98,7 @@ def references(ledger: Ledger) -> dict[str, set[str]]:
 
 def orphans(home: Home, ledger: Ledger) -> list[Path]:
     """Pictures and word boxes that no collection in the folder refers to."""
-    present = [path for path in home.assets.rglob("*") if path.is_file()]
+    present = list(AssetStore(home.assets).written())
     if not present:
         return []
     with ExitStack() as stack:

@@ -203,3 +203,23 @@ def test_one_file_that_is_gone_costs_the_others_no_look(
     [words] = [document.text for document in given if isinstance(document, Text)]
     assert "sourdough" in words
     assert "bakery.pdf" in caplog.text
+
+
+def test_files_of_other_people_among_the_assets_are_left_alone(
+    tmp_path: Path, encoder: Encoder
+) -> None:
+    """A collection may be made in a folder that has an `assets` of its own."""
+    theirs = tmp_path / "home" / "assets" / "ab" / "logo.png"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"a picture")
+    files = tmp_path / "files"
+    files.mkdir()
+    make_pdf(files / "ferry.pdf", ["The ferry leaves at seven."])
+    with Collection(tmp_path / "home", encoder=encoder) as collection:
+        collection.sync(files, options=LoadOptions(workers=0))
+        (files / "ferry.pdf").unlink()
+        collection.sync(files, options=LoadOptions(workers=0))
+        assert collection.verify().orphaned_files == ()
+        collection.repair()
+    left = [path for path in (tmp_path / "home" / "assets").rglob("*") if path.is_file()]
+    assert left == [theirs]
