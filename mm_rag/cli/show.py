@@ -75,17 +75,7 @@ def sync_report(report: SyncReport) -> None:
 
 
 def _sync_summary(report: SyncReport) -> str:
-    states = (
-        "indexed",
-        "unchanged",
-        "moved",
-        "duplicate",
-        "removed",
-        "unreadable",
-        "refused",
-        "unsupported",
-    )
-    counts = [f"{report.count(state)} {state}" for state in states if report.count(state)]
+    counts = [f"{count} {state}" for state, count in report.counts.items()]
     changed = sum(report.count(state) for state in ("indexed", "moved", "removed"))
     modalities = ", ".join(f"{n} {modality}" for modality, n in report.segments.items())
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 FileState = Literal[
     "indexed",
@@ -56,6 +56,12 @@ class SyncReport:
     def count(self, state: FileState) -> int:
         """How many files ended in a state."""
         return Counter(file.state for file in self.files)[state]
+
+    @property
+    def counts(self) -> dict[FileState, int]:
+        """How many files ended in each state, those in which none did left out."""
+        counted = Counter(file.state for file in self.files)
+        return {state: counted[state] for state in get_args(FileState) if counted[state]}
 
     @property
     def remarks(self) -> tuple[FileReport, ...]:
