@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from langchain_core.embeddings import Embeddings
 
-from mm_rag.content import Audio, Content, Image, Text, Video
+from mm_rag._off_loop import off_loop
+from mm_rag.content import Content, Modality, Text
 from mm_rag.encoder import Encoder
+from mm_rag.errors import InputError, at_position
+from mm_rag.inputs import as_content
+from mm_rag.inputs.dicts import as_part
+
+Task: TypeAlias = Literal["query", "document"]
 
 
 class MultimodalEmbeddings(Embeddings):
@@ -17,7 +23,7 @@ class MultimodalEmbeddings(Embeddings):
 
     Text is always text, also where it looks like the name of a file: media have methods of their
     own. `langchain_chroma.Chroma` finds `embed_image` and uses it for its `add_images` and
-    `similarity_search_by_image`.
+    `similarity_search_by_image`. The async methods work in threads beside the event loop.
 
     Args:
         model: A folder, or a model's name on the hub. None for the embedded default, which needs
@@ -74,31 +80,99 @@ class MultimodalEmbeddings(Embeddings):
         )
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed texts that are to be found."""
-        return self._embed([Text(text) for text in texts])
+        """Embed texts that are to be found.
+
+        Raises:
+            InputError: It is no list, or something in it is no str.
+        """
+        return self._embed(texts, Text, "document")
 
     def embed_query(self, text: str) -> list[float]:
-        """Embed the words of a question."""
+        """Embed the words of a question.
+
+        Raises:
+            InputError: It is no str.
+        """
         return self.encoder.encode_query(Text(text)).tolist()
 
     def embed_image(self, uris: Sequence[str | Path]) -> list[list[float]]:
-        """Embed picture files.
+        """Embed pictures: files, `http(s)` addresses, and `data:image/...;base64,` URIs.
 
         Raises:
             UnreadableMedia: A file is missing or damaged.
+            SourceForbidden: The encoder's `MediaPolicy` does not allow to open one.
             UnsupportedModality: The model takes no pictures.
+            InputError: It is no list, or something in it is no picture.
         """
-        return self._embed([Image(Path(uri)) for uri in uris])
+        return self._embed_media(uris, "image")
 
     def embed_audio(self, uris: Sequence[str | Path]) -> list[list[float]]:
-        """Embed recordings; raises what `embed_image` raises."""
-        return self._embed([Audio(Path(uri)) for uri in uris])
+        """Embed recordings: files and addresses; raises what `embed_image` raises."""
+        return self._embed_media(uris, "audio")
 
     def embed_video(self, uris: Sequence[str | Path]) -> list[list[float]]:
-        """Embed videos; raises what `embed_image` raises."""
-        return self._embed([Video(Path(uri)) for uri in uris])
+        """Embed videos: files and addresses; raises what `embed_image` raises."""
+        return self._embed_media(uris, "video")
 
-    def _embed(self, contents: Sequence[Content]) -> list[list[float]]:
-        if not contents:
-            return []
-        return self.encoder.encode_document(contents, batch_size=self.batch_size).tolist()
+    def embed_inputs(self, inputs: Sequence[Any], *, task: Task = "document") -> list[list[float]]:
+        """Embed inputs of any modalities, in any order.
+
+        Args:
+            inputs: A list, each of it whatever `mm_rag.inputs.as_content` takes: Content, a Path, a
+                PIL image, a dict such as `{"text": ..., "image": ...}`. A str is text.
+            task: Whether they are what is searched with, or what is searched in.
+
+        Raises:
+            InputError: It is no list, or something in it is no input, or no such task.
+            UnsupportedModality: The model does not take one of them.
+            UnreadableMedia: A file is missing or damaged.
+        """
+        return self._embed(inputs, self._content, task)
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """As `embed_documents`."""
+        return await off_loop(self.embed_documents, texts)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """As `embed_query`."""
+        return await off_loop(self.embed_query, text)
+
+    async def aembed_image(self, uris: Sequence[str | Path]) -> list[list[float]]:
+        """As `embed_image`."""
+        return await off_loop(self.embed_image, uris)
+
+    async def aembed_audio(self, uris: Sequence[str | Path]) -> list[list[float]]:
+        """As `embed_audio`."""
+        return await off_loop(self.embed_audio, uris)
+
+    async def aembed_video(self, uris: Sequence[str | Path]) -> list[list[float]]:
+        """As `embed_video`."""
+        return await off_loop(self.embed_video, uris)
+
+    async def aembed_inputs(
+        self, inputs: Sequence[Any], *, task: Task = "document"
+    ) -> list[list[float]]:
+        """As `embed_inputs`."""
+        return await off_loop(self.embed_inputs, inputs, task=task)
+
+    def _embed_media(self, uris: Any, modality: Modality) -> list[list[float]]:
+        return self._embed(
+            uris, lambda uri: as_part(modality, uri, self.encoder.policy), "document"
+        )
+
+    def _content(self, value: Any) -> Content:
+        is_words = isinstance(value, str)
+        return Text(value) if is_words else as_content(value, policy=self.encoder.policy)
+
+    def _embed(self, given: Any, convert: Callable[[Any], Content], task: Task) -> Any:
+        encode = {"query": self.encoder.encode_query, "document": self.encoder.encode_document}
+        if task not in encode:
+            raise InputError(f"task is one of {', '.join(encode)}; got {task!r:.100}.")
+        # Not every caller has a type checker, and a str would be taken for a list of letters.
+        if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+            raise InputError(f"Embeddings are made of a list; got a {type(given).__name__}.")
+        contents: list[Content] = []
+        for position, value in enumerate(given):
+            with at_position(position):
+                contents.append(convert(value))
+        return encode[task](contents, batch_size=self.batch_size).tolist() if contents else []

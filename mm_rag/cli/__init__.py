@@ -1,4 +1,4 @@
-"""The terminal: `mm-rag index`, `search`, `verify`, `reindex`, `eval`, `demo`."""
+"""The terminal: `mm-rag index`, `search`, `verify`, `reindex`, `eval`, `demo`, `mcp`."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import typer
 from mm_rag.cli.commands.demo import demo
 from mm_rag.cli.commands.evaluate import evaluate
 from mm_rag.cli.commands.index import index, reindex, verify
+from mm_rag.cli.commands.mcp import mcp
 from mm_rag.cli.commands.search import search
 
 app = typer.Typer(
@@ -21,3 +22,4 @@ app.command()(verify)
 app.command()(reindex)
 app.command(name="eval")(evaluate)
 app.command()(demo)
+app.command()(mcp)

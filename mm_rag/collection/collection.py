@@ -21,6 +21,7 @@ from mm_rag.collection.checks import (
     note_transcriber,
     pictures_of,
 )
+from mm_rag.collection.contents import Contents
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.home import home_of
 from mm_rag.collection.ledger import Commit
@@ -35,7 +36,6 @@ from mm_rag.collection.sync import FolderSync
 from mm_rag.collection.verify import Inspector
 from mm_rag.content import Modality
 from mm_rag.encoder import Encoder
-from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment
 from mm_rag_loaders import LoadOptions, find_sources
@@ -117,6 +117,11 @@ class Collection(Closing):
     def __len__(self) -> int:
         """How many Segments there are."""
         return sum(self.segment_counts().values())
+
+    @property
+    def contents(self) -> Contents:
+        """What is in it: its files, and the Segments of each."""
+        return Contents(self._parts)
 
     def segment_counts(self) -> dict[str, int]:
         """How many Segments there are of each modality."""
@@ -309,14 +314,9 @@ class Collection(Closing):
         Raises:
             InputError: It is not in the collection, or `before` or `after` is negative.
         """
-        if before < 0 or after < 0:
-            raise InputError(f"Neighbours are counted from 0; got {before = }, {after = }.")
-        segment = of.segment if isinstance(of, Hit) else of
-        row = self._parts.ledger.neighbours(segment)
-        at = next((n for n, other in enumerate(row) if other.id == segment.id), None)
-        if at is None:
-            raise InputError(f"{segment.source} {segment.where} is not in {self.path}.")
-        return row[max(0, at - before) : at] + row[at + 1 : at + 1 + after]
+        return self.contents.neighbours(
+            of.segment if isinstance(of, Hit) else of, before=before, after=after
+        )
 
     def verify(self) -> VerifyReport:
         """Compare ledger, vectors, words and files; change nothing.

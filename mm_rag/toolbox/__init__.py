@@ -2,13 +2,13 @@
 
 It searches, opens what it found, and browses the collection as if it were a file system, where
 `/report.pdf` is a file and `/report.pdf/page-3` a page of it. It changes nothing, sees nothing but
-the collection, and every answer stays within a budget. The integrations make tools of these methods.
+the collection, and every answer stays within a budget. The integrations make tools of its methods.
 """
 
 from __future__ import annotations
 
 from mm_rag.toolbox.result import ToolResult
 from mm_rag.toolbox.toolbox import Toolbox
-from mm_rag.toolbox.trajectory import Citation, Trajectory
+from mm_rag.toolbox.trajectory import AGENT_PROMPT, Citation, Search, Trajectory
 
-__all__ = ["Citation", "ToolResult", "Toolbox", "Trajectory"]
+__all__ = ["AGENT_PROMPT", "Citation", "Search", "ToolResult", "Toolbox", "Trajectory"]

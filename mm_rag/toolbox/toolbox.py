@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
 from typing import Annotated
 
 from pydantic import Field
 
-from mm_rag.blocks import Budget
+from mm_rag.blocks import Block, Budget, Item, Words, blocks_of
 from mm_rag.collection import Collection
 from mm_rag.content import Modality
+from mm_rag.errors import InputError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.segment import Hit, Segment
+from mm_rag.toolbox.browser import Browser, cleaned
+from mm_rag.toolbox.grep import matching_lines, plain_letters
+from mm_rag.toolbox.lines import NOTICE, answer
+from mm_rag.toolbox.listing import is_like, listed_file, listed_folder, listed_place
+from mm_rag.toolbox.place import Place
 from mm_rag.toolbox.result import ToolResult
 
+logger = logging.getLogger(__name__)
+
+_PASSAGES = 3  # of a page are shown in a result
+
 PathArgument = Annotated[
-    str, Field(description="Where in the collection, such as /, /reports or /reports/annual.pdf")
+    str,
+    Field(description="A folder or file, such as / or /annual.pdf, or a page: /annual.pdf/page-3"),
+]
+ModalityArgument = Annotated[
+    Modality | None,
+    Field(
+        description="Only these: text passages, image for pages and pictures, audio or video clips."
+    ),
 ]
 
 
@@ -44,17 +67,24 @@ class Toolbox:
     def search(
         self,
         query: Annotated[str, Field(description="What you look for, in words.")],
-        k: Annotated[int, Field(description="How many results.", ge=1, le=20)] = 5,
-        modality: Annotated[
-            Modality | None, Field(description="Only text passages, pages and pictures (image)...")
-        ] = None,
+        k: Annotated[int, Field(description="How many results, at most.", ge=1, le=20)] = 5,
+        modality: ModalityArgument = None,
         path: PathArgument = "/",
     ) -> ToolResult:
         """Find the pages, pictures and clips that answer a question, best first.
 
-        Each result has a path, under which open_segment shows all of it.
+        Pages, pictures and frames of clips are shown beside their words. Each result begins with
+        its path: open_segment shows all of it, and final answers cite it.
         """
-        raise NotImplementedError
+        browser = Browser(self.collection)
+        hits = self._found(browser, query, k, modality, path)
+        if not hits:
+            nothing = f"Nothing was found in {cleaned(path)}. Use other words, or look around: ls."
+            return ToolResult(blocks=(Words(text=nothing),))
+        segments = self._redrawn([hit.segment for hit in hits])
+        pairs = zip(hits, segments, strict=True)
+        items = [_item_of(replace(hit, segment=new), browser) for hit, new in pairs]
+        return ToolResult(blocks=self._shown(items), segments=tuple(segments))
 
     def open_segment(
         self,
@@ -64,14 +94,26 @@ class Toolbox:
     ) -> ToolResult:
         """Look at one page, picture or clip closely.
 
-        Shows a page or picture at full size, or frames of a video clip, with all its words, and
-        names the pages or clips before and after it.
+        Shows the page or picture at full size, or frames of the video clip, with all words of it,
+        and says what comes before and after it.
         """
-        raise NotImplementedError
+        browser = Browser(self.collection)
+        place = browser.place(path)
+        [segment] = self._redrawn([place.shown])
+        item = Item.of_segment(replace(segment, text=place.text), place.path)
+        around = list(_neighbours(browser, place))
+        return ToolResult(blocks=self._shown([item], around), segments=(segment,))
 
     def ls(self, path: PathArgument = "/") -> ToolResult:
-        """List the files in a folder, or the pages or clips of a file."""
-        raise NotImplementedError
+        """List what is in a folder, or the pages or clips of a file."""
+        browser, path = Browser(self.collection), cleaned(path)
+        lines = (
+            listed_folder(browser.tree, path)
+            if browser.tree.is_folder(path)
+            else map(listed_place, browser.places(path))
+        )
+        rest = "There are more than these {shown}: list a folder in it, or use find."
+        return answer(lines, self.budget, rest=rest)
 
     def cat(
         self,
@@ -79,23 +121,98 @@ class Toolbox:
         start: Annotated[int, Field(description="The first line to show, from 1.", ge=1)] = 1,
     ) -> ToolResult:
         """Read the words of a file, or of one page or clip of it: text, tables, transcript."""
-        raise NotImplementedError
+        if start < 1:
+            raise InputError(f"Lines count from 1; got {start = }.")
+        places = Browser(self.collection).places(path)
+        lines = list(_words_of(places))
+        if start > len(lines):
+            raise InputError(f"{cleaned(path)} has {len(lines)} lines; there is no line {start}.")
+        rest = f"{{shown}} of {len(lines):,} lines from {start}; go on with a later start."
+        segments = [place.shown for place in places]
+        return answer(islice(lines, start - 1, None), self.budget, rest=rest, segments=segments)
 
     def grep(
         self,
         pattern: Annotated[str, Field(description="A regular expression; case is ignored.")],
         path: PathArgument = "/",
     ) -> ToolResult:
-        """Find every line that matches a pattern in pages, pictures and transcripts."""
-        raise NotImplementedError
+        """Find every line that matches a pattern, in pages, pictures and transcripts.
+
+        Answers path:line: text; cat reads on from that line.
+        """
+        places = Browser(self.collection).all_places(path, plain_letters(pattern))
+        lines = matching_lines(places, pattern)
+        first = next(lines, None)
+        if first is None:
+            return answer([f"No line in {cleaned(path)} matches {pattern}."], self.budget)
+        rest = "There are more than these {shown}: name a folder or file, or be more precise."
+        return answer(chain([first], lines), self.budget, rest=rest)
 
     def find(
         self,
         pattern: Annotated[str, Field(description="A name with wildcards, such as *.pdf")] = "*",
         path: PathArgument = "/",
-        modality: Annotated[
-            Modality | None, Field(description="Only files with Segments of this modality.")
-        ] = None,
+        modality: ModalityArgument = None,
     ) -> ToolResult:
         """Find files by name."""
-        raise NotImplementedError
+        files = Browser(self.collection).folder_or_file(path)
+        found = [listed_file(file) for file in files if is_like(file, pattern, modality)]
+        nothing = [f"No file in {cleaned(path)} is called {pattern}."]
+        rest = f"{{shown}} of {len(found):,}; name a folder, or be more precise."
+        return answer(found or nothing, self.budget, rest=rest)
+
+    def _found(
+        self, browser: Browser, query: str, k: int, modality: Modality | None, path: str
+    ) -> list[Hit]:
+        modalities: list[Modality] | None = [modality] if modality else None
+        path = cleaned(path)
+        if path == "/":
+            return self.collection.search(query, k, modalities=modalities)
+        if sources := browser.tree.sources_below(path):
+            where = {"source": {"$in": sources}}
+            return self.collection.search(query, k, modalities=modalities, where=where)
+        at = browser.place(path).shown
+        where = {"source": at.source}
+        time = None if at.start is None else (at.start, at.end or at.start)
+        return self.collection.search(
+            query, k, modalities=modalities, where=where, page=at.page, time=time
+        )
+
+    def _redrawn(self, segments: Sequence[Segment]) -> list[Segment]:
+        """With their pictures, where the collection keeps none and the file is still there."""
+        hits = [Hit(segment=segment, rank=1, score=0.0) for segment in segments]
+        try:
+            return [hit.segment for hit in self.collection.shown(hits)]
+        except InputError as error:
+            logger.warning("Pictures are not drawn again: %s", error)
+            return list(segments)
+
+    def _shown(self, items: Sequence[Item], around: Sequence[str] = ()) -> tuple[Block, ...]:
+        notice, last = Words(text=NOTICE), Words(text="\n".join(around))
+        taken = sum(self.budget.tokens_of_text(words.text) for words in (notice, last))
+        budget = replace(self.budget, tokens=max(1, self.budget.tokens - taken))
+        blocks = blocks_of(items, budget, policy=self.policy, lenient=True)
+        return (notice, *blocks, last) if around else (notice, *blocks)
+
+
+def _item_of(hit: Hit, browser: Browser) -> Item:
+    """A hit with the passages that match rather than all words of its page."""
+    passages = [segment.text for segment in hit.matched[:_PASSAGES] if segment.text]
+    item = Item.of_hit(hit, f"[{hit.rank}] {browser.path_of(hit.segment)}")
+    return replace(item, text="\n[...]\n".join(passages)) if passages else item
+
+
+def _words_of(places: Sequence[Place]) -> Iterator[str]:
+    for place in places:
+        if len(places) > 1:
+            yield f"[{posixpath.basename(place.path)}]"
+        yield from place.lines()
+
+
+def _neighbours(browser: Browser, place: Place) -> Iterator[str]:
+    places = browser.places(posixpath.dirname(place.path)) if place.shown.where else [place]
+    at = next(n for n, other in enumerate(places) if other.path == place.path)
+    if at > 0:
+        yield f"Before it: {listed_place(places[at - 1])}"
+    if at + 1 < len(places):
+        yield f"After it: {listed_place(places[at + 1])}"

@@ -19,6 +19,7 @@ from PIL import ImageDraw
 
 from langchain_mm_rag import MultimodalEmbeddings
 from mm_rag import Audio, Encoder, Text
+from mm_rag.content import Url
 from mm_rag.errors import UnreadableMedia
 
 
@@ -90,7 +91,10 @@ def test_a_picture_lies_near_the_words_on_it(
 
 
 def test_media_have_methods_of_their_own(
-    embeddings: MultimodalEmbeddings, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    embeddings: MultimodalEmbeddings,
+    encoder: Encoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: list[Any] = []
 
@@ -99,11 +103,14 @@ def test_media_have_methods_of_their_own(
         return np.zeros((len(contents), encoder.dimension))
 
     monkeypatch.setattr(encoder, "encode_document", encode_document)
-    embeddings.embed_audio(["talk.wav"])
-    embeddings.embed_video(["film.mp4"])
+    talk = tmp_path / "talk.recording"  # no name that says what it is
+    talk.touch()
+    embeddings.embed_audio([str(talk)])
+    embeddings.embed_video(["https://example.org/film.mp4"])
     assert [content.modality for content in given] == ["audio", "video"]
     assert isinstance(given[0], Audio)
-    assert given[0].source == Path("talk.wav")
+    assert given[0].source == talk
+    assert given[1].source == Url("https://example.org/film.mp4")
 
 
 def test_nothing_gives_nothing(embeddings: MultimodalEmbeddings) -> None:

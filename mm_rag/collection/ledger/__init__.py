@@ -7,6 +7,7 @@ from mm_rag.collection.ledger.database import IN_MEMORY
 from mm_rag.collection.ledger.entry import Entry, Found, given_of, stacked
 from mm_rag.collection.ledger.files import LedgerFile, LedgerState
 from mm_rag.collection.ledger.ledger import Ledger
+from mm_rag.collection.ledger.outline import Outline
 from mm_rag.collection.ledger.schema import FORMAT_VERSION
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Ledger",
     "LedgerFile",
     "LedgerState",
+    "Outline",
     "given_of",
     "stacked",
 ]

@@ -23,6 +23,7 @@ from mm_rag.collection.ledger.commit import Commit
 from mm_rag.collection.ledger.database import Database
 from mm_rag.collection.ledger.entry import COLUMNS, Entry, Found
 from mm_rag.collection.ledger.files import LedgerFile
+from mm_rag.collection.ledger.outline import Outline
 from mm_rag.record import segment_from_json
 from mm_rag.segment import Segment
 
@@ -142,6 +143,37 @@ class Ledger:
         inside = (folder + "/", folder + "\\")
         values = (place, folder, len(folder) + 1, *inside)
         return [row["source"] for row in self._db.rows(query, values)]
+
+    def outlines(self) -> list[Outline]:
+        """What there is of every source, in the order of their names."""
+        rows = self._db.rows(
+            "SELECT source, count(DISTINCT page) AS pages, count(DISTINCT start) AS clips, "
+            "group_concat(DISTINCT modality) AS modalities, max(start) AS last "
+            "FROM segments GROUP BY source ORDER BY source"
+        )
+        return [Outline(**dict(row)) for row in rows]
+
+    def copies(self) -> dict[str, str]:
+        """By the path of a file that was left out, the source that has the same content."""
+        query = (
+            "SELECT DISTINCT f.path, s.source FROM files AS f JOIN segments AS s "
+            "ON s.sha256 = f.sha256 WHERE f.state = 'duplicate' ORDER BY f.path"
+        )
+        return {row["path"]: row["source"] for row in self._db.rows(query)}
+
+    def of_source(self, source: str, containing: str = "") -> list[Segment]:
+        """The Segments of a source, in the order of its pages and clips.
+
+        Args:
+            source: A file or an address.
+            containing: Plain ASCII letters that their records have in them, in any case.
+        """
+        query = (
+            "SELECT record FROM segments WHERE source = ? AND instr(lower(record), lower(?)) "
+            "ORDER BY page, start, modality, json_extract(record, '$.part')"
+        )
+        rows = self._db.rows(query, (source, containing))
+        return [segment_from_json(row["record"]) for row in rows]
 
     def sample(self, modality: str, n: int) -> list[bytes]:
         """The vectors of `n` Segments drawn at random, always the same while nothing changes.

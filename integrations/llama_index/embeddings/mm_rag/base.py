@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from io import BytesIO
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from llama_index.core.base.embeddings.base import Embedding
-from llama_index.core.bridge.pydantic import Field, PrivateAttr
-from llama_index.core.embeddings import MultiModalEmbedding
-from llama_index.core.schema import ImageType
+from llama_index.core.bridge.pydantic import Field, PrivateAttr, TypeAdapter, field_serializer
+from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.embeddings.mm_rag.media import MediaEmbedding, listed
+from llama_index.embeddings.mm_rag.shelf import Shelf
+from llama_index.readers.mm_rag.nodes import node_to_content
 
-from mm_rag.content import Content, Image, Text
+from mm_rag._off_loop import off_loop
+from mm_rag.content import Content, Text
 from mm_rag.encoder import Encoder
-from mm_rag.errors import CheckpointError
+from mm_rag.errors import CheckpointError, at_position
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 EMBEDDED = "embedded"
 """The name of the default model, which needs neither network nor GPU."""
 
+_MADE_OF_MODULES = "custom"
 
-class MultimodalEmbedding(MultiModalEmbedding):
-    """Embed texts and pictures into one space.
+
+class MultimodalEmbedding(MediaEmbedding):
+    """Embed texts, pictures, recordings and videos into one space.
 
     Text is always text, also where it looks like the name of a file. Every setting that changes
-    vectors is a field, and so is the model's fingerprint: LlamaIndex's ingestion cache never mixes
-    the vectors of two models, and what was saved with `to_dict` or pickle comes back as the same
-    model or not at all.
+    vectors is a field, and so is the model's fingerprint: what was saved with `to_dict` or pickle
+    comes back as the same model or not at all, and no cache mixes the vectors of two models, or
+    those of queries and documents. The async methods work in threads beside the event loop.
+
+    As a transformation, as in an `IngestionPipeline`, it embeds what a node shows: its page,
+    picture or clip where the model takes that, else its words. An index asks for the vectors of
+    words only, but keeps those that nodes already have; embed nodes first:
+
+        VectorStoreIndex(embedding(nodes), embed_model=embedding)
+
+    The cache of an `IngestionPipeline` tells nodes apart by words and metadata alone. Nodes of
+    mm_rag have the sha256 of their file there; for those of others, such as an `ImageNode` that
+    names a path and nothing else, set `disable_cache=True`.
 
     Example:
         .. code-block:: python
@@ -35,6 +48,7 @@ class MultimodalEmbedding(MultiModalEmbedding):
             embedding = MultimodalEmbedding()
             embedding.get_query_embedding("revenue by quarter")
             embedding.get_image_embedding("chart.png")
+            embedding.get_video_embedding("tour.mp4")
     """
 
     model_name: str = Field(default=EMBEDDED, description="A folder, or a model's name on the hub.")
@@ -54,6 +68,9 @@ class MultimodalEmbedding(MultiModalEmbedding):
         default=None, description="Instructions by name: query, document."
     )
     truncate_dim: int | None = Field(default=None, description="Keep only the first dimensions.")
+    policy: MediaPolicy = Field(
+        default=DEFAULT_POLICY, description="What may be opened of the media it is given."
+    )
     fingerprint: str = Field(
         default="",
         description="Of the model; filled in. Where it is given, it must be the model's.",
@@ -75,9 +92,11 @@ class MultimodalEmbedding(MultiModalEmbedding):
             CheckpointError: It is not there, or not the one that was saved.
         """
         super().model_post_init(context)
-        self._encoder = self.encoder or self._load()
-        self.model_name = self._encoder.name
-        saved, self.fingerprint = self.fingerprint, self._encoder.fingerprint
+        self._encoder = encoder = self.encoder or self._load()
+        # A ready-made one comes back with the settings it has.
+        self.model_name, self.policy = encoder.name, encoder.policy
+        self.prompts, self.truncate_dim = dict(encoder.prompts), encoder.truncate_dim
+        saved, self.fingerprint = self.fingerprint, encoder.fingerprint
         if saved not in ("", self.fingerprint):
             raise CheckpointError(
                 f"The model {self.model_name} is not the one that this embedding was saved with: "
@@ -89,7 +108,90 @@ class MultimodalEmbedding(MultiModalEmbedding):
         """Pickle the settings, not the weights, which are loaded anew."""
         return type(self).from_dict, (self.to_dict(),)
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """A copy of the settings over the same weights."""
+        return self.__copy__()
+
+    def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """Give each node the vector of what it shows.
+
+        Args:
+            nodes: Of any kinds, of mm_rag or others.
+            **kwargs: `show_progress`.
+
+        Raises:
+            UnreadableMedia: The file of one of them is missing or damaged.
+            InputError: One of them is no node.
+        """
+        contents = {at: node_to_content(node, self._encoder) for at, node in enumerate(nodes)}
+        media = {at: shown for at, shown in contents.items() if not isinstance(shown, Text)}
+        words = {
+            at: node.get_content(MetadataMode.EMBED)
+            for at, node in enumerate(nodes)
+            if at not in media
+        }
+        vectors = self.get_text_embedding_batch(list(words.values()), **kwargs)
+        found = dict(zip(words, vectors, strict=True)) | self._get_each(media, **kwargs)
+        for at, node in enumerate(nodes):
+            node.embedding = found[at]
+        return nodes
+
+    async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """As the call."""
+        return await off_loop(self.__call__, nodes, **kwargs)
+
+    # The base class keeps queries and texts of any model under the same keys of its cache.
+    def get_query_embedding(self, query: str) -> Embedding:
+        """Embed the words of a question."""
+        shelved = super(MultimodalEmbedding, self._shelved("query"))
+        return shelved.get_query_embedding(Text(query).text)
+
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """As `get_query_embedding`."""
+        shelved = super(MultimodalEmbedding, self._shelved("query"))
+        return await shelved.aget_query_embedding(Text(query).text)
+
+    def get_text_embedding(self, text: str) -> Embedding:
+        """Embed a text that is to be found."""
+        shelved = super(MultimodalEmbedding, self._shelved("text"))
+        return shelved.get_text_embedding(Text(text).text)
+
+    async def aget_text_embedding(self, text: str) -> Embedding:
+        """As `get_text_embedding`."""
+        shelved = super(MultimodalEmbedding, self._shelved("text"))
+        return await shelved.aget_text_embedding(Text(text).text)
+
+    def get_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Embedding]:
+        """Embed texts that are to be found, `embed_batch_size` at a time."""
+        shelved = super(MultimodalEmbedding, self._shelved("text"))
+        return shelved.get_text_embedding_batch(_words(texts), show_progress, **kwargs)
+
+    async def aget_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Embedding]:
+        """As `get_text_embedding_batch`."""
+        shelved = super(MultimodalEmbedding, self._shelved("text"))
+        return await shelved.aget_text_embedding_batch(_words(texts), show_progress, **kwargs)
+
+    def _shelved(self, use: str) -> Self:
+        if self.embeddings_cache is None:
+            return self
+        shelf = Shelf(self.embeddings_cache, f"{use}-{self.fingerprint}")
+        return self.model_copy(update={"embeddings_cache": shelf})
+
+    @field_serializer("policy")
+    def _plain_policy(self, policy: MediaPolicy) -> dict[str, Any]:
+        return TypeAdapter(MediaPolicy).dump_python(policy, mode="json")
+
     def _load(self) -> Encoder:
+        if self.fingerprint and self.model_name == _MADE_OF_MODULES:
+            raise CheckpointError(
+                "This embedding was saved with an encoder that was made of modules, of which there "
+                "is no checkpoint. Save the encoder (Encoder.save) and give its folder: "
+                "MultimodalEmbedding(model_name=folder)."
+            )
         return Encoder(
             None if self.model_name == EMBEDDED else self.model_name,
             revision=self.revision,
@@ -100,13 +202,14 @@ class MultimodalEmbedding(MultiModalEmbedding):
             processor_kwargs=self.processor_kwargs,
             prompts=self.prompts,
             truncate_dim=self.truncate_dim,
+            policy=self.policy,
         )
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self._encoder.encode_query(Text(query)).tolist()
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return await asyncio.to_thread(self._get_query_embedding, query)
+        return await off_loop(self._get_query_embedding, query)
 
     def _get_text_embedding(self, text: str) -> Embedding:
         return self._get_text_embeddings([text])[0]
@@ -115,22 +218,10 @@ class MultimodalEmbedding(MultiModalEmbedding):
         return self._embed([Text(text) for text in texts])
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return await asyncio.to_thread(self._get_text_embedding, text)
+        return await off_loop(self._get_text_embedding, text)
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await asyncio.to_thread(self._get_text_embeddings, texts)
-
-    def _get_image_embedding(self, img_file_path: ImageType) -> Embedding:
-        return self._get_image_embeddings([img_file_path])[0]
-
-    def _get_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
-        return self._embed([_image(picture) for picture in img_file_paths])
-
-    async def _aget_image_embedding(self, img_file_path: ImageType) -> Embedding:
-        return await asyncio.to_thread(self._get_image_embedding, img_file_path)
-
-    async def _aget_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
-        return await asyncio.to_thread(self._get_image_embeddings, img_file_paths)
+        return await off_loop(self._get_text_embeddings, texts)
 
     def _embed(self, contents: Sequence[Content]) -> list[Embedding]:
         if not contents:
@@ -138,5 +229,9 @@ class MultimodalEmbedding(MultiModalEmbedding):
         return self._encoder.encode_document(contents, batch_size=self.embed_batch_size).tolist()
 
 
-def _image(picture: ImageType) -> Image:
-    return Image(picture.getvalue() if isinstance(picture, BytesIO) else Path(picture))
+def _words(texts: Any) -> list[str]:
+    words: list[str] = []
+    for position, text in enumerate(listed(texts)):
+        with at_position(position):
+            words.append(Text(text).text)
+    return words

@@ -1,0 +1,103 @@
+"""What an agent may do with a collection, as LangChain tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from langchain_core.documents import Document
+from langchain_core.messages.content import ContentBlock
+from langchain_core.tools import BaseTool, ToolException
+from pydantic import PrivateAttr, ValidationError
+
+from langchain_mm_rag.blocks import block_to_content
+from langchain_mm_rag.documents import segment_to_document
+from mm_rag.blocks import Budget
+from mm_rag.collection import Collection
+from mm_rag.errors import MMRagError
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.toolbox import Tool, Toolbox, tools_of
+
+
+class ToolboxTool(BaseTool):
+    """A tool of a `Toolbox` as a LangChain tool.
+
+    The message to the chat model holds text and image blocks, its artifact the Documents that they
+    are about. What goes wrong becomes a message of status "error" that says how to go on.
+
+    Args:
+        tool: Of a `Toolbox`.
+        **settings: LangChain's, such as another `name`.
+    """
+
+    response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
+    _tool: Tool = PrivateAttr()
+
+    def __init__(self, tool: Tool, **settings: Any) -> None:
+        of_tool = {
+            "name": tool.name,
+            "description": tool.description,
+            "args_schema": tool.arguments,
+            "handle_tool_error": True,
+            "handle_validation_error": lambda error: str(tool.refusal(error)),
+        }
+        super().__init__(**{**of_tool, **settings})
+        self._tool = tool
+
+    def _run(self, *args: Any, **arguments: Any) -> tuple[list[ContentBlock], list[Document]]:
+        try:
+            result = self._tool.method(*args, **arguments)
+        except MMRagError as error:
+            raise ToolException(str(error)) from error
+        blocks = [block_to_content(block) for block in result.blocks]
+        return blocks, [segment_to_document(segment) for segment in result.segments]
+
+
+class MultimodalSearchTool(ToolboxTool):
+    """Let an agent search a collection, and see the pages, pictures and clips that it finds.
+
+    Args:
+        collection: A `Collection`, or the folder of one made with the embedded default model.
+        budget: Of every answer.
+        policy: Whether and how pictures and videos may be opened.
+        **settings: LangChain's, such as another `name`.
+
+    Example:
+        .. code-block:: python
+
+            search = MultimodalSearchTool(collection="my-collection")
+            create_agent(chat_model, [search]).invoke(
+                {"messages": [("user", "Which quarter had the highest revenue?")]}
+            )
+    """
+
+    def __init__(
+        self,
+        collection: Collection | str | Path,
+        budget: Budget = Budget(),  # noqa: B008 - it is frozen
+        policy: MediaPolicy = DEFAULT_POLICY,
+        **settings: Any,
+    ) -> None:
+        super().__init__(Tool(_toolbox(collection, budget, policy).search), **settings)
+
+
+def multimodal_tools(
+    collection: Collection | str | Path,
+    *,
+    budget: Budget = Budget(),  # noqa: B008 - it is frozen
+    policy: MediaPolicy = DEFAULT_POLICY,
+) -> list[BaseTool]:
+    """All that an agent may do with a collection: search, open_segment, ls, cat, grep and find.
+
+    Args:
+        collection: A `Collection`, or the folder of one made with the embedded default model.
+        budget: Of every answer.
+        policy: Whether and how pictures and videos may be opened.
+    """
+    return [ToolboxTool(tool) for tool in tools_of(_toolbox(collection, budget, policy))]
+
+
+def _toolbox(collection: Collection | str | Path, budget: Budget, policy: MediaPolicy) -> Toolbox:
+    is_open = isinstance(collection, Collection)
+    opened = collection if is_open else Collection(collection, create=False)
+    return Toolbox(opened, budget=budget, policy=policy)

@@ -1,0 +1,7 @@
+"""mm_rag for LlamaIndex: what an agent may do with a collection."""
+
+from __future__ import annotations
+
+from llama_index.tools.mm_rag.base import MultimodalToolSpec
+
+__all__ = ["MultimodalToolSpec"]

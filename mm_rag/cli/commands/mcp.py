@@ -1,0 +1,50 @@
+"""`mm-rag mcp`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mm_rag._optional import require
+from mm_rag.cli.options import (
+    DEFAULT_COLLECTION,
+    DEFAULT_NAME,
+    CollectionOption,
+    ModelOption,
+    NameOption,
+)
+from mm_rag.cli.running import errors, opened
+
+
+def mcp(
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    name: NameOption = DEFAULT_NAME,
+    model: ModelOption = None,
+    http: Annotated[
+        bool, typer.Option("--http", help="Over HTTP; else over standard input and output.")
+    ] = False,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; whoever reaches it can read the collection.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Of that address; 0 for any that is free.", min=0, max=65535)
+    ] = 8321,
+    tokens: Annotated[
+        int | None, typer.Option(help="Upper bound of each answer, words and pictures.", min=500)
+    ] = None,
+) -> None:
+    """Let a chat program search and browse a collection (Model Context Protocol); read-only."""
+    with errors():
+        require("mcp.server.mcpserver", extra="mcp", feature="The MCP server")
+        serving = require("mm_rag_mcp", extra="mcp", feature="The MCP server")
+        with serving.output_kept() as output, opened(collection, name, model=model) as target:
+            from mm_rag.blocks import Budget
+            from mm_rag.toolbox import Toolbox
+
+            budget = Budget() if tokens is None else Budget(tokens=tokens)
+            server = serving.make_server(Toolbox(target, budget=budget))
+            if http:
+                serving.serve_http(server, host, port)
+            else:
+                serving.serve_stdio(server, output)

@@ -1,0 +1,59 @@
+"""Contents: what is in a collection, for those who browse instead of searching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mm_rag.collection.ledger import Outline
+from mm_rag.collection.parts import Parts
+from mm_rag.errors import InputError
+from mm_rag.segment import Segment
+
+
+class Contents:
+    """What is in a collection, as it is now.
+
+    Args:
+        parts: Of the collection.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def outlines(self) -> list[Outline]:
+        """What there is of every file and address, in the order of their names."""
+        self._parts.refresh()
+        return self._parts.ledger.outlines()
+
+    def copies(self) -> dict[str, str]:
+        """By the path of a file with the content of another one, the source that stands for it."""
+        self._parts.refresh()
+        return self._parts.ledger.copies()
+
+    def segments(self, source: str | Path, *, containing: str = "") -> list[Segment]:
+        """The Segments of a file, in the order of its pages and clips.
+
+        Args:
+            source: As `Segment.source` has it.
+            containing: Only those that have these ASCII letters somewhere in them, in any case.
+        """
+        self._parts.refresh()
+        return self._parts.ledger.of_source(str(source), containing)
+
+    def __iter__(self) -> Iterator[Segment]:
+        """Every Segment, file by file."""
+        for outline in self.outlines():
+            yield from self.segments(outline.source)
+
+    def neighbours(self, segment: Segment, *, before: int, after: int) -> list[Segment]:
+        """What comes before and after a page or clip in its file; see `Collection.neighbours`."""
+        if before < 0 or after < 0:
+            raise InputError(f"Neighbours are counted from 0; got {before = }, {after = }.")
+        self._parts.refresh()
+        row = self._parts.ledger.neighbours(segment)
+        at = next((n for n, other in enumerate(row) if other.id == segment.id), None)
+        if at is None:
+            place = self._parts.home.place
+            raise InputError(f"{segment.source} {segment.where} is not in {place}.")
+        return row[max(0, at - before) : at] + row[at + 1 : at + 1 + after]
