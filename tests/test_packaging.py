@@ -28,12 +28,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "mm_rag.words",
     ),
     ("mm_rag.inputs", "mm_rag.media", "mm_rag.record"),
-    ("mm_rag.reading", "mm_rag.highlight"),
+    ("mm_rag.reading", "mm_rag.highlight", "mm_rag.blocks"),
     ("mm_rag.device", "mm_rag.precision", "mm_rag.similarity", "mm_rag.attention"),
     ("mm_rag.modules", "mm_rag.checkpoint", "mm_rag.embedded"),
     ("mm_rag.encoder", "mm_rag.reranker", "mm_rag.parallel", "mm_rag.transcribers"),
     ("mm_rag_loaders", "mm_rag.evaluation"),
     ("mm_rag.collection",),
+    ("mm_rag.toolbox",),
     ("mm_rag.demo",),
     ("mm_rag.cli",),
 )
@@ -55,7 +56,7 @@ def test_the_wheel_holds_the_promised_roots_and_no_other(wheel: set[str]) -> Non
 
 
 def test_the_shared_namespace_stays_a_namespace(wheel: set[str]) -> None:
-    kinds = ("embeddings", "postprocessor", "readers", "retrievers")
+    kinds = ("embeddings", "postprocessor", "readers", "retrievers", "tools")
     for folder in ("llama_index", *(f"llama_index/{kind}" for kind in kinds)):
         assert f"{folder}/__init__.py" not in wheel
         assert f"{folder}/py.typed" not in wheel

@@ -1,4 +1,4 @@
-"""mm_rag for LangChain: embeddings, retriever, reranker and loader for pages, pictures and clips.
+"""mm_rag for LangChain: embeddings, retriever, reranker, loader and agent tools for media.
 
 Each class converts what LangChain gives it, calls mm_rag, and converts what comes back.
 """
@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from langchain_mm_rag.loader import MultimodalLoader
     from langchain_mm_rag.reranker import MultimodalReranker
     from langchain_mm_rag.retriever import MultimodalRetriever
+    from langchain_mm_rag.tools import MultimodalSearchTool, MultimodalTool, multimodal_tools
 
 __all__ = [
     "MultimodalEmbeddings",
     "MultimodalLoader",
     "MultimodalReranker",
     "MultimodalRetriever",
+    "MultimodalSearchTool",
+    "MultimodalTool",
     "documents_to_blocks",
+    "multimodal_tools",
 ]
 
 # A loader needs neither torch nor chromadb: each class brings what it needs when it is asked for.
@@ -29,7 +33,10 @@ _HOMES = {
     "MultimodalLoader": "langchain_mm_rag.loader",
     "MultimodalReranker": "langchain_mm_rag.reranker",
     "MultimodalRetriever": "langchain_mm_rag.retriever",
+    "MultimodalSearchTool": "langchain_mm_rag.tools",
+    "MultimodalTool": "langchain_mm_rag.tools",
     "documents_to_blocks": "langchain_mm_rag.blocks",
+    "multimodal_tools": "langchain_mm_rag.tools",
 }
 
 

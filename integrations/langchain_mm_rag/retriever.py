@@ -138,8 +138,9 @@ class MultimodalRetriever(Closing, BaseRetriever):
                 f"A MultimodalRetriever has no setting {', '.join(unknown)}; it has "
                 f"{', '.join(sorted(_SETTINGS))}."
             )
-        settings: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS}
-        hits = self._opened.search(query, **(settings | dict(options)))
+        given = cast("dict[str, Any]", options)
+        settings = {name: getattr(self, name) for name in _SETTINGS} | given
+        hits = self._opened.search(query, **settings)
         return [hit_to_document(hit) for hit in self._opened.shown(hits)]
 
     async def _aget_relevant_documents(

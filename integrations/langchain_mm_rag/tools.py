@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from langchain_core.documents import Document
-from langchain_core.messages.content import ContentBlock
+from langchain_core.messages.content import ContentBlock, ImageContentBlock, TextContentBlock
 from langchain_core.tools import BaseTool, ToolException
-from pydantic import PrivateAttr, ValidationError
+from pydantic import PrivateAttr
 
-from langchain_mm_rag.blocks import block_to_content
 from langchain_mm_rag.documents import segment_to_document
-from mm_rag.blocks import Budget
+from mm_rag._off_loop import off_loop
+from mm_rag.blocks import Block, Budget, Words
 from mm_rag.collection import Collection
 from mm_rag.errors import MMRagError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.toolbox import Tool, Toolbox, tools_of
+from mm_rag.toolbox import Toolbox, ToolResult
+from mm_rag.toolbox.tool import Tool, tools_of
 
 
-class ToolboxTool(BaseTool):
-    """A tool of a `Toolbox` as a LangChain tool.
+class MultimodalTool(BaseTool):
+    """A tool of a `Toolbox` or `Trajectory` as a LangChain tool.
 
     The message to the chat model holds text and image blocks, its artifact the Documents that they
     are about. What goes wrong becomes a message of status "error" that says how to go on.
 
     Args:
-        tool: Of a `Toolbox`.
+        method: The tool: `toolbox.search`, say.
         **settings: LangChain's, such as another `name`.
+
+    Example:
+        .. code-block:: python
+
+            tools = [MultimodalTool(trajectory.think), MultimodalTool(trajectory.search)]
     """
 
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     _tool: Tool = PrivateAttr()
 
-    def __init__(self, tool: Tool, **settings: Any) -> None:
-        of_tool = {
+    def __init__(self, method: Callable[..., ToolResult], **settings: Any) -> None:
+        tool = Tool(method)
+        of_tool: dict[str, Any] = {
             "name": tool.name,
             "description": tool.description,
             "args_schema": tool.arguments,
             "handle_tool_error": True,
-            "handle_validation_error": lambda error: str(tool.refusal(error)),
+            "handle_validation_error": tool.refusal,
         }
         super().__init__(**{**of_tool, **settings})
         self._tool = tool
@@ -49,11 +57,16 @@ class ToolboxTool(BaseTool):
             result = self._tool.method(*args, **arguments)
         except MMRagError as error:
             raise ToolException(str(error)) from error
-        blocks = [block_to_content(block) for block in result.blocks]
+        blocks = [_content(block) for block in result.blocks]
         return blocks, [segment_to_document(segment) for segment in result.segments]
 
+    async def _arun(
+        self, *args: Any, **arguments: Any
+    ) -> tuple[list[ContentBlock], list[Document]]:
+        return await off_loop(self._run, *args, **arguments)
 
-class MultimodalSearchTool(ToolboxTool):
+
+class MultimodalSearchTool(MultimodalTool):
     """Let an agent search a collection, and see the pages, pictures and clips that it finds.
 
     Args:
@@ -78,7 +91,7 @@ class MultimodalSearchTool(ToolboxTool):
         policy: MediaPolicy = DEFAULT_POLICY,
         **settings: Any,
     ) -> None:
-        super().__init__(Tool(_toolbox(collection, budget, policy).search), **settings)
+        super().__init__(_toolbox(collection, budget, policy).search, **settings)
 
 
 def multimodal_tools(
@@ -94,10 +107,17 @@ def multimodal_tools(
         budget: Of every answer.
         policy: Whether and how pictures and videos may be opened.
     """
-    return [ToolboxTool(tool) for tool in tools_of(_toolbox(collection, budget, policy))]
+    return [MultimodalTool(tool.method) for tool in tools_of(_toolbox(collection, budget, policy))]
 
 
 def _toolbox(collection: Collection | str | Path, budget: Budget, policy: MediaPolicy) -> Toolbox:
     is_open = isinstance(collection, Collection)
     opened = collection if is_open else Collection(collection, create=False)
     return Toolbox(opened, budget=budget, policy=policy)
+
+
+def _content(block: Block) -> ContentBlock:
+    # Never audio or video: LangChain would write the whole message, pictures too, as one text.
+    if isinstance(block, Words):
+        return TextContentBlock(type="text", text=block.text)
+    return ImageContentBlock(type="image", base64=block.base64, mime_type=block.mime_type)

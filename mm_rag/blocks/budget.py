@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-
-def tokens_of_text(text: str) -> int:
-    """To be written."""
-    return len(text.encode()) // 3 + 1
-
-
-def tokens_of_picture(width: int, height: int) -> int:
-    """To be written."""
-    return width * height // 700 + 1
+from mm_rag.blocks.tokens import tokens_of_picture, tokens_of_text
+from mm_rag.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +17,15 @@ class Budget:
     Attributes:
         tokens: Of words and pictures together.
         bytes: Of the pictures' files together; messages carry them a third longer, as base64.
-        frames: How many frames stand for a clip of a video.
-        tokens_of_text: Counts the tokens of a text.
-        tokens_of_picture: Counts those of a picture, given its width and height in pixels.
+        frames: How many frames stand for a clip of a video, at most.
+        tokens_of_text: Counts the tokens of a text. By default that is an upper estimate, for
+            English about 1.5 times what GPT-4 counts.
+        tokens_of_picture: Counts those of a picture, given its width and height in pixels; a
+            smaller copy of a picture takes no more than the picture. By default that is the most
+            that Claude, GPT-4o and Qwen2-VL take.
+
+    Raises:
+        InputError: A bound is no whole number over 0.
     """
 
     tokens: int = 8_000
@@ -33,3 +33,13 @@ class Budget:
     frames: int = 4
     tokens_of_text: Callable[[str], int] = tokens_of_text
     tokens_of_picture: Callable[[int, int], int] = tokens_of_picture
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        for name in ("tokens", "bytes", "frames"):
+            value: Any = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"Budget.{name} is a whole number over 0; got {value!r:.100}.")
+        for name in ("tokens_of_text", "tokens_of_picture"):
+            if not callable(getattr(self, name)):
+                raise InputError(f"Budget.{name} is a function that counts tokens.")

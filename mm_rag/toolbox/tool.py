@@ -14,10 +14,10 @@ from mm_rag.toolbox.toolbox import Toolbox
 
 
 class Tool:
-    """A method of a Toolbox as a tool, whose arguments come from a chat model.
+    """A method of a Toolbox or Trajectory as a tool, whose arguments come from a chat model.
 
     Args:
-        method: Of a Toolbox, bound: `toolbox.search`.
+        method: Bound: `toolbox.search`.
 
     Attributes:
         method: The same.
@@ -42,14 +42,16 @@ class Tool:
         try:
             checked = self.arguments.model_validate(arguments)
         except ValidationError as error:
-            raise self.refusal(error) from error
+            raise InputError(self.refusal(error)) from error
         return self.method(**dict(checked))
 
-    def refusal(self, error: ValidationError) -> InputError:
+    def refusal(self, error: ValidationError) -> str:
         """What is wrong with the arguments, in words that help an agent to call again."""
-        wrong = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
+        )
         names = ", ".join(self.arguments.model_fields)
-        return InputError(f"{self.name} was not run. {wrong}. Its arguments are: {names}.")
+        return f"{self.name} was not run. {wrong}. Its arguments are: {names}."
 
 
 def tools_of(toolbox: Toolbox) -> list[Tool]:

@@ -183,7 +183,6 @@ class Trajectory:
 
     def _recorded(self, search: Callable[P, ToolResult]) -> Callable[P, ToolResult]:
         """The same tool, with the same arguments and the same words about it, but remembered."""
-
         signature = inspect.signature(search)
 
         @functools.wraps(search)

@@ -14,12 +14,16 @@ PACKAGES = {
         "MultimodalLoader",
         "MultimodalReranker",
         "MultimodalRetriever",
+        "MultimodalSearchTool",
+        "MultimodalTool",
         "documents_to_blocks",
+        "multimodal_tools",
     ],
     "llama_index.embeddings.mm_rag": ["MultimodalEmbedding"],
     "llama_index.postprocessor.mm_rag": ["MultimodalRerank"],
     "llama_index.readers.mm_rag": ["MultimodalReader"],
     "llama_index.retrievers.mm_rag": ["MultimodalRetriever"],
+    "llama_index.tools.mm_rag": ["MultimodalTool", "MultimodalToolSpec"],
 }
 
 

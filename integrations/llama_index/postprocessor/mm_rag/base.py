@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from llama_index.readers.mm_rag.nodes import node_to_content, query_to_content
+from llama_index.readers.mm_rag.nodes import node_to_content, with_picture
+from llama_index.readers.mm_rag.query import query_to_content
 from llama_index_instrumentation import get_dispatcher
 
+from mm_rag._off_loop import off_loop
+from mm_rag.content import Content
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
 
@@ -22,8 +25,13 @@ class MultimodalRerank(BaseNodePostprocessor):
     """Order nodes by how well they answer a query, and keep the best.
 
     A reranker that sees or hears is given the page, picture or clip that a node refers to. The
-    embedded default and text rerankers score words: those of the node. The nodes that come in
-    are left as they are.
+    embedded default and text rerankers score words: those of the node. A query is a QueryBundle or
+    a `MultimodalQuery`.
+
+    The nodes that come in are left as they are. What comes out are new NodeWithScore objects over
+    the same nodes, with one exception: a record that mm-rag or LangChain wrote into Chroma is a
+    mere TextNode when `ChromaVectorStore` reads it, and comes out as a Node of the same id with the
+    picture that its metadata name, so that a query engine with `multimodal=True` shows it.
 
     Example:
         .. code-block:: python
@@ -70,36 +78,43 @@ class MultimodalRerank(BaseNodePostprocessor):
         """Pickle the settings, not the weights, which are loaded anew."""
         return type(self).from_dict, (self.to_dict(),)
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """A copy of the settings over the same weights."""
+        return self.__copy__()
+
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         if query_bundle is None:
             raise InputError("Nodes are reranked for a query: pass query_bundle or query_str.")
+        query = query_to_content(query_bundle)
         if not nodes:
             return []
+        name, top_n = self._reranker.name, self.top_n
         dispatcher.event(
-            ReRankStartEvent(
-                query=query_bundle,
-                nodes=nodes,
-                top_n=self.top_n,
-                model_name=self._reranker.name,
-            )
+            ReRankStartEvent(query=query_bundle, nodes=nodes, top_n=top_n, model_name=name)
         )
         payload: dict[str, Any] = {
             EventPayload.NODES: nodes,
-            EventPayload.MODEL_NAME: self._reranker.name,
+            EventPayload.MODEL_NAME: name,
             EventPayload.QUERY_STR: query_bundle.query_str,
-            EventPayload.TOP_K: self.top_n,
+            EventPayload.TOP_K: top_n,
         }
         with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
-            best = self._rank(nodes, query_bundle)
+            best = self._rank(nodes, query)
             event.on_end(payload={EventPayload.NODES: best})
         dispatcher.event(ReRankEndEvent(nodes=best))
         return best
 
-    def _rank(self, nodes: list[NodeWithScore], query: QueryBundle) -> list[NodeWithScore]:
+    async def _apostprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        return await off_loop(self._postprocess_nodes, nodes, query_bundle)
+
+    def _rank(self, nodes: list[NodeWithScore], query: Content) -> list[NodeWithScore]:
         contents = [node_to_content(node.node, self._reranker) for node in nodes]
-        ranked = self._reranker.rank(query_to_content(query), contents, top_k=self.top_n)
+        ranked = self._reranker.rank(query, contents, top_k=self.top_n)
         return [
-            NodeWithScore(node=nodes[item["index"]].node, score=item["score"]) for item in ranked
+            NodeWithScore(node=with_picture(nodes[item["index"]].node), score=item["score"])
+            for item in ranked
         ]

@@ -1,4 +1,4 @@
-"""Segments, Hits and queries of mm_rag as LlamaIndex has them, and back.
+"""Segments and Hits of mm_rag as LlamaIndex has them, and back.
 
 A node holds the words in `text_resource` and, in `image_resource`, the path of the picture that a
 chat model is to see: the picture, the page, or the frame that stands for a clip. A whole recording
@@ -9,28 +9,30 @@ model. Its path is in the metadata, under the names of `Segment`'s fields: `sour
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from llama_index.core.schema import (
     BaseNode,
     ImageNode,
+    IndexNode,
     MediaResource,
     MetadataMode,
     Node,
     NodeWithScore,
-    QueryBundle,
+    TextNode,
 )
 
-from mm_rag.content import Content, Image, Mixed, Text
+from mm_rag.content import Audio, Content, Image, Text, Url, Video
+from mm_rag.errors import InputError
 from mm_rag.record import (
     Model,
     content_of_record,
     hit_to_metadata,
     picture_of_record,
     segment_to_metadata,
-    taken_by,
 )
 from mm_rag.segment import Hit, Segment
 
@@ -39,6 +41,9 @@ _FOR_LLM = frozenset({"source", "title", "page", "start", "end"})
 
 _FOR_EMBEDDING = frozenset({"title"})
 """What is embedded with the words. Never nothing: LlamaIndex's indexes drop nodes without text."""
+
+_OURS = frozenset({"modality", "source", "sha256"})
+"""The metadata that every record of a Segment has, whoever wrote it."""
 
 
 def segment_to_node(segment: Segment, extra: Mapping[str, Any] | None = None) -> Node:
@@ -65,22 +70,40 @@ def node_to_content(node: BaseNode, model: Model) -> Content:
     """What a model is given of a node: the media it refers to, or its words.
 
     Args:
-        node: Any node; one that refers to no media on this machine is its words.
+        node: Any node, also one that a vector store read from a record of mm_rag or LangChain.
         model: Who is to take it: an Encoder or a Reranker.
+
+    Raises:
+        InputError: It is no node.
     """
+    if not isinstance(node, BaseNode):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"Nodes are taken; got a {type(node).__name__}.")
     text = node.get_content(metadata_mode=MetadataMode.NONE)
-    picture = _picture_path(node)
-    if "modality" in node.metadata or picture is None:
+    if node.metadata.keys() >= _OURS:
         return content_of_record(text, node.metadata, model)
-    return taken_by(model, Image(picture, text=text or None))
+    media = _media_of_others(node, text or None)
+    return next((medium for medium in media if model.supports(medium.modality)), Text(text))
 
 
-def query_to_content(query: QueryBundle) -> Content:
-    """What a model is given of a query: its words, its picture, or both."""
-    if query.image_path is None:
-        return Text(query.query_str)
-    picture = Image(Path(query.image_path))
-    return Mixed((Text(query.query_str), picture)) if query.query_str.strip() else picture
+def with_picture(node: BaseNode) -> BaseNode:
+    """The node, or where a vector store made a mere text of a record, a `Node` with its picture.
+
+    `ChromaVectorStore` does that to all records that LlamaIndex did not write. One whose picture is
+    not on this machine stays a text.
+    """
+    if not isinstance(node, TextNode) or isinstance(node, ImageNode | IndexNode):
+        return node
+    picture = picture_of_record(node.metadata) if node.metadata.keys() >= _OURS else None
+    if picture is None or not picture.is_file():
+        return node
+    return Node(
+        id_=node.id_,
+        embedding=node.embedding,
+        relationships=node.relationships,
+        text_resource=MediaResource(text=node.text),
+        image_resource=MediaResource(path=picture),
+        **_told(node.metadata),
+    )
 
 
 def _node(segment: Segment, metadata: Mapping[str, Any]) -> Node:
@@ -91,14 +114,42 @@ def _node(segment: Segment, metadata: Mapping[str, Any]) -> Node:
         id_=segment.id,
         text_resource=MediaResource(text=segment.text),
         image_resource=MediaResource(path=picture, mimetype=mime_type) if picture else None,
-        metadata={**metadata, "title": title},  # pyright: ignore[reportCallIssue]  # an alias
-        excluded_embed_metadata_keys=sorted(set(metadata) - _FOR_EMBEDDING),
-        excluded_llm_metadata_keys=sorted(set(metadata) - _FOR_LLM),
+        **_told({**metadata, "title": title}),
     )
 
 
-def _picture_path(node: BaseNode) -> Path | None:
+def _told(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata, and who is told which of them."""
+    return {
+        "metadata": dict(metadata),
+        "excluded_embed_metadata_keys": sorted(set(metadata) - _FOR_EMBEDDING),
+        "excluded_llm_metadata_keys": sorted(set(metadata) - _FOR_LLM),
+    }
+
+
+def _media_of_others(node: BaseNode, text: str | None) -> Iterator[Image | Video | Audio]:
+    """The media that a node of LlamaIndex holds or refers to; nothing is opened or fetched."""
     if isinstance(node, ImageNode):
-        return Path(node.image_path) if node.image_path else None
-    resource = node.image_resource if isinstance(node, Node) else None
-    return resource.path if resource else None
+        path = Path(node.image_path) if node.image_path else None
+        source = _source(path, node.image_url, node.image)
+        if source is not None:
+            yield Image(source, text=text)
+    if not isinstance(node, Node):
+        return
+    if (image := node.image_resource) is not None:
+        source = _source(image.path, image.url, image.data)
+        if source is not None:
+            yield Image(source, text=text)
+    for resource, kind in ((node.video_resource, Video), (node.audio_resource, Audio)):
+        place = _source(resource.path, resource.url, None) if resource else None
+        if place is not None:
+            yield kind(place, text=text)
+
+
+def _source(path: Path | None, url: Any, data: str | bytes | None) -> Any:
+    """A file, an address, or bytes, which LlamaIndex keeps as base64."""
+    if path is not None:
+        return path
+    if url is not None:
+        return Url(str(url))
+    return base64.b64decode(data) if data else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llama_index.readers.mm_rag.query import MultimodalQuery
 from llama_index.retrievers.mm_rag.base import MultimodalRetriever
 
-__all__ = ["MultimodalRetriever"]
+__all__ = ["MultimodalQuery", "MultimodalRetriever"]

@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from llama_index.readers.mm_rag.nodes import hit_to_node, query_to_content
+from llama_index.core.vector_stores import MetadataFilters
+from llama_index.readers.mm_rag.nodes import hit_to_node
+from llama_index.readers.mm_rag.query import as_bundle, query_to_content
+from llama_index.retrievers.mm_rag.filters import where_of
 
+from mm_rag._closing import Closing
+from mm_rag._off_loop import off_loop
 from mm_rag.collection import Collection
-from mm_rag.content import Modality
+from mm_rag.collection.search import SearchOptions
+from mm_rag.errors import InputError
+
+_OPTIONS = SearchOptions.__optional_keys__
 
 
-class MultimodalRetriever(BaseRetriever):
+class MultimodalRetriever(Closing, BaseRetriever):
     """Find the pages, pictures and clips of a collection that answer a query.
 
-    A query is a user's words, a picture (`QueryBundle("", image_path="photo.jpg")`), or both.
+    A query is a user's words, a picture (`QueryBundle("", image_path="photo.jpg")`), or both; or
+    with `MultimodalQuery` a recording, a video, or a picture in memory. The collection encodes it
+    itself: `embedding` and `custom_embedding_strs` of a QueryBundle are not looked at, and no
+    QueryBundle is changed.
 
     Args:
-        collection: A `Collection`, or the folder of one made with the embedded default model.
-        similarity_top_k: How many nodes, at most.
-        modalities: Only Segments of these; None for all.
-        where: Only Segments whose metadata match this Chroma filter, such as `{"page": 3}`.
-        rerank: Whether the collection's reranker scores the best candidates again.
+        collection: A `Collection`, or the folder of one made with the embedded default model, which
+            is opened, and closed by `close` or a `with` block.
+        similarity_top_k: How many nodes, at most. None: 5, or as many as the quotas of `modalities`
+            come to.
+        filters: LlamaIndex's, over the metadata of Segments (`page`, `modality`, `title`, ... and
+            your own); beside `where`, both hold.
         callback_manager: LlamaIndex's.
         verbose: As for every LlamaIndex retriever.
+        **options: The settings of `Collection.search`, which says more about them: `modalities`,
+            `where`, `source`, `page`, `time`, `rerank`, `diversity`, `threshold`.
+
+    Raises:
+        InputError: There is no such setting, or Chroma has no such filter.
+        CollectionError: There is no collection in the folder.
+        CollectionMismatch: It was made with another model; when it is searched first.
 
     Example:
         .. code-block:: python
 
-            retriever = MultimodalRetriever("my-collection", similarity_top_k=3)
+            retriever = MultimodalRetriever("my-collection", modalities={"image": 3, "text": 2})
             RetrieverQueryEngine.from_args(retriever, llm=llm, multimodal=True)
     """
 
@@ -41,31 +58,55 @@ class MultimodalRetriever(BaseRetriever):
         self,
         collection: Collection | str | Path,
         *,
-        similarity_top_k: int = 5,
-        modalities: Sequence[Modality] | None = None,
-        where: Mapping[str, Any] | None = None,
-        rerank: bool = True,
+        similarity_top_k: int | None = None,
+        filters: MetadataFilters | None = None,
         callback_manager: CallbackManager | None = None,
         verbose: bool = False,
+        **options: Unpack[SearchOptions],
     ) -> None:
         super().__init__(callback_manager=callback_manager, verbose=verbose)
+        unknown = sorted(options.keys() - _OPTIONS)
+        if unknown:
+            raise InputError(
+                f"A MultimodalRetriever has no setting {', '.join(unknown)}; it has "
+                f"similarity_top_k, filters, {', '.join(sorted(_OPTIONS))}."
+            )
+        self.similarity_top_k = similarity_top_k
+        self.options = options
+        filtered = where_of(filters) if filters is not None else {}
+        if filtered:
+            where = options.get("where")
+            self.options["where"] = {"$and": [where, filtered]} if where else filtered
         is_open = isinstance(collection, Collection)
         self.collection = collection if is_open else Collection(collection, create=False)
-        self.similarity_top_k = similarity_top_k
-        self.modalities = modalities
-        self.where = where
-        self.rerank = rerank
+
+    def close(self) -> None:
+        """Let go of the collection's folder."""
+        self.collection.close()
+
+    # The base class says that a query is a str or a QueryBundle; these two say that it may be more.
+    def retrieve(self, str_or_query_bundle: Any) -> list[NodeWithScore]:
+        """Find nodes.
+
+        Args:
+            str_or_query_bundle: A str, a QueryBundle, a MultimodalQuery, or whatever that takes as
+                content: a Path, a PIL image, `Audio(...)`, a dict.
+
+        Raises:
+            InputError: The query is empty or no input, or Chroma refuses the filter.
+            CollectionError: The collection cannot be read.
+        """
+        return super().retrieve(as_bundle(str_or_query_bundle))
+
+    async def aretrieve(self, str_or_query_bundle: Any) -> list[NodeWithScore]:
+        """The same as `retrieve`, in a thread beside the event loop."""
+        return await super().aretrieve(as_bundle(str_or_query_bundle))
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        hits = self.collection.search(
-            query_to_content(query_bundle),
-            self.similarity_top_k,
-            modalities=self.modalities,
-            where=self.where,
-            rerank=self.rerank,
-        )
+        content = query_to_content(query_bundle)
+        hits = self.collection.search(content, self.similarity_top_k, **self.options)
         return [hit_to_node(hit) for hit in self.collection.shown(hits)]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         # The base class would search on the event loop and hold everybody up.
-        return await asyncio.to_thread(self._retrieve, query_bundle)
+        return await off_loop(self._retrieve, query_bundle)

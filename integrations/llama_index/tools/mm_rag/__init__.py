@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from llama_index.tools.mm_rag.base import MultimodalToolSpec
+from llama_index.tools.mm_rag.base import MultimodalTool, MultimodalToolSpec
 
-__all__ = ["MultimodalToolSpec"]
+__all__ = ["MultimodalTool", "MultimodalToolSpec"]

@@ -1,12 +1,12 @@
-"""MultimodalToolSpec: what an agent may do with a collection, as LlamaIndex tools."""
+"""What an agent may do with a collection, as LlamaIndex tools."""
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llama_index.core.base.llms.types import ImageBlock, TextBlock
+from llama_index.core.base.llms.types import ContentBlock, ImageBlock, TextBlock
 from llama_index.core.tools import FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.tool_spec.base import SPEC_FUNCTION_TYPE, BaseToolSpec
 from llama_index.readers.mm_rag.nodes import segment_to_node
@@ -14,16 +14,58 @@ from llama_index.readers.mm_rag.nodes import segment_to_node
 from mm_rag._off_loop import off_loop
 from mm_rag.blocks import Block, Budget, Words
 from mm_rag.collection import Collection
+from mm_rag.errors import InputError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.toolbox import Tool, Toolbox
+from mm_rag.toolbox import Toolbox, ToolResult
+from mm_rag.toolbox.tool import Tool, tools_of
+
+
+class MultimodalTool(FunctionTool):
+    """A tool of a `Toolbox` or `Trajectory` as a LlamaIndex tool.
+
+    It answers with text and image blocks; `raw_output` holds the nodes that they are about. What
+    goes wrong is raised as an `MMRagError`, of which LlamaIndex's agents make an output with
+    `is_error` that says how to go on.
+
+    Args:
+        method: The tool: `toolbox.search`, say.
+        metadata: Another name, description or return_direct than the method's own.
+
+    Example:
+        .. code-block:: python
+
+            tools = [MultimodalTool(trajectory.think), MultimodalTool(trajectory.search)]
+    """
+
+    def __init__(
+        self, method: Callable[..., ToolResult], metadata: ToolMetadata | None = None
+    ) -> None:
+        self._tool = tool = Tool(method)
+        own = ToolMetadata(name=tool.name, description=tool.description, fn_schema=tool.arguments)
+        super().__init__(fn=method, metadata=metadata or own)
+
+    def call(self, *args: Any, **kwargs: Any) -> ToolOutput:
+        """Run the tool.
+
+        Raises:
+            MMRagError: An argument is wrong, or what it asks for is not in the collection.
+        """
+        given = dict(zip(self._tool.arguments.model_fields, args, strict=False)) | kwargs
+        result = self._tool(**given)
+        return ToolOutput(
+            tool_name=self.metadata.get_name(),
+            blocks=[_content(block) for block in result.blocks],
+            raw_input=given,
+            raw_output=[segment_to_node(segment) for segment in result.segments],
+        )
+
+    async def acall(self, *args: Any, **kwargs: Any) -> ToolOutput:
+        """The same, in a thread beside the event loop."""
+        return await off_loop(self.call, *args, **kwargs)
 
 
 class MultimodalToolSpec(BaseToolSpec):
     """Let an agent search and browse a collection, and see the pages, pictures and clips in it.
-
-    The tools answer with text and image blocks; `raw_output` holds the nodes that they are about.
-    What goes wrong is raised as an `MMRagError`, which LlamaIndex's agents turn into an output with
-    `is_error` that says how to go on.
 
     Args:
         collection: A `Collection`, or the folder of one made with the embedded default model.
@@ -47,12 +89,37 @@ class MultimodalToolSpec(BaseToolSpec):
     ) -> None:
         is_open = isinstance(collection, Collection)
         opened = collection if is_open else Collection(collection, create=False)
-        self.toolbox = Toolbox(opened, budget=budget, policy=policy)
-        self.spec_functions = list(TOOL_NAMES)
+        self._tools = {
+            tool.name: tool for tool in tools_of(Toolbox(opened, budget=budget, policy=policy))
+        }
+        self.spec_functions = list(self._tools)
 
     def to_tool_list(
         self,
         spec_functions: list[SPEC_FUNCTION_TYPE] | None = None,
         func_to_metadata_mapping: dict[str, ToolMetadata] | None = None,
     ) -> list[FunctionTool]:
-        ...
+        """The tools.
+
+        Args:
+            spec_functions: Which, by name; None for all: search, open_segment, ls, cat, grep, find.
+            func_to_metadata_mapping: Another description of a tool, by name.
+
+        Raises:
+            InputError: There is no tool of that name.
+        """
+        names = spec_functions or self.spec_functions
+        if unknown := [name for name in names if name not in self._tools]:
+            raise InputError(f"There is no tool {unknown[0]}; there are {', '.join(self._tools)}.")
+        metadata = func_to_metadata_mapping or {}
+        return [
+            MultimodalTool(tool.method, metadata.get(name))
+            for name, tool in self._tools.items()
+            if name in names
+        ]
+
+
+def _content(block: Block) -> ContentBlock:
+    if isinstance(block, Words):
+        return TextBlock(text=block.text)
+    return ImageBlock(image=block.data, image_mimetype=block.mime_type)

@@ -1,0 +1,267 @@
+"""The MCP server: in this process, and as a process of its own that the SDK's client talks to."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.types import CallToolResult, ImageContent, TextContent
+
+from mm_rag import Collection
+from mm_rag.blocks import Budget
+from mm_rag.toolbox import Toolbox, ToolResult
+from mm_rag_mcp import make_server
+from tests.cli.typed import run
+
+pytestmark = pytest.mark.enable_socket  # to talk to servers on this machine
+
+TOOLS = ["search", "open_segment", "ls", "cat", "grep", "find"]
+CLI = "from mm_rag.cli import app; app()"
+QUESTION = {"query": "Which supplier may be late?", "k": 2}
+
+
+@pytest.fixture
+def toolbox(collection: Collection) -> Toolbox:
+    return Toolbox(collection)
+
+
+def words(result: CallToolResult) -> str:
+    return "\n".join(each.text for each in result.content if isinstance(each, TextContent))
+
+
+def pictures(result: CallToolResult) -> list[bytes]:
+    blocks = [each for each in result.content if isinstance(each, ImageContent)]
+    assert {block.mime_type for block in blocks} <= {"image/jpeg", "image/png"}
+    return [base64.b64decode(block.data) for block in blocks]
+
+
+async def test_a_client_is_told_of_the_same_tools(toolbox: Toolbox) -> None:
+    async with Client(make_server(toolbox)) as client:
+        tools = (await client.list_tools()).tools
+        assert "never instructions" in (client.instructions or "")
+    assert [tool.name for tool in tools] == TOOLS
+    for tool in tools:
+        first_line = (getattr(Toolbox, tool.name).__doc__ or "").splitlines()[0]
+        assert (tool.description or "").startswith(first_line)
+        assert "\n        " not in (tool.description or "")
+        assert tool.annotations is not None
+        assert tool.annotations.read_only_hint
+        assert tool.output_schema is None
+    [search] = (tool for tool in tools if tool.name == "search")
+    assert search.input_schema["required"] == ["query"]
+    assert search.input_schema["properties"]["k"]["maximum"] == 20
+    assert search.input_schema["properties"]["query"]["description"]
+
+
+async def test_a_search_answers_with_words_and_the_picture_of_the_page(
+    toolbox: Toolbox, slide_of: Callable[[bytes], str]
+) -> None:
+    async with Client(make_server(toolbox)) as client:
+        result = await client.call_tool("search", QUESTION)
+    assert not result.is_error
+    assert result.structured_content is None
+    assert "/deck.pdf/page-3" in words(result)
+    assert slide_of(pictures(result)[0]) == "red"
+
+
+async def test_a_page_is_opened(toolbox: Toolbox, slide_of: Callable[[bytes], str]) -> None:
+    async with Client(make_server(toolbox)) as client:
+        result = await client.call_tool("open_segment", {"path": "/deck.pdf/page-2"})
+    assert "Twelve engineers" in words(result)
+    assert [slide_of(picture) for picture in pictures(result)] == ["green"]
+
+
+async def test_what_is_not_in_the_collection_is_an_error_result(toolbox: Toolbox) -> None:
+    async with Client(make_server(toolbox)) as client:
+        outside = await client.call_tool("cat", {"path": "../../etc/passwd"})
+        wrong = await client.call_tool("search", {"query": "supplier", "k": 1000})
+        missing = await client.call_tool("search", {})
+        ping = await client.call_tool("ls", {})
+    assert outside.is_error
+    assert words(outside).startswith("There is nothing at ../../etc/passwd in this collection.")
+    assert wrong.is_error
+    assert "less than or equal to 20" in words(wrong)
+    assert missing.is_error
+    assert "query" in words(missing)
+    assert not ping.is_error
+
+
+class Slow(Toolbox):
+    """A search waits until another one has begun, too."""
+
+    both = threading.Barrier(2, timeout=30)
+
+    def ls(self, path: str = "/") -> ToolResult:
+        """List."""
+        self.both.wait()
+        return super().ls(path)
+
+
+async def test_calls_run_at_the_same_time_and_pings_are_answered(collection: Collection) -> None:
+    async with Client(make_server(Slow(collection))) as client:
+        first = asyncio.create_task(client.call_tool("ls", {}))
+        async with asyncio.timeout(10):
+            found = await client.call_tool("find", {})  # answered while the first one waits
+        second = await client.call_tool("ls", {})
+        assert words(await first) == words(second)
+    assert "/deck.pdf" in words(found)
+
+
+async def test_every_answer_stays_within_the_budget(collection: Collection) -> None:
+    budget = Budget(tokens=600)
+    async with Client(make_server(Toolbox(collection, budget=budget))) as client:
+        result = await client.call_tool("search", {"query": "revenue, team, risks, roadmap"})
+    assert budget.tokens_of_text(words(result)) <= 600
+
+
+def parameters(place: Path, *more: str, code: str = CLI) -> StdioServerParameters:
+    arguments = ["-c", code, "mcp", "--collection", str(place), *more]
+    return StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
+
+
+@pytest.mark.slow
+async def test_a_process_serves_over_stdio(
+    collection: Collection, slide_of: Callable[[bytes], str]
+) -> None:
+    async with Client(stdio_client(parameters(collection.path))) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+        found, listed, failed = await asyncio.gather(
+            client.call_tool("search", QUESTION),
+            client.call_tool("ls", {}),
+            client.call_tool("open_segment", {"path": "/nowhere.pdf"}),
+        )
+    assert slide_of(pictures(found)[0]) == "red"
+    assert "/deck.pdf" in words(listed)
+    assert failed.is_error
+
+
+NOISY = f"""
+import os, sys
+def shout(where):
+    print("noise of Python", where)
+    sys.stdout.write("and half a line")
+    os.system("echo noise of a child " + where)
+    os.write(1, b"noise of C\\n")
+from mm_rag.collection import Collection
+from mm_rag.toolbox import Toolbox
+begin, ls, close = Collection.__init__, Toolbox.ls, Collection.close
+def noisy_begin(self, *args, **kwargs):
+    shout("at the beginning")
+    begin(self, *args, **kwargs)
+def noisy_ls(self):
+    shout("in a call")
+    return ls(self)
+def noisy_close(self):
+    shout("at the end")
+    close(self)
+Collection.__init__, Toolbox.ls, Collection.close = noisy_begin, noisy_ls, noisy_close
+{CLI}
+"""
+
+
+@pytest.mark.slow
+def test_standard_output_belongs_to_the_protocol(collection: Collection) -> None:
+    hello = {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }
+    sent: list[dict[str, Any]] = [
+        {"id": 1, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/call", "params": {"name": "ls", "arguments": {}}},
+    ]
+    with serving(collection.path, code=NOISY) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for message in sent:
+            process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+            process.stdin.flush()
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        output, errors = process.communicate(timeout=60)  # the input ends
+    lines += output.splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [answer["id"] for answer in answers] == [1, 2]
+    assert "/deck.pdf" in answers[1]["result"]["content"][0]["text"]
+    for where in ("at the beginning", "in a call", "at the end"):
+        assert f"noise of Python {where}" in errors
+        assert f"noise of a child {where}" in errors
+    assert process.returncode == 0
+
+
+@contextmanager
+def serving(place: Path, *more: str, code: str = CLI) -> Generator[subprocess.Popen[str]]:
+    server = parameters(place, *more, code=code)
+    process = subprocess.Popen(
+        [server.command, *server.args],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+async def test_a_process_serves_over_http(
+    collection: Collection, slide_of: Callable[[bytes], str]
+) -> None:
+    with serving(collection.path, "--http", "--port", "0") as process:
+        assert process.stderr is not None
+        line = await asyncio.to_thread(process.stderr.readline)
+        address = line.removeprefix("Serving at ").strip()
+        assert address.startswith("http://127.0.0.1:")
+        async with Client(address) as client:
+            found, listed = await asyncio.gather(
+                client.call_tool("search", QUESTION), client.call_tool("ls", {})
+            )
+            assert slide_of(pictures(found)[0]) == "red"
+            assert "/deck.pdf" in words(listed)
+            stranger = httpx.post(address, json={}, headers={"Host": "attacker.example"})
+            assert stranger.status_code == 421
+            process.send_signal(signal.SIGTERM)
+            output, _ = await asyncio.to_thread(process.communicate, timeout=60)
+    assert output == ""
+    assert process.returncode in (0, -signal.SIGTERM)  # uvicorn hands the signal on when it is done
+
+
+def test_a_collection_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    done = run("mcp", "--collection", tmp_path / "nowhere")
+    assert done.exit_code == 2
+    assert "mm-rag index FOLDER" in " ".join(done.output.split())
+
+
+def test_a_port_that_is_taken_is_an_error(collection: Collection) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("mcp", "--collection", collection.path, "--http", "--port", port)
+    assert done.exit_code == 2
+    assert "Choose another port" in " ".join(done.output.split())
+
+
+def test_without_the_sdk_the_extra_is_named(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mcp.server.mcpserver", None)
+    done = run("mcp", "--collection", collection.path)
+    assert done.exit_code == 2
+    assert "pip install 'mm-rag[mcp]'" in " ".join(done.output.split())

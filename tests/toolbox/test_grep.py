@@ -1,0 +1,65 @@
+"""grep: lines that match, wherever they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from mm_rag import Collection
+from mm_rag.errors import InputError
+from mm_rag.toolbox import Toolbox, grep
+from tests.toolbox.conftest import segment
+
+
+def found(toolbox: Toolbox, pattern: str, path: str = "/") -> list[str]:
+    return toolbox.grep(pattern, path).text.splitlines()[1:]
+
+
+def test_lines_of_pages_pictures_and_recordings(toolbox: Toolbox) -> None:
+    assert found(toolbox, "departure") == ["/2024/ferry.pdf/page-1:2: First departure 07:00."]
+    assert found(toolbox, "quay 4") == ["/quay.jpg:1: QUAY 4"]
+    assert found(toolbox, r"\bgap$") == ["/https:/example.org/talk.mp3/0:30-1:01:1: mind the gap"]
+    assert found(toolbox, r"\d\d:\d\d|4\.20") == [
+        "/2024/ferry.pdf/page-1:2: First departure 07:00.",
+        "/2024/ferry.pdf/page-2:1: Fares. A single ticket costs 4.20 and children pay half.",
+    ]
+
+
+def test_in_a_folder_a_file_or_a_page(toolbox: Toolbox) -> None:
+    assert len(found(toolbox, "the")) > 2
+    assert len(found(toolbox, "the", "/2024")) == 2
+    [page] = found(toolbox, "the", "/2024/ferry.pdf/page-3")
+    assert page.startswith("/2024/ferry.pdf/page-3:1: Lost property")
+
+
+def test_the_line_is_the_one_that_cat_shows(collection: Collection) -> None:
+    said = " ".join(f"word{n}" for n in range(400))
+    collection.add([segment("/home/ada/papers/long.txt", f"first\n\n{said}")])
+    toolbox = Toolbox(collection)
+    [line] = found(toolbox, "word277 word278 word279 word280")
+    path, number, excerpt = line.split(":", 2)
+    assert path == "/long.txt"
+    assert excerpt.strip().startswith("...")
+    shown = toolbox.cat(path, start=int(number)).text.splitlines()[1]
+    assert "word277" in shown
+
+
+def test_what_is_no_pattern_is_said(toolbox: Toolbox) -> None:
+    with pytest.raises(InputError, match=r"'\(ferry' is no regular expression.*backslash"):
+        toolbox.grep("(ferry")
+    with pytest.raises(InputError, match="1 to 300 characters"):
+        toolbox.grep("a" * 400)
+
+
+def test_a_pattern_that_never_ends_is_stopped(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grep, "_SECONDS", 0.2)
+    collection.add([segment("/home/ada/papers/trap.txt", "a" * 40 + "b")])
+    with pytest.raises(InputError, match="name a folder or file to look in"):
+        Toolbox(collection).grep("(a|a)*$", "/trap.txt")
+
+
+def test_letters_of_other_alphabets(collection: Collection) -> None:
+    collection.add([segment("/home/ada/papers/weh.txt", "Die Mole heißt „Weh“.")])
+    assert found(Toolbox(collection), "HEISST|heißt") == ["/weh.txt:1: Die Mole heißt „Weh“."]
+    assert len(found(Toolbox(collection), "WEH")) == 1
