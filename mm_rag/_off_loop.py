@@ -12,16 +12,16 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# A thread that wants Python's lock waits up to 5 ms for each that has it, and the event loop is one
-# of them: with the six and more threads of asyncio's own pool it stalls, and the models, which
-# share the processors, are no faster.
-_THREADS = ThreadPoolExecutor(2, thread_name_prefix="mm_rag")
+# Python's lock goes to one thread after the other, for 5 ms each: the more of them want it, the
+# longer the event loop waits. Models and searches are no faster for more threads than processors,
+# and asyncio's own pool, with up to 32, also serves whatever else the program does.
+_THREADS = ThreadPoolExecutor(4, thread_name_prefix="mm_rag")
 
 
 async def off_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function in a thread, with the caller's context variables, and return what it does.
 
-    It must not wait for another call of `off_loop`: there are as many threads as there are.
+    It must not wait for another call of `off_loop`: where all threads wait, none works.
     """
     call = partial(copy_context().run, function, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_THREADS, call)

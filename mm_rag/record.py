@@ -17,6 +17,9 @@ from mm_rag.segment import Hit, Scalar, Segment, place_in_words
 
 _FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata"}
 
+_FOREIGN = frozenset({"_node_content", "_node_type", "doc_id", "document_id", "ref_doc_id"})
+"""What LlamaIndex's vector stores add to metadata: the same once more, as JSON."""
+
 
 class Model(Protocol):
     """What an Encoder and a Reranker have in common."""
@@ -41,7 +44,7 @@ def segment_from_record(text: str | None, metadata: Mapping[str, Any] | None) ->
     """The Segment that was stored."""
     metadata = metadata or {}
     own = {name: value for name, value in metadata.items() if name in _FIELDS}
-    other = {name: value for name, value in metadata.items() if name not in _FIELDS}
+    other = {name: value for name, value in metadata.items() if name not in _FIELDS | _FOREIGN}
     return Segment(**own, text=text or "", metadata=other)
 
 

@@ -52,7 +52,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def test_the_wheel_holds_the_promised_roots_and_no_other(wheel: set[str]) -> None:
     roots = {name.split("/")[0] for name in wheel if ".dist-info/" not in name}
-    assert roots == {"mm_rag", "mm_rag_loaders", "langchain_mm_rag", "llama_index"}
+    assert roots == {"mm_rag", "mm_rag_loaders", "mm_rag_mcp", "langchain_mm_rag", "llama_index"}
 
 
 def test_the_shared_namespace_stays_a_namespace(wheel: set[str]) -> None:
@@ -142,7 +142,7 @@ def test_imports_point_down() -> None:
 
 
 def test_the_library_knows_no_framework() -> None:
-    frameworks = ("langchain_core", "langchain_mm_rag", "llama_index")
+    frameworks = ("langchain_core", "langchain_mm_rag", "llama_index", "mcp", "mm_rag_mcp")
     wrong = [
         f"{name} imports {imported}"
         for name, tree in modules()

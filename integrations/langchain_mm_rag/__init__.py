@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from langchain_mm_rag.blocks import documents_to_blocks
     from langchain_mm_rag.embeddings import MultimodalEmbeddings
     from langchain_mm_rag.loader import MultimodalLoader
+    from langchain_mm_rag.parser import MultimodalParser
     from langchain_mm_rag.reranker import MultimodalReranker
     from langchain_mm_rag.retriever import MultimodalRetriever
     from langchain_mm_rag.tools import MultimodalSearchTool, MultimodalTool, multimodal_tools
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MultimodalEmbeddings",
     "MultimodalLoader",
+    "MultimodalParser",
     "MultimodalReranker",
     "MultimodalRetriever",
     "MultimodalSearchTool",
@@ -31,6 +33,7 @@ __all__ = [
 _HOMES = {
     "MultimodalEmbeddings": "langchain_mm_rag.embeddings",
     "MultimodalLoader": "langchain_mm_rag.loader",
+    "MultimodalParser": "langchain_mm_rag.parser",
     "MultimodalReranker": "langchain_mm_rag.reranker",
     "MultimodalRetriever": "langchain_mm_rag.retriever",
     "MultimodalSearchTool": "langchain_mm_rag.tools",

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 from langchain_core.documents import Document
 from langchain_core.messages.content import ContentBlock, ImageContentBlock, TextContentBlock
 
-from mm_rag.media.bounded import bounded_picture
-from mm_rag.record import label_of_record, picture_of_record
-
-MAX_PIXELS = 1_300_000
-"""About 1,300 to 1,700 tokens of the usual vision models; a page is still legible."""
+from mm_rag.blocks import Block, Budget, Item, Words, blocks_of
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.record import label_of_record
 
 
 def documents_to_blocks(
-    documents: Iterable[Document], *, max_pixels: int = MAX_PIXELS
+    documents: Iterable[Document],
+    budget: Budget | int = Budget(),  # noqa: B008 - it is frozen
+    *,
+    policy: MediaPolicy = DEFAULT_POLICY,
 ) -> list[ContentBlock]:
     """Text and pictures for a chat message, in LangChain's standard form.
 
-    Each Document gives a text block, which says where it comes from and holds its words, and an
-    image block: the picture, the page, or for a recording or video the frame that stands for it.
-    A picture that several Documents share is given once.
+    Each Document gives a text block, which says where it comes from and holds its words, and what
+    there is to see: the picture, the page, or a few frames of a clip. A recording is what is said
+    in it. See `mm_rag.blocks.blocks_of` for how the budget is divided.
 
     Args:
         documents: What a retriever found, best first.
-        max_pixels: Upper bound of a picture's width times height; larger ones are made smaller.
+        budget: What all blocks together may take; a number is one of tokens.
+        policy: Whether and how pictures and videos may be opened. Set its `roots` where the
+            Documents come from a store that others write to.
 
     Raises:
-        UnreadableMedia: A picture is no longer where the Document says.
+        UnreadableMedia: A picture or video is no longer where the Document says, or damaged.
+        SourceForbidden: The policy does not allow to open it.
+        MissingExtra: There is a video among them, and PyAV is not installed.
 
     Example:
         .. code-block:: python
@@ -38,21 +41,17 @@ def documents_to_blocks(
             question = {"type": "text", "text": "Which quarter was best?"}
             HumanMessage(content_blocks=[*documents_to_blocks(documents), question])
     """
-    return list(_blocks(documents, max_pixels))
+    items = [_item(number, document) for number, document in enumerate(documents, start=1)]
+    return [content_block(block) for block in blocks_of(items, budget, policy=policy)]
 
 
-def _blocks(documents: Iterable[Document], max_pixels: int) -> Iterator[ContentBlock]:
-    shown: set[Path] = set()
-    for number, document in enumerate(documents, start=1):
-        label = f"[{number}] {label_of_record(document.metadata)}".strip()
-        yield TextContentBlock(type="text", text=f"{label}\n{document.page_content}".strip())
-        picture = picture_of_record(document.metadata)
-        if picture is not None and picture not in shown:
-            shown.add(picture)
-            yield _image_block(picture, max_pixels)
+def content_block(block: Block) -> ContentBlock:
+    """A block in LangChain's standard form."""
+    if isinstance(block, Words):
+        return TextContentBlock(type="text", text=block.text)
+    return ImageContentBlock(type="image", base64=block.base64, mime_type=block.mime_type)
 
 
-def _image_block(picture: Path, max_pixels: int) -> ImageContentBlock:
-    data, mime_type = bounded_picture(picture, max_pixels=max_pixels)
-    encoded = base64.b64encode(data).decode("ascii")
-    return ImageContentBlock(type="image", base64=encoded, mime_type=mime_type)
+def _item(number: int, document: Document) -> Item:
+    label = f"[{number}] {label_of_record(document.metadata)}".strip()
+    return Item(label=label, text=document.page_content, metadata=document.metadata)

@@ -46,7 +46,7 @@ class MultimodalReranker(BaseDocumentCompressor, RunnableSerializable[RerankInpu
 
     Raises:
         CheckpointError: There is no such model, or it cannot rerank.
-        InputError: `reranker` is another one than `model`.
+        ValidationError: `reranker` is another one than `model`.
 
     Example:
         .. code-block:: python
@@ -131,9 +131,10 @@ class MultimodalReranker(BaseDocumentCompressor, RunnableSerializable[RerankInpu
         try:
             ranked = reranker.rank(query, contents, top_k=self.top_n)
         except InputError as error:
-            if error.position is None:
+            place = error.position if error.position is not None else _gone(contents)
+            if place is None:
                 raise
-            raise _about(documents[error.position], error) from error
+            raise _about(place, documents[place], error) from error
         return [_scored(documents[item["index"]], item["score"]) for item in ranked]
 
 
@@ -155,14 +156,21 @@ def _checked(given: Any) -> tuple[Content, Sequence[Document]]:
     return content, documents
 
 
-def _about(document: Document, error: InputError) -> InputError:
+def _gone(contents: Sequence[Content]) -> int | None:
+    """The first whose file is no longer there: not every model says which it could not open."""
+    sources = [getattr(content, "source", None) for content in contents]
+    gone = (n for n, file in enumerate(sources) if isinstance(file, Path) and not file.is_file())
+    return next(gone, None)
+
+
+def _about(place: int, document: Document, error: InputError) -> InputError:
     """The error, which knows a Document by its number only, with what people know it by."""
     name = label_of_record(document.metadata) or document.id or document.page_content[:50]
     about = type(error)(
         f"the Document {name!r} cannot be reranked: {error.args[0]} Index its file again, or leave "
         "it out."
     )
-    about.position = error.position
+    about.position = place
     return about
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from langchain_core.documents import Document
-from langchain_core.messages.content import ContentBlock, ImageContentBlock, TextContentBlock
+from langchain_core.messages.content import ContentBlock
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import PrivateAttr
 
+from langchain_mm_rag.blocks import content_block
 from langchain_mm_rag.documents import segment_to_document
 from mm_rag._off_loop import off_loop
-from mm_rag.blocks import Block, Budget, Words
+from mm_rag.blocks import Budget
+from mm_rag.blocks.budget import as_budget
 from mm_rag.collection import Collection
 from mm_rag.errors import MMRagError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -57,7 +59,9 @@ class MultimodalTool(BaseTool):
             result = self._tool.method(*args, **arguments)
         except MMRagError as error:
             raise ToolException(str(error)) from error
-        blocks = [_content(block) for block in result.blocks]
+        # Text and images only: for one audio or video block, LangChain would write the whole
+        # message, pictures too, as one long text.
+        blocks = [content_block(block) for block in result.blocks]
         return blocks, [segment_to_document(segment) for segment in result.segments]
 
     async def _arun(
@@ -71,7 +75,7 @@ class MultimodalSearchTool(MultimodalTool):
 
     Args:
         collection: A `Collection`, or the folder of one made with the embedded default model.
-        budget: Of every answer.
+        budget: Of every answer; a number is one of tokens.
         policy: Whether and how pictures and videos may be opened.
         **settings: LangChain's, such as another `name`.
 
@@ -87,7 +91,7 @@ class MultimodalSearchTool(MultimodalTool):
     def __init__(
         self,
         collection: Collection | str | Path,
-        budget: Budget = Budget(),  # noqa: B008 - it is frozen
+        budget: Budget | int = Budget(),  # noqa: B008 - it is frozen
         policy: MediaPolicy = DEFAULT_POLICY,
         **settings: Any,
     ) -> None:
@@ -97,27 +101,22 @@ class MultimodalSearchTool(MultimodalTool):
 def multimodal_tools(
     collection: Collection | str | Path,
     *,
-    budget: Budget = Budget(),  # noqa: B008 - it is frozen
+    budget: Budget | int = Budget(),  # noqa: B008 - it is frozen
     policy: MediaPolicy = DEFAULT_POLICY,
 ) -> list[BaseTool]:
     """All that an agent may do with a collection: search, open_segment, ls, cat, grep and find.
 
     Args:
         collection: A `Collection`, or the folder of one made with the embedded default model.
-        budget: Of every answer.
+        budget: Of every answer; a number is one of tokens.
         policy: Whether and how pictures and videos may be opened.
     """
     return [MultimodalTool(tool.method) for tool in tools_of(_toolbox(collection, budget, policy))]
 
 
-def _toolbox(collection: Collection | str | Path, budget: Budget, policy: MediaPolicy) -> Toolbox:
+def _toolbox(
+    collection: Collection | str | Path, budget: Budget | int, policy: MediaPolicy
+) -> Toolbox:
     is_open = isinstance(collection, Collection)
     opened = collection if is_open else Collection(collection, create=False)
-    return Toolbox(opened, budget=budget, policy=policy)
-
-
-def _content(block: Block) -> ContentBlock:
-    # Never audio or video: LangChain would write the whole message, pictures too, as one text.
-    if isinstance(block, Words):
-        return TextContentBlock(type="text", text=block.text)
-    return ImageContentBlock(type="image", base64=block.base64, mime_type=block.mime_type)
+    return Toolbox(opened, budget=as_budget(budget), policy=policy)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from mm_rag_mcp.server import make_server
-from mm_rag_mcp.serving import output_kept, serve_http, serve_stdio
+from mm_rag_mcp.serving import protocol_output, serve_http, serve_stdio
 
-__all__ = ["make_server", "output_kept", "serve_http", "serve_stdio"]
+__all__ = ["make_server", "protocol_output", "serve_http", "serve_stdio"]

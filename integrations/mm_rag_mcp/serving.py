@@ -7,9 +7,12 @@ import socket
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any, TextIO
 
+import anyio
 import uvicorn
-from mcp.server import MCPServer
+from mcp.server import Server
+from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
 from mm_rag.errors import InputError
@@ -20,34 +23,44 @@ _SHUTDOWN = 3  # seconds that calls are given to end
 
 
 @contextmanager
-def output_kept() -> Generator[int]:
+def protocol_output() -> Generator[TextIO]:
     """Keep standard output for the protocol: what else is printed in the block goes to stderr.
 
     Yields:
-        The descriptor that leads to where standard output did.
+        What leads to where standard output did.
     """
-    with _output_to(sys.stderr.fileno()) as kept:
-        yield kept
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(os.dup(kept), "w", encoding="utf-8", newline="\n") as output:
+            yield output
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
-def serve_stdio(server: MCPServer, output: int) -> None:
+def serve_stdio(server: Server[Any], output: TextIO) -> None:
     """Serve over standard input and output, until the input ends.
 
     Args:
         server: From `make_server`.
-        output: The descriptor that `output_kept` yields.
+        output: From `protocol_output`.
     """
-    # While it serves, the SDK sends to stderr what anything prints, unless Python still holds it.
-    sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    with _output_to(output):
-        server.run("stdio")
+
+    async def serve() -> None:
+        async with stdio_server(stdout=anyio.wrap_file(output)) as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+
+    anyio.run(serve)
 
 
-def serve_http(server: MCPServer, host: str, port: int) -> None:
+def serve_http(server: Server[Any], host: str, port: int) -> None:
     """Serve over streamable HTTP at `/mcp`, until the process is interrupted.
 
     Requests that name another host than the one it is bound to are refused, so that no web page
-    can reach it through a browser on this machine, unless it is bound to all of the machine's.
+    reaches it through a browser on this machine. Bound to all addresses, it takes any name.
 
     Args:
         server: From `make_server`.
@@ -73,16 +86,16 @@ def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise InputError(
-            f"Nothing can be served at {_in_url(host)}:{port} ({error}). Choose another port or an "
-            "address of this machine."
+            f"Nothing can be served at {_in_url(host)}:{port} ({error}). Choose another port, or "
+            "an address of this machine."
         ) from error
 
 
 def _security(host: str) -> TransportSecuritySettings | None:
-    if host in _HERE or host in _EVERYWHERE:
-        return None  # the SDK's own: names of this machine only, or, bound to all, any name
+    if host in (*_HERE, *_EVERYWHERE):
+        return None  # the SDK's own: the names of this machine; bound to all addresses, any
     name = _in_url(host)
     return TransportSecuritySettings(
         allowed_hosts=[f"{name}:*"], allowed_origins=[f"http://{name}:*"]
@@ -91,16 +104,3 @@ def _security(host: str) -> TransportSecuritySettings | None:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-@contextmanager
-def _output_to(descriptor: int) -> Generator[int]:
-    sys.stdout.flush()
-    before = os.dup(1)
-    os.dup2(descriptor, 1)
-    try:
-        yield before
-    finally:
-        sys.stdout.flush()
-        os.dup2(before, 1)
-        os.close(before)

@@ -74,7 +74,9 @@ def load_or_raise(
         if outcome.state == "refused":
             raise SourceForbidden(outcome.reason)
         if outcome.state != "loaded":
-            raise UnreadableMedia(f"{name or path.name} cannot be read: {outcome.reason}.")
+            raise UnreadableMedia(
+                f"{name or path.name} cannot be read: {outcome.reason.rstrip('.')}."
+            )
 
     return load(path, options, on_file=judge)
 

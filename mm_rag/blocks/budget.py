@@ -43,3 +43,12 @@ class Budget:
         for name in ("tokens_of_text", "tokens_of_picture"):
             if not callable(getattr(self, name)):
                 raise InputError(f"Budget.{name} is a function that counts tokens.")
+
+
+def as_budget(given: Budget | int) -> Budget:
+    """A Budget, or so many tokens with the usual rest.
+
+    Raises:
+        InputError: It is neither.
+    """
+    return given if isinstance(given, Budget) else Budget(tokens=given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mm_rag.record import hit_to_metadata, segment_to_metadata
@@ -19,11 +20,13 @@ class Item:
         text: Its words.
         metadata: Its metadata, under the names of `Segment`'s fields; one that no mm_rag wrote is
             its words.
+        picture: What it shows, a file or a file's bytes, where the metadata do not say it.
     """
 
     label: str
     text: str
     metadata: Mapping[str, Any]
+    picture: Path | bytes | None = None
 
     @classmethod
     def of_segment(cls, segment: Segment, label: str) -> Item:

@@ -35,7 +35,7 @@ _CHARACTERS = (
     (0x2028, 2.0),  # signs, arrows, mathematics
     (0x2E80, 2.0),
     (0x3000, 1.5),  # kana
-    (0x3100, 1.75),  # ideographs
+    (0x3100, 2.0),  # ideographs
     (0xA000, 3.0),
     (0xAC00, 1.75),  # Hangul
     (0xD7B0, 3.0),

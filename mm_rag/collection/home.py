@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
+import sqlite3
 import tempfile
 import uuid
 import weakref
@@ -40,7 +41,8 @@ _OPENINGS = itertools.count(1)
 
 # Chroma's names, which are no IP addresses; no longer than file systems allow.
 _NAME = re.compile(r"(?!\d+(\.\d+){3}$)(?!.*\.\.)[a-zA-Z0-9][a-zA-Z0-9._-]{1,253}[a-zA-Z0-9]")
-_OWN = ("assets", "chroma", "chroma.lock", "chroma.state", "writer.lock")
+_ASIDE = "chroma.damaged"
+_OWN = ("assets", "chroma", _ASIDE, "chroma.lock", "chroma.state", "writer.lock")
 """What lies in a Folder beside the folders of its collections."""
 
 
@@ -152,7 +154,7 @@ class Folder(Home):
         self._prepare(create=create)
 
     def _prepare(self, *, create: bool) -> None:
-        if not create and not self.ledger.is_file():
+        if not create and not self.ledger.is_file() and not _holds(self.chroma, self.name):
             raise CollectionError(
                 f"There is no collection '{self.name}' in {self.folder}. Make one: "
                 f"mm-rag index FOLDER --collection {self.folder}"
@@ -209,14 +211,22 @@ class Folder(Home):
             return not self.chroma.exists() or is_whole(self.chroma)
 
     def discard_store(self) -> None:
-        """Delete them; every collection in the folder then makes its own anew."""
+        """Move them aside; every collection in the folder then makes its own anew.
+
+        Other programs may keep records there that nobody else has.
+        """
         # Other collections in this folder have their vectors there, too. Noted first: whoever is
         # killed in between has lost nothing.
         for ledger in (self.ledger, *self.siblings()):
             with closing(Ledger(ledger)) as theirs:
                 theirs.note_vectors_lost()
+        aside = self.folder / _ASIDE
         with self._quiet():
-            shutil.rmtree(self.chroma, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
+            try:
+                self.chroma.rename(aside)
+            except OSError:  # it was never made, or somebody has it open on Windows
+                shutil.rmtree(self.chroma, ignore_errors=True)
             self._state.unlink(missing_ok=True)
 
     def clear_up(self) -> None:
@@ -280,6 +290,19 @@ class Memory(Home):
     def close(self) -> None:
         """Delete everything."""
         self._end()
+
+
+def _holds(chroma: Path, name: str) -> bool:
+    """Whether another program has made a Chroma collection of this name."""
+    file = chroma / "chroma.sqlite3"
+    if not file.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            named = database.execute("SELECT 1 FROM collections WHERE name = ?", (name,))
+            return named.fetchone() is not None
+    except sqlite3.Error:
+        return False
 
 
 def _forget(name: str, folder: Path) -> None:

@@ -22,6 +22,13 @@ from mm_rag.record import segment_from_record, segment_to_metadata
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Where: TypeAlias = Mapping[str, Any]
 
+_COSINES: Mapping[str, Callable[[float], float]] = {
+    "cosine": lambda distance: 1.0 - distance,
+    "ip": lambda distance: 1.0 - distance,
+    "l2": lambda distance: 1.0 - distance / 2,
+}
+"""What a distance of Chroma's says of the cosine of two vectors of length 1, by its space."""
+
 _PAGE = 5_000  # ids asked for at once, where all are wanted
 
 
@@ -36,7 +43,7 @@ class VectorStore:
         closes: Whether the client is this store's own.
 
     Raises:
-        CollectionMismatch: There is one of this name that another program made.
+        CollectionMismatch: There is one of this name that compares vectors in an unknown way.
         CollectionError: Chroma cannot open it, or refuses the name. From every method: it fails.
     """
 
@@ -54,7 +61,7 @@ class VectorStore:
         with self._errors():
             self._collection = self._made()
             self._batch = client.get_max_batch_size()
-        self._check_space()
+        self._cosine = self._similarity()
 
     def _made(self) -> Any:
         # Chroma would otherwise store its own default model with the collection and embed with it
@@ -63,14 +70,16 @@ class VectorStore:
             self._name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
         )
 
-    def _check_space(self) -> None:
-        # get_or_create ignores the configuration of one that exists already.
-        space = (self._collection.configuration_json.get("hnsw") or {}).get("space")
-        if space != "cosine":
+    def _similarity(self) -> Callable[[float], float]:
+        # get_or_create ignores the configuration of one that exists already: LangChain and
+        # LlamaIndex make theirs with Chroma's default, l2.
+        space = str((self._collection.configuration_json.get("hnsw") or {}).get("space"))
+        if space not in _COSINES:
             raise CollectionMismatch(
-                f"The Chroma collection '{self._name}' compares vectors by '{space}', and mm_rag "
-                "needs 'cosine'. It was made by another program: choose another name or folder."
+                f"The Chroma collection '{self._name}' compares vectors by '{space}', which mm_rag "
+                "does not know. It was made by another program: choose another name or folder."
             )
+        return _COSINES[space]
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -144,7 +153,7 @@ class VectorStore:
                 include=["distances"],
             )
         return [
-            [(id_, 1.0 - distance) for id_, distance in zip(ids, distances, strict=True)]
+            [(id_, self._cosine(distance)) for id_, distance in zip(ids, distances, strict=True)]
             for ids, distances in zip(got["ids"], got["distances"] or [], strict=True)
         ]
 
@@ -162,7 +171,10 @@ class VectorStore:
         return found
 
     def records(self, ids: Iterable[str]) -> dict[str, Entry]:
-        """By its id, what other programs wrote in our way; what is not in our way is left out."""
+        """By its id, what other programs wrote in our way; what is not in our way is left out.
+
+        LangChain's and LlamaIndex's own Chroma classes do, given what our loaders and readers made.
+        """
         wanted, found = list(ids), dict[str, Entry]()
         for rows in self._batches(len(wanted)):
             with self._errors():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mm_rag.collection.home import Home
-from mm_rag.collection.ledger import Commit, Ledger
+from mm_rag.collection.ledger import Commit, Entry, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.pictures import delete, orphans, references
 from mm_rag.collection.report import VerifyReport
@@ -29,7 +29,7 @@ class Inspector:
         unsettled = set(self.ledger.unsettled())
         healthy = self.store.ids_with_vectors(sorted(known))
         words, unknown = self.lexical.ids(), self.store.ids() - known
-        ours = set(self.store.records(self.store.ids_with_vectors(sorted(unknown - unsettled))))
+        ours = set(self._ours(unknown - unsettled))
         referred = references(self.ledger)
         files = self.ledger.files().values()
         return VerifyReport(
@@ -48,11 +48,10 @@ class Inspector:
     def repair(self, writer: SegmentWriter, report: VerifyReport) -> None:
         """Heal from the ledger what it can heal; have files read again that lack something.
 
-        Segments that only Chroma has, as the ledger was lost, are taken in.
+        Segments that only Chroma has are taken in: the ledger was lost, or LangChain or LlamaIndex
+        wrote them.
         """
-        unsettled = set(self.ledger.unsettled())
-        lost = self.store.records(id_ for id_ in report.strays if id_ not in unsettled)
-        found = [entry for id_, entry in lost.items() if id_ == entry.segment.id]
+        found = list(self._ours(set(report.strays) - set(self.ledger.unsettled())).values())
         writer.draft(found)
         writer.commit(Commit(added=[entry.segment.id for entry in found]))
         self.ledger.unsettle({*report.missing_vectors, *report.missing_words, *report.strays})
@@ -62,3 +61,8 @@ class Inspector:
             sha256 for path in report.missing_files for sha256 in referred.get(path, ())
         )
         delete(Path(path) for path in report.orphaned_files)
+
+    def _ours(self, ids: set[str]) -> dict[str, Entry]:
+        """Those that are Segments; what other programs keep under names of theirs stays theirs."""
+        found = self.store.records(self.store.ids_with_vectors(sorted(ids)))
+        return {id_: entry for id_, entry in found.items() if id_ == entry.segment.id}

@@ -45,6 +45,8 @@ _DAMAGED = (
 )
 _warnings_lock = threading.Lock()
 _HEAD_BYTES = 128
+_ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, frozenset({5, 6, 7, 8})  # of EXIF
+_OPAQUE = frozenset({"1", "L", "P", "RGB"})
 _SHORTEST_FRAME = 0.02  # seconds; browsers show shorter ones, and those without a time, for
 _USUAL_FRAME = 0.1  # this long
 
@@ -62,6 +64,24 @@ class TimedFrame:
     picture: Image.Image
     start: float
     end: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What a picture's file says of it, before anything is decoded.
+
+    Attributes:
+        width: As it is shown, upright, in pixels.
+        height: As it is shown, upright, in pixels.
+        format: Pillow's name, such as `"TIFF"`.
+        is_plain: Whether whoever shows the file shows what `open_image` gives: it has one frame,
+            is stored upright, with 8 bits a colour, and nothing in it is transparent.
+    """
+
+    width: int
+    height: int
+    format: str
+    is_plain: bool
 
 
 def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Image.Image:
@@ -138,6 +158,28 @@ def image_format(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> t
     """
     with _opened(source, policy) as picture, _translated(_name(source)):
         return picture.format or "", _count(picture)
+
+
+def image_outline(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Outline:
+    """A picture's size and format.
+
+    Raises:
+        UnreadableMedia: As for `open_image`, as far as the file's head tells.
+        MediaTooLarge: It is over a limit of the policy.
+        SourceForbidden: The policy does not allow to open it.
+    """
+    with _opened(source, policy) as picture, _translated(_name(source)):
+        is_still = _count(picture) == 1
+        with _quiet():
+            turned = picture.getexif().get(_ORIENTATION, _UPRIGHT)
+        width, height = reversed(picture.size) if turned in _SIDEWAYS else picture.size
+        is_opaque = picture.mode in _OPAQUE and "transparency" not in picture.info
+        return Outline(
+            width=width,
+            height=height,
+            format=picture.format or "",
+            is_plain=is_still and is_opaque and turned == _UPRIGHT,
+        )
 
 
 def image_description(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Described:

@@ -81,7 +81,9 @@ class LateInteraction(Scorer):
         """The token vectors of every distinct content, by its key, window by window."""
         unique = {content_key(content): content for content in contents}
         prepared = [self.chain.input.prepare(content) for content in unique.values()]
-        pieces = [self.chain.input.split(content) if windows else [content] for content in prepared]
+        with self.chain.lock:  # a tokenizer keeps the settings of a call while it works
+            split = self.chain.input.split
+            pieces = [split(content) if windows else [content] for content in prepared]
         flat = [piece for content in pieces for piece in content]
         made = iter(token_vectors(self.chain, flat, batch_size=batch_size))
         return {

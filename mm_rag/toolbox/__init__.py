@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from mm_rag.toolbox.result import ToolResult
 from mm_rag.toolbox.toolbox import Toolbox
-from mm_rag.toolbox.trajectory import AGENT_PROMPT, Citation, Search, Trajectory
+from mm_rag.toolbox.trajectory import (
+    AGENT_PROMPT,
+    Citation,
+    CitedPath,
+    Search,
+    Trajectory,
+)
 
-__all__ = ["AGENT_PROMPT", "Citation", "Search", "ToolResult", "Toolbox", "Trajectory"]
+__all__ = ["AGENT_PROMPT", "Citation", "CitedPath", "Search", "ToolResult", "Toolbox", "Trajectory"]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, ParamSpec
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from mm_rag.blocks import Words
 from mm_rag.errors import InputError
@@ -130,7 +130,7 @@ class Trajectory:
         """
         scores = self._scores()
         found: dict[str, Citation] = {}
-        for reason, place in _resolved(Browser(self._toolbox.collection), _checked(citations)):
+        for reason, place in _resolved(Browser(self._toolbox.collection), citations):
             citation = Citation(
                 segment=place.shown,
                 path=place.path,
@@ -194,17 +194,6 @@ class Trajectory:
             return result
 
         return recorded
-
-
-def _checked(citations: Sequence[CitedPath | Mapping[str, Any]]) -> list[CitedPath]:
-    """Some frameworks check arguments and make objects of them, others pass on what was written."""
-    try:
-        return [CitedPath.model_validate(each) for each in citations]
-    except ValidationError as error:
-        raise InputError(
-            "Each citation is an object with a path, as search results name it, and a reason: "
-            '{"path": "/annual.pdf/page-3", "reason": "It has the revenue by quarter."}'
-        ) from error
 
 
 def _resolved(browser: Browser, citations: Sequence[CitedPath]) -> list[tuple[str, Place]]:

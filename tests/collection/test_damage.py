@@ -114,6 +114,14 @@ def test_a_damaged_database_of_chromas_is_made_again_when_it_is_opened(
     check(copy, encoded)
 
 
+def test_damaged_vectors_are_moved_aside_not_deleted(copy: Path) -> None:
+    halve(index(copy, "data_level0.bin"))
+    with Collection(copy, encoder=Encoder(modules=[BagOfWords()])) as collection:
+        assert not collection.verify().damaged
+    # Other programs may have records in there that no ledger knows.
+    assert (copy / "chroma.damaged" / "chroma.sqlite3").is_file()
+
+
 def test_damage_is_found_and_repaired_while_both_collections_are_open(copy: Path) -> None:
     encoder = Encoder(modules=[BagOfWords()])
     with (

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import chromadb
 import numpy as np
@@ -67,11 +68,22 @@ def test_a_newer_format_is_refused(collection: Collection, encoder: Encoder) -> 
         Collection(collection.path, encoder=encoder)
 
 
-def test_a_foreign_collection_in_another_space_is_refused(tmp_path: Path, encoder: Encoder) -> None:
-    client = chromadb.PersistentClient(str(tmp_path / "chroma"))
-    client.create_collection("default", embedding_function=None)
-    with pytest.raises(CollectionMismatch, match="l2"):
-        Collection(tmp_path, encoder=encoder)
+@pytest.mark.parametrize("space", ["l2", "ip"])
+def test_a_collection_in_chromas_other_spaces_gives_the_same_scores(
+    tmp_path: Path, encoder: Encoder, space: str
+) -> None:
+    client = chromadb.PersistentClient(str(tmp_path / space / "chroma"))
+    configuration: Any = {"hnsw": {"space": space}}
+    client.create_collection("default", embedding_function=None, configuration=configuration)
+    client.close()  # pyright: ignore[reportAttributeAccessIssue]
+    segments = [segment(f"harbour number {n}", n) for n in range(20)]
+    found: list[list[tuple[str, Any]]] = []
+    for folder in (tmp_path / space, tmp_path / "cosine"):
+        with Collection(folder, encoder=encoder) as collection:
+            collection.add(segments)
+            hits = collection.search("harbour 7", rerank=False)
+            found.append([(hit.segment.id, pytest.approx(hit.score, abs=1e-4)) for hit in hits])
+    assert found[0] == found[1]
 
 
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path, encoder: Encoder) -> None:

@@ -24,9 +24,7 @@ from pydantic import Field, SkipValidation
 Line: TypeAlias = AIMessage | Callable[[list[BaseMessage]], AIMessage]
 LlamaLine: TypeAlias = ChatMessage | Callable[[list[ChatMessage]], ChatMessage]
 
-with_function_agent = pytest.mark.filterwarnings(
-    "ignore::pydantic.warnings.PydanticDeprecatedSince20"
-)
+with_function_agent = pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecationWarning")
 """For tests that make a FunctionAgent: LlamaIndex looks at deprecated attributes of pydantic."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from langchain_core.documents import Document
 from PIL import Image as PILImage
 
 from langchain_mm_rag import documents_to_blocks
-from mm_rag.errors import UnreadableMedia
+from mm_rag.blocks import Budget
+from mm_rag.errors import SourceForbidden, UnreadableMedia
+from mm_rag.media import MediaPolicy
+from tests.av_made import colours, make_video
 
 
 @pytest.fixture
@@ -36,9 +40,13 @@ def test_small_picture_is_sent_as_it_is(photo: Path) -> None:
 
 
 def test_large_picture_is_made_smaller(photo: Path) -> None:
-    metadata = {"modality": "image", "media": str(photo), "mime_type": "image/png"}
-    picture, mime_type = _picture(metadata, max_pixels=20_000)
-    assert (picture.size, picture.format, mime_type) == ((200, 100), "JPEG", "image/jpeg")
+    large = photo.with_name("large.png")
+    PILImage.open(photo).resize((1600, 800)).save(large)
+    metadata = {"modality": "image", "media": str(large), "mime_type": "image/png"}
+    picture, mime_type = _picture(metadata, budget=600)
+    assert (picture.format, mime_type) == ("JPEG", "image/jpeg")
+    assert 190_000 < picture.width * picture.height < 600 * 750
+    assert picture.width == pytest.approx(2 * picture.height, abs=2)
 
 
 def test_format_that_chat_models_refuse_is_converted(photo: Path) -> None:
@@ -48,19 +56,44 @@ def test_format_that_chat_models_refuse_is_converted(photo: Path) -> None:
     assert (picture.size, picture.format, mime_type) == ((400, 200), "JPEG", "image/jpeg")
 
 
-def test_clip_is_shown_by_its_frame_and_words(photo: Path) -> None:
-    metadata = {
-        "modality": "video",
-        "source": "/films/tour.mp4",
-        "media": "/films/tour.mp4",
-        "mime_type": "video/mp4",
-        "preview": str(photo),
-        "start": 61.0,
-        "end": 90.4,
-    }
-    words, picture = documents_to_blocks([Document("To your left", metadata=metadata)])
-    assert words == {"type": "text", "text": "[1] tour.mp4, 1:01-1:30\nTo your left"}
-    assert picture["type"] == "image"
+def test_clip_is_shown_by_frames_and_words(tmp_path: Path) -> None:
+    film = make_video(tmp_path / "tour.mp4", colours("red", "blue", each=10))
+    known = {"modality": "video", "source": str(film), "media": str(film)}
+    metadata = {**known, "mime_type": "video/mp4", "start": 0.0, "end": 2.0}
+    blocks = documents_to_blocks([Document("To your left", metadata=metadata)])
+    assert blocks[0] == {"type": "text", "text": "[1] tour.mp4, 0:00-0:02\nTo your left"}
+    assert [block["type"] for block in blocks[1:]] == ["text", "image"] * 4
+
+
+def test_a_turn_with_five_pages_stays_within_its_budget(tmp_path: Path) -> None:
+    documents: list[Document] = []
+    for number in range(5):
+        page = tmp_path / f"{number}.png"
+        PILImage.effect_noise((1000, 1300), 50).save(page)
+        metadata = {"modality": "image", "media": str(page), "mime_type": "image/png"}
+        documents.append(Document("word " * 500, metadata=metadata))
+    blocks = documents_to_blocks(documents, Budget(tokens=5000, bytes=500_000))
+    taken = size = 0
+    for block in blocks:
+        if block["type"] == "text":
+            taken += Budget().tokens_of_text(block["text"])
+        else:
+            assert block["type"] == "image"
+            data = base64.b64decode(block.get("base64", ""))
+            width, height = PILImage.open(io.BytesIO(data)).size
+            taken += max(width * height // 750, math.ceil(width / 28) * math.ceil(height / 28))
+            size += len(data)
+    assert [block["type"] for block in blocks] == ["text", "image"] * 5
+    assert 3500 < taken <= 5000
+    assert size <= 500_000
+
+
+def test_the_policy_is_asked(tmp_path: Path) -> None:
+    metadata = {"modality": "image", "media": "/etc/passwd", "mime_type": "image/png"}
+    with pytest.raises(SourceForbidden, match=r"\[1\]"):
+        documents_to_blocks(
+            [Document("", metadata=metadata)], policy=MediaPolicy(roots=(tmp_path,))
+        )
 
 
 def test_shared_picture_is_shown_once(photo: Path) -> None:
@@ -78,5 +111,5 @@ def test_document_of_another_loader_is_text() -> None:
 
 def test_moved_picture_is_named(tmp_path: Path) -> None:
     metadata = {"media": str(tmp_path / "gone.png"), "mime_type": "image/png"}
-    with pytest.raises(UnreadableMedia, match=r"gone\.png"):
+    with pytest.raises(UnreadableMedia, match=r"\[1\]: .*gone\.png"):
         documents_to_blocks([Document("", metadata=metadata)])

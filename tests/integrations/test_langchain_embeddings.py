@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,9 @@ from PIL import Image as PILImage
 from PIL import ImageDraw
 
 from langchain_mm_rag import MultimodalEmbeddings
-from mm_rag import Audio, Encoder, Text
+from mm_rag import Audio, Encoder, Image, Text
 from mm_rag.content import Url
-from mm_rag.errors import UnreadableMedia
+from mm_rag.errors import InputError, SourceForbidden, UnreadableMedia
 
 
 class _WithSharedEncoder:
@@ -147,3 +149,100 @@ def test_chroma_finds_pictures_by_words_and_by_picture(
     assert found.id == "receipt"
     [found] = store.similarity_search_by_image(str(receipt), k=1)
     assert found.id == "receipt"
+
+
+def test_inputs_of_any_kind_in_one_list(
+    embeddings: MultimodalEmbeddings,
+    encoder: Encoder,
+    receipt: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(receipt.parent)
+    picture = Image(receipt, text="coffee and cake")
+    inputs = ["receipt.png", picture, {"text": "for two", "image": picture}]
+    expected = encoder.encode_document([Text("receipt.png"), *inputs[1:]])
+    made = embeddings.embed_inputs(inputs)
+    assert type(made[0][0]) is float
+    np.testing.assert_allclose(made, expected, atol=1e-6)
+
+
+def test_queries_and_documents_have_their_own_prompts(embeddings: MultimodalEmbeddings) -> None:
+    encoder = Encoder(
+        modules=list(embeddings.encoder.chain),
+        prompts={"query": "find: ", "document": "passage: "},
+    )
+    prompted = MultimodalEmbeddings(encoder=encoder)
+    query, document = (
+        prompted.embed_inputs(["the sea"], task=task)[0] for task in ("query", "document")
+    )
+    assert query == pytest.approx(prompted.embed_query("the sea"), abs=1e-6)
+    assert document == pytest.approx(prompted.embed_documents(["the sea"])[0], abs=1e-6)
+    assert query != pytest.approx(document, abs=1e-3)
+
+
+def test_pictures_are_named_as_everywhere(
+    embeddings: MultimodalEmbeddings, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def encode_document(contents: list[Any], **_: Any) -> Any:
+        given.extend(contents)
+        return np.zeros((len(contents), encoder.dimension))
+
+    monkeypatch.setattr(encoder, "encode_document", encode_document)
+    uri = f"data:image/png;base64,{base64.b64encode(b'pixels').decode()}"
+    embeddings.embed_image([uri, "https://example.org/view?id=3"])
+    assert given[0].source == b"pixels"
+    assert given[1].source == Url("https://example.org/view?id=3")
+
+
+def test_private_addresses_are_not_fetched(embeddings: MultimodalEmbeddings) -> None:
+    with pytest.raises(SourceForbidden, match=r"127\.0\.0\.1"):
+        embeddings.embed_image(["http://127.0.0.1/picture.png"])
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "reason"),
+    [
+        ("embed_documents", "abc", "a list; got a str"),
+        ("embed_documents", {"text": "abc"}, "a list; got a dict"),
+        ("embed_documents", None, "a list; got a NoneType"),
+        ("embed_documents", ["a", None], "Input 1: Text holds a str; got a NoneType"),
+        ("embed_documents", [{"text": "a"}], "Input 0: Text holds a str; got a dict"),
+        ("embed_query", None, "Text holds a str; got a NoneType"),
+        ("embed_query", ["a"], "Text holds a str; got a list"),
+        ("embed_image", "chart.png", "a list; got a str"),
+        ("embed_image", [None], "Input 0: Cannot use a NoneType as image"),
+        ("embed_image", [Audio(Path("a.wav"))], "Input 0: What was given as image is audio"),
+        ("embed_audio", [["a.wav"]], "Input 0: Cannot use a list as audio"),
+        ("embed_inputs", {"text": "abc"}, "a list; got a dict"),
+        ("embed_inputs", [3.5], "Input 0: Cannot use a float"),
+    ],
+)
+def test_wrong_types_are_named(
+    embeddings: MultimodalEmbeddings, method: str, given: Any, reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        getattr(embeddings, method)(given)
+
+
+def test_unknown_task_is_refused(embeddings: MultimodalEmbeddings) -> None:
+    task: Any = "passage"
+    with pytest.raises(InputError, match="task is one of query, document; got 'passage'"):
+        embeddings.embed_inputs(["a"], task=task)
+
+
+@pytest.mark.parametrize("kind", ["documents", "query", "image", "audio", "video", "inputs"])
+async def test_async_twins_work_in_another_thread(
+    embeddings: MultimodalEmbeddings, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    threads: list[int] = []
+
+    def watched(given: Any, **_: Any) -> Any:
+        threads.append(threading.get_ident())
+        return given
+
+    monkeypatch.setattr(embeddings, f"embed_{kind}", watched)
+    assert await getattr(embeddings, f"aembed_{kind}")(["a.wav"]) == ["a.wav"]
+    assert threads != [threading.get_ident()]
+    assert len(threads) == 1

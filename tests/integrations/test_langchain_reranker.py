@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_classic.retrievers import ContextualCompressionRetriever
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
+from langchain_core.runnables import ConfigurableField, RunnablePassthrough
+from PIL import Image as PILImage
+from pydantic import ValidationError
 
 from langchain_mm_rag import MultimodalReranker, MultimodalRetriever
 from mm_rag import Collection, Reranker
-from mm_rag.errors import UnreadableMedia
+from mm_rag.content import Image, Video
+from mm_rag.errors import InputError, UnreadableMedia, UnsupportedModality
 
 DOCUMENTS = [
     Document("Bananas grow in the tropics.", id="bananas", metadata={"page": 0}),
@@ -53,11 +59,27 @@ def test_page_of_a_passage_is_seen_too(seeing_reranker: Reranker, collection: Co
     assert found.metadata["relevance_score"] > 50
 
 
-def test_moved_page_is_named(seeing_reranker: Reranker) -> None:
-    metadata = {"modality": "image", "media": "/nowhere/page.png", "mime_type": "image/png"}
+def test_moved_page_is_named(seeing_reranker: Reranker, tmp_path: Path) -> None:
+    PILImage.new("RGB", (8, 8), "blue").save(tmp_path / "there.png")
+    pages = [
+        Document(
+            "",
+            metadata={
+                "modality": "image",
+                "media": str(tmp_path / name),
+                "mime_type": "image/png",
+                "source": "/archive/deck.pdf",
+                "page": page,
+            },
+        )
+        for page, name in enumerate(["there.png", "gone.png"], 3)
+    ]
     reranker = MultimodalReranker(reranker=seeing_reranker)
-    with pytest.raises(UnreadableMedia, match=r"page\.png"):
-        reranker.compress_documents([Document("", metadata=metadata)], "blue")
+    with pytest.raises(
+        UnreadableMedia, match=r"Input 1: the Document 'deck\.pdf, page 4' .*gone\.png"
+    ) as raised:
+        reranker.compress_documents(pages, "blue")
+    assert raised.value.position == 1
 
 
 def test_nothing_gives_nothing(reranker: Reranker) -> None:
@@ -90,3 +112,109 @@ def test_contextual_compression_retriever(
     )
     [best] = retriever.invoke("batteries")
     assert best.metadata["page"] == 1
+
+
+class Watching(BaseCallbackHandler):
+    """Remembers which runs there were, and what came of them."""
+
+    def __init__(self) -> None:
+        self.started: list[str | None] = []
+        self.outputs: list[Any] = []
+
+    def on_chain_start(self, *_: Any, name: str | None = None, **__: Any) -> None:
+        self.started.append(name)
+
+    def on_chain_end(self, outputs: Any, **_: Any) -> None:
+        self.outputs.append(outputs)
+
+
+async def test_it_is_a_runnable(reranker: Reranker) -> None:
+    runnable = MultimodalReranker(reranker=reranker, top_n=1)
+    query = "late delivery of batteries"
+    expected = runnable.compress_documents(DOCUMENTS, query)
+    asked: Any = {"query": query, "documents": DOCUMENTS}
+    watching = Watching()
+    assert runnable.invoke(asked, {"callbacks": [watching]}) == expected
+    assert await runnable.ainvoke(asked, {"callbacks": [watching]}) == expected
+    assert runnable.batch([asked, asked]) == [expected, expected]
+    assert watching.started == ["MultimodalReranker"] * 2
+    assert watching.outputs == [expected] * 2
+
+
+def test_as_a_compressor_it_is_traced(reranker: Reranker) -> None:
+    watching = Watching()
+    MultimodalReranker(reranker=reranker).compress_documents(DOCUMENTS, "sea", [watching])
+    assert watching.started == ["MultimodalReranker"]
+
+
+def test_in_a_chain_behind_a_retriever(seeing_reranker: Reranker, collection: Collection) -> None:
+    chain = {
+        "query": RunnablePassthrough[str](),
+        "documents": MultimodalRetriever(collection=collection, k=5),
+    } | MultimodalReranker(reranker=seeing_reranker, top_n=1)
+    [best] = chain.invoke("batteries")
+    assert best.metadata["page"] == 1
+
+
+def test_copies_with_other_settings_share_the_model(reranker: Reranker) -> None:
+    runnable = MultimodalReranker(reranker=reranker).configurable_fields(
+        top_n=ConfigurableField(id="top_n")
+    )
+    asked: Any = {"query": "sea", "documents": DOCUMENTS}
+    assert len(runnable.invoke(asked)) == 3
+    assert len(runnable.invoke(asked, {"configurable": {"top_n": 2}})) == 2
+
+
+def test_a_picture_can_ask(reranker: Reranker, tmp_path: Path) -> None:
+    compressor = MultimodalReranker(reranker=reranker)
+    found = compressor.compress_documents(
+        DOCUMENTS, Image(tmp_path / "not-opened.png", text="bananas in the tropics")
+    )
+    assert found[0].id == "bananas"
+
+
+def test_a_query_that_the_model_does_not_take(seeing_reranker: Reranker) -> None:
+    compressor = MultimodalReranker(reranker=seeing_reranker)
+    with pytest.raises(UnsupportedModality, match=r"video \(query\)"):
+        compressor.compress_documents(DOCUMENTS, Video(Path("film.mp4")))
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"query": " ", "documents": DOCUMENTS}, "query is empty"),
+        ({"query": None, "documents": DOCUMENTS}, "Cannot use a NoneType"),
+        ({"query": "sea", "documents": ["words"]}, "orders Documents; got a str"),
+        ({"query": "sea"}, r"takes \{'query'"),
+        ("sea", r"takes \{'query'.* got a str"),
+    ],
+)
+def test_wrong_input_is_named(reranker: Reranker, given: Any, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        MultimodalReranker(reranker=reranker).invoke(given)
+
+
+def test_model_and_reranker_contradict(reranker: Reranker) -> None:
+    with pytest.raises(ValidationError, match="a model or a reranker"):
+        MultimodalReranker(model="another", reranker=reranker)
+
+
+def test_threads_do_not_share_the_tokenizer(
+    reranker: Reranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts were cut into windows while another thread set the tokenizer up for a batch."""
+    chain: Any = getattr(reranker.scorer, "chain")  # noqa: B009
+    split, free = chain.input.split, list[bool]()
+
+    def watched(content: Any) -> Any:
+        def attempt() -> None:
+            free.append(chain.lock.acquire(blocking=False))
+
+        other = threading.Thread(target=attempt)
+        other.start()
+        other.join()
+        return split(content)
+
+    monkeypatch.setattr(chain.input, "split", watched)
+    MultimodalReranker(reranker=reranker).compress_documents(DOCUMENTS, "sea")
+    assert free == [False] * len(DOCUMENTS)

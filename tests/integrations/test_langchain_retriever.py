@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -17,13 +19,13 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableLambda, RunnablePassthrough
+from langchain_core.runnables import ConfigurableField, RunnableLambda, RunnablePassthrough
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 from pydantic import Field, ValidationError
 
 from langchain_mm_rag import MultimodalRetriever, documents_to_blocks
-from mm_rag import Collection, Image
-from mm_rag.errors import InputError
+from mm_rag import Collection, Encoder, Image, Segment
+from mm_rag.errors import CollectionError, CollectionMismatch, InputError
 
 QUESTION = "Which quarter had the best revenue?"
 
@@ -110,22 +112,115 @@ async def test_async_search_leaves_the_event_loop_alone(
     assert found[0] == found[1] == found[2]
 
 
-def test_folder_of_a_collection_will_do(folder: Path, tmp_path: Path) -> None:
-    with Collection(tmp_path / "mine"):
-        pass
-    retriever = MultimodalRetriever(collection=tmp_path / "mine")
-    assert retriever.invoke("anything") == []
-
-
-def test_wrong_settings_and_queries_are_refused(
-    retriever: MultimodalRetriever, collection: Collection
+async def test_concurrent_searches_are_all_reranked(
+    retriever: MultimodalRetriever, caplog: pytest.LogCaptureFixture
 ) -> None:
+    alone = retriever.invoke(QUESTION)
+    with caplog.at_level(logging.WARNING):
+        found = await asyncio.gather(*(retriever.ainvoke(QUESTION) for _ in range(16)))
+    assert not caplog.records
+    scores = [[hit.metadata["score_rerank"] for hit in hits] for hits in (alone, *found)]
+    assert scores == [pytest.approx(scores[0], abs=1e-5)] * 17
+
+
+def test_every_setting_reaches_the_search(
+    collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def search(query: Any, **settings: Any) -> list[Any]:
+        given.update(settings)
+        return []
+
+    monkeypatch.setattr(collection, "search", search)
+    settings: dict[str, Any] = {
+        "k": 7,
+        "modalities": {"image": 2, "text": 1},
+        "where": {"author": "Ada"},
+        "source": [folder / "deck.pdf"],
+        "page": 2,
+        "time": (0.0, 9.5),
+        "rerank": ["text"],
+        "diversity": 0.5,
+        "threshold": -1.0,
+    }
+    MultimodalRetriever(collection=collection, **settings).invoke(QUESTION)
+    assert given == settings
+    MultimodalRetriever(collection=collection).invoke(QUESTION, **settings)
+    assert given == settings
+    MultimodalRetriever(collection=collection, **settings).invoke(QUESTION, page=None, k=None)
+    assert given == {**settings, "page": None, "k": None}
+
+
+async def test_quotas_and_sources(collection: Collection, folder: Path) -> None:
+    retriever = MultimodalRetriever(collection=collection, modalities={"image": 2, "text": 1})
+    found = await retriever.ainvoke("engineers and batteries")
+    modalities = sorted(document.metadata["modality"] for document in found)
+    assert modalities == ["image", "image", "text"]
+    found = await retriever.ainvoke("engineers", source=folder / "deck.pdf", page=2)
+    assert {document.metadata["page"] for document in found} == {2}
+
+
+async def test_an_unknown_setting_is_refused(retriever: MultimodalRetriever) -> None:
+    with pytest.raises(InputError, match="no setting top_k"):
+        retriever.invoke(QUESTION, top_k=3)
+    with pytest.raises(InputError, match="no setting explain"):
+        await retriever.ainvoke(QUESTION, explain=True)
+
+
+def test_copies_share_the_collection(retriever: MultimodalRetriever) -> None:
+    assert copy.deepcopy(retriever).invoke(QUESTION) == retriever.invoke(QUESTION)
+    assert copy.deepcopy(retriever).collection is retriever.collection
+    configurable = retriever.configurable_fields(k=ConfigurableField(id="k"))
+    assert len(configurable.invoke(QUESTION, {"configurable": {"k": 1}})) == 1
+    named = retriever.with_config(run_name="slides")
+    assert named.invoke(QUESTION) == retriever.invoke(QUESTION)
+
+
+def test_folder_of_a_collection_will_do(encoder: Encoder, tmp_path: Path) -> None:
+    with Collection(tmp_path / "mine", encoder=encoder) as made:
+        made.add([Segment(modality="text", source="/a.txt", sha256="a" * 64, text="The sea.")])
+    with MultimodalRetriever(collection=tmp_path / "mine") as retriever:
+        configurable = retriever.configurable_fields(k=ConfigurableField(id="k"))
+        [found] = configurable.invoke("the sea", {"configurable": {"k": 1}})
+        assert found.page_content == "The sea."
+        [found] = copy.deepcopy(retriever).invoke("the sea")
+        assert found.page_content == "The sea."
+
+
+def test_folder_without_a_collection_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CollectionError, match="no collection"):
+        MultimodalRetriever(collection=tmp_path)
+
+
+def test_collection_of_another_model_is_refused(encoder: Encoder, tmp_path: Path) -> None:
+    other = Encoder(modules=list(encoder.chain), truncate_dim=16)
+    with Collection(tmp_path, encoder=other) as made:
+        made.add([Segment(modality="text", source="/a.txt", sha256="a" * 64, text="The sea.")])
+    with (
+        MultimodalRetriever(collection=tmp_path) as retriever,
+        pytest.raises(CollectionMismatch, match="cannot be mixed"),
+    ):
+        retriever.invoke("the sea")
+
+
+@pytest.mark.parametrize("query", [None, 3, 3.5, [1, 2], {"words": "sea"}])
+async def test_wrong_queries_are_refused(retriever: MultimodalRetriever, query: Any) -> None:
+    with pytest.raises(InputError, match=r"Cannot use a|A dict input takes"):
+        retriever.invoke(query)
+    with pytest.raises(InputError, match=r"Cannot use a|A dict input takes"):
+        await retriever.ainvoke(query)
+
+
+def test_wrong_settings_are_refused(retriever: MultimodalRetriever, collection: Collection) -> None:
     with pytest.raises(ValidationError, match="k"):
         MultimodalRetriever(collection=collection, k=0)
-    with pytest.raises(InputError, match="Cannot use a float"):
-        retriever.invoke(3.5)
+    with pytest.raises(ValidationError, match="modalities"):
+        MultimodalRetriever(collection=collection, modalities=cast("Any", "image"))
     with pytest.raises(InputError, match="filter"):
         retriever.invoke(QUESTION, where={"$and": []})
+    with pytest.raises(InputError, match="at least one hit"):
+        retriever.invoke(QUESTION, k=0)
 
 
 class RecordingChatModel(BaseChatModel):

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import pickle
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import chromadb
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from llama_index.core import MockEmbedding, SimpleDirectoryReader, VectorStoreIndex
 from llama_index.core.base.llms.types import ImageBlock, TextBlock
-from llama_index.core.readers.base import BaseReader
-from llama_index.core.schema import ImageNode, MetadataMode, Node, QueryBundle, TextNode
-from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.readers.base import BaseReader, ReaderConfig
+from llama_index.core.schema import (
+    BaseNode,
+    ImageNode,
+    MetadataMode,
+    Node,
+    QueryBundle,
+    TextNode,
+)
+from llama_index.core.vector_stores import VectorStoreQuery
+from llama_index.embeddings.mm_rag import MultimodalEmbedding
 from llama_index.readers.mm_rag import MultimodalReader
-from llama_index.readers.mm_rag.nodes import node_to_content, query_to_content, segment_to_node
+from llama_index.readers.mm_rag.nodes import node_to_content, segment_to_node
+from llama_index.readers.mm_rag.query import MultimodalQuery, query_to_content
+from llama_index.vector_stores.chroma import ChromaVectorStore
 
-from mm_rag import Encoder, Image, Mixed, Segment, Text, Video
+from mm_rag import Audio, Encoder, Image, Mixed, Segment, Text, Video
+from mm_rag.content import Chat
 from mm_rag.errors import InputError
 from mm_rag_loaders import AssetStore, LoadOptions, load
 
@@ -59,12 +77,27 @@ def test_wordless_picture_survives_an_index(reader: MultimodalReader, folder: Pa
     assert list(index.docstore.docs) == [node.id_]
 
 
-def test_picture_survives_a_vector_store(reader: MultimodalReader, folder: Path) -> None:
-    [node] = reader.load_data(folder / "sunset.png")
-    again = metadata_dict_to_node(node_to_metadata_dict(node, flat_metadata=True))
-    assert isinstance(again, Node)
-    assert again.image_resource is not None
-    assert again.image_resource.path == folder / "sunset.png"
+def test_pictures_survive_chroma(
+    reader: MultimodalReader, folder: Path, encoder: Encoder, slide_of: Callable[[bytes], str]
+) -> None:
+    loaded = reader.load_data(folder / "deck.pdf")
+    nodes = MultimodalEmbedding(encoder=encoder)(loaded)
+    client = chromadb.EphemeralClient()
+    chroma = client.get_or_create_collection("survive", embedding_function=None)
+    store = ChromaVectorStore(chroma_collection=chroma)
+    store.add(list(nodes))
+    query = VectorStoreQuery(query_embedding=[1.0] * encoder.dimension, similarity_top_k=99)
+    again = {node.node_id: node for node in store.query(query).nodes or []}
+    pages = [node for node in nodes if node.metadata["modality"] == "image"]
+    shown = [block for page in pages for block in _content_of(again[page.node_id])]
+    pictures = [block for block in shown if isinstance(block, ImageBlock)]
+    slides = [slide_of(block.resolve_image().read()) for block in pictures]
+    assert slides == ["blue", "green", "red", "grey"]
+
+
+def _content_of(node: BaseNode) -> list[Any]:
+    assert isinstance(node, Node)
+    return list(node.get_content_blocks(MetadataMode.LLM))
 
 
 def test_simple_directory_reader_uses_it(reader: MultimodalReader, folder: Path) -> None:
@@ -76,9 +109,71 @@ def test_simple_directory_reader_uses_it(reader: MultimodalReader, folder: Path)
     assert {node.metadata.get("page") for node in nodes} == {1, 2, 3, 4, None}
 
 
+async def test_files_are_read_async(
+    reader: MultimodalReader, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def watched(*args: Any) -> Iterator[Segment]:
+        threads.append(threading.get_ident())
+        return load(*args)
+
+    monkeypatch.setattr("llama_index.readers.mm_rag.base.load", watched)
+    nodes = await reader.aload_data(folder / "deck.pdf")
+    assert {node.metadata["page"] for node in nodes} == {1, 2, 3, 4}
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+def test_more_metadata_do_not_hide_the_segments_own(reader: MultimodalReader, folder: Path) -> None:
+    more = {"author": "Ada", "sha256": "forged"}
+    nodes = reader.load_data(folder / "deck.pdf", extra_info=more)
+    plain = reader.load_data(folder / "deck.pdf")
+    assert [node.metadata["sha256"] for node in nodes] == [n.metadata["sha256"] for n in plain]
+    assert {node.metadata["author"] for node in nodes} == {"Ada"}
+    assert all("author" in node.excluded_llm_metadata_keys for node in nodes)
+
+
+def test_a_pipeline_reads_with_it(folder: Path) -> None:
+    config = ReaderConfig(
+        reader=MultimodalReader(), reader_kwargs={"file": str(folder / "sunset.png")}
+    )
+    pipeline = IngestionPipeline(readers=[config], transformations=[MockEmbedding(embed_dim=4)])
+    [node] = pipeline.run()
+    assert type(node) is Node
+    assert node.embedding is not None
+
+
+def test_reader_round_trips() -> None:
+    reader = MultimodalReader()
+    saved = reader.to_dict()
+    assert saved["class_name"] == MultimodalReader.class_name()
+    assert MultimodalReader.from_dict(saved) == reader
+
+
+def test_reader_with_options_is_pickled_but_not_written_down(tmp_path: Path) -> None:
+    options = LoadOptions(assets=AssetStore(tmp_path), password="secret", page_pixels=9)
+    reader = MultimodalReader(options)
+    assert pickle.loads(pickle.dumps(reader)).options == options
+    assert "secret" not in repr(reader)
+    for save in (reader.to_dict, reader.to_json):
+        with pytest.raises(InputError, match=r"MultimodalReader\(options\)"):
+            save()
+
+
+def test_files_of_other_file_systems_are_refused(reader: MultimodalReader) -> None:
+    with pytest.raises(InputError, match=r"deck\.pdf is on a MemoryFileSystem"):
+        reader.load_data("deck.pdf", fs=MemoryFileSystem())
+
+
 def test_missing_file_is_named(reader: MultimodalReader, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.pdf"):
         reader.load_data(tmp_path / "gone.pdf")
+
+
+def test_what_is_no_file_is_refused(reader: MultimodalReader) -> None:
+    with pytest.raises(InputError, match="got 3"):
+        reader.load_data(3)
 
 
 def test_clip_is_shown_by_its_frame_and_refers_to_its_video(encoder: Encoder, folder: Path) -> None:
@@ -116,9 +211,24 @@ def test_unread_picture_of_others_is_to_be_read(encoder: Encoder, folder: Path) 
     assert content.text is None
 
 
-def test_queries_become_content() -> None:
+def test_queries_become_content(folder: Path) -> None:
+    picture = str(folder / "sunset.png")
     assert query_to_content(QueryBundle("words")) == Text("words")
-    assert isinstance(query_to_content(QueryBundle("", image_path="a.png")), Image)
-    both = query_to_content(QueryBundle("words", image_path="a.png"))
+    assert isinstance(query_to_content(QueryBundle("", image_path=picture)), Image)
+    both = query_to_content(QueryBundle("words", image_path=picture))
     assert isinstance(both, Mixed)
     assert [part.modality for part in both.parts] == ["text", "image"]
+    spoken = MultimodalQuery("words", image_path=picture, content=Audio(Path("a.wav")))
+    all_of_it = query_to_content(spoken)
+    assert isinstance(all_of_it, Mixed)
+    assert [part.modality for part in all_of_it.parts] == ["text", "image", "audio"]
+    several = query_to_content(MultimodalQuery("words", content=all_of_it))
+    assert isinstance(several, Mixed)
+    assert len(several.parts) == 4
+
+
+def test_a_chat_asks_alone() -> None:
+    chat = [{"role": "user", "content": "words"}]
+    assert isinstance(query_to_content(MultimodalQuery(content=chat)), Chat)
+    with pytest.raises(InputError, match="Chat"):
+        query_to_content(MultimodalQuery("words", content=chat))

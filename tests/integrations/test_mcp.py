@@ -18,12 +18,13 @@ from typing import Any
 
 import httpx
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, ImageContent, TextContent
 
 from mm_rag import Collection
 from mm_rag.blocks import Budget
+from mm_rag.errors import CollectionMismatch
 from mm_rag.toolbox import Toolbox, ToolResult
 from mm_rag_mcp import make_server
 from tests.cli.typed import run
@@ -93,7 +94,7 @@ async def test_what_is_not_in_the_collection_is_an_error_result(toolbox: Toolbox
         missing = await client.call_tool("search", {})
         ping = await client.call_tool("ls", {})
     assert outside.is_error
-    assert words(outside).startswith("There is nothing at ../../etc/passwd in this collection.")
+    assert words(outside).startswith("There is nothing at /etc/passwd in this collection.")
     assert wrong.is_error
     assert "less than or equal to 20" in words(wrong)
     assert missing.is_error
@@ -120,6 +121,40 @@ async def test_calls_run_at_the_same_time_and_pings_are_answered(collection: Col
         second = await client.call_tool("ls", {})
         assert words(await first) == words(second)
     assert "/deck.pdf" in words(found)
+
+
+async def test_a_toolbox_is_opened_when_it_is_asked_for(collection: Collection) -> None:
+    opened: list[Toolbox] = []
+
+    def toolbox() -> Toolbox:
+        opened.append(Toolbox(collection))
+        return opened[-1]
+
+    async with Client(make_server(toolbox)) as client:
+        assert opened == []
+        await asyncio.gather(*(client.call_tool("ls", {}) for _ in range(4)))
+        assert len(opened) == 1
+
+
+async def test_a_toolbox_that_cannot_be_opened_says_why() -> None:
+    def toolbox() -> Toolbox:
+        raise CollectionMismatch("It was made with another model.")
+
+    async with Client(make_server(toolbox)) as client:
+        with pytest.raises(MCPError, match="made with another model"):
+            await client.list_tools()
+        result = await client.call_tool("ls", {})
+    assert result.is_error
+    assert words(result) == "It was made with another model."
+
+
+def test_a_client_is_greeted_before_torch_is_there(collection: Collection) -> None:
+    code = (
+        "import sys, mm_rag_mcp; from mm_rag.cli.commands.mcp import _check_that_it_exists;"
+        f"_check_that_it_exists({str(collection.path)!r}, 'default'); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 async def test_every_answer_stays_within_the_budget(collection: Collection) -> None:
@@ -151,7 +186,7 @@ async def test_a_process_serves_over_stdio(
 
 
 NOISY = f"""
-import os, sys
+import functools, os, sys
 def shout(where):
     print("noise of Python", where)
     sys.stdout.write("and half a line")
@@ -163,9 +198,10 @@ begin, ls, close = Collection.__init__, Toolbox.ls, Collection.close
 def noisy_begin(self, *args, **kwargs):
     shout("at the beginning")
     begin(self, *args, **kwargs)
-def noisy_ls(self):
+@functools.wraps(ls)
+def noisy_ls(*args, **kwargs):
     shout("in a call")
-    return ls(self)
+    return ls(*args, **kwargs)
 def noisy_close(self):
     shout("at the end")
     close(self)
@@ -261,7 +297,7 @@ def test_a_port_that_is_taken_is_an_error(collection: Collection) -> None:
 def test_without_the_sdk_the_extra_is_named(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "mcp.server.mcpserver", None)
+    monkeypatch.setitem(sys.modules, "mcp.server.stdio", None)
     done = run("mcp", "--collection", collection.path)
     assert done.exit_code == 2
     assert "pip install 'mm-rag[mcp]'" in " ".join(done.output.split())

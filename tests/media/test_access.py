@@ -12,16 +12,22 @@ from typing import Any, TypeAlias
 import pytest
 from PIL import Image as Pictures
 
+from mm_rag.blocks import Item, blocks_of
 from mm_rag.content import Audio, Url, Video
 from mm_rag.errors import InputError, MediaTooLarge, SourceForbidden, UnreadableMedia
 from mm_rag.media import MediaPolicy
 from mm_rag.media.access import open_bounded, open_file, real_file
 from mm_rag.media.audio import open_audio
-from mm_rag.media.bounded import bounded_picture
 from mm_rag.media.clip import open_clip
 from mm_rag.media.fetch import local_file
 from mm_rag.media.ffmpeg import probe
-from mm_rag.media.image import image_description, image_format, open_frames, open_image
+from mm_rag.media.image import (
+    image_description,
+    image_format,
+    image_outline,
+    open_frames,
+    open_image,
+)
 from mm_rag.media.kind import file_type, media_kind
 from mm_rag.media.video import open_video
 from mm_rag.media.waveform import waveform
@@ -37,7 +43,8 @@ OPENERS: dict[str, tuple[str, Opener]] = {
     "open_frames": ("a.png", lambda path, policy: list(open_frames(path, policy))),
     "image_format": ("a.png", image_format),
     "image_description": ("a.png", image_description),
-    "bounded_picture": ("a.png", lambda p, policy: bounded_picture(p, max_pixels=9, policy=policy)),
+    "image_outline": ("a.png", image_outline),
+    "blocks_of": ("a.png", lambda path, policy: blocks_of([_item(path)], policy=policy)),
     "file_type": ("a.png", file_type),
     "media_kind": ("a.wav", media_kind),
     "probe": ("a.wav", probe),
@@ -51,6 +58,12 @@ OPENERS: dict[str, tuple[str, Opener]] = {
     "open_bounded": ("a.srt", lambda path, policy: open_bounded(path, policy).close()),
     "real_file": ("a.srt", real_file),
 }
+
+
+def _item(path: Path) -> Item:
+    return Item(label="", text="", metadata={"media": str(path), "mime_type": "image/png"})
+
+
 opener = pytest.mark.parametrize(("name", "opens"), OPENERS.values(), ids=list(OPENERS))
 
 

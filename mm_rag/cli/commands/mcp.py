@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +17,9 @@ from mm_rag.cli.options import (
     NameOption,
 )
 from mm_rag.cli.running import errors, opened
+
+if TYPE_CHECKING:
+    from mm_rag.toolbox import Toolbox
 
 
 def mcp(
@@ -36,15 +41,34 @@ def mcp(
 ) -> None:
     """Let a chat program search and browse a collection (Model Context Protocol); read-only."""
     with errors():
-        require("mcp.server.mcpserver", extra="mcp", feature="The MCP server")
+        require("mcp.server.stdio", extra="mcp", feature="The MCP server")
         serving = require("mm_rag_mcp", extra="mcp", feature="The MCP server")
-        with serving.output_kept() as output, opened(collection, name, model=model) as target:
-            from mm_rag.blocks import Budget
-            from mm_rag.toolbox import Toolbox
+        with serving.protocol_output() as output, ExitStack() as open_until_then:
+            _check_that_it_exists(collection, name)
 
-            budget = Budget() if tokens is None else Budget(tokens=tokens)
-            server = serving.make_server(Toolbox(target, budget=budget))
+            def toolbox() -> Toolbox:
+                return open_until_then.enter_context(_toolbox(collection, name, model, tokens))
+
+            server = serving.make_server(toolbox)
             if http:
                 serving.serve_http(server, host, port)
             else:
                 serving.serve_stdio(server, output)
+
+
+def _check_that_it_exists(collection: str, name: str) -> None:
+    # Opening it takes seconds, for torch, and more for a model: clients are greeted before that.
+    from mm_rag.collection.home import home_of
+
+    home_of(collection, name, create=False).close()
+
+
+@contextmanager
+def _toolbox(
+    collection: str, name: str, model: str | None, tokens: int | None
+) -> Generator[Toolbox]:
+    from mm_rag.blocks import Budget
+    from mm_rag.toolbox import Toolbox
+
+    with opened(collection, name, model=model) as target:
+        yield Toolbox(target, budget=Budget() if tokens is None else Budget(tokens=tokens))

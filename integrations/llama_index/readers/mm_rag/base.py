@@ -10,7 +10,6 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Node
 from llama_index.readers.mm_rag.nodes import segment_to_node
-from pydantic import InstanceOf
 
 from mm_rag.errors import InputError
 from mm_rag_loaders import LoadOptions, load
@@ -31,7 +30,7 @@ class MultimodalReader(BasePydanticReader):
             SimpleDirectoryReader("slides/", file_extractor={".pdf": reader, ".png": reader})
     """
 
-    options: InstanceOf[LoadOptions] | None = Field(
+    options: Any = Field(  # a LoadOptions, of which pydantic cannot make a schema
         default=None,
         exclude=True,
         repr=False,

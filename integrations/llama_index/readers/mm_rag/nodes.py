@@ -81,7 +81,7 @@ def node_to_content(node: BaseNode, model: Model) -> Content:
     text = node.get_content(metadata_mode=MetadataMode.NONE)
     if node.metadata.keys() >= _OURS:
         return content_of_record(text, node.metadata, model)
-    media = _media_of_others(node, text or None)
+    media = media_of_others(node, text or None)
     return next((medium for medium in media if model.supports(medium.modality)), Text(text))
 
 
@@ -127,7 +127,7 @@ def _told(metadata: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _media_of_others(node: BaseNode, text: str | None) -> Iterator[Image | Video | Audio]:
+def media_of_others(node: BaseNode, text: str | None) -> Iterator[Image | Video | Audio]:
     """The media that a node of LlamaIndex holds or refers to; nothing is opened or fetched."""
     if isinstance(node, ImageNode):
         path = Path(node.image_path) if node.image_path else None

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llama_index.core.base.llms.types import ContentBlock, ImageBlock, TextBlock
 from llama_index.core.tools import FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.tool_spec.base import SPEC_FUNCTION_TYPE, BaseToolSpec
+from llama_index.readers.mm_rag.blocks import content_block
 from llama_index.readers.mm_rag.nodes import segment_to_node
 
 from mm_rag._off_loop import off_loop
-from mm_rag.blocks import Block, Budget, Words
+from mm_rag.blocks import Budget
+from mm_rag.blocks.budget import as_budget
 from mm_rag.collection import Collection
 from mm_rag.errors import InputError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -54,7 +55,7 @@ class MultimodalTool(FunctionTool):
         result = self._tool(**given)
         return ToolOutput(
             tool_name=self.metadata.get_name(),
-            blocks=[_content(block) for block in result.blocks],
+            blocks=[content_block(block) for block in result.blocks],
             raw_input=given,
             raw_output=[segment_to_node(segment) for segment in result.segments],
         )
@@ -69,7 +70,7 @@ class MultimodalToolSpec(BaseToolSpec):
 
     Args:
         collection: A `Collection`, or the folder of one made with the embedded default model.
-        budget: Of every answer.
+        budget: Of every answer; a number is one of tokens.
         policy: Whether and how pictures and videos may be opened.
 
     Example:
@@ -84,13 +85,14 @@ class MultimodalToolSpec(BaseToolSpec):
         self,
         collection: Collection | str | Path,
         *,
-        budget: Budget = Budget(),  # noqa: B008 - it is frozen
+        budget: Budget | int = Budget(),  # noqa: B008 - it is frozen
         policy: MediaPolicy = DEFAULT_POLICY,
     ) -> None:
         is_open = isinstance(collection, Collection)
         opened = collection if is_open else Collection(collection, create=False)
         self._tools = {
-            tool.name: tool for tool in tools_of(Toolbox(opened, budget=budget, policy=policy))
+            tool.name: tool
+            for tool in tools_of(Toolbox(opened, budget=as_budget(budget), policy=policy))
         }
         self.spec_functions = list(self._tools)
 
@@ -117,9 +119,3 @@ class MultimodalToolSpec(BaseToolSpec):
             for name, tool in self._tools.items()
             if name in names
         ]
-
-
-def _content(block: Block) -> ContentBlock:
-    if isinstance(block, Words):
-        return TextBlock(text=block.text)
-    return ImageBlock(image=block.data, image_mimetype=block.mime_type)

@@ -1,0 +1,218 @@
+"""What the frameworks' classes add to the library: time, waiting, lines.
+
+python -m benchmarks.integrations            over made-up texts, with the embedded default
+python -m benchmarks.integrations --readme   the same; the README's tables are written anew
+python -m benchmarks.integrations --quick    whether it works at all
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import random
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+from llama_index.embeddings.mm_rag import MultimodalEmbedding
+from llama_index.retrievers.mm_rag import MultimodalRetriever as LlamaIndexRetriever
+
+from benchmarks.markdown import as_table, where_measured
+from benchmarks.rerankers.interleaved import Run, interleaved
+from langchain_mm_rag import MultimodalEmbeddings
+from langchain_mm_rag import MultimodalRetriever as LangChainRetriever
+from mm_rag import Collection, Encoder, Segment
+
+BEGIN = "<!-- integrations: written by `make bench-integrations` -->\n"
+END = "<!-- end of integrations -->\n"
+
+_ROOT = Path(__file__).parents[1]
+_README = _ROOT / "README.md"
+_TEXTS, _SEGMENTS, _QUERIES = 256, 300, 8
+_WORDS = """
+    anchor battery bridge camera cargo charter coast crew deck delay dock engine engineer export
+    ferry fleet freight fuel gale harbour hull insurance island journey keel lantern ledger market
+    mast motor north ocean passenger pilot port price quarter quay repair revenue rope route rudder
+    sail schedule signal storm supplier survey tariff ticket tide timber tow vessel wharf winter
+""".split()  # noqa: SIM905 - a list of sixty quoted words is harder to read
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, and print the tables."""
+    given = _parsed(arguments)
+    torch.set_num_threads(1)
+    encoder = Encoder()
+    with tempfile.TemporaryDirectory(prefix="mm-rag-bench-") as folder:
+        collection = Collection(folder)
+        collection.add(_segments())
+        with collection:
+            made = "\n".join(
+                [
+                    _embedding_table(encoder, given.rounds),
+                    asyncio.run(_waiting_table(collection, given.rounds)),
+                    _lines_table(),
+                    where_measured("langchain-core", "llama-index-core", "torch") + "\n",
+                ]
+            )
+    print(made)
+    if given.readme:
+        readme = _README.read_text(encoding="utf-8")
+        _README.write_text(with_tables(readme, made), encoding="utf-8")
+
+
+def has_place(readme: str) -> bool:
+    """Whether there is a place for the tables."""
+    return readme.count(BEGIN) == 1 and END in readme.partition(BEGIN)[2]
+
+
+def with_tables(readme: str, made: str) -> str:
+    """The README with the tables in their place."""
+    before, _, rest = readme.partition(BEGIN)
+    return before + BEGIN + made + END + rest.partition(END)[2]
+
+
+async def longest_stall(work: Callable[[], Awaitable[object]]) -> float:
+    """How long the event loop could not do anything else, at worst, while something ran.
+
+    Args:
+        work: What is started and waited for.
+
+    Returns:
+        Seconds between two turns of a coroutine that sleeps 1 ms each time, less that.
+    """
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        while True:
+            start = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - start - 0.001)
+
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0)  # it has begun
+    await work()
+    await asyncio.sleep(0.002)  # it has seen the end
+    ticking.cancel()
+    return longest
+
+
+def adapter_lines() -> tuple[int, int]:
+    """Lines of the adapters, and of the library with its loaders."""
+    library = _lines(_ROOT / "mm_rag") + _lines(_ROOT / "loaders")
+    return _lines(_ROOT / "integrations"), library
+
+
+def _embedding_table(encoder: Encoder, rounds: int) -> str:
+    chosen = random.Random(7)
+    texts = [_text(chosen, chosen.randint(8, 60)) for _ in range(_TEXTS)]
+    langchain = MultimodalEmbeddings(encoder=encoder)
+    llama_index = MultimodalEmbedding(encoder=encoder)
+    calls: dict[str, Callable[[], object]] = {
+        "`Encoder.encode_document`": lambda: encoder.encode_document(texts).tolist(),
+        "LangChain's `embed_documents`": lambda: langchain.embed_documents(texts),
+        "LlamaIndex's `get_text_embedding_batch`": (
+            lambda: llama_index.get_text_embedding_batch(texts)
+        ),
+    }
+    for call in calls.values():
+        call()
+    times = interleaved({name: Run(measured=call) for name, call in calls.items()}, rounds=rounds)
+    base, *_ = times.values()
+    rows: list[list[str]] = []
+    for name, spent in times.items():
+        ratios = [mine / plain for mine, plain in zip(spent.rounds, base.rounds, strict=True)]
+        spread = f"{median(ratios):.3f} [{min(ratios):.3f} to {max(ratios):.3f}]"
+        rows.append([name, str(spent), "" if spent is base else spread])
+    heads = [f"{_TEXTS} texts", "processor time", "times the encoder's"]
+    return as_table(heads, rows) + (
+        f"\nMedians of {rounds} rounds [shortest to longest], in turns in one process, on one "
+        "thread.\n"
+    )
+
+
+async def _waiting_table(collection: Collection, rounds: int) -> str:
+    langchain = LangChainRetriever(collection=collection)
+    llama_index = LlamaIndexRetriever(collection)
+
+    async def idle(_: str) -> None:
+        await asyncio.sleep(0.5)
+
+    ways: dict[str, Callable[[str], Awaitable[object]]] = {
+        "nothing, for half a second": idle,
+        "LangChain's `ainvoke`": langchain.ainvoke,
+        "LlamaIndex's `aretrieve`": llama_index.aretrieve,
+    }
+    rows = [[name, *await _waiting(ask, rounds)] for name, ask in ways.items()]
+    heads = [f"{_QUERIES} concurrent queries", "longest stall of the event loop, median", "worst"]
+    return as_table([*heads, "seconds for all, median"], rows) + (
+        f"\n{rounds} rounds over {_SEGMENTS} passages of 40 words, reranked. Without any work the "
+        "loop waits for the machine only.\n"
+    )
+
+
+async def _waiting(ask: Callable[[str], Awaitable[object]], rounds: int) -> list[str]:
+    stalls: list[float] = []
+    seconds: list[float] = []
+    for number in range(rounds + 1):
+        chosen = random.Random(number)
+        queries = [_text(chosen, 6) for _ in range(_QUERIES)]
+
+        async def together(queries: Sequence[str] = queries) -> None:
+            await asyncio.gather(*map(ask, queries))
+
+        start = time.perf_counter()
+        stalls.append(await longest_stall(together))
+        seconds.append(time.perf_counter() - start)
+    del stalls[0], seconds[0]  # what is opened when first needed
+    return [
+        f"{1e3 * median(stalls):.0f} ms",
+        f"{1e3 * max(stalls):.0f} ms",
+        f"{median(seconds):.1f}",
+    ]
+
+
+def _lines_table() -> str:
+    adapters, library = adapter_lines()
+    heads = ["lines of the adapters", "of the library and the loaders", "share"]
+    return as_table(heads, [[f"{adapters:,}", f"{library:,}", f"{adapters / library:.1%}"]])
+
+
+def _lines(folder: Path) -> int:
+    return sum(len(path.read_text("utf-8").splitlines()) for path in folder.rglob("*.py"))
+
+
+def _segments() -> Iterator[Segment]:
+    for number in range(_SEGMENTS):
+        source = f"/made-up/{number}.txt"
+        sha256 = hashlib.sha256(source.encode()).hexdigest()
+        text = _text(random.Random(number), 40)
+        yield Segment(modality="text", source=source, sha256=sha256, text=text)
+
+
+def _text(chosen: random.Random, words: int) -> str:
+    return " ".join(chosen.choices(_WORDS, k=words))
+
+
+def _parsed(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=9, help="how often everything is measured")
+    parser.add_argument("--quick", action="store_true", help="one round")
+    parser.add_argument("--readme", action="store_true", help="write the README's tables anew")
+    given = parser.parse_args(arguments)
+    if given.readme and given.quick:
+        parser.error("--readme writes the usual tables, without --quick")
+    if given.readme and not has_place(_README.read_text(encoding="utf-8")):
+        parser.error(f"{_README} has no place for the tables: BEGIN and END of this module")
+    given.rounds = 1 if given.quick else given.rounds
+    return given
+
+
+if __name__ == "__main__":
+    main()

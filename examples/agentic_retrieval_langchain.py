@@ -1,0 +1,86 @@
+"""An agent that searches until it knows enough, on LangChain's create_agent.
+
+    mm-rag index my-documents
+    python examples/agentic_retrieval_langchain.py "Which quarter was best, and why?"
+
+It thinks, splits and rewrites the question, searches, looks at pages, and cites the places that
+hold the answer. If it runs out of model calls first, the places are those that its searches found,
+fused by their ranks: nothing it has found is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from langchain.agents import create_agent
+from langchain.agents.middleware import ModelCallLimitMiddleware
+from langchain.agents.middleware.model_call_limit import ModelCallLimitExceededError
+from langchain.chat_models import init_chat_model
+from langchain_core.exceptions import ContextOverflowError
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage
+
+from langchain_mm_rag import MultimodalTool
+from mm_rag import Collection
+from mm_rag.blocks import Budget
+from mm_rag.toolbox import AGENT_PROMPT, Citation, Toolbox, Trajectory
+
+
+def answer(
+    question: str,
+    collection: Collection,
+    chat_model: BaseChatModel,
+    *,
+    max_calls: int = 12,
+    budget: Budget = Budget(tokens=6_000),  # noqa: B008 - it is frozen
+) -> tuple[str, list[Citation]]:
+    """Answer a question from a collection.
+
+    Args:
+        question: In words.
+        collection: What is searched.
+        chat_model: One that calls tools and takes pictures.
+        max_calls: How often it may be called; what it was shown before, it is given every time.
+        budget: Of each answer that a tool gives it.
+
+    Returns:
+        The answer, empty if the agent did not come to one; and the places that hold it, best first.
+    """
+    toolbox = Toolbox(collection, budget=budget)
+    trajectory = Trajectory(toolbox)
+    agent = create_agent(
+        chat_model,
+        [
+            MultimodalTool(trajectory.think),
+            MultimodalTool(trajectory.search),
+            MultimodalTool(toolbox.open_segment),
+            MultimodalTool(trajectory.final_results),
+        ],
+        system_prompt=AGENT_PROMPT,
+        middleware=[ModelCallLimitMiddleware(run_limit=max_calls, exit_behavior="error")],
+    )
+    try:
+        state = agent.invoke({"messages": [HumanMessage(question)]})
+        text = state["messages"][-1].text
+    except (ModelCallLimitExceededError, ContextOverflowError):
+        text = ""
+    return text, trajectory.results()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Answer a question from a collection.")
+    parser.add_argument("question")
+    parser.add_argument("--collection", default="mm-rag-collection")
+    options = parser.parse_args()
+
+    chat_model = init_chat_model("openai:gpt-5.5")  # the line to change: any model of LangChain's
+
+    with Collection(options.collection, create=False) as collection:
+        text, citations = answer(options.question, collection, chat_model)
+    print(text or "The agent came to no answer. This is what it found:")
+    for citation in citations:
+        print(f"{citation.path}  {citation.reason}".rstrip())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Wording: an item's words, cut to the room there is, and saying so."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+
+NO_ROOM = "[picture left out: no room]"
+NOT_SHOWN = "[picture cannot be shown]"
+
+_LONGEST_LABEL = 200  # characters; a path may have thousands
+_LONGEST_REASON = 300
+_SPACED = 20  # characters a word on average: beyond, it is a script without spaces
+
+
+def shown_label(label: str) -> str:
+    """A label in one line that is not endless."""
+    line = " ".join(label.split())
+    return line if len(line) <= _LONGEST_LABEL else f"{line[: _LONGEST_LABEL - 3]}..."
+
+
+def not_shown(reason: str) -> str:
+    """What stands where a picture should."""
+    return f"[picture cannot be shown: {' '.join(reason.split())[:_LONGEST_REASON]}]"
+
+
+def left_out(count: int) -> str:
+    """What stands in the place of items."""
+    return f"[{count:,} more left out: no room]"
+
+
+class Wording:
+    """An item's label and text, to be cut to the room there is.
+
+    The label is there in any case. The text is cut at a word, and what is missing is counted:
+    `[... cut: 1,240 more words]`.
+
+    Args:
+        label: In one line.
+        text: Of any length.
+        tokens_of_text: Counts tokens.
+    """
+
+    def __init__(self, label: str, text: str, tokens_of_text: Callable[[str], int]) -> None:
+        self._label, self._text = label, text.strip()
+        self._count = tokens_of_text
+        self._words = len(self._text.split())
+
+    @property
+    def least(self) -> int:
+        """The tokens that it takes at least."""
+        bare = self._count(self._before(0))
+        shown = self.within(bare)
+        return self._count(shown) if shown == self._before(len(self._text)) else bare
+
+    def within(self, room: int) -> str:
+        """As much of it as there is room for, in tokens; that is no less than `least`."""
+        end = 256
+        while end < len(self._text) and self._fits(end, room):
+            end *= 2
+        end = min(end, len(self._text))
+        if self._fits(end, room):
+            return self._before(end)
+        too_long = bisect_left(range(1, end), True, key=lambda n: not self._fits(n, room))
+        return self._before(too_long)
+
+    def _fits(self, end: int, room: int) -> bool:
+        return self._count(self._before(end)) <= room
+
+    def _before(self, end: int) -> str:
+        """All that comes before a character, up to the last word that is whole."""
+        head = self._text[:end]
+        if end < len(self._text):
+            head = _whole_words(head, self._text[end]).rstrip()
+            head = f"{head}\n{self._missing(len(head))}"
+        return f"{self._label}\n{head}".strip()
+
+    def _missing(self, end: int) -> str:
+        if len(self._text) > _SPACED * self._words:
+            return f"[... cut: {len(self._text) - end:,} more characters]"
+        return f"[... cut: {len(self._text[end:].split()):,} more words]"
+
+
+def _whole_words(head: str, following: str) -> str:
+    """Without the word that is cut in two, unless that is most of it."""
+    if following.isspace():
+        return head
+    whole = head[: max(head.rfind(space) for space in " \n\t") + 1]
+    return whole if len(whole) > len(head) // 2 else head

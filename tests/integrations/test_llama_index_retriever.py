@@ -1,0 +1,239 @@
+"""MultimodalRetriever: what may be asked, and its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from llama_index.core.schema import QueryBundle
+from llama_index.core.vector_stores import (
+    FilterCondition,
+    FilterOperator,
+    MetadataFilter,
+    MetadataFilters,
+)
+from llama_index.retrievers.mm_rag import MultimodalQuery, MultimodalRetriever
+from PIL import Image as PILImage
+
+from mm_rag import Audio, Collection, Segment, Text, Video
+from mm_rag.errors import CollectionError, CollectionMismatch, InputError
+from tests.integrations.glancing import glancing_encoder
+
+QUESTION = "Which quarter had the best revenue?"
+
+
+@pytest.fixture
+def retriever(collection: Collection) -> MultimodalRetriever:
+    return MultimodalRetriever(collection, similarity_top_k=2)
+
+
+def test_hits_become_nodes(retriever: MultimodalRetriever, collection: Collection) -> None:
+    best, second = retriever.retrieve(QUESTION)
+    hits = collection.search(QUESTION, 2)
+    assert [best.node_id, second.node_id] == [hit.segment.id for hit in hits]
+    assert [best.score, second.score] == [hit.score for hit in hits]
+    assert best.metadata["page"] == 1
+    assert best.metadata["rank"] == 1
+    assert "fourth quarter was the best" in best.get_content()
+
+
+@pytest.mark.slow  # reads pictures by OCR
+def test_a_picture_can_ask_and_the_bundle_stays_as_it_is(
+    retriever: MultimodalRetriever,
+) -> None:
+    [slide, _] = [n.metadata["media"] for n in retriever.retrieve("batteries supplier")]
+    bundle = QueryBundle("", image_path=slide)
+    assert retriever.retrieve(bundle)[0].metadata["page"] == 3
+    assert bundle == QueryBundle("", image_path=slide)
+
+
+def test_settings(collection: Collection, tmp_path: Path) -> None:
+    filtered = MultimodalRetriever(collection, where={"page": 4}, modalities=["image"])
+    assert [node.metadata["page"] for node in filtered.retrieve(QUESTION)] == [4]
+    with Collection(tmp_path / "mine"):
+        pass
+    assert MultimodalRetriever(tmp_path / "mine").retrieve(QUESTION) == []
+
+
+async def test_async_search_leaves_the_event_loop_alone(
+    retriever: MultimodalRetriever, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    search = collection.search
+
+    def watched(*args: Any, **settings: Any) -> Any:
+        threads.append(threading.get_ident())
+        return search(*args, **settings)
+
+    monkeypatch.setattr(collection, "search", watched)
+    first, second = await asyncio.gather(*(retriever.aretrieve(QUESTION) for _ in range(2)))
+    assert [node.node_id for node in first] == [node.node_id for node in second]
+    assert threading.get_ident() not in threads
+
+
+def _pages(retriever: MultimodalRetriever, query: Any = QUESTION) -> list[int | None]:
+    return [node.metadata.get("page") for node in retriever.retrieve(query)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Text("late batteries"),
+        "late batteries",
+        Audio(Path("/nowhere/question.wav"), text="late batteries"),
+        Video(Path("/nowhere/question.mp4"), text="late batteries"),
+        {"text": "late batteries"},
+    ],
+)
+def test_any_content_can_ask(retriever: MultimodalRetriever, content: Any) -> None:
+    query = MultimodalQuery(content=content)
+    assert _pages(retriever, query)[0] == 3
+    assert _pages(retriever, content)[0] == 3
+    assert query == MultimodalQuery(content=content)
+
+
+def test_words_and_content_ask_together(retriever: MultimodalRetriever) -> None:
+    spoken = Audio(Path("/nowhere/question.wav"), text="batteries")
+    together = retriever.retrieve(MultimodalQuery("late supplier", content=spoken))
+    assert together[0].metadata["page"] == 3
+    assert [each.score for each in together] != [
+        each.score for each in retriever.retrieve(MultimodalQuery("late supplier"))
+    ]
+
+
+@pytest.mark.slow  # reads pictures by OCR
+def test_a_picture_in_memory_can_ask(retriever: MultimodalRetriever) -> None:
+    slide = retriever.retrieve("batteries supplier")[0].metadata["media"]
+    with PILImage.open(slide) as picture:
+        assert _pages(retriever, MultimodalQuery(content=picture))[0] == 3
+
+
+async def test_content_can_ask_async(retriever: MultimodalRetriever) -> None:
+    [best, _] = await retriever.aretrieve(Text("late batteries"))
+    assert best.metadata["page"] == 3
+
+
+def test_the_name_of_a_file_is_words(retriever: MultimodalRetriever, folder: Path) -> None:
+    name = str(folder / "sunset.png")
+    found = retriever.retrieve(MultimodalQuery(content=name))
+    assert found == retriever.retrieve(name) == retriever.retrieve(Text(name))
+    assert len(found) == 2  # as a picture it has no words to ask with
+
+
+@pytest.mark.parametrize("empty", ["", " ", QueryBundle(""), MultimodalQuery(), None])
+async def test_an_empty_query_is_refused(retriever: MultimodalRetriever, empty: Any) -> None:
+    with pytest.raises(InputError, match="The query is empty"):
+        retriever.retrieve(empty)
+    with pytest.raises(InputError, match="The query is empty"):
+        await retriever.aretrieve(empty)
+
+
+@pytest.mark.parametrize("wrong", [3, object(), QueryBundle(3), QueryBundle("", image_path=3)])  # pyright: ignore[reportArgumentType]
+def test_a_query_of_the_wrong_type_is_refused(retriever: MultimodalRetriever, wrong: Any) -> None:
+    with pytest.raises(InputError, match=r"a int\b|a object\b"):
+        retriever.retrieve(wrong)
+
+
+def test_a_missing_picture_is_named(retriever: MultimodalRetriever) -> None:
+    with pytest.raises(InputError, match=r"gone\.png"):
+        retriever.retrieve(QueryBundle("", image_path="gone.png"))
+
+
+def test_every_setting_of_a_search(collection: Collection, folder: Path) -> None:
+    settings: dict[str, Any] = {
+        "modalities": {"image": 2},
+        "source": folder / "deck.pdf",
+        "where": {"page": {"$lt": 4}},
+        "rerank": False,
+        "diversity": 0.5,
+        "threshold": -9.0,
+    }
+    found = MultimodalRetriever(collection, **settings).retrieve(QUESTION)
+    hits = collection.search(QUESTION, **settings)
+    assert [each.node_id for each in found] == [hit.segment.id for hit in hits]
+    assert len(found) == 2  # the quota, as nobody said how many
+    assert "score_rerank" not in found[0].metadata
+    assert _pages(MultimodalRetriever(collection, page=2)) == [2]
+    assert MultimodalRetriever(collection, time=(0.0, 9.0)).retrieve(QUESTION) == []
+    assert MultimodalRetriever(collection, threshold=99.0).retrieve(QUESTION) == []
+
+
+def test_a_setting_that_there_is_not_is_named(collection: Collection) -> None:
+    with pytest.raises(InputError, match=r"no setting wher; it has .*where"):
+        MultimodalRetriever(collection, wher={"page": 1})  # pyright: ignore[reportCallIssue]
+
+
+def _filter(key: str, value: Any, operator: FilterOperator = FilterOperator.EQ) -> MetadataFilter:
+    return MetadataFilter(key=key, value=value, operator=operator)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "pages"),
+    [
+        (FilterOperator.EQ, 2, {2}),
+        (FilterOperator.NE, 2, {1, 3, 4}),
+        (FilterOperator.GT, 2, {3, 4}),
+        (FilterOperator.GTE, 2, {2, 3, 4}),
+        (FilterOperator.LT, 2, {1}),
+        (FilterOperator.LTE, 2, {1, 2}),
+        (FilterOperator.IN, [2, 3], {2, 3}),
+        (FilterOperator.NIN, [2, 3], {1, 4}),
+    ],
+)
+def test_filters_of_llama_index(
+    collection: Collection, operator: FilterOperator, value: Any, pages: set[int]
+) -> None:
+    filters = MetadataFilters(filters=[_filter("page", value, operator)])
+    retriever = MultimodalRetriever(collection, similarity_top_k=9, filters=filters)
+    found = {node.metadata.get("page") for node in retriever.retrieve(QUESTION)} - {None}
+    assert found == pages
+
+
+def test_filters_within_filters_and_beside_where(collection: Collection) -> None:
+    either = MetadataFilters(
+        filters=[_filter("page", 1), _filter("page", 4)], condition=FilterCondition.OR
+    )
+    nothing = MetadataFilters(filters=[])
+    filters = MetadataFilters(filters=[either, nothing, _filter("mime_type", "image/jpeg")])
+    retriever = MultimodalRetriever(collection, similarity_top_k=9, filters=filters)
+    assert set(_pages(retriever)) == {1, 4}
+    where = {"page": {"$gt": 1}}
+    retriever = MultimodalRetriever(collection, similarity_top_k=9, filters=filters, where=where)
+    assert set(_pages(retriever)) == {4}
+    assert where == {"page": {"$gt": 1}}
+    everything = MultimodalRetriever(collection, similarity_top_k=9, filters=nothing)
+    assert set(_pages(MultimodalRetriever(collection, page=2))) <= {
+        node.metadata.get("page") for node in everything.retrieve(QUESTION)
+    }
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        MetadataFilters(filters=[_filter("title", "deck", FilterOperator.CONTAINS)]),
+        MetadataFilters(filters=[_filter("page", 1)], condition=FilterCondition.NOT),
+    ],
+)
+def test_filters_that_chroma_has_not_are_refused(
+    collection: Collection, filters: MetadataFilters
+) -> None:
+    with pytest.raises(InputError, match=r"cannot be filtered by '(contains|not)'; use one of"):
+        MultimodalRetriever(collection, filters=filters)
+
+
+def test_a_folder_without_collection_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CollectionError, match="nothing"):
+        MultimodalRetriever(tmp_path / "nothing")
+
+
+def test_a_collection_of_another_model_is_refused(tmp_path: Path) -> None:
+    with Collection(tmp_path / "mine", encoder=glancing_encoder()) as made:
+        made.add([Segment(modality="text", source="/a.txt", sha256="0" * 64, text="words")])
+    with (
+        MultimodalRetriever(tmp_path / "mine") as retriever,
+        pytest.raises(CollectionMismatch, match="made with the model"),
+    ):
+        retriever.retrieve("words")
