@@ -148,6 +148,7 @@ async def test_a_toolbox_that_cannot_be_opened_says_why() -> None:
     assert words(result) == "It was made with another model."
 
 
+@pytest.mark.slow
 def test_a_client_is_greeted_before_torch_is_there(collection: Collection) -> None:
     code = (
         "import sys, mm_rag_mcp; from mm_rag.cli.commands.mcp import _check_that_it_exists;"
