@@ -14,13 +14,11 @@ from pydantic import PrivateAttr
 from langchain_mm_rag.blocks import content_block
 from langchain_mm_rag.documents import segment_to_document
 from mm_rag._off_loop import off_loop
-from mm_rag.blocks import Budget
-from mm_rag.blocks.budget import as_budget
+from mm_rag.blocks import Budget, as_budget
 from mm_rag.collection import Collection
 from mm_rag.errors import MMRagError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.toolbox import Toolbox, ToolResult
-from mm_rag.toolbox.tool import Tool, tools_of
+from mm_rag.toolbox import Tool, Toolbox, ToolResult, tools_of
 
 
 class MultimodalTool(BaseTool):

@@ -16,8 +16,7 @@ from mm_rag.blocks import Block, Words
 from mm_rag.errors import InputError, MMRagError
 
 if TYPE_CHECKING:  # a server that opens its toolbox later needs no torch before
-    from mm_rag.toolbox import Toolbox
-    from mm_rag.toolbox.tool import Tool
+    from mm_rag.toolbox import Tool, Toolbox
 
 INSTRUCTIONS = """\
 A collection of documents, pictures, recordings and videos. search finds the pages, pictures and \
@@ -76,7 +75,7 @@ class _Tools:
     @cached_property
     def _by_name(self) -> Mapping[str, Tool]:
         toolbox = self._toolbox() if callable(self._toolbox) else self._toolbox
-        from mm_rag.toolbox.tool import tools_of
+        from mm_rag.toolbox import tools_of
 
         return {tool.name: tool for tool in tools_of(toolbox)}
 

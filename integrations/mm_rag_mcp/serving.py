@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Generator
@@ -42,7 +43,7 @@ def protocol_output() -> Generator[TextIO]:
 
 
 def serve_stdio(server: Server[Any], output: TextIO) -> None:
-    """Serve over standard input and output, until the input ends.
+    """Serve over standard input and output, until the input ends or the process is interrupted.
 
     Args:
         server: From `make_server`.
@@ -53,7 +54,12 @@ def serve_stdio(server: Server[Any], output: TextIO) -> None:
         async with stdio_server(stdout=anyio.wrap_file(output)) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
 
-    anyio.run(serve)
+    # At once: else the thread that waits for input would keep the process until there is some.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        anyio.run(serve)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def serve_http(server: Server[Any], host: str, port: int) -> None:

@@ -9,8 +9,20 @@ turn these blocks into those of their framework.
 from __future__ import annotations
 
 from mm_rag.blocks.block import Block, Picture, Words
-from mm_rag.blocks.budget import Budget
+from mm_rag.blocks.budget import Budget, as_budget
 from mm_rag.blocks.fitting import blocks_of
 from mm_rag.blocks.item import Item
+from mm_rag.blocks.wording import CLOSING, OPENING, defused
 
-__all__ = ["Block", "Budget", "Item", "Picture", "Words", "blocks_of"]
+__all__ = [
+    "CLOSING",
+    "OPENING",
+    "Block",
+    "Budget",
+    "Item",
+    "Picture",
+    "Words",
+    "as_budget",
+    "blocks_of",
+    "defused",
+]

@@ -10,7 +10,7 @@ from mm_rag.blocks.budget import Budget, as_budget
 from mm_rag.blocks.item import Item
 from mm_rag.blocks.sharing import shares
 from mm_rag.blocks.showing import Showing, share_pictures, tokens_wanted
-from mm_rag.blocks.sight import Sight, labelled, look_at
+from mm_rag.blocks.sight import Sight, labelled, look_at, reason
 from mm_rag.blocks.view import place_of
 from mm_rag.blocks.wording import NO_ROOM, NOT_SHOWN, Wording, left_out, not_shown, shown_label
 from mm_rag.errors import InputError, MissingExtra
@@ -23,6 +23,7 @@ def blocks_of(
     *,
     policy: MediaPolicy = DEFAULT_POLICY,
     lenient: bool = False,
+    fenced: bool = False,
 ) -> list[Block]:
     """What a chat model is shown of some items: for each its label and words, then its pictures.
 
@@ -38,6 +39,8 @@ def blocks_of(
         policy: Whether and how pictures and videos may be opened.
         lenient: Whether a picture that is missing, damaged or forbidden becomes words that say why,
             and a clip whose video is, its preview.
+        fenced: Whether the text of each item stands between `<content>` and `</content>`, so that a
+            chat model can tell what files say from what it is told about them.
 
     Raises:
         UnreadableMedia: Not lenient, and a picture or video is missing or damaged.
@@ -46,18 +49,24 @@ def blocks_of(
         MissingExtra: Not lenient, and PyAV is not installed.
         InputError: The budget is none; or not lenient, and a clip has times that make no sense.
     """
-    return list(_Fitting(as_budget(budget), policy, lenient=lenient).blocks(list(items)))
+    return list(
+        _Fitting(as_budget(budget), policy, lenient=lenient, fenced=fenced).blocks(list(items))
+    )
 
 
 class _Fitting:
-    def __init__(self, budget: Budget, policy: MediaPolicy, *, lenient: bool) -> None:
-        self._budget, self._policy, self._lenient = budget, policy, lenient
+    def __init__(self, budget: Budget, policy: MediaPolicy, *, lenient: bool, fenced: bool) -> None:
+        self._budget, self._policy = budget, policy
+        self._lenient, self._fenced = lenient, fenced
         self._count = budget.tokens_of_text
         # Every item that should show something keeps the room to say that it does not.
         self._excuse = max(self._count(NO_ROOM), self._count(NOT_SHOWN))
 
     def blocks(self, items: Sequence[Item]) -> Iterator[Block]:
-        wordings = [Wording(shown_label(item.label), item.text, self._count) for item in items]
+        wordings = [
+            Wording(shown_label(item.label), item.text, self._count, fenced=self._fenced)
+            for item in items
+        ]
         kept = self._with_room(items, wordings)
         tail = left_out(len(items) - kept) if kept < len(items) else ""
         sights = list(look_at(items[:kept], self._budget, self._policy, lenient=self._lenient))
@@ -134,7 +143,7 @@ class _Fitting:
         except (InputError, MissingExtra) as error:
             if not self._lenient:
                 raise labelled(error, sight.item.label) from error
-            note = not_shown(str(error))
+            note = not_shown(reason(error, sight.item.label))
             fits = self._count(note) <= showing.tokens + self._excuse
             return [Words(text=note if fits else NOT_SHOWN)]
         return pictures or [Words(text=NO_ROOM)]

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+import logging
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mm_rag.blocks.budget import Budget
 from mm_rag.blocks.item import Item
 from mm_rag.blocks.view import View, clip_of, is_clip, place_of, still_of
-from mm_rag.errors import InputError, MissingExtra
+from mm_rag.errors import (
+    InputError,
+    MediaTooLarge,
+    MissingExtra,
+    SourceForbidden,
+    UnreadableMedia,
+)
 from mm_rag.media.policy import MediaPolicy
+
+logger = logging.getLogger(__name__)
+
+_REASONS: Mapping[type[Exception], str] = {
+    UnreadableMedia: "its file is missing or damaged",
+    MediaTooLarge: "it is too large",
+    SourceForbidden: "it may not be opened",
+    MissingExtra: "what would read it is not installed",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +84,24 @@ def _view(item: Item, budget: Budget, policy: MediaPolicy) -> View | None:
     return still_of(item, policy)
 
 
-def _instead(item: Item, error: Exception, policy: MediaPolicy) -> Sight:
+def _instead(item: Item, error: InputError | MissingExtra, policy: MediaPolicy) -> Sight:
     """For a clip, the preview that was made when its video was still there."""
     try:
         view = still_of(item, policy) if is_clip(item) else None
     except InputError:
         view = None
-    return Sight(item=item, view=view, problem=str(error))
+    return Sight(item=item, view=view, problem=reason(error, item.label))
+
+
+def reason(error: InputError | MissingExtra, label: str) -> str:
+    """Why something cannot be shown, for a chat model: without the paths of this machine.
+
+    Args:
+        error: What was raised; logged whole.
+        label: What it is about.
+    """
+    logger.warning("%s cannot be shown: %s", label, error)
+    for kind, words in _REASONS.items():
+        if isinstance(error, kind):
+            return words
+    return "it cannot be read"

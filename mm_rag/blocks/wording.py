@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable
 
 NO_ROOM = "[picture left out: no room]"
 NOT_SHOWN = "[picture cannot be shown]"
 
+OPENING, CLOSING = "<content>", "</content>"
+"""Between these stands what files say, as opposed to what mm_rag says of them."""
+
+_FENCE = re.compile(r"<(?=\s*/?\s*content\b)", re.IGNORECASE)
 _LONGEST_LABEL = 200  # characters; a path may have thousands
 _LONGEST_REASON = 300
 _SPACED = 20  # characters a word on average: beyond, it is a script without spaces
@@ -17,6 +22,11 @@ def shown_label(label: str) -> str:
     """A label in one line that is not endless."""
     line = " ".join(label.split())
     return line if len(line) <= _LONGEST_LABEL else f"{line[: _LONGEST_LABEL - 3]}..."
+
+
+def defused(text: str) -> str:
+    """A text that ends no fence which it stands in."""
+    return _FENCE.sub("< ", text) if "content" in text.lower() else text
 
 
 def not_shown(reason: str) -> str:
@@ -39,10 +49,14 @@ class Wording:
         label: In one line.
         text: Of any length.
         tokens_of_text: Counts tokens.
+        fenced: Whether the text stands between `<content>` and `</content>`.
     """
 
-    def __init__(self, label: str, text: str, tokens_of_text: Callable[[str], int]) -> None:
-        self._label, self._text = label, text.strip()
+    def __init__(
+        self, label: str, text: str, tokens_of_text: Callable[[str], int], *, fenced: bool = False
+    ) -> None:
+        self._label, self._fenced = label, fenced
+        self._text = defused(text).strip() if fenced else text.strip()
         self._count = tokens_of_text
         self._words = len(self._text.split())
 
@@ -69,11 +83,12 @@ class Wording:
 
     def _before(self, end: int) -> str:
         """All that comes before a character, up to the last word that is whole."""
-        head = self._text[:end]
+        head, missing = self._text[:end], ""
         if end < len(self._text):
             head = _whole_words(head, self._text[end]).rstrip()
-            head = f"{head}\n{self._missing(len(head))}"
-        return f"{self._label}\n{head}".strip()
+            missing = self._missing(len(head))
+        head = f"{OPENING}\n{head}\n{CLOSING}" if self._fenced and head else head
+        return "\n".join(filter(None, (self._label, head, missing)))
 
     def _missing(self, end: int) -> str:
         if len(self._text) > _SPACED * self._words:

@@ -8,6 +8,7 @@ the collection, and every answer stays within a budget. The integrations make to
 from __future__ import annotations
 
 from mm_rag.toolbox.result import ToolResult
+from mm_rag.toolbox.tool import Tool, tools_of
 from mm_rag.toolbox.toolbox import Toolbox
 from mm_rag.toolbox.trajectory import (
     AGENT_PROMPT,
@@ -17,4 +18,14 @@ from mm_rag.toolbox.trajectory import (
     Trajectory,
 )
 
-__all__ = ["AGENT_PROMPT", "Citation", "CitedPath", "Search", "ToolResult", "Toolbox", "Trajectory"]
+__all__ = [
+    "AGENT_PROMPT",
+    "Citation",
+    "CitedPath",
+    "Search",
+    "Tool",
+    "ToolResult",
+    "Toolbox",
+    "Trajectory",
+    "tools_of",
+]

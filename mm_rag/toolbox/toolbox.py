@@ -191,7 +191,7 @@ class Toolbox:
         notice, last = Words(text=NOTICE), Words(text="\n".join(around))
         taken = sum(self.budget.tokens_of_text(words.text) for words in (notice, last))
         budget = replace(self.budget, tokens=max(1, self.budget.tokens - taken))
-        blocks = blocks_of(items, budget, policy=self.policy, lenient=True)
+        blocks = blocks_of(items, budget, policy=self.policy, lenient=True, fenced=True)
         return (notice, *blocks, last) if around else (notice, *blocks)
 
 

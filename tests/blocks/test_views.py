@@ -178,8 +178,7 @@ def test_a_broken_picture_does_not_harm_the_others(photo: Path, name: str) -> No
     assert [first, second] == [Words(text="[1] slides.pdf\nfirst"), Words(text="[2] photo")]
     assert isinstance(picture, Picture)
     assert isinstance(reason, Words)
-    assert reason.text.startswith("[picture cannot be shown: ")
-    assert f"{name}.png" in reason.text
+    assert reason.text == "[picture cannot be shown: its file is missing or damaged]"
 
 
 @pytest.mark.parametrize("most", [30, 50, 70, 100, 200])
@@ -194,7 +193,7 @@ def test_a_video_that_is_gone_is_an_error_or_its_preview(photo: Path) -> None:
         blocks_of([clip])
     blocks = blocks_of([clip], lenient=True)
     assert kinds(blocks) == "WWP"
-    assert "gone.mkv" in words(blocks)[1]
+    assert words(blocks)[1] == "[picture cannot be shown: its file is missing or damaged]"
     assert pictures(blocks)[0].size == (400, 200)
 
 
@@ -224,7 +223,7 @@ def test_hostile_metadata_open_nothing_outside_of_the_roots(tmp_path: Path, kind
         blocks_of([item], policy=policy)
     blocks = blocks_of([item], policy=policy, lenient=True)
     assert kinds(blocks) == "WW"
-    assert "MediaPolicy.roots" in words(blocks)[1]
+    assert words(blocks)[1] == "[picture cannot be shown: it may not be opened]"
 
 
 @pytest.mark.parametrize("value", [5, None, ["a.png"], b"a.png", {"a": 1}])

@@ -186,6 +186,15 @@ async def test_a_process_serves_over_stdio(
     assert failed.is_error
 
 
+INITIALIZE = {
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
 NOISY = f"""
 import functools, os, sys
 def shout(where):
@@ -213,22 +222,15 @@ Collection.__init__, Toolbox.ls, Collection.close = noisy_begin, noisy_ls, noisy
 
 @pytest.mark.slow
 def test_standard_output_belongs_to_the_protocol(collection: Collection) -> None:
-    hello = {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    }
     sent: list[dict[str, Any]] = [
-        {"id": 1, "method": "initialize", "params": hello},
+        INITIALIZE,
         {"method": "notifications/initialized"},
         {"id": 2, "method": "tools/call", "params": {"name": "ls", "arguments": {}}},
     ]
     with serving(collection.path, code=NOISY) as process:
-        assert process.stdin is not None
         assert process.stdout is not None
         for message in sent:
-            process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-            process.stdin.flush()
+            send(process, message)
         lines = [process.stdout.readline(), process.stdout.readline()]
         output, errors = process.communicate(timeout=60)  # the input ends
     lines += output.splitlines()
@@ -239,6 +241,22 @@ def test_standard_output_belongs_to_the_protocol(collection: Collection) -> None
         assert f"noise of Python {where}" in errors
         assert f"noise of a child {where}" in errors
     assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_it_though_the_input_is_open(collection: Collection) -> None:
+    with serving(collection.path) as process:
+        assert process.stdout is not None
+        send(process, INITIALIZE)
+        assert json.loads(process.stdout.readline())["id"] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == -signal.SIGINT
+
+
+def send(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    process.stdin.flush()
 
 
 @contextmanager

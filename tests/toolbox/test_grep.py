@@ -8,10 +8,11 @@ from mm_rag import Collection
 from mm_rag.errors import InputError
 from mm_rag.toolbox import Toolbox, grep
 from tests.toolbox.conftest import segment
+from tests.toolbox.test_browsing import lines
 
 
 def found(toolbox: Toolbox, pattern: str, path: str = "/") -> list[str]:
-    return toolbox.grep(pattern, path).text.splitlines()[1:]
+    return lines(toolbox.grep(pattern, path).text)
 
 
 def test_lines_of_pages_pictures_and_recordings(toolbox: Toolbox) -> None:
@@ -39,7 +40,7 @@ def test_the_line_is_the_one_that_cat_shows(collection: Collection) -> None:
     path, number, excerpt = line.split(":", 2)
     assert path == "/long.txt"
     assert excerpt.strip().startswith("...")
-    shown = toolbox.cat(path, start=int(number)).text.splitlines()[1]
+    shown = lines(toolbox.cat(path, start=int(number)).text)[0]
     assert "word277" in shown
 
 

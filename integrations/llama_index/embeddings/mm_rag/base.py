@@ -22,6 +22,7 @@ EMBEDDED = "embedded"
 """The name of the default model, which needs neither network nor GPU."""
 
 _MADE_OF_MODULES = "custom"
+_AT_ONCE = 32  # inputs in a batch of the model, at most
 
 
 class MultimodalEmbedding(MediaEmbedding):
@@ -68,6 +69,10 @@ class MultimodalEmbedding(MediaEmbedding):
         default=None, description="Instructions by name: query, document."
     )
     truncate_dim: int | None = Field(default=None, description="Keep only the first dimensions.")
+    # LlamaIndex's default of 10 keeps the encoder from putting texts of like length together.
+    embed_batch_size: int = Field(
+        default=256, gt=0, le=2048, description="How many inputs the encoder is given together."
+    )
     policy: MediaPolicy = Field(
         default=DEFAULT_POLICY, description="What may be opened of the media it is given."
     )
@@ -226,7 +231,8 @@ class MultimodalEmbedding(MediaEmbedding):
     def _embed(self, contents: Sequence[Content]) -> list[Embedding]:
         if not contents:
             return []
-        return self._encoder.encode_document(contents, batch_size=self.embed_batch_size).tolist()
+        size = min(_AT_ONCE, self.embed_batch_size)
+        return self._encoder.encode_document(contents, batch_size=size).tolist()
 
 
 def _words(texts: Any) -> list[str]:
