@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help demo test test-all check lint types fast families bench bench-load bench-rerank bench-collection bench-gpu clean
+.PHONY: help demo test test-all check lint types fast families bench bench-load bench-rerank bench-collection bench-integrations bench-gpu clean
 
 help:
 	@echo "make demo    index a sample folder, answer eight questions, write demo/index.html"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench-load CORPUS=folder   loading only; without a corpus, memory and speed"
 	@echo "make bench-rerank          reranking only, which needs no corpus; half an hour"
 	@echo "make bench-collection CORPUS=folder   what collections lose, mix up and cost; two hours"
+	@echo "make bench-integrations    what LangChain and LlamaIndex cost on top; two minutes"
 	@echo "make bench-gpu             reranking on a GPU, at the size of a model of 2 billion"
 
 $(VENV)/installed: pyproject.toml
@@ -53,6 +54,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.loading --corpus "$(CORPUS)" --readme
 	$(BIN)/python -m benchmarks.reranking --readme
 	$(BIN)/python -m benchmarks.collection --corpus "$(CORPUS)" --readme
+	$(BIN)/python -m benchmarks.integrations --readme
 
 # Long files that are made up, and the corpus's hostile and damaged ones.
 bench-load: $(VENV)/installed
@@ -65,6 +67,10 @@ bench-rerank: $(VENV)/installed
 # Random operations and kills, two writers, 100,000 Segments, a modality gap, bytes per page.
 bench-collection: $(VENV)/installed
 	$(BIN)/python -m benchmarks.collection $(if $(CORPUS),--corpus "$(CORPUS)" --readme)
+
+# What the adapters add to the encoder's work, and how long an event loop waits for them.
+bench-integrations: $(VENV)/installed
+	$(BIN)/python -m benchmarks.integrations --readme
 
 bench-gpu: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reranking --device cuda

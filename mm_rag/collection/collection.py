@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
@@ -82,7 +82,9 @@ class Collection(Closing):
         max_picture_bytes: int | None = None,
     ) -> None:
         check_reranker(reranker)
-        self._given_encoder, self._given_reranker = encoder, reranker
+        self._encoder, self._reranker = encoder, reranker
+        self._by_default = encoder is None and reranker is None
+        self._loading = threading.RLock()  # the first searches may be several at once
         self._options = LoadOptions()  # as the last sync was given them
         with ExitStack() as undo:
             self._parts = Parts(home_of(path, name, create=create), wait)
@@ -98,21 +100,23 @@ class Collection(Closing):
         """Its folder; a temporary one if it is in memory, the replica's if it is on a server."""
         return self._parts.home.folder
 
-    @cached_property
+    @property
     def encoder(self) -> Encoder:
         """The model that makes its vectors; the embedded default is loaded when first needed."""
-        if self._given_encoder is not None:
-            return self._given_encoder
-        encoder = Encoder()
-        check_encoder(self._parts, encoder)
-        return encoder
+        with self._loading:
+            if self._encoder is None:
+                encoder = Encoder()
+                check_encoder(self._parts, encoder)
+                self._encoder = encoder
+            return self._encoder
 
-    @cached_property
+    @property
     def reranker(self) -> Reranker | None:
         """The model that scores the best candidates again."""
-        if self._given_reranker is None and self._given_encoder is None:
-            return Reranker(encoder=self.encoder)
-        return self._given_reranker
+        with self._loading:
+            if self._reranker is None and self._by_default:
+                self._reranker = Reranker(encoder=self.encoder)
+            return self._reranker
 
     def __len__(self) -> int:
         """How many Segments there are."""
