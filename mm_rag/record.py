@@ -7,15 +7,25 @@ are the names of Segment's fields in all of them, so that what one wrote the oth
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from mm_rag.content import MODALITIES, Chat, Content, Mixed, Text
+from mm_rag.errors import InputError
 from mm_rag.segment import Hit, Scalar, Segment, place_in_words
 
 _FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata"}
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "page": (int,),
+    "part": (int,),
+    "start": (int, float),
+    "end": (int, float),
+}
+"""Of the fields that are no str."""
 
 _FOREIGN = frozenset({"_node_content", "_node_type", "doc_id", "document_id", "ref_doc_id"})
 """What LlamaIndex's vector stores add to metadata: the same once more, as JSON."""
@@ -46,6 +56,25 @@ def segment_from_record(text: str | None, metadata: Mapping[str, Any] | None) ->
     own = {name: value for name, value in metadata.items() if name in _FIELDS}
     other = {name: value for name, value in metadata.items() if name not in _FIELDS | _FOREIGN}
     return Segment(**own, text=text or "", metadata=other)
+
+
+def segment_of_foreign_record(
+    text: str | None, metadata: Mapping[str, Any] | None
+) -> Segment | None:
+    """The Segment that another program stored, or None where it stored something else.
+
+    Metadata of its own that no Segment can have, such as lists, are left out.
+    """
+    told = {k: v for k, v in (metadata or {}).items() if isinstance(v, str | int | float)}
+    if not told.keys() >= {"modality", "source", "sha256"} or told["modality"] not in MODALITIES:
+        return None
+    own = {name: value for name, value in told.items() if name in _FIELDS}
+    if not all(_fits(name, value) for name, value in own.items()):
+        return None
+    try:
+        return segment_from_record(text, told)
+    except InputError:  # page 0, a picture without its media, ...
+        return None
 
 
 def segment_to_json(segment: Segment) -> str:
@@ -87,7 +116,8 @@ def content_of_record(text: str, metadata: Mapping[str, Any], model: Model) -> C
     """
     if not _is_segment(metadata):
         return Text(text)
-    known = {key: metadata[key] for key in ("title", "media", "start", "end") if key in metadata}
+    told = {key: metadata.get(key) for key in ("title", "media", "start", "end")}
+    known: dict[str, Any] = {key: value for key, value in told.items() if _fits(key, value)}
     segment = Segment(modality=metadata["modality"], source="", sha256="", text=text, **known)
     shows_page = str(metadata.get("mime_type", "")).startswith("image/")
     if segment.modality == "text" and segment.media and shows_page and _sees(model):
@@ -106,14 +136,26 @@ def picture_of_record(metadata: Mapping[str, Any]) -> Path | None:
     """The file of the picture that a record shows: itself, its page, or a frame of its clip."""
     media, mime_type = metadata.get("media"), str(metadata.get("mime_type", ""))
     picture = media if mime_type.startswith("image/") else metadata.get("preview")
-    return Path(picture) if picture else None
+    return Path(picture) if picture and isinstance(picture, str) else None
 
 
 def label_of_record(metadata: Mapping[str, Any]) -> str:
     """Where a record comes from, for people: `report.pdf, page 3` or `talk.mp4, 0:30-1:00`."""
-    name = Path(str(metadata.get("source", ""))).name
-    where = place_in_words(metadata.get("page"), metadata.get("start"), metadata.get("end"))
+    name = Path(str(metadata.get("source") or "")).name
+    where = place_in_words(metadata.get("page"), *(_seconds(metadata, n) for n in ("start", "end")))
     return ", ".join(filter(None, (name, where)))
+
+
+def _fits(field: str, value: object) -> bool:
+    """Whether a Segment's field can have a value, which other programs' metadata hold."""
+    return isinstance(value, _TYPES.get(field, (str,)))
+
+
+def _seconds(metadata: Mapping[str, Any], name: str) -> float | None:
+    # Metadata may be anybody's, and hold `"00:01:30"`.
+    value = metadata.get(name)
+    is_time = isinstance(value, int | float) and math.isfinite(value)
+    return value if is_time else None
 
 
 def _is_segment(metadata: Mapping[str, Any]) -> bool:

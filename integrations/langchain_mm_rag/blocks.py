@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from langchain_core.documents import Document
 from langchain_core.messages.content import ContentBlock, ImageContentBlock, TextContentBlock
 
+from langchain_mm_rag.documents import checked_documents
 from mm_rag.blocks import Block, Budget, Item, Words, blocks_of
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.record import label_of_record
@@ -33,6 +34,7 @@ def documents_to_blocks(
     Raises:
         UnreadableMedia: A picture or video is no longer where the Document says, or damaged.
         SourceForbidden: The policy does not allow to open it.
+        InputError: They are no Documents, or the budget is none.
         MissingExtra: There is a video among them, and PyAV is not installed.
 
     Example:
@@ -41,7 +43,8 @@ def documents_to_blocks(
             question = {"type": "text", "text": "Which quarter was best?"}
             HumanMessage(content_blocks=[*documents_to_blocks(documents), question])
     """
-    items = [_item(number, document) for number, document in enumerate(documents, start=1)]
+    given = enumerate(checked_documents(documents), start=1)
+    items = [_item(number, document) for number, document in given]
     return [content_block(block) for block in blocks_of(items, budget, policy=policy)]
 
 

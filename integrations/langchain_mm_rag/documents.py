@@ -7,9 +7,13 @@ of `Segment`'s fields: `source`, `modality`, `media`, `preview`, `mime_type`, `p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, cast
+
 from langchain_core.documents import Document
 
 from mm_rag.content import Content
+from mm_rag.errors import InputError
 from mm_rag.record import Model, content_of_record, hit_to_metadata, segment_to_metadata
 from mm_rag.segment import Hit, Segment
 
@@ -29,6 +33,21 @@ def hit_to_document(hit: Hit) -> Document:
     """
     metadata = dict(hit_to_metadata(hit))
     return Document(hit.segment.text, id=hit.segment.id, metadata=metadata)
+
+
+def checked_documents(given: Any) -> list[Document]:
+    """What should be Documents, and is.
+
+    Raises:
+        InputError: It cannot be gone through, or something in it is no Document.
+    """
+    if isinstance(given, Document) or not isinstance(given, Iterable):
+        raise InputError(f"Documents are wanted, in a list; got a {type(given).__name__}.")
+    documents = list(cast("Iterable[Any]", given))
+    for document in documents:
+        if not isinstance(document, Document):
+            raise InputError(f"Documents are wanted; got a {type(document).__name__}.")
+    return documents
 
 
 def document_to_content(document: Document, model: Model) -> Content:

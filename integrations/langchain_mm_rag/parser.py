@@ -48,7 +48,8 @@ class MultimodalParser(BaseBlobParser):
         else would tell; `MultimodalLoader` logs such files and goes on.
 
         Raises:
-            UnreadableMedia: It is missing, empty, damaged, or of no kind that is read.
+            InputError: There is no such file.
+            UnreadableMedia: It is empty, damaged, locked, or of no kind that is read.
             SourceForbidden: The policy does not allow to open it.
             MediaTooLarge: It is over the policy's `max_bytes`.
         """

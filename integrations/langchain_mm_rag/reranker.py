@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from langchain_mm_rag.documents import document_to_content
+from langchain_mm_rag.documents import checked_documents, document_to_content
 from mm_rag._off_loop import off_loop
 from mm_rag.content import Content, Text
 from mm_rag.errors import InputError
@@ -144,12 +145,7 @@ def _checked(given: Any) -> tuple[Content, Sequence[Document]]:
             "A MultimodalReranker takes {'query': ..., 'documents': [...]}; got a "
             f"{type(given).__name__}."
         )
-    query, documents = given["query"], list(given["documents"])
-    for document in documents:
-        if not isinstance(document, Document):
-            raise InputError(
-                f"A MultimodalReranker orders Documents; got a {type(document).__name__}."
-            )
+    query, documents = given["query"], checked_documents(given["documents"])
     content = Text(query) if isinstance(query, str) else as_content(query)
     if isinstance(content, Text) and not content.text.strip():
         raise InputError("The query is empty: there is nothing to order Documents by.")

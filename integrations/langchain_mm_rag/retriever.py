@@ -13,7 +13,7 @@ from langchain_core.callbacks import (
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from langchain_mm_rag.documents import hit_to_document
 from mm_rag._closing import Closing
@@ -65,6 +65,8 @@ class MultimodalRetriever(Closing, BaseRetriever):
             retriever = MultimodalRetriever(collection="my-collection", k=3)
             retriever.invoke("Which quarter had the highest revenue?")
     """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     collection: Collection | str | Path
     k: Annotated[int, Field(ge=1)] | None = None

@@ -18,6 +18,7 @@ from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import FileOutcome
 from mm_rag_loaders.sources import last_part
 
+_ANYTHING = "application/octet-stream"
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -66,7 +67,8 @@ def load_or_raise(
         name: What it is called in errors; its own name by default.
 
     Raises:
-        UnreadableMedia: It is missing, damaged, or of no kind that is read.
+        InputError: There is no such file.
+        UnreadableMedia: It is empty, damaged, locked, or of no kind that is read.
         SourceForbidden: The policy does not allow to open it.
     """
 
@@ -74,9 +76,9 @@ def load_or_raise(
         if outcome.state == "refused":
             raise SourceForbidden(outcome.reason)
         if outcome.state != "loaded":
-            raise UnreadableMedia(
-                f"{name or path.name} cannot be read: {outcome.reason.rstrip('.')}."
-            )
+            # The kept file's name, which is a hash, would tell nobody anything.
+            reason = re.sub(f"^{re.escape(path.name)}(?= )", "it", outcome.reason.rstrip("."))
+            raise UnreadableMedia(f"{name or path.name} cannot be read: {reason}.")
 
     return load(path, options, on_file=judge)
 
@@ -92,7 +94,7 @@ def _reading_assets(options: LoadOptions) -> LoadOptions:
 def _suffix(data: bytes, source: str | None, mime_type: str | None) -> str:
     """Of the kept file; only plain text and some recordings need one to be known by."""
     named = Path(last_part(source)).suffix if source else ""
-    guessed = mimetypes.guess_extension(mime_type) if mime_type else None
+    guessed = mimetypes.guess_extension(mime_type) if mime_type and mime_type != _ANYTHING else None
     for suffix in (named, guessed or ""):
         if _SUFFIX.fullmatch(suffix):
             return suffix

@@ -20,8 +20,13 @@ _SPACED = 20  # characters a word on average: beyond, it is a script without spa
 
 def shown_label(label: str) -> str:
     """A label in one line that is not endless."""
-    line = " ".join(label.split())
+    line = " ".join(_sendable(label).split())
     return line if len(line) <= _LONGEST_LABEL else f"{line[: _LONGEST_LABEL - 3]}..."
+
+
+def _sendable(text: str) -> str:
+    """Without halves of letters, as file names may have them: no message is sent with one."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def defused(text: str) -> str:
@@ -56,7 +61,8 @@ class Wording:
         self, label: str, text: str, tokens_of_text: Callable[[str], int], *, fenced: bool = False
     ) -> None:
         self._label, self._fenced = label, fenced
-        self._text = defused(text).strip() if fenced else text.strip()
+        text = _sendable(text).strip()
+        self._text = defused(text) if fenced else text
         self._count = tokens_of_text
         self._words = len(self._text.split())
 

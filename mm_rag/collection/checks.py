@@ -30,6 +30,13 @@ def check_encoder(parts: Parts, encoder: Encoder) -> None:
             "the model it was made with, or encode it anew with this one: "
             f"Collection.reindex({place!r}, encoder=...), or mm-rag reindex."
         )
+    dimension = parts.store.load() if made_with is None else None
+    if dimension not in (None, encoder.dimension):
+        raise CollectionMismatch(
+            f"Another program wrote vectors of {dimension} dimensions into {place}, and "
+            f"{encoder.name} gives {encoder.dimension}: they cannot be mixed. Open it with the "
+            "model that they are of, or choose another name or folder."
+        )
 
 
 def note_encoder(parts: Parts, encoder: Encoder) -> None:

@@ -343,12 +343,15 @@ class Collection(Closing):
 
         Raises:
             CollectionLocked: Another process is writing.
+            CollectionMismatch: What another program wrote is of another model.
         """
         report = self.verify()
         if report.damaged:
             self._parts.rebuild()
             report = self.verify()
         with self._parts.writing() as writer:
+            if report.strays and self._parts.ledger.meta("encoder") is None:
+                note_encoder(self._parts, self.encoder)  # or another model could be mixed in
             self._inspector.repair(writer, report)
         return self.verify()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mm_rag.collection.ledger import Outline
@@ -31,15 +31,30 @@ class Contents:
         self._parts.refresh()
         return self._parts.ledger.copies()
 
-    def segments(self, source: str | Path, *, containing: str = "") -> list[Segment]:
+    def segments(self, source: str | Path) -> list[Segment]:
         """The Segments of a file, in the order of its pages and clips.
 
         Args:
             source: As `Segment.source` has it.
-            containing: Only those that have these ASCII letters somewhere in them, in any case.
+        """
+        return self.segments_of([str(source)]).get(str(source), [])
+
+    def segments_of(
+        self, sources: Iterable[str], *, containing: str = ""
+    ) -> dict[str, list[Segment]]:
+        """By source, the Segments of files, in the order of their pages and clips.
+
+        Args:
+            sources: As `Segment.source` has them.
+            containing: Only files that have these ASCII letters somewhere in them, in any case.
         """
         self._parts.refresh()
-        return self._parts.ledger.of_source(str(source), containing)
+        ledger = self._parts.ledger
+        wanted = ledger.sources_with(containing, sources) if containing else sources
+        found: dict[str, list[Segment]] = {}
+        for segment in ledger.of_sources(wanted):
+            found.setdefault(segment.source, []).append(segment)
+        return found
 
     def __iter__(self) -> Iterator[Segment]:
         """Every Segment, file by file."""

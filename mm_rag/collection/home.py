@@ -32,7 +32,7 @@ from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.lock import writer_lock
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.writer import SegmentWriter
-from mm_rag.errors import CollectionError
+from mm_rag.errors import CollectionError, InputError
 
 MEMORY = ":memory:"
 
@@ -41,6 +41,7 @@ _OPENINGS = itertools.count(1)
 
 # Chroma's names, which are no IP addresses; no longer than file systems allow.
 _NAME = re.compile(r"(?!\d+(\.\d+){3}$)(?!.*\.\.)[a-zA-Z0-9][a-zA-Z0-9._-]{1,253}[a-zA-Z0-9]")
+_CHROMA_FILE = "chroma.sqlite3"
 _ASIDE = "chroma.damaged"
 _OWN = ("assets", "chroma", _ASIDE, "chroma.lock", "chroma.state", "writer.lock")
 """What lies in a Folder beside the folders of its collections."""
@@ -155,9 +156,14 @@ class Folder(Home):
 
     def _prepare(self, *, create: bool) -> None:
         if not create and not self.ledger.is_file() and not _holds(self.chroma, self.name):
+            is_chromas = (self.folder / _CHROMA_FILE).is_file()
             raise CollectionError(
-                f"There is no collection '{self.name}' in {self.folder}. Make one: "
-                f"mm-rag index FOLDER --collection {self.folder}"
+                f"There is no collection '{self.name}' in {self.folder}. "
+                + (
+                    f"It is a folder of Chroma's own: move what is in it to {self.chroma}"
+                    if is_chromas
+                    else f"Make one: mm-rag index FOLDER --collection {self.folder}"
+                )
             )
         try:
             self.ledger.parent.mkdir(parents=True, exist_ok=True)
@@ -294,7 +300,7 @@ class Memory(Home):
 
 def _holds(chroma: Path, name: str) -> bool:
     """Whether another program has made a Chroma collection of this name."""
-    file = chroma / "chroma.sqlite3"
+    file = chroma / _CHROMA_FILE
     if not file.is_file():
         return False
     try:
@@ -337,6 +343,7 @@ def home_of(where: str | Path | ClientAPI, name: str, *, create: bool) -> Home:
     """The home that a user names: a folder, `":memory:"`, or a server.
 
     Raises:
+        InputError: It is none of them.
         CollectionError: It cannot be used.
     """
     # A ServerHome is a Home, too: it cannot be imported before that is defined.
@@ -348,4 +355,9 @@ def home_of(where: str | Path | ClientAPI, name: str, *, create: bool) -> Home:
         return ServerHome(where, name, create=create)
     if isinstance(where, str | Path):
         return Folder(Path(where), name, create=create)
+    if not isinstance(where, ClientAPI):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(
+            "A collection is in a folder, in ':memory:', or at a Chroma server, given as its "
+            f"address or as a client of chromadb.HttpClient; got a {type(where).__name__}."
+        )
     return ServerHome(where, name, create=create)

@@ -15,7 +15,7 @@ from mm_rag.collection.pipeline import BATCH
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.encoder import Encoder
-from mm_rag.errors import InputError
+from mm_rag.errors import CollectionError, InputError
 from mm_rag.segment import Segment
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,16 @@ def reindex(
     Returns:
         Segments that the model cannot take, and that are no longer there: a picture without words
         for a model of texts.
+
+    Raises:
+        CollectionError: There are records of other programs, which only they could encode anew.
     """
+    if foreign := store.ids() - ledger.ids():
+        raise CollectionError(
+            f"Other programs keep {len(foreign)} records in this collection, which would be lost. "
+            "mm-rag verify --repair takes in those that are Segments; move the others elsewhere, "
+            "or delete them."
+        )
     if ledger.meta("reindexing") != encoder.fingerprint:
         ledger.drop_reindexed()
         ledger.set_meta(reindexing=encoder.fingerprint)

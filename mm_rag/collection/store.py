@@ -17,7 +17,7 @@ from chromadb.errors import ChromaError, InvalidArgumentError
 
 from mm_rag.collection.ledger import Entry, given_of
 from mm_rag.errors import CollectionError, CollectionMismatch, InputError
-from mm_rag.record import segment_from_record, segment_to_metadata
+from mm_rag.record import segment_of_foreign_record, segment_to_metadata
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Where: TypeAlias = Mapping[str, Any]
@@ -86,10 +86,15 @@ class VectorStore:
         if self._closes:
             self._client.close()  # pyright: ignore[reportAttributeAccessIssue] - ClientAPI omits it
 
-    def load(self) -> None:
-        """Have Chroma read its index now, not with the first query."""
+    def load(self) -> int | None:
+        """Have Chroma read its index now, not with the first query.
+
+        Returns:
+            The dimension of its vectors; None where there are none yet.
+        """
         with self._errors():
-            self._collection.get(limit=1, include=["embeddings"])
+            [*vectors] = self._collection.get(limit=1, include=["embeddings"])["embeddings"]
+        return len(vectors[0]) if vectors else None
 
     def recreate(self) -> None:
         """Begin anew, without records, as for vectors of another dimension."""
@@ -124,11 +129,17 @@ class VectorStore:
     def _replacing(
         self, ids: Sequence[str], metadatas: list[dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        """Metadata that also say which of the present ones go: an upsert merges the two."""
+        """Metadata that also say which of the present ones go: an upsert merges the two.
+
+        Lists stay: no Segment has any, so they are another program's.
+        """
         got = self._collection.get(ids=list(ids), include=["metadatas"])
-        present = dict(zip(got["ids"], got["metadatas"] or [], strict=True))
+        present = {
+            id_: [key for key, value in (metadata or {}).items() if not isinstance(value, list)]
+            for id_, metadata in zip(got["ids"], got["metadatas"] or [], strict=True)
+        }
         return [
-            {**dict.fromkeys(present.get(id_) or {}), **metadata}
+            {**dict.fromkeys(present.get(id_, ())), **metadata}
             for id_, metadata in zip(ids, metadatas, strict=True)
         ]
 
@@ -185,8 +196,8 @@ class VectorStore:
             for id_, document, metadata, vector in zip(
                 got["ids"], documents, metadatas, got["embeddings"], strict=True
             ):
-                if _is_ours(metadata):
-                    segment = segment_from_record(document, metadata)
+                segment = segment_of_foreign_record(document, metadata)
+                if segment is not None:
                     found[id_] = Entry(
                         segment=segment,
                         vector=np.asarray(vector, np.float32),
@@ -242,11 +253,6 @@ class VectorStore:
                 f"Chroma cannot use '{self._name}' in {self._place}: {error}. Is the disk full, "
                 "the folder not writable, or the server gone? If not: mm-rag verify --repair"
             ) from error
-
-
-def _is_ours(metadata: Mapping[str, Any] | None) -> bool:
-    """Other programs may keep records of their own in the collection."""
-    return bool(metadata) and {"modality", "source", "sha256"} <= set(metadata)
 
 
 def _where(where: Where | None) -> dict[str, Any] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,16 +11,27 @@ from typing import Any
 import regex
 
 from mm_rag.errors import InputError
-from mm_rag.toolbox.place import Place, pieces
+from mm_rag.toolbox.place import Place, pieces, shortened
 
 _SECONDS = 10.0
 _AROUND = 120  # characters shown before and after a match
 _LONGEST = 300  # characters of a pattern
 
+_MOST_TIMES = 1_000_000  # that a sign is asked for; regex takes some bytes for each
+_TIMES = re.compile(r"\{\s*(\d*)\s*(?:,\s*(\d*)\s*)?\}")
+_CALL = re.compile(r"\(\?(?:R|&|P>|[+-]?\d)")  # of the pattern in itself: takes all memory there is
+
+_KINDS = re.compile(r"\[[^\]\[\\]+\]|\\[dDwWsSbB.]")  # one of several letters, or a place in a line
+_CHOICE = re.compile(r"[|()?*{}\[\]\\]")  # what stands beside it may be missing
+_OTHER = re.compile(r"[^A-Za-z0-9 ]")
+
 
 def plain_letters(pattern: str) -> str:
     """What every match of a pattern must have in it, as far as that is easily told; or nothing."""
-    return pattern if pattern.isascii() and pattern.replace(" ", "").isalnum() else ""
+    known = _KINDS.sub(".", pattern)
+    if _CHOICE.search(known):
+        return ""
+    return max(map(str.strip, _OTHER.split(known)), key=len)
 
 
 def matching_lines(places: Iterable[Place], pattern: str) -> Iterator[str]:
@@ -39,6 +52,11 @@ def matching_lines(places: Iterable[Place], pattern: str) -> Iterator[str]:
 def _compiled(pattern: str) -> Any:
     if not pattern or len(pattern) > _LONGEST:
         raise InputError(f"A pattern has 1 to {_LONGEST} characters; this one has {len(pattern)}.")
+    if _CALL.search(pattern) or _times(pattern) > _MOST_TIMES:
+        raise InputError(
+            f"{pattern!r} would take too much memory: it calls itself, or asks for something more "
+            f"than {_MOST_TIMES:,} times. Use a simpler pattern."
+        )
     try:
         return regex.compile(pattern, regex.IGNORECASE)
     except (regex.error, RecursionError, OverflowError) as error:
@@ -48,18 +66,24 @@ def _compiled(pattern: str) -> Any:
         ) from error
 
 
+def _times(pattern: str) -> int:
+    """How often something is asked for at most, if all counts stand in each other."""
+    pairs = _TIMES.findall(pattern)
+    return math.prod(max(1, *(int(count[:9] or 0) for count in pair)) for pair in pairs)
+
+
 def _matches(compiled: Any, place: Place, deadline: float) -> Iterator[str]:
-    number = 1
-    for line in place.text.splitlines():
-        broken = list(pieces(line))
-        for start, end, at in _found(compiled, line, broken, deadline):
-            yield f"{place.path}:{number + at}: {_excerpt(line, start, end)}"
-        number += len(broken)
+    lines = place.text.splitlines()
+    number, counted = 1, 0
+    for at, line in enumerate(lines):
+        for start, end, piece in _found(compiled, line, deadline):
+            # Most lines match nothing, and need not be broken to be counted.
+            number += sum(len(list(pieces(before))) for before in lines[counted:at])
+            counted = at
+            yield f"{shortened(place.path)}:{number + piece}: {_excerpt(line, start, end)}"
 
 
-def _found(
-    compiled: Any, line: str, broken: list[tuple[int, int]], deadline: float
-) -> Iterator[tuple[int, int, int]]:
+def _found(compiled: Any, line: str, deadline: float) -> Iterator[tuple[int, int, int]]:
     """The first match in each piece of a line: its start, its end, and which piece it is."""
     shown = -1
     left = deadline - time.monotonic()
@@ -67,7 +91,7 @@ def _found(
         if left <= 0:
             raise TimeoutError
         for match in compiled.finditer(line, timeout=left):
-            at = max(0, sum(start <= match.start() for start, _ in broken) - 1)
+            at = max(0, sum(start <= match.start() for start, _ in pieces(line)) - 1)
             if at > shown:
                 shown = at
                 yield match.start(), match.end(), at

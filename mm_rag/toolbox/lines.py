@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from mm_rag.blocks import CLOSING, OPENING, Budget, Words, defused
@@ -35,10 +36,19 @@ def answer(
     before, after, kept = [NOTICE, OPENING], [CLOSING], list[str]()
     left = budget.tokens - sum(map(budget.tokens_of_text, [*before, *after])) - _RESERVE
     for line in map(defused, lines):
-        left -= budget.tokens_of_text(line) + 1  # the line break
+        taken = budget.tokens_of_text(line) + 1  # the line break
+        if taken > left and not kept:  # else nobody could ever get past it
+            line = _cut(line, left - 1, budget)
+            taken = left
+        left -= taken
         if left < 0:
             after.append(f"[{rest.format(shown=len(kept))}]")
             break
         kept.append(line)
     words = Words(text="\n".join([*before, *kept, *after]))
     return ToolResult(blocks=(words,), segments=tuple(segments))
+
+
+def _cut(line: str, room: int, budget: Budget) -> str:
+    fits = bisect_left(range(len(line)), True, key=lambda n: budget.tokens_of_text(line[:n]) > room)
+    return f"{line[: max(0, fits - 4)]}..."

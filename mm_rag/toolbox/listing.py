@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from mm_rag.content import Modality
 from mm_rag.segment import place_in_words
-from mm_rag.toolbox.place import Place
+from mm_rag.toolbox.place import Place, shortened
 from mm_rag.toolbox.tree import File, Tree
 
 _FIRST_WORDS = 80  # characters of a page's words in a list
@@ -17,29 +17,29 @@ _FIRST_WORDS = 80  # characters of a page's words in a list
 def listed_folder(tree: Tree, path: str) -> Iterator[str]:
     """The folders and files right in a folder."""
     for folder, count in tree.folders_in(path).items():
-        yield f"{folder}/  ({_many(count, 'file')})"
+        yield f"{shortened(folder)}/  ({_many(count, 'file')})"
     for file in tree.files_in(path):
         yield listed_file(file)
 
 
 def listed_file(file: File) -> str:
     """A file, and what the collection has of it."""
-    outline = file.outline
+    outline, path = file.outline, shortened(file.path)
     if file.same_as is not None:
-        return f"{file.path}  (the same content as {file.same_as})"
+        return f"{path}  (the same content as {shortened(file.same_as)})"
     if outline.pages:
-        return f"{file.path}  ({_many(outline.pages, 'page')})"
+        return f"{path}  ({_many(outline.pages, 'page')})"
     if outline.clips:
         begins = place_in_words(None, outline.last, None)
-        return f"{file.path}  ({_many(outline.clips, 'clip')}, the last at {begins})"
-    return f"{file.path}  ({outline.modalities})"
+        return f"{path}  ({_many(outline.clips, 'clip')}, the last at {begins})"
+    return f"{path}  ({outline.modalities})"
 
 
 def listed_place(place: Place) -> str:
     """A page or clip, and how its words begin."""
     words = " ".join(place.text.split())
     short = words if len(words) <= _FIRST_WORDS else words[:_FIRST_WORDS].rstrip() + "..."
-    return f"{place.path}  ({place.shown.modality}) {short}".rstrip()
+    return f"{shortened(place.path)}  ({place.shown.modality}) {short}".rstrip()
 
 
 def is_like(file: File, pattern: str, modality: Modality | None) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from mm_rag.segment import Segment
 
 _WIDTH = 240  # a transcript may be one line of an hour
 _FEWEST_SHARED = 20  # characters; a text may end as the next begins by chance
+_UNNUMBERED = "unnumbered"  # what has no page in a file that has some
+_LONGEST = 190  # characters; labels of more are cut
 _PIECE = re.compile(rf"\S.{{0,{_WIDTH - 1}}}(?=\s|$)|\S{{1,{_WIDTH}}}")
 
 
@@ -51,19 +52,27 @@ def places_of(path: str, segments: Iterable[Segment]) -> list[Place]:
         path: Of the file in the tree.
         segments: Of the file, in the order of its pages and clips.
     """
+    groups: dict[Hashable, list[Segment]] = {}
+    for segment in segments:
+        groups.setdefault(segment.place, []).append(segment)
     found: list[Place] = []
     taken: set[str] = set()
-    for _, group in groupby(segments, key=lambda segment: segment.place):
-        together = tuple(group)
-        name = _free(name_of(together[0]), taken)
+    for together in groups.values():
+        name = name_of(together[0]) or (_UNNUMBERED if len(groups) > 1 else "")
+        name = _free(name, taken)
         taken.add(name)
-        found.append(Place(path=f"{path}/{name}".rstrip("/"), segments=together))
+        found.append(Place(path=f"{path}/{name}".rstrip("/"), segments=tuple(together)))
     return found
 
 
 def name_of(segment: Segment) -> str:
     """What a page or clip is called within its file; nothing where the file is all there is."""
     return segment.where.replace(" ", "-")
+
+
+def shortened(path: str) -> str:
+    """A path with `...` for the middle of it if it is very long; it can be opened by that, too."""
+    return path if len(path) <= _LONGEST else f"{path[: _LONGEST // 3]}...{path[-_LONGEST // 2 :]}"
 
 
 def pieces(line: str) -> Iterator[tuple[int, int]]:

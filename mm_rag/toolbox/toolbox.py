@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import logging
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from typing import Annotated
 
 from pydantic import Field
 
-from mm_rag.blocks import Block, Budget, Item, Words, blocks_of
+from mm_rag.blocks import CLOSING, OPENING, Block, Budget, Item, Words, blocks_of, defused
 from mm_rag.collection import Collection
 from mm_rag.content import Modality
 from mm_rag.errors import InputError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.segment import Hit, Segment
-from mm_rag.toolbox.browser import Browser, cleaned
+from mm_rag.toolbox.browser import Browser
 from mm_rag.toolbox.grep import matching_lines, plain_letters
 from mm_rag.toolbox.lines import NOTICE, answer
 from mm_rag.toolbox.listing import is_like, listed_file, listed_folder, listed_place
-from mm_rag.toolbox.place import Place
+from mm_rag.toolbox.place import Place, shortened
 from mm_rag.toolbox.result import ToolResult
 
 logger = logging.getLogger(__name__)
 
 _PASSAGES = 3  # of a page are shown in a result
+_AROUND = 3  # the part of a budget that neighbours may take: a third
+_LONGEST = 300  # characters of a pattern that are repeated
 
 PathArgument = Annotated[
     str,
@@ -79,7 +81,9 @@ class Toolbox:
         browser = Browser(self.collection)
         hits = self._found(browser, query, k, modality, path)
         if not hits:
-            nothing = f"Nothing was found in {cleaned(path)}. Use other words, or look around: ls."
+            nothing = (
+                f"Nothing was found in {browser.at(path)}. Use other words, or look around: ls."
+            )
             return ToolResult(blocks=(Words(text=nothing),))
         segments = self._redrawn([hit.segment for hit in hits])
         pairs = zip(hits, segments, strict=True)
@@ -100,20 +104,22 @@ class Toolbox:
         browser = Browser(self.collection)
         place = browser.place(path)
         [segment] = self._redrawn([place.shown])
-        item = Item.of_segment(replace(segment, text=place.text), place.path)
+        label = shortened(place.path)
+        item = Item.of_segment(replace(segment, text=place.text), label)
         around = list(_neighbours(browser, place))
         return ToolResult(blocks=self._shown([item], around), segments=(segment,))
 
     def ls(self, path: PathArgument = "/") -> ToolResult:
         """List what is in a folder, or the pages or clips of a file."""
-        browser, path = Browser(self.collection), cleaned(path)
-        lines = (
-            listed_folder(browser.tree, path)
-            if browser.tree.is_folder(path)
-            else map(listed_place, browser.places(path))
-        )
+        browser = Browser(self.collection)
+        at = browser.at(path)
+        lines: list[Iterable[str]] = []
+        if at in browser.tree.files or not browser.tree.is_folder(at):
+            lines.append(map(listed_place, browser.places(at)))
+        if browser.tree.is_folder(at):
+            lines.append(listed_folder(browser.tree, at))
         rest = "There are more than these {shown}: list a folder in it, or use find."
-        return answer(lines, self.budget, rest=rest)
+        return answer(chain.from_iterable(lines), self.budget, rest=rest)
 
     def cat(
         self,
@@ -123,10 +129,13 @@ class Toolbox:
         """Read the words of a file, or of one page or clip of it: text, tables, transcript."""
         if start < 1:
             raise InputError(f"Lines count from 1; got {start = }.")
-        places = Browser(self.collection).places(path)
+        browser = Browser(self.collection)
+        places, at = browser.places(path), shortened(browser.at(path))
         lines = list(_words_of(places))
+        if not any(place.text for place in places):
+            lines = [f"{at} has no words; open_segment shows what there is to see."]
         if start > len(lines):
-            raise InputError(f"{cleaned(path)} has {len(lines)} lines; there is no line {start}.")
+            raise InputError(f"{at} has {len(lines)} lines; there is no line {start}.")
         rest = f"{{shown}} of {len(lines):,} lines from {start}; go on with a later start."
         segments = [place.shown for place in places]
         return answer(islice(lines, start - 1, None), self.budget, rest=rest, segments=segments)
@@ -140,11 +149,13 @@ class Toolbox:
 
         Answers path:line: text; cat reads on from that line.
         """
-        places = Browser(self.collection).all_places(path, plain_letters(pattern))
+        browser = Browser(self.collection)
+        places = browser.all_places(path, plain_letters(pattern))
         lines = matching_lines(places, pattern)
         first = next(lines, None)
         if first is None:
-            return answer([f"No line in {cleaned(path)} matches {pattern}."], self.budget)
+            nothing = f"No line in {shortened(browser.at(path))} matches {pattern}."
+            return answer([nothing], self.budget)
         rest = "There are more than these {shown}: name a folder or file, or be more precise."
         return answer(chain([first], lines), self.budget, rest=rest)
 
@@ -155,9 +166,10 @@ class Toolbox:
         modality: ModalityArgument = None,
     ) -> ToolResult:
         """Find files by name."""
-        files = Browser(self.collection).folder_or_file(path)
+        browser = Browser(self.collection)
+        files = browser.folder_or_file(path)
         found = [listed_file(file) for file in files if is_like(file, pattern, modality)]
-        nothing = [f"No file in {cleaned(path)} is called {pattern}."]
+        nothing = [f"No file in {shortened(browser.at(path))} is called {pattern[:_LONGEST]}."]
         rest = f"{{shown}} of {len(found):,}; name a folder, or be more precise."
         return answer(found or nothing, self.budget, rest=rest)
 
@@ -165,13 +177,13 @@ class Toolbox:
         self, browser: Browser, query: str, k: int, modality: Modality | None, path: str
     ) -> list[Hit]:
         modalities: list[Modality] | None = [modality] if modality else None
-        path = cleaned(path)
-        if path == "/":
+        within = browser.at(path)
+        if within == "/":
             return self.collection.search(query, k, modalities=modalities)
-        if sources := browser.tree.sources_below(path):
+        if sources := browser.tree.sources_below(within):
             where = {"source": {"$in": sources}}
             return self.collection.search(query, k, modalities=modalities, where=where)
-        at = browser.place(path).shown
+        at = browser.place(within).shown
         where = {"source": at.source}
         time = None if at.start is None else (at.start, at.end or at.start)
         return self.collection.search(
@@ -188,8 +200,11 @@ class Toolbox:
             return list(segments)
 
     def _shown(self, items: Sequence[Item], around: Sequence[str] = ()) -> tuple[Block, ...]:
-        notice, last = Words(text=NOTICE), Words(text="\n".join(around))
-        taken = sum(self.budget.tokens_of_text(words.text) for words in (notice, last))
+        notice, count = Words(text=NOTICE), self.budget.tokens_of_text
+        last = Words(text="\n".join([OPENING, *map(defused, around), CLOSING]))
+        if count(last.text) > self.budget.tokens // _AROUND:
+            around = ()
+        taken = count(notice.text) + (count(last.text) if around else 0)
         budget = replace(self.budget, tokens=max(1, self.budget.tokens - taken))
         blocks = blocks_of(items, budget, policy=self.policy, lenient=True, fenced=True)
         return (notice, *blocks, last) if around else (notice, *blocks)
@@ -198,7 +213,7 @@ class Toolbox:
 def _item_of(hit: Hit, browser: Browser) -> Item:
     """A hit with the passages that match rather than all words of its page."""
     passages = [segment.text for segment in hit.matched[:_PASSAGES] if segment.text]
-    item = Item.of_hit(hit, f"[{hit.rank}] {browser.path_of(hit.segment)}")
+    item = Item.of_hit(hit, f"[{hit.rank}] {shortened(browser.path_of(hit.segment))}")
     return replace(item, text="\n[...]\n".join(passages)) if passages else item
 
 

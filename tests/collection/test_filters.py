@@ -128,6 +128,34 @@ def test_spans_that_end_before_they_start(library: Collection, span: tuple[float
         library.search("pump", time=span)
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("time", 5),
+        ("time", (1,)),
+        ("time", ("0:30", "1:00")),
+        ("time", (None, 3)),
+        ("page", "3"),
+        ("page", 2.5),
+        ("source", 5),
+        ("source", [5]),
+        ("diversity", "much"),
+        ("threshold", "high"),
+        ("modalities", 5),
+        ("modalities", [["image"]]),
+        ("modalities", {"image": "2"}),
+        ("rerank", 5),
+    ],
+)
+def test_settings_of_the_wrong_type_are_named(
+    library: Collection, setting: str, value: Any
+) -> None:
+    """They were errors of Python, or found nothing."""
+    wrong: dict[str, Any] = {setting: value}
+    with pytest.raises(InputError, match="quota" if isinstance(value, dict) else setting):
+        library.search("pump", **wrong)
+
+
 def test_filters_hold_together(library: Collection) -> None:
     hits = library.search("pump", 400, source="/docs/a2.pdf", page=3, where={"by": "Bo"})
     assert [(hit.segment.source, hit.segment.page) for hit in hits] == [("/docs/a2.pdf", 3)]

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from langchain_core.documents import Document
+from langchain_core.messages import HumanMessage, ToolMessage, convert_to_openai_messages
 from PIL import Image as PILImage
 
 from langchain_mm_rag import documents_to_blocks
 from mm_rag.blocks import Budget
-from mm_rag.errors import SourceForbidden, UnreadableMedia
+from mm_rag.errors import InputError, SourceForbidden, UnreadableMedia
 from mm_rag.media import MediaPolicy
 from tests.av_made import colours, make_video
 
@@ -113,3 +114,36 @@ def test_moved_picture_is_named(tmp_path: Path) -> None:
     metadata = {"media": str(tmp_path / "gone.png"), "mime_type": "image/png"}
     with pytest.raises(UnreadableMedia, match=r"\[1\]: .*gone\.png"):
         documents_to_blocks([Document("", metadata=metadata)])
+
+
+@pytest.mark.parametrize(
+    ("metadata", "label"),
+    [
+        ({"source": "talk.txt", "start": "00:01:30", "end": "00:02:00"}, "[1] talk.txt"),
+        ({"source": "talk.txt", "start": math.inf}, "[1] talk.txt"),
+        ({"source": None, "page": None}, "[1]"),
+        ({"source": "/notes/caf\udce9.txt"}, "[1] caf?.txt"),
+    ],
+)
+def test_labels_of_odd_metadata(metadata: dict[str, Any], label: str) -> None:
+    """They were an error of Python, `None`, or half a letter with which no message is sent."""
+    [block] = documents_to_blocks([Document("words", metadata=metadata)])
+    assert block == {"type": "text", "text": f"{label}\nwords"}
+
+
+@pytest.mark.parametrize("given", [None, "words", ["words"], Document("words")])
+def test_what_is_no_list_of_documents_is_refused(given: Any) -> None:
+    with pytest.raises(InputError, match="Documents are wanted"):
+        documents_to_blocks(given)
+
+
+@pytest.mark.parametrize("message_type", [HumanMessage, ToolMessage])
+def test_chat_models_of_openai_are_given_pictures(photo: Path, message_type: Any) -> None:
+    metadata = {"modality": "image", "media": str(photo), "mime_type": "image/png"}
+    blocks = documents_to_blocks([Document("words", metadata=metadata)])
+    message = message_type(content_blocks=blocks, tool_call_id="1")
+    [translated] = convert_to_openai_messages([message])
+    words, picture = translated["content"]
+    assert words == {"type": "text", "text": "[1]\nwords"}
+    sent = base64.b64decode(picture["image_url"]["url"].removeprefix("data:image/png;base64,"))
+    assert sent == photo.read_bytes()

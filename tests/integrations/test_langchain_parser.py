@@ -92,6 +92,7 @@ def test_source_of_bytes_is_told_and_not_opened(parser: MultimodalParser, folder
         Blob.from_data("The ferry leaves at nine."),
         Blob.from_data(b"The ferry leaves at nine."),
         Blob.from_data(b"The ferry leaves at nine.", mime_type="text/markdown"),
+        Blob.from_data(b"The ferry leaves at nine.", mime_type="application/octet-stream"),
         Blob.from_data("The ferry leaves at nine.", path="notes/ferry.md"),
     ],
 )
@@ -113,7 +114,7 @@ def test_metadata_of_a_blob_cannot_point_elsewhere(parser: MultimodalParser) -> 
     ("blob", "reason"),
     [
         (Blob.from_data(b"%PDF-1.7 and no more", metadata={"source": "a/cut.pdf"}), r"cut\.pdf"),
-        (Blob.from_data(b""), "in memory cannot be read: .* empty"),
+        (Blob.from_data(b""), "in memory cannot be read: it is empty"),
         (Blob.from_data(b"\0\1\2\3" * 9, path="upload.bin"), r"upload\.bin cannot be read"),
     ],
 )

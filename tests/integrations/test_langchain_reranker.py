@@ -184,7 +184,9 @@ def test_a_query_that_the_model_does_not_take(seeing_reranker: Reranker) -> None
     [
         ({"query": " ", "documents": DOCUMENTS}, "query is empty"),
         ({"query": None, "documents": DOCUMENTS}, "Cannot use a NoneType"),
-        ({"query": "sea", "documents": ["words"]}, "orders Documents; got a str"),
+        ({"query": "sea", "documents": ["words"]}, "Documents are wanted; got a str"),
+        ({"query": "sea", "documents": None}, "Documents are wanted, in a list; got a NoneType"),
+        ({"query": "sea", "documents": DOCUMENTS[0]}, "in a list; got a Document"),
         ({"query": "sea"}, r"takes \{'query'"),
         ("sea", r"takes \{'query'.* got a str"),
     ],
@@ -192,6 +194,12 @@ def test_a_query_that_the_model_does_not_take(seeing_reranker: Reranker) -> None
 def test_wrong_input_is_named(reranker: Reranker, given: Any, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         MultimodalReranker(reranker=reranker).invoke(given)
+
+
+def test_its_schemas_can_be_told(reranker: Reranker) -> None:
+    """LangServe, `as_tool` and graphs ask for them; pydantic refused the type of the input."""
+    schema = MultimodalReranker(reranker=reranker).get_input_jsonschema()
+    assert set(schema["$defs"]["RerankInput"]["properties"]) == {"query", "documents"}
 
 
 def test_model_and_reranker_contradict(reranker: Reranker) -> None:

@@ -152,6 +152,13 @@ def test_every_setting_reaches_the_search(
     assert given == {**settings, "page": None, "k": None}
 
 
+def test_a_setting_that_there_is_not(collection: Collection) -> None:
+    """`top_k` was taken, and nothing came of it."""
+    settings: dict[str, Any] = {"top_k": 3}
+    with pytest.raises(ValidationError, match="top_k"):
+        MultimodalRetriever(collection=collection, **settings)
+
+
 async def test_quotas_and_sources(collection: Collection, folder: Path) -> None:
     retriever = MultimodalRetriever(collection=collection, modalities={"image": 2, "text": 1})
     found = await retriever.ainvoke("engineers and batteries")

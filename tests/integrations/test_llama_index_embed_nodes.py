@@ -18,7 +18,7 @@ from llama_index.core import VectorStoreIndex
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.ingestion import IngestionPipeline
-from llama_index.core.schema import BaseNode, ImageNode, MediaResource, Node, TextNode
+from llama_index.core.schema import BaseNode, Document, ImageNode, MediaResource, Node, TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.embeddings.mm_rag import MultimodalEmbedding
 from llama_index.readers.mm_rag.nodes import segment_to_node
@@ -347,3 +347,33 @@ def test_copies_share_the_weights(embedding: MultimodalEmbedding) -> None:
     assert again is not embedding
     assert again.encoder is embedding.encoder
     assert again.get_query_embedding("one") == embedding.get_query_embedding("one")
+
+
+def test_it_is_one_of_the_transformations_of_an_index(encoder: Encoder) -> None:
+    embedding = MultimodalEmbedding(encoder=encoder)
+    index = VectorStoreIndex.from_documents(  # pyright: ignore[reportUnknownMemberType]
+        [Document(text="zebra")], transformations=[embedding], embed_model=embedding
+    )
+    assert index.as_retriever().retrieve("zebra")[0].score == pytest.approx(1.0)
+
+
+def test_a_misspelt_setting_is_not_the_default_model(encoder: Encoder) -> None:
+    with pytest.raises(ValueError, match=r"model\n.*not permitted"):
+        MultimodalEmbedding(encoder=encoder, **{"model": "some/model"})
+
+
+def test_it_has_a_schema() -> None:
+    assert "model_name" in MultimodalEmbedding.model_json_schema()["properties"]
+
+
+def test_a_picture_in_a_data_uri_is_a_picture(
+    embedding: MultimodalEmbedding, pictures: list[Path]
+) -> None:
+    data = base64.b64encode(pictures[0].read_bytes()).decode()
+    inline = ImageNode(image_url=f"data:image/png;base64,{data}")
+    assert _vectors(embedding([inline])) == _vectors(embedding([ImageNode(image=data)]))
+
+
+def test_damaged_base64_is_unreadable(embedding: MultimodalEmbedding) -> None:
+    with pytest.raises(UnreadableMedia, match="base64"):
+        embedding([ImageNode(image="!!!")])

@@ -194,3 +194,25 @@ def test_a_record_keeps_what_it_is_related_to(stored: list[NodeWithScore]) -> No
     assert isinstance(again, Node)
     assert (again.id_, again.ref_doc_id) == (node.id_, "deck")
     assert again.metadata == node.metadata
+
+
+def test_what_is_no_node_with_score_is_refused(reranker: Reranker) -> None:
+    wrong: Any = [TextNode(text="no score")]
+    with pytest.raises(InputError, match="got a TextNode"):
+        MultimodalRerank(reranker=reranker).postprocess_nodes(wrong, query_str="question")
+
+
+def test_a_misspelt_setting_is_not_the_default_model(reranker: Reranker) -> None:
+    with pytest.raises(ValueError, match=r"model_name\n.*not permitted"):
+        MultimodalRerank(reranker=reranker, **{"model_name": "some/model"})
+
+
+def test_it_has_a_schema() -> None:
+    assert "top_n" in MultimodalRerank.model_json_schema()["properties"]
+
+
+def test_metadata_of_other_programs_may_be_anything(reranker: Reranker) -> None:
+    told = {"source": 3, "sha256": 4, "modality": "text", "preview": 5, "title": 6, "start": "0:10"}
+    node = NodeWithScore(node=TextNode(text="words", metadata=told))
+    [best] = MultimodalRerank(reranker=reranker).postprocess_nodes([node], query_str="words")
+    assert best.text == "words"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llama_index.core.evaluation import RetrieverEvaluator
 from llama_index.core.schema import QueryBundle
 from llama_index.core.vector_stores import (
     FilterCondition,
@@ -237,3 +238,19 @@ def test_a_collection_of_another_model_is_refused(tmp_path: Path) -> None:
         pytest.raises(CollectionMismatch, match="made with the model"),
     ):
         retriever.retrieve("words")
+
+
+def test_a_filter_of_chromas_is_given_as_where(collection: Collection) -> None:
+    filters: Any = {"page": 2}
+    with pytest.raises(InputError, match="given as where"):
+        MultimodalRetriever(collection, filters=filters)
+
+
+async def test_the_evaluator_of_llama_index_reads_what_was_found(
+    retriever: MultimodalRetriever,
+) -> None:
+    best = retriever.retrieve(QUESTION)[0]
+    assert best.text == best.get_text() == best.get_content()
+    evaluator = RetrieverEvaluator.from_metric_names(["hit_rate"], retriever=retriever)
+    found = await evaluator.aevaluate(QUESTION, [best.node_id])
+    assert found.metric_vals_dict == {"hit_rate": 1.0}

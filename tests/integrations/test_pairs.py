@@ -15,12 +15,13 @@ from llama_index.embeddings.mm_rag import MultimodalEmbedding
 from llama_index.readers.mm_rag import MultimodalReader
 from llama_index.retrievers.mm_rag import MultimodalRetriever as LlamaRetriever
 from llama_index.vector_stores.chroma import ChromaVectorStore
+from PIL import Image
 from typer.testing import CliRunner
 
 from langchain_mm_rag import MultimodalEmbeddings, MultimodalLoader, MultimodalRetriever
-from mm_rag import Collection, Encoder
+from mm_rag import Collection, Encoder, Segment
 from mm_rag.cli import app
-from mm_rag.errors import CollectionError
+from mm_rag.errors import CollectionError, CollectionMismatch, InputError
 from mm_rag_loaders import AssetStore, LoadOptions
 
 QUESTION = "How many engineers work in Oslo?"
@@ -150,3 +151,117 @@ def test_a_folder_without_such_a_collection_is_none(tmp_path: Path, encoder: Enc
     with pytest.raises(CollectionError, match="no collection 'slides'"):
         Collection(tmp_path, encoder=encoder, name="slides", create=False)
     assert not (tmp_path / "slides").exists()
+
+
+@pytest.fixture
+def noted(tmp_path: Path, encoder: Encoder) -> Path:
+    """A collection in which LangChain keeps notes and a picture of its own beside our Segments."""
+    with Collection(tmp_path, encoder=encoder) as collection:
+        ours = Segment(modality="text", source="/a", sha256="a" * 64, text="Five in Oslo.")
+        collection.add([ours])
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
+    with chroma_in(tmp_path) as client:
+        store = Chroma("default", MultimodalEmbeddings(encoder=encoder), client=client)
+        store.add_texts(["How many engineers work in Oslo"], ids=["note"])
+        store.add_images([str(tmp_path / "red.png")], ids=["picture"])
+    return tmp_path
+
+
+def test_what_langchain_keeps_beside_our_records_stays_and_is_not_ours(
+    noted: Path, encoder: Encoder, folder: Path
+) -> None:
+    with Collection(noted, encoder=encoder) as collection:
+        collection.sync(folder)
+        assert collection.verify().foreign == 2
+        assert collection.repair().foreign == 2
+        found = [hit.segment.text for hit in collection.search("How many engineers work in Oslo")]
+        assert found
+        assert "How many engineers work in Oslo" not in found
+    with chroma_in(noted) as client:
+        store = Chroma("default", MultimodalEmbeddings(encoder=encoder), client=client)
+        [first, second] = store.similarity_search("How many engineers work in Oslo", k=2)
+        assert first.id == "note"
+        assert "Oslo" in second.page_content
+        assert store.get(ids=["picture"])["ids"] == ["picture"]
+
+
+def test_a_reindex_does_not_delete_what_other_programs_keep(noted: Path, encoder: Encoder) -> None:
+    with pytest.raises(CollectionError, match="keep 2 records"):
+        Collection.reindex(noted, encoder=Encoder(truncate_dim=100))
+    with Collection(noted, encoder=encoder, create=False) as collection:
+        assert len(collection) == 1
+        assert collection.verify().foreign == 2
+
+
+LOOK_LIKE_OURS: list[dict[str, Any]] = [
+    {"modality": "text", "page": "3"},
+    {"modality": "text", "page": 0},
+    {"modality": "text", "start": "0:10", "end": 3.0},
+    {"modality": "text", "title": 7},
+    {"modality": "slide"},
+    {"modality": 3},
+    {"modality": "image"},
+]
+
+
+def test_records_that_only_look_like_ours_are_other_programs(
+    tmp_path: Path, encoder: Encoder
+) -> None:
+    told = [{"source": "/a", "sha256": "a" * 64, **metadata} for metadata in LOOK_LIKE_OURS]
+    with chroma_in(tmp_path) as client:
+        store = Chroma("default", MultimodalEmbeddings(encoder=encoder), client=client)
+        store.add_texts(["five in Oslo"] * len(told), told)
+    with Collection(tmp_path, encoder=encoder, create=False) as collection:
+        assert collection.search(QUESTION) == []
+        assert collection.verify().foreign == len(told)
+
+
+def test_lists_that_users_added_to_a_record_survive_a_repair(
+    folder: Path, tmp_path: Path, encoder: Encoder
+) -> None:
+    documents = MultimodalLoader(folder / "sunset.png").load()
+    documents[0].metadata["tags"] = ["evening", "sea"]
+    with chroma_in(tmp_path) as client:
+        store = Chroma("default", MultimodalEmbeddings(encoder=encoder), client=client)
+        store.add_documents(documents)
+    with Collection(tmp_path, encoder=encoder, create=False) as collection:
+        assert collection.repair().ok
+        assert len(collection) == 1
+    with chroma_in(tmp_path) as client:
+        assert client.get_collection("default", None).get()["metadatas"][0]["tags"] == [
+            "evening",
+            "sea",
+        ]
+
+
+def test_vectors_of_another_model_in_a_foreign_collection_are_a_mismatch(
+    tmp_path: Path, folder: Path, encoder: Encoder
+) -> None:
+    with chroma_in(tmp_path) as client:
+        records = client.get_or_create_collection("default", embedding_function=None)
+        records.add(ids=["x"], embeddings=[[0.5] * 8], documents=["five in Oslo"])
+    with pytest.raises(CollectionMismatch, match="8 dimensions"):
+        Collection(tmp_path, encoder=encoder)
+    with Collection(tmp_path) as collection, pytest.raises(CollectionMismatch, match="384"):
+        collection.sync(folder)
+
+
+def test_what_was_taken_in_belongs_to_the_model_it_was_opened_with(
+    folder: Path, tmp_path: Path, encoder: Encoder
+) -> None:
+    by_langchain(folder, tmp_path, encoder)
+    with Collection(tmp_path, encoder=encoder, create=False) as collection:
+        assert collection.repair().ok
+    with pytest.raises(CollectionMismatch, match="was made with the model embedded"):
+        Collection(tmp_path, encoder=Encoder(truncate_dim=100))
+
+
+def test_a_folder_that_is_chromas_own_is_told_from_a_home(tmp_path: Path, encoder: Encoder) -> None:
+    (tmp_path / "chroma.sqlite3").touch()
+    with pytest.raises(CollectionError, match="Chroma's own: move what is in it"):
+        Collection(tmp_path, encoder=encoder, create=False)
+
+
+def test_what_is_no_place_is_no_collection() -> None:
+    with pytest.raises(InputError, match="got a NoneType"):
+        Collection(None)  # pyright: ignore[reportArgumentType]

@@ -64,3 +64,32 @@ def test_letters_of_other_alphabets(collection: Collection) -> None:
     collection.add([segment("/home/ada/papers/weh.txt", "Die Mole heißt „Weh“.")])
     assert found(Toolbox(collection), "HEISST|heißt") == ["/weh.txt:1: Die Mole heißt „Weh“."]
     assert len(found(Toolbox(collection), "WEH")) == 1
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a{1000000000}", "((a{1,1000}){1000}){2}", "(?R)", "(a(?1))", "(?P<x>a(?&x))"]
+)
+def test_a_pattern_that_would_take_all_memory_is_refused(toolbox: Toolbox, pattern: str) -> None:
+    with pytest.raises(InputError, match="too much memory"):
+        toolbox.grep(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "letters"),
+    [
+        ("mooring rope", "mooring rope"),
+        (r"^id19\d+p5$", "id19"),
+        (r"the [0-9]+ ferries\.", "ferries"),
+        ("straße", "stra"),
+        *((pattern, "") for pattern in (r"a|b", "ropes?", "(rope)?", "rop{0}e*", r"\x41", "[]a]b")),
+    ],
+)
+def test_letters_that_every_match_has(pattern: str, letters: str) -> None:
+    assert grep.plain_letters(pattern) == letters
+
+
+def test_files_are_left_out_only_if_they_have_no_match(toolbox: Toolbox) -> None:
+    for pattern in ("MOORING", r"moor\w+ rope", "[mM]ooring", "Ask.Grace", "moo+ring"):
+        assert found(toolbox, pattern) == [
+            "/notes.txt:1: Ask Grace about the mooring rope. It is too short."
+        ]

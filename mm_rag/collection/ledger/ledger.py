@@ -147,8 +147,9 @@ class Ledger:
     def outlines(self) -> list[Outline]:
         """What there is of every source, in the order of their names."""
         rows = self._db.rows(
-            "SELECT source, count(DISTINCT page) AS pages, count(DISTINCT start) AS clips, "
-            "group_concat(DISTINCT modality) AS modalities, max(start) AS last "
+            "SELECT source, count(DISTINCT page) AS pages, count(*) - count(page) AS pageless, "
+            "count(DISTINCT start) AS clips, group_concat(DISTINCT modality) AS modalities, "
+            "count(DISTINCT sha256) AS contents, max(start) AS last "
             "FROM segments GROUP BY source ORDER BY source"
         )
         return [Outline(**dict(row)) for row in rows]
@@ -161,19 +162,19 @@ class Ledger:
         )
         return {row["path"]: row["source"] for row in self._db.rows(query)}
 
-    def of_source(self, source: str, containing: str = "") -> list[Segment]:
-        """The Segments of a source, in the order of its pages and clips.
-
-        Args:
-            source: A file or an address.
-            containing: Plain ASCII letters that their records have in them, in any case.
-        """
+    def of_sources(self, sources: Iterable[str]) -> Iterator[Segment]:
+        """The Segments of some sources, each source's in the order of its pages and clips."""
         query = (
-            "SELECT record FROM segments WHERE source = ? AND instr(lower(record), lower(?)) "
+            "SELECT record FROM segments WHERE source IN ({}) "
             "ORDER BY page, start, modality, json_extract(record, '$.part')"
         )
-        rows = self._db.rows(query, (source, containing))
-        return [segment_from_json(row["record"]) for row in rows]
+        return (segment_from_json(row["record"]) for row in self._db.rows_of(query, sources))
+
+    def sources_with(self, letters: str, sources: Iterable[str]) -> set[str]:
+        """Those of the sources that have these plain ASCII letters in a record, in any case."""
+        # LIKE is of any case for ASCII, and faster than to make all of a record lower case.
+        query = f"SELECT source FROM segments WHERE source IN ({{}}) AND record LIKE '%{letters}%'"
+        return {row["source"] for row in self._db.rows_of(query, sources)}
 
     def sample(self, modality: str, n: int) -> list[bytes]:
         """The vectors of `n` Segments drawn at random, always the same while nothing changes.

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
@@ -70,10 +71,12 @@ def checked_request(
     """
     diversity, modalities = given.get("diversity", 0.0), given.get("modalities")
     threshold = given.get("threshold")
-    if not 0.0 <= diversity <= 1.0:
-        raise InputError(f"diversity lies between 0 and 1; got {diversity}.")
-    if threshold is not None and math.isnan(threshold):
-        raise InputError("threshold is a calibrated score, such as 0.0, or None; got NaN.")
+    if not _is_number(diversity) or not 0.0 <= diversity <= 1.0:
+        raise InputError(f"diversity lies between 0 and 1; got {diversity!r:.100}.")
+    if threshold is not None and not _is_number(threshold):
+        raise InputError(
+            f"threshold is a calibrated score, such as 0.0, or None; got {threshold!r:.100}."
+        )
     rerank = given.get("rerank", True)
     reranked = MODALITIES if rerank is True else rerank or ()
     wanted = None if modalities is None else _modalities("modalities", modalities)
@@ -87,6 +90,10 @@ def checked_request(
         diversity=diversity,
         threshold=threshold,
     )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not math.isnan(value)
 
 
 def _checked_k(k: int | None, quotas: Mapping[Modality, int]) -> int:
@@ -110,9 +117,9 @@ def _conditions(sources: Callable[[str], list[str]], given: SearchOptions) -> li
     if source is not None:
         conditions.append({"source": {"$in": _files(source, sources)}})
     if page is not None:
-        conditions.append({"page": page})
+        conditions.append({"page": _checked_page(page)})
     if time is not None:
-        conditions += _overlapping(*time)
+        conditions += _overlapping(*_span(time))
     return conditions
 
 
@@ -123,27 +130,45 @@ def all_of(conditions: Sequence[Where]) -> Where | None:
     return {"$and": list(conditions)}
 
 
-def _modalities(name: str, given: Iterable[str], *, some: bool = True) -> frozenset[Modality]:
-    wanted = frozenset([given] if isinstance(given, str) else given)
-    if (some and not wanted) or not wanted <= set(MODALITIES):
+def _checked_page(page: Any) -> int:
+    if not _is_number(page) or page % 1 != 0:
+        raise InputError(f"page is a whole number; got {page!r:.100}.")
+    return int(page)
+
+
+def _span(time: Any) -> tuple[float, float]:
+    match time:
+        case (start, end) if isinstance(start, Real) and isinstance(end, Real):
+            return float(start), float(end)
+        case _:
+            raise InputError(
+                f"time is a span in seconds, from when to when: (30, 60.5); got {time!r:.100}."
+            )
+
+
+def _modalities(name: str, given: Any, *, some: bool = True) -> frozenset[Modality]:
+    is_one = isinstance(given, str) or not isinstance(given, Iterable)
+    wanted: list[Any] = [given] if is_one else list(cast("Iterable[Any]", given))
+    if (some and not wanted) or not all(each in MODALITIES for each in wanted):
         raise InputError(
-            f"{name} takes some of {', '.join(MODALITIES)}, or None for all; got {sorted(wanted)}."
+            f"{name} takes some of {', '.join(MODALITIES)}, or None for all; got {wanted!r:.100}."
         )
-    return cast("frozenset[Modality]", wanted)
+    return frozenset(wanted)
 
 
 def _quotas(given: Any) -> Mapping[Modality, int]:
     if not isinstance(given, Mapping):
         return {}
     quotas = cast("Mapping[Modality, int]", given)
-    if any(n < 1 for n in quotas.values()):
-        raise InputError(f"A quota is at least 1; got {dict(quotas)}.")
+    if not all(isinstance(n, Integral) and n >= 1 for n in quotas.values()):
+        raise InputError(f"A quota is a whole number of at least 1; got {dict(quotas)}.")
     return dict(quotas)
 
 
 def _files(source: Any, sources: Callable[[str], list[str]]) -> list[str]:
-    named = [source] if isinstance(source, str | Path) else list(source)
-    if not named or "" in named:
+    is_one = isinstance(source, str | Path) or not isinstance(source, Iterable)
+    named: list[Any] = [source] if is_one else list(cast("Iterable[Any]", source))
+    if not named or not all(isinstance(each, str | Path) and str(each) for each in named):
         raise InputError(f"source is a file, an address or a folder, or several; got {source!r}.")
     found: list[str] = []
     for each in named:

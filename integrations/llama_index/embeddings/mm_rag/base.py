@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from llama_index.core.base.embeddings.base import Embedding
-from llama_index.core.bridge.pydantic import Field, PrivateAttr, TypeAdapter, field_serializer
+from llama_index.core.bridge.pydantic import (
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    field_serializer,
+)
 from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index.embeddings.mm_rag.media import MediaEmbedding, listed
 from llama_index.embeddings.mm_rag.shelf import Shelf
 from llama_index.readers.mm_rag.nodes import node_to_content
+from pydantic.json_schema import SkipJsonSchema
 
 from mm_rag._off_loop import off_loop
 from mm_rag.content import Content, Text
@@ -52,6 +59,8 @@ class MultimodalEmbedding(MediaEmbedding):
             embedding.get_video_embedding("tour.mp4")
     """
 
+    model_config = ConfigDict(extra="forbid")  # else `model=` would be the embedded default
+
     model_name: str = Field(default=EMBEDDED, description="A folder, or a model's name on the hub.")
     revision: str | None = Field(default=None, description="A branch, tag or commit of the model.")
     device: str | None = Field(default=None, description="Such as cuda; by default the GPU if any.")
@@ -80,7 +89,7 @@ class MultimodalEmbedding(MediaEmbedding):
         default="",
         description="Of the model; filled in. Where it is given, it must be the model's.",
     )
-    encoder: Encoder | None = Field(
+    encoder: SkipJsonSchema[Encoder | None] = Field(
         default=None, exclude=True, repr=False, description="A ready-made one instead of a model."
     )
     _encoder: Encoder = PrivateAttr()
@@ -117,12 +126,15 @@ class MultimodalEmbedding(MediaEmbedding):
         """A copy of the settings over the same weights."""
         return self.__copy__()
 
-    def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+    def __call__(
+        self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any
+    ) -> Sequence[BaseNode]:
         """Give each node the vector of what it shows.
 
         Args:
             nodes: Of any kinds, of mm_rag or others.
-            **kwargs: `show_progress`.
+            show_progress: Whether to draw progress bars.
+            **kwargs: What LlamaIndex tells all transformations; not looked at.
 
         Raises:
             UnreadableMedia: The file of one of them is missing or damaged.
@@ -135,8 +147,8 @@ class MultimodalEmbedding(MediaEmbedding):
             for at, node in enumerate(nodes)
             if at not in media
         }
-        vectors = self.get_text_embedding_batch(list(words.values()), **kwargs)
-        found = dict(zip(words, vectors, strict=True)) | self._get_each(media, **kwargs)
+        vectors = self.get_text_embedding_batch(list(words.values()), show_progress)
+        found = dict(zip(words, vectors, strict=True)) | self._get_each(media, show_progress)
         for at, node in enumerate(nodes):
             node.embedding = found[at]
         return nodes

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from llama_index.readers.mm_rag.nodes import node_to_content, with_picture
+from llama_index.readers.mm_rag.nodes import FoundNode, node_to_content, with_picture
 from llama_index.readers.mm_rag.query import query_to_content
 from llama_index_instrumentation import get_dispatcher
+from pydantic.json_schema import SkipJsonSchema
 
 from mm_rag._off_loop import off_loop
-from mm_rag.content import Content
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
 
@@ -41,11 +41,13 @@ class MultimodalRerank(BaseNodePostprocessor):
             )
     """
 
+    model_config = ConfigDict(extra="forbid")  # else `model_name=` would be the embedded default
+
     model: str | None = Field(
         default=None, description="A folder, or a model's name; the embedded default if left out."
     )
     top_n: int = Field(default=5, ge=1, description="How many nodes to keep.")
-    reranker: Reranker | None = Field(
+    reranker: SkipJsonSchema[Reranker | None] = Field(
         default=None, exclude=True, repr=False, description="A ready-made one instead of a model."
     )
     _reranker: Reranker = PrivateAttr()
@@ -88,6 +90,7 @@ class MultimodalRerank(BaseNodePostprocessor):
         if query_bundle is None:
             raise InputError("Nodes are reranked for a query: pass query_bundle or query_str.")
         query = query_to_content(query_bundle)
+        contents = [node_to_content(_checked(node).node, self._reranker) for node in nodes]
         if not nodes:
             return []
         name, top_n = self._reranker.name, self.top_n
@@ -101,7 +104,11 @@ class MultimodalRerank(BaseNodePostprocessor):
             EventPayload.TOP_K: top_n,
         }
         with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
-            best = self._rank(nodes, query)
+            ranked = self._reranker.rank(query, contents, top_k=self.top_n)
+            best: list[NodeWithScore] = [
+                FoundNode(node=with_picture(nodes[item["index"]].node), score=item["score"])
+                for item in ranked
+            ]
             event.on_end(payload={EventPayload.NODES: best})
         dispatcher.event(ReRankEndEvent(nodes=best))
         return best
@@ -111,10 +118,8 @@ class MultimodalRerank(BaseNodePostprocessor):
     ) -> list[NodeWithScore]:
         return await off_loop(self._postprocess_nodes, nodes, query_bundle)
 
-    def _rank(self, nodes: list[NodeWithScore], query: Content) -> list[NodeWithScore]:
-        contents = [node_to_content(node.node, self._reranker) for node in nodes]
-        ranked = self._reranker.rank(query, contents, top_k=self.top_n)
-        return [
-            NodeWithScore(node=with_picture(nodes[item["index"]].node), score=item["score"])
-            for item in ranked
-        ]
+
+def _checked(node: Any) -> NodeWithScore:
+    if not isinstance(node, NodeWithScore):
+        raise InputError(f"NodeWithScore objects are reranked; got a {type(node).__name__}.")
+    return node

@@ -20,7 +20,10 @@ class MultimodalReader(BasePydanticReader):
 
     What comes out are `Node`s, not `Document`s: a splitter or a vector store would turn a Document
     into a text and lose its picture. A node refers to its picture by path, which vector stores
-    keep.
+    keep. They are ready for `VectorStoreIndex(nodes)`, which splits nothing:
+    `VectorStoreIndex.from_documents` has a splitter, and splitters refuse `Node`s.
+    `MultiModalVectorStoreIndex` drops them; `VectorStoreIndex` with a `MultimodalEmbedding` does
+    more than it.
 
     Example:
         .. code-block:: python

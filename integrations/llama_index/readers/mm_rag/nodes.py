@@ -9,7 +9,6 @@ model. Its path is in the metadata, under the names of `Segment`'s fields: `sour
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from llama_index.core.schema import (
 
 from mm_rag.content import Audio, Content, Image, Text, Url, Video
 from mm_rag.errors import InputError
+from mm_rag.inputs.values import from_base64, from_data_uri
 from mm_rag.record import (
     Model,
     content_of_record,
@@ -46,6 +46,22 @@ _OURS = frozenset({"modality", "source", "sha256"})
 """The metadata that every record of a Segment has, whoever wrote it."""
 
 
+class FoundNode(NodeWithScore):
+    """A NodeWithScore that has a text whatever its node is, as LlamaIndex's evaluators ask for.
+
+    LlamaIndex's own has one for TextNodes only, and raises for others.
+    """
+
+    @property
+    def text(self) -> str:
+        """The node's words."""
+        return self.get_content()
+
+    def get_text(self) -> str:
+        """The same."""
+        return self.get_content()
+
+
 def segment_to_node(segment: Segment, extra: Mapping[str, Any] | None = None) -> Node:
     """A Segment as a node, whose id is the Segment's.
 
@@ -63,7 +79,7 @@ def hit_to_node(hit: Hit) -> NodeWithScore:
     (`score_lexical`, `score_vector_words`, `score_rerank`, ...), `matched` (the words of the best
     passage) and `also` (other files with the same content, one per line).
     """
-    return NodeWithScore(node=_node(hit.segment, hit_to_metadata(hit)), score=hit.score)
+    return FoundNode(node=_node(hit.segment, hit_to_metadata(hit)), score=hit.score)
 
 
 def node_to_content(node: BaseNode, model: Model) -> Content:
@@ -75,6 +91,7 @@ def node_to_content(node: BaseNode, model: Model) -> Content:
 
     Raises:
         InputError: It is no node.
+        UnreadableMedia: The bytes of its picture are no base64.
     """
     if not isinstance(node, BaseNode):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"Nodes are taken; got a {type(node).__name__}.")
@@ -151,5 +168,8 @@ def _source(path: Path | None, url: Any, data: str | bytes | None) -> Any:
     if path is not None:
         return path
     if url is not None:
-        return Url(str(url))
-    return base64.b64decode(data) if data else None
+        address = str(url)
+        return from_data_uri(address).source if address.startswith("data:") else Url(address)
+    if not data:
+        return None
+    return from_base64(data if isinstance(data, str) else data.decode("latin-1")).source

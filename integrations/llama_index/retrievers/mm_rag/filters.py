@@ -30,10 +30,15 @@ def where_of(filters: MetadataFilter | MetadataFilters) -> dict[str, Any]:
     """The Chroma filter that means the same; `{}` for no filters.
 
     Raises:
-        InputError: It has an operator or condition that Chroma does not.
+        InputError: It has an operator or condition that Chroma does not, or is no filter.
     """
     if isinstance(filters, MetadataFilter):
         return {filters.key: {_translated(filters.operator, _OPERATORS): filters.value}}
+    if not isinstance(filters, MetadataFilters):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(
+            f"filters are MetadataFilters; got a {type(filters).__name__}. A filter of Chroma's, "
+            "such as {'page': 3}, is given as where."
+        )
     condition = _translated(filters.condition or FilterCondition.AND, _CONDITIONS)
     parts = [where for where in map(where_of, filters.filters) if where]
     if len(parts) < 2:  # Chroma takes conditions on two or more only
