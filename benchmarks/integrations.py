@@ -23,6 +23,7 @@ from llama_index.retrievers.mm_rag import MultimodalRetriever as LlamaIndexRetri
 
 from benchmarks.markdown import as_table, where_measured
 from benchmarks.rerankers.interleaved import Run, interleaved
+from benchmarks.turns import turns_table
 from langchain_mm_rag import MultimodalEmbeddings
 from langchain_mm_rag import MultimodalRetriever as LangChainRetriever
 from mm_rag import Collection, Encoder, Segment
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
                 [
                     _embedding_table(encoder, given.rounds),
                     asyncio.run(_waiting_table(collection, given.rounds)),
+                    turns_table(encoder),
                     _lines_table(),
                     where_measured("langchain-core", "llama-index-core", "torch") + "\n",
                 ]

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from langchain_mm_rag.documents import checked_documents, document_to_content
 from mm_rag._off_loop import off_loop
 from mm_rag.content import Content, Text
-from mm_rag.errors import InputError
+from mm_rag.errors import InputError, at_position
 from mm_rag.inputs import as_content
 from mm_rag.record import label_of_record
 from mm_rag.reranker import Reranker
@@ -128,8 +128,11 @@ class MultimodalReranker(BaseDocumentCompressor, RunnableSerializable[RerankInpu
             return []
         reranker = self.reranker
         assert reranker is not None  # since `model_post_init`
-        contents = [document_to_content(document, reranker) for document in documents]
+        contents: list[Content] = []
         try:
+            for position, document in enumerate(documents):
+                with at_position(position):
+                    contents.append(document_to_content(document, reranker))
             ranked = reranker.rank(query, contents, top_k=self.top_n)
         except InputError as error:
             place = error.position if error.position is not None else _gone(contents)

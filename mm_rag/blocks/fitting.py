@@ -31,7 +31,7 @@ def blocks_of(
     recording is what is said in it. What several items show is shown once. Words take up to half of
     the budget, and what pictures leave; each picture gets the same share, and what small ones leave
     goes to the others; none is enlarged. What does not fit is cut or left out, from the last item
-    on, and the words say so.
+    on, and the words say so; a text that is cut begins with the passage that was found.
 
     Args:
         items: The best first.
@@ -63,10 +63,7 @@ class _Fitting:
         self._excuse = max(self._count(NO_ROOM), self._count(NOT_SHOWN))
 
     def blocks(self, items: Sequence[Item]) -> Iterator[Block]:
-        wordings = [
-            Wording(shown_label(item.label), item.text, self._count, fenced=self._fenced)
-            for item in items
-        ]
+        wordings = [self._wording(item) for item in items]
         kept = self._with_room(items, wordings)
         tail = left_out(len(items) - kept) if kept < len(items) else ""
         sights = list(look_at(items[:kept], self._budget, self._policy, lenient=self._lenient))
@@ -83,6 +80,17 @@ class _Fitting:
             yield from pictures
         if tail and free >= 0:
             yield Words(text=tail)
+
+    def _wording(self, item: Item) -> Wording:
+        # Of a Hit: the words of the passage that was found.
+        best = item.metadata.get("matched")
+        return Wording(
+            shown_label(item.label),
+            item.text,
+            self._count,
+            best=best if isinstance(best, str) else "",
+            fenced=self._fenced,
+        )
 
     def _with_room(self, items: Sequence[Item], wordings: Sequence[Wording]) -> int:
         """How many items there is room for at the very least."""

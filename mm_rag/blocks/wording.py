@@ -54,52 +54,70 @@ class Wording:
         label: In one line.
         text: Of any length.
         tokens_of_text: Counts tokens.
+        best: The part of it that matters most; a text that has to be cut begins with it.
         fenced: Whether the text stands between `<content>` and `</content>`.
     """
 
     def __init__(
-        self, label: str, text: str, tokens_of_text: Callable[[str], int], *, fenced: bool = False
+        self,
+        label: str,
+        text: str,
+        tokens_of_text: Callable[[str], int],
+        *,
+        best: str = "",
+        fenced: bool = False,
     ) -> None:
         self._label, self._fenced = label, fenced
-        text = _sendable(text).strip()
-        self._text = defused(text) if fenced else text
+        self._whole, best = self._prepared(text), self._prepared(best)
+        leads = best and not self._whole.startswith(best)
+        self._cut = f"{best}\n[...]\n{self._whole}" if leads else self._whole
         self._count = tokens_of_text
-        self._words = len(self._text.split())
+
+    def _prepared(self, text: str) -> str:
+        text = _sendable(text).strip()
+        return defused(text) if self._fenced else text
 
     @property
     def least(self) -> int:
         """The tokens that it takes at least."""
-        bare = self._count(self._before(0))
-        shown = self.within(bare)
-        return self._count(shown) if shown == self._before(len(self._text)) else bare
+        bare = self._count(self._before(self._cut, 0))
+        whole = self._before(self._whole, len(self._whole))
+        return self._count(whole) if self.within(bare) == whole else bare
 
     def within(self, room: int) -> str:
         """As much of it as there is room for, in tokens; that is no less than `least`."""
+        end = self._reach(self._whole, room)
+        if end == len(self._whole):
+            return self._before(self._whole, end)
+        return self._before(self._cut, self._reach(self._cut, room))
+
+    def _reach(self, text: str, room: int) -> int:
+        """How many characters of a text there is room for."""
         end = 256
-        while end < len(self._text) and self._fits(end, room):
+        while end < len(text) and self._fits(text, end, room):
             end *= 2
-        end = min(end, len(self._text))
-        if self._fits(end, room):
-            return self._before(end)
-        too_long = bisect_left(range(1, end), True, key=lambda n: not self._fits(n, room))
-        return self._before(too_long)
+        end = min(end, len(text))
+        if self._fits(text, end, room):
+            return end
+        return bisect_left(range(1, end), True, key=lambda n: not self._fits(text, n, room))
 
-    def _fits(self, end: int, room: int) -> bool:
-        return self._count(self._before(end)) <= room
+    def _fits(self, text: str, end: int, room: int) -> bool:
+        return self._count(self._before(text, end)) <= room
 
-    def _before(self, end: int) -> str:
-        """All that comes before a character, up to the last word that is whole."""
-        head, missing = self._text[:end], ""
-        if end < len(self._text):
-            head = _whole_words(head, self._text[end]).rstrip()
-            missing = self._missing(len(head))
+    def _before(self, text: str, end: int) -> str:
+        """All that comes before a character of a text, up to the last word that is whole."""
+        head, missing = text[:end], ""
+        if end < len(text):
+            head = _whole_words(head, text[end]).rstrip()
+            missing = _missing(text, len(head))
         head = f"{OPENING}\n{head}\n{CLOSING}" if self._fenced and head else head
         return "\n".join(filter(None, (self._label, head, missing)))
 
-    def _missing(self, end: int) -> str:
-        if len(self._text) > _SPACED * self._words:
-            return f"[... cut: {len(self._text) - end:,} more characters]"
-        return f"[... cut: {len(self._text[end:].split()):,} more words]"
+
+def _missing(text: str, end: int) -> str:
+    if len(text) > _SPACED * len(text.split()):
+        return f"[... cut: {len(text) - end:,} more characters]"
+    return f"[... cut: {len(text[end:].split()):,} more words]"
 
 
 def _whole_words(head: str, following: str) -> str:

@@ -113,6 +113,17 @@ def test_text_is_cut_at_a_word_and_says_so() -> None:
     assert 150 < tokens([block]) <= 200
 
 
+def test_a_text_that_is_cut_begins_with_what_was_found() -> None:
+    page = " ".join(f"word{number}" for number in range(3000))
+    found = "word2000 word2001 word2002"
+    item = Item(label="[1] a.pdf, page 3", text=page, metadata={"matched": found})
+    [cut] = words(blocks_of([item], 400))
+    assert cut.startswith(f"[1] a.pdf, page 3\n{found}\n[...]\nword0 word1 ")
+    assert cut.endswith(" more words]")
+    [whole] = words(blocks_of([item], 40_000))
+    assert whole == f"[1] a.pdf, page 3\n{page}"
+
+
 def test_text_without_spaces_is_cut_anywhere() -> None:
     text = "去年渔民在河口附近发现了污染的迹象" * 100
     (block,) = blocks_of([_words_item(text)], 200)

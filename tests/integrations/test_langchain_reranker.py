@@ -82,6 +82,13 @@ def test_moved_page_is_named(seeing_reranker: Reranker, tmp_path: Path) -> None:
     assert raised.value.position == 1
 
 
+def test_clip_that_ends_before_it_starts_is_named(reranker: Reranker) -> None:
+    metadata = {"modality": "video", "media": "a.mp4", "source": "a.mp4", "start": 5.0, "end": 1.0}
+    clip = Document("words", metadata=metadata)
+    with pytest.raises(InputError, match=r"the Document 'a\.mp4, 0:05-0:01' .* ends after"):
+        MultimodalReranker(reranker=reranker).compress_documents([DOCUMENTS[0], clip], "sea")
+
+
 def test_nothing_gives_nothing(reranker: Reranker) -> None:
     assert MultimodalReranker(reranker=reranker).compress_documents([], "x") == []
 

@@ -358,8 +358,9 @@ def test_it_is_one_of_the_transformations_of_an_index(encoder: Encoder) -> None:
 
 
 def test_a_misspelt_setting_is_not_the_default_model(encoder: Encoder) -> None:
+    misspelt: Any = {"model": "some/model"}
     with pytest.raises(ValueError, match=r"model\n.*not permitted"):
-        MultimodalEmbedding(encoder=encoder, **{"model": "some/model"})
+        MultimodalEmbedding(encoder=encoder, **misspelt)
 
 
 def test_it_has_a_schema() -> None:

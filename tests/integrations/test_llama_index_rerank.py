@@ -203,8 +203,9 @@ def test_what_is_no_node_with_score_is_refused(reranker: Reranker) -> None:
 
 
 def test_a_misspelt_setting_is_not_the_default_model(reranker: Reranker) -> None:
+    misspelt: Any = {"model_name": "some/model"}
     with pytest.raises(ValueError, match=r"model_name\n.*not permitted"):
-        MultimodalRerank(reranker=reranker, **{"model_name": "some/model"})
+        MultimodalRerank(reranker=reranker, **misspelt)
 
 
 def test_it_has_a_schema() -> None:
