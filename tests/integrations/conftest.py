@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +27,18 @@ SLIDES = {
     "red": ((1, 0, 0), "Risks. The supplier of batteries may deliver late in winter."),
     "grey": ((0.5, 0.5, 0.5), "Roadmap. The mobile application is released in September."),
 }
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_loop_open(  # pyright: ignore[reportUnusedFunction]
+    request: pytest.FixtureRequest,
+) -> None:
+    """LlamaIndex's methods that wait for nobody make an event loop and leave it to the next test.
+
+    Where they are told that there is none, they close their own.
+    """
+    if not inspect.iscoroutinefunction(request.function):
+        asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")
