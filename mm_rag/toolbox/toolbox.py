@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -85,10 +86,15 @@ class Toolbox:
                 f"Nothing was found in {browser.at(path)}. Use other words, or look around: ls."
             )
             return ToolResult(blocks=(Words(text=nothing),))
-        segments = self._redrawn([hit.segment for hit in hits])
-        pairs = zip(hits, segments, strict=True)
-        items = [_item_of(replace(hit, segment=new), browser) for hit, new in pairs]
-        return ToolResult(blocks=self._shown(items), segments=tuple(segments))
+        items = [
+            self._item(
+                replace(hit.segment, text=_words_found(hit)),
+                f"[{hit.rank}] {shortened(browser.path_of(hit.segment))}",
+            )
+            for hit in hits
+        ]
+        segments = tuple(hit.segment for hit in hits)
+        return ToolResult(blocks=self._shown(items), segments=segments)
 
     def open_segment(
         self,
@@ -103,11 +109,9 @@ class Toolbox:
         """
         browser = Browser(self.collection)
         place = browser.place(path)
-        [segment] = self._redrawn([place.shown])
-        label = shortened(place.path)
-        item = Item.of_segment(replace(segment, text=place.text), label)
+        item = self._item(replace(place.shown, text=place.text), shortened(place.path))
         around = list(_neighbours(browser, place))
-        return ToolResult(blocks=self._shown([item], around), segments=(segment,))
+        return ToolResult(blocks=self._shown([item], around), segments=(place.shown,))
 
     def ls(self, path: PathArgument = "/") -> ToolResult:
         """List what is in a folder, or the pages or clips of a file."""
@@ -190,14 +194,16 @@ class Toolbox:
             query, k, modalities=modalities, where=where, page=at.page, time=time
         )
 
-    def _redrawn(self, segments: Sequence[Segment]) -> list[Segment]:
-        """With their pictures, where the collection keeps none and the file is still there."""
-        hits = [Hit(segment=segment, rank=1, score=0.0) for segment in segments]
+    def _item(self, segment: Segment, label: str) -> Item:
+        """With its picture, drawn again where the collection keeps none."""
         try:
-            return [hit.segment for hit in self.collection.shown(hits)]
+            [hit] = self.collection.shown([Hit(segment=segment, rank=1, score=0.0)])
         except InputError as error:
-            logger.warning("Pictures are not drawn again: %s", error)
-            return list(segments)
+            logger.warning("The picture of %s is not drawn again: %s", label, error)
+            # That it cannot be shown is said where it would stand.
+            gone = Path(segment.media or segment.source)
+            return replace(Item.of_segment(segment, label), picture=gone)
+        return Item.of_segment(hit.segment, label)
 
     def _shown(self, items: Sequence[Item], around: Sequence[str] = ()) -> tuple[Block, ...]:
         notice, count = Words(text=NOTICE), self.budget.tokens_of_text
@@ -210,11 +216,11 @@ class Toolbox:
         return (notice, *blocks, last) if around else (notice, *blocks)
 
 
-def _item_of(hit: Hit, browser: Browser) -> Item:
-    """A hit with the passages that match rather than all words of its page."""
-    passages = [segment.text for segment in hit.matched[:_PASSAGES] if segment.text]
-    item = Item.of_hit(hit, f"[{hit.rank}] {shortened(browser.path_of(hit.segment))}")
-    return replace(item, text="\n[...]\n".join(passages)) if passages else item
+def _words_found(hit: Hit) -> str:
+    """The passages that match rather than all words of the page."""
+    passages = [segment.text for segment in hit.matched if segment.modality == "text"]
+    some = list(dict.fromkeys(filter(None, passages)))[:_PASSAGES]
+    return "\n[...]\n".join(some) or hit.segment.text
 
 
 def _words_of(places: Sequence[Place]) -> Iterator[str]:
