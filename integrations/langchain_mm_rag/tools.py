@@ -14,7 +14,7 @@ from pydantic import PrivateAttr
 from langchain_mm_rag.blocks import content_block
 from langchain_mm_rag.documents import segment_to_document
 from mm_rag._off_loop import off_loop
-from mm_rag.blocks import Budget, as_budget
+from mm_rag.blocks import Budget
 from mm_rag.collection import Collection
 from mm_rag.errors import MMRagError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -93,7 +93,7 @@ class MultimodalSearchTool(MultimodalTool):
         policy: MediaPolicy = DEFAULT_POLICY,
         **settings: Any,
     ) -> None:
-        super().__init__(_toolbox(collection, budget, policy).search, **settings)
+        super().__init__(Toolbox(collection, budget=budget, policy=policy).search, **settings)
 
 
 def multimodal_tools(
@@ -109,12 +109,5 @@ def multimodal_tools(
         budget: Of every answer; a number is one of tokens.
         policy: Whether and how pictures and videos may be opened.
     """
-    return [MultimodalTool(tool.method) for tool in tools_of(_toolbox(collection, budget, policy))]
-
-
-def _toolbox(
-    collection: Collection | str | Path, budget: Budget | int, policy: MediaPolicy
-) -> Toolbox:
-    is_open = isinstance(collection, Collection)
-    opened = collection if is_open else Collection(collection, create=False)
-    return Toolbox(opened, budget=as_budget(budget), policy=policy)
+    toolbox = Toolbox(collection, budget=budget, policy=policy)
+    return [MultimodalTool(tool.method) for tool in tools_of(toolbox)]

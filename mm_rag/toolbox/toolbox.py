@@ -12,7 +12,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mm_rag.blocks import CLOSING, OPENING, Block, Budget, Item, Words, blocks_of, defused
+from mm_rag.blocks import (
+    CLOSING,
+    OPENING,
+    Block,
+    Budget,
+    Item,
+    Words,
+    as_budget,
+    blocks_of,
+    defused,
+)
 from mm_rag.collection import Collection
 from mm_rag.content import Modality
 from mm_rag.errors import InputError
@@ -51,20 +61,22 @@ class Toolbox:
     agent as a result that failed. It may be used by many threads at once.
 
     Args:
-        collection: Opened by the caller, who closes it.
-        budget: Of every answer.
+        collection: A `Collection`, which the caller closes; or the folder of one made with the
+            embedded default model, which is open for as long as the program runs.
+        budget: Of every answer; a number is one of tokens.
         policy: Whether and how pictures and videos may be opened.
     """
 
     def __init__(
         self,
-        collection: Collection,
+        collection: Collection | str | Path,
         *,
-        budget: Budget = Budget(),  # noqa: B008 - it is frozen
+        budget: Budget | int = Budget(),  # noqa: B008 - it is frozen
         policy: MediaPolicy = DEFAULT_POLICY,
     ) -> None:
-        self.collection = collection
-        self.budget = budget
+        is_open = isinstance(collection, Collection)
+        self.collection = collection if is_open else Collection(collection, create=False)
+        self.budget = as_budget(budget)
         self.policy = policy
 
     def search(

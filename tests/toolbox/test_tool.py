@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated, cast
+from typing import Annotated
 
 import pytest
 from pydantic import Field
 
 from mm_rag.blocks import Words
-from mm_rag.collection import Collection
 from mm_rag.errors import InputError
-from mm_rag.toolbox import Toolbox, ToolResult
-from mm_rag.toolbox.tool import Tool, tools_of
+from mm_rag.toolbox import Tool, Toolbox, ToolResult, tools_of
 
 
 def add(
@@ -61,8 +59,8 @@ def test_wrong_arguments_are_refused(arguments: dict[str, object], told: str) ->
     assert told in str(error.value)
 
 
-def test_every_public_method_of_a_toolbox_is_a_tool() -> None:
-    tools = tools_of(Toolbox(cast("Collection", None)))
+def test_every_public_method_of_a_toolbox_is_a_tool(toolbox: Toolbox) -> None:
+    tools = tools_of(toolbox)
     public = [name for name, _ in inspect.getmembers(Toolbox, inspect.isfunction) if name[0] != "_"]
     assert sorted(tool.name for tool in tools) == sorted(public)
     # OpenAI takes 1,024 characters.

@@ -12,7 +12,7 @@ from llama_index.readers.mm_rag.blocks import content_block
 from llama_index.readers.mm_rag.nodes import segment_to_node
 
 from mm_rag._off_loop import off_loop
-from mm_rag.blocks import Budget, as_budget
+from mm_rag.blocks import Budget
 from mm_rag.collection import Collection
 from mm_rag.errors import InputError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -86,12 +86,8 @@ class MultimodalToolSpec(BaseToolSpec):
         budget: Budget | int = Budget(),  # noqa: B008 - it is frozen
         policy: MediaPolicy = DEFAULT_POLICY,
     ) -> None:
-        is_open = isinstance(collection, Collection)
-        opened = collection if is_open else Collection(collection, create=False)
-        self._tools = {
-            tool.name: tool
-            for tool in tools_of(Toolbox(opened, budget=as_budget(budget), policy=policy))
-        }
+        toolbox = Toolbox(collection, budget=budget, policy=policy)
+        self._tools = {tool.name: tool for tool in tools_of(toolbox)}
         self.spec_functions = list(self._tools)
 
     def to_tool_list(
