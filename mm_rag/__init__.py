@@ -6,9 +6,9 @@ need them, when those are first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mm_rag._lazy import lazy_exports
 from mm_rag.content import Audio, Chat, Content, Image, Mixed, Modality, Text, Turn, Url, Video
 from mm_rag.segment import Hit, Segment
 
@@ -52,12 +52,4 @@ _LAZY = {
     "highlighted": "mm_rag.highlight",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'mm_rag' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(__name__, _LAZY)

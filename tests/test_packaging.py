@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "mm_rag.errors",
         "mm_rag._optional",
         "mm_rag._closing",
+        "mm_rag._lazy",
         "mm_rag.content",
         "mm_rag.segment",
         "mm_rag.boxes",

@@ -5,8 +5,9 @@ Each class converts what LangChain gives it, calls mm_rag, and converts what com
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mm_rag._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from langchain_mm_rag.blocks import documents_to_blocks
@@ -42,12 +43,4 @@ _HOMES = {
     "multimodal_tools": "langchain_mm_rag.tools",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'langchain_mm_rag' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -8,8 +8,9 @@ fusion -> reranker -> Hits.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mm_rag._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mm_rag.collection.collection import Collection
@@ -29,12 +30,4 @@ _HOMES = {
     "VerifyReport": "mm_rag.collection.report",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'mm_rag.collection' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

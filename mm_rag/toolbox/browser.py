@@ -101,7 +101,7 @@ class Browser:
 
         Args:
             path: Of the folder, file, page or clip.
-            letters: Files without these ASCII letters, in any case, may be left out.
+            letters: Files without these ASCII words, in any case, may be left out.
 
         Raises:
             InputError: There is nothing of that name.
@@ -113,9 +113,11 @@ class Browser:
         files = {each.outline.source: each for each in reversed(self.tree.below(at))}
         files |= {each.outline.source: each for each in files.values() if each.same_as is None}
         names = sorted(files, key=lambda source: files[source].path)
+        # One word only: several may stand in no passage together, and do where two are joined.
+        word = max(letters.split(), key=len, default="")
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
-            segments = self._contents.segments_of(some, containing=letters)
+            segments = self._contents.segments_of(some, containing=word)
             for name in some:
                 yield from places_of(files[name].path, segments.get(name, []))
 

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 _PASSAGES = 3  # of a page are shown in a result
 _AROUND = 3  # the part of a budget that neighbours may take: a third
+_FEWEST = 200  # tokens of a budget
 _LONGEST = 300  # characters of a pattern that are repeated
 
 PathArgument = Annotated[
@@ -65,6 +66,9 @@ class Toolbox:
             embedded default model, which is open for as long as the program runs.
         budget: Of every answer; a number is one of tokens.
         policy: Whether and how pictures and videos may be opened.
+
+    Raises:
+        InputError: The budget is none, or of fewer than 200 tokens.
     """
 
     def __init__(
@@ -77,6 +81,11 @@ class Toolbox:
         is_open = isinstance(collection, Collection)
         self.collection = collection if is_open else Collection(collection, create=False)
         self.budget = as_budget(budget)
+        if self.budget.tokens < _FEWEST:
+            raise InputError(
+                f"An answer takes at least {_FEWEST} tokens, for what stands around the content; "
+                f"the budget has {self.budget.tokens}."
+            )
         self.policy = policy
 
     def search(
@@ -94,9 +103,8 @@ class Toolbox:
         browser = Browser(self.collection)
         hits = self._found(browser, query, k, modality, path)
         if not hits:
-            nothing = (
-                f"Nothing was found in {browser.at(path)}. Use other words, or look around: ls."
-            )
+            there = shortened(browser.at(path))
+            nothing = f"Nothing was found in {there}. Use other words, or look around: ls."
             return ToolResult(blocks=(Words(text=nothing),))
         items = [
             self._item(

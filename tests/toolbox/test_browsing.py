@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mm_rag import Collection, Encoder
-from mm_rag.blocks import Budget
+from mm_rag.blocks import Budget, Picture, Words
 from mm_rag.errors import InputError
 from mm_rag.toolbox import Toolbox
 from mm_rag.toolbox.browser import Browser
@@ -224,3 +224,23 @@ def test_what_has_no_words_is_to_be_looked_at(collection: Collection, page_pictu
     media = {"media": str(page_picture), "mime_type": "image/png"}
     collection.add([segment("/home/ada/papers/mute.png", "", "image", title="Mute", **media)])
     assert "/mute.png has no words; open_segment" in Toolbox(collection).cat("/mute.png").text
+
+
+def test_contents_with_letters_that_are_none(collection: Collection) -> None:
+    sources = [outline.source for outline in collection.contents.outlines()]
+    assert collection.contents.segments_of(sources, containing="' OR 1 --") == {}
+    assert len(collection.contents.segments_of(sources, containing="MOORING")) == 1
+
+
+def test_the_least_budget_holds(collection: Collection) -> None:
+    budget = Budget(tokens=200)
+    toolbox = Toolbox(collection, budget=budget)
+    answers = [toolbox.search("ferry"), toolbox.open_segment("/2024/ferry.pdf/page-2")]
+    answers += [toolbox.ls(), toolbox.cat("/2024/ferry.pdf"), toolbox.grep("."), toolbox.find()]
+    for answer in answers:
+        pictures = [block for block in answer.blocks if isinstance(block, Picture)]
+        seen = sum(budget.tokens_of_picture(each.width, each.height) for each in pictures)
+        said = [block.text for block in answer.blocks if isinstance(block, Words)]
+        assert seen + sum(map(budget.tokens_of_text, said)) <= 200
+    with pytest.raises(InputError, match="at least 200 tokens"):
+        Toolbox(collection, budget=199)

@@ -93,3 +93,11 @@ def test_files_are_left_out_only_if_they_have_no_match(toolbox: Toolbox) -> None
         assert found(toolbox, pattern) == [
             "/notes.txt:1: Ask Grace about the mooring rope. It is too short."
         ]
+
+
+def test_a_match_may_span_two_passages(collection: Collection) -> None:
+    source = "/home/ada/papers/song.txt"
+    collection.add([segment(source, "one two three four five six seven", part=0)])
+    collection.add([segment(source, "three four five six seven eight nine", part=1)])
+    [line] = found(Toolbox(collection), "two three four five six seven eight", "/song.txt")
+    assert line == "/song.txt:1: one two three four five six seven eight nine"

@@ -66,17 +66,20 @@ class Database:
         with self._lock, self._errors():
             return self._connection.execute(query, tuple(values)).fetchall()
 
-    def rows_of(self, query: str, values: Iterable[str]) -> Iterator[sqlite3.Row]:
+    def rows_of(
+        self, query: str, values: Iterable[str], *, first: tuple[object, ...] = ()
+    ) -> Iterator[sqlite3.Row]:
         """The rows that a query gives for many values.
 
         Args:
             query: With `{}` where the list of values goes: `... WHERE id IN ({})`.
             values: Any number.
+            first: Those of the marks that stand before the list.
         """
         left = list(values)
         for start in range(0, len(left), _AT_ONCE):
             some = left[start : start + _AT_ONCE]
-            yield from self.rows(query.format(",".join("?" * len(some))), some)
+            yield from self.rows(query.format(",".join("?" * len(some))), (*first, *some))
 
     def is_damaged(self) -> bool:
         """Whether SQLite finds its own file in disorder."""

@@ -173,8 +173,9 @@ class Ledger:
     def sources_with(self, letters: str, sources: Iterable[str]) -> set[str]:
         """Those of the sources that have these plain ASCII letters in a record, in any case."""
         # LIKE is of any case for ASCII, and faster than to make all of a record lower case.
-        query = f"SELECT source FROM segments WHERE source IN ({{}}) AND record LIKE '%{letters}%'"
-        return {row["source"] for row in self._db.rows_of(query, sources)}
+        query = "SELECT source FROM segments WHERE record LIKE ? AND source IN ({})"
+        rows = self._db.rows_of(query, sources, first=(f"%{letters}%",))
+        return {row["source"] for row in rows}
 
     def sample(self, modality: str, n: int) -> list[bytes]:
         """The vectors of `n` Segments drawn at random, always the same while nothing changes.
