@@ -25,6 +25,7 @@ from pydantic import Field, ValidationError
 
 from langchain_mm_rag import MultimodalRetriever, documents_to_blocks
 from mm_rag import Collection, Encoder, Image, Segment
+from mm_rag.content import Modality
 from mm_rag.errors import CollectionError, CollectionMismatch, InputError
 
 QUESTION = "Which quarter had the best revenue?"
@@ -159,11 +160,30 @@ def test_a_setting_that_there_is_not(collection: Collection) -> None:
         MultimodalRetriever(collection=collection, **settings)
 
 
-async def test_quotas_and_sources(collection: Collection, folder: Path) -> None:
-    retriever = MultimodalRetriever(collection=collection, modalities={"image": 2, "text": 1})
-    found = await retriever.ainvoke("engineers and batteries")
+def _noted(modality: Modality, number: int, picture: Path) -> Segment:
+    """Of a file of its own: a slide and its passage tie, and either may stand for the two."""
+    name = f"{modality}-{number}"
+    return Segment(
+        modality=modality,
+        source=f"/made-up/{name}",
+        sha256=name,
+        text=f"{'engineers ' * number}and batteries",
+        media=None if modality == "text" else str(picture),
+        mime_type=None if modality == "text" else "image/png",
+    )
+
+
+async def test_quotas_and_sources(
+    collection: Collection, folder: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    with Collection(tmp_path / "noted", encoder=encoder) as noted:
+        kinds: tuple[Modality, ...] = ("image", "text")
+        noted.add(_noted(kind, n, folder / "sunset.png") for kind in kinds for n in (1, 2, 3))
+        retriever = MultimodalRetriever(collection=noted, modalities={"image": 2, "text": 1})
+        found = await retriever.ainvoke("engineers and batteries")
     modalities = sorted(document.metadata["modality"] for document in found)
     assert modalities == ["image", "image", "text"]
+    retriever = MultimodalRetriever(collection=collection, modalities={"image": 2, "text": 1})
     found = await retriever.ainvoke("engineers", source=folder / "deck.pdf", page=2)
     assert {document.metadata["page"] for document in found} == {2}
 
