@@ -46,6 +46,7 @@ _DAMAGED = (
 _warnings_lock = threading.Lock()
 _HEAD_BYTES = 128
 _ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, frozenset({5, 6, 7, 8})  # of EXIF
+_BITS_PER_SAMPLE = 0x0102  # of TIFF
 _OPAQUE = frozenset({"1", "L", "P", "RGB"})
 _SHORTEST_FRAME = 0.02  # seconds; browsers show shorter ones, and those without a time, for
 _USUAL_FRAME = 0.1  # this long
@@ -89,7 +90,9 @@ def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Ima
 
     Of a PIL image it is the frame that it is at.
 
-    Transparent parts become white. The number of pixels is checked from the header, before
+    Transparent parts become white. Grey of more than 8 bits is scaled by its mode and the file's
+    bit depth: I;16 holds 0 to 65,535; I and F hold 0 to 255, as in Pillow's own conversions, unless
+    the file's format says otherwise. The number of pixels is checked from the header, before
     anything is decoded.
 
     Args:
@@ -197,8 +200,9 @@ def _frame(picture: Image.Image, number: int, name: str, policy: MediaPolicy) ->
     with _quiet():
         picture.seek(number)
         _check_pixels(picture, name, policy)
+        white = _white(picture)  # turning loses the file's format
         upright = ImageOps.exif_transpose(picture)
-    return _rgb(upright)
+    return _rgb(upright, white)
 
 
 @contextmanager
@@ -303,9 +307,9 @@ def _count(picture: Image.Image) -> int:
         return int(getattr(picture, "n_frames", 1))
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
+def _rgb(picture: Image.Image, white: float) -> Image.Image:
     if picture.mode.startswith(("I", "F")):
-        return _eight_bits(picture).convert("RGB")
+        return _eight_bits(picture, white).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         colours = picture.convert("RGBA")
         white = Image.new("RGBA", colours.size, "white")
@@ -313,11 +317,39 @@ def _rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Grey levels of 16 bits, or of any range, as 8 bits: Pillow's own conversion cuts them off."""
+def _eight_bits(picture: Image.Image, white: float) -> Image.Image:
+    """Grey levels of 16 or 32 bits as 8 bits: Pillow's own conversion cuts them off at 255."""
     levels = np.asarray(picture).astype(np.float32)
-    top = 65535.0 if picture.mode.startswith("I;16") else max(float(np.nanmax(levels)), 1e-9)
-    if picture.mode == "I" and top > 255:
-        top = max(top, 65535.0)
-    grey = np.nan_to_num(levels * (255.0 / top)).clip(0, 255)
-    return Image.fromarray(grey.astype(np.uint8))
+    grey = np.nan_to_num(levels * np.float32(255 / white)).clip(0, 255)
+    return Image.fromarray(np.rint(grey).astype(np.uint8))
+
+
+def _white(picture: Image.Image) -> float:
+    """The level of white in a grey picture, by its mode and its file's bit depth.
+
+    It never depends on the levels themselves, so that a dark picture stays dark.
+
+    - I;16 holds 0 to 65,535, or as many bits as a TIFF says.
+    - I and F hold 0 to 255, as Pillow's own conversions from L and to RGB have it; more is white.
+    - I from a file of 16 bits holds 0 to 65,535 (PGM), or 0 to 32,767 (TIFF with a sign).
+    - F from a PFM file holds 0 to 1, as the format says.
+    """
+    is_deep = picture.mode.startswith("I;16")
+    match picture.format:
+        case "TIFF":
+            bits = _first(getattr(picture, "tag_v2", {}).get(_BITS_PER_SAMPLE))
+            if is_deep:
+                return float(2 ** min(bits or 16, 16) - 1)
+            return 32_767.0 if picture.mode == "I" and bits == 16 else 255.0
+        case "PPM" if picture.mode == "I":
+            return 65_535.0
+        case "PPM" if picture.mode == "F":
+            return 1.0
+        case _:
+            return 65_535.0 if is_deep else 255.0
+
+
+def _first(values: object) -> int | None:
+    """The first of a TIFF tag's values, which Pillow gives in a tuple."""
+    found = values[0] if isinstance(values, tuple) and values else values
+    return found if isinstance(found, int) and found > 0 else None

@@ -62,7 +62,50 @@ def test_every_mode_becomes_rgb(mode: str) -> None:
 def test_sixteen_bits_of_grey_keep_their_brightness() -> None:
     levels = np.array([[0, 32_768, 65_535]], np.uint16)
     picture = open_image(encoded(Image.fromarray(levels)))
-    assert [picture.getpixel((x, 0)) for x in range(3)] == [(0,) * 3, (127,) * 3, (255,) * 3]
+    assert [picture.getpixel((x, 0)) for x in range(3)] == [(0,) * 3, (128,) * 3, (255,) * 3]
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_grey_of_32_bits_is_scaled_by_its_mode_and_not_by_its_brightest_pixel(mode: str) -> None:
+    for level in (0, 1, 40, 254, 255):
+        picture = Image.new("L", (4, 4), level).convert(mode)
+        assert open_image(picture).getpixel((0, 0)) == (level,) * 3
+    assert open_image(Image.new(mode, (4, 4), 256)).getpixel((0, 0)) == (255,) * 3
+    assert open_image(Image.new(mode, (4, 4), -1)).getpixel((0, 0)) == (0,) * 3
+    alone, beside = Image.new(mode, (2, 1), 40), Image.new(mode, (2, 1), 40)
+    beside.putpixel((1, 0), 70_000)
+    assert open_image(alone).getpixel((0, 0)) == open_image(beside).getpixel((0, 0))
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B"])
+def test_grey_of_16_bits_in_memory(mode: str) -> None:
+    for level, expected in ((0, 0), (257, 1), (40 * 257, 40), (65_535, 255)):
+        assert open_image(Image.new(mode, (4, 4), level)).getpixel((0, 0)) == (expected,) * 3
+
+
+def test_grey_of_a_file_is_scaled_by_the_files_bit_depth() -> None:
+    dark = np.full((4, 4), 40 * 257, np.uint16)
+    pgm = b"P5 2 1 65535\n" + bytes([40, 40, 0, 0])
+    grey = Image.new("L", (4, 4), 40)
+    pfm = b"Pf 1 1 -1.0\n" + struct.pack("<f", 40 / 255)
+    for data in (
+        encoded(Image.fromarray(dark)),
+        encoded(Image.fromarray(dark), "TIFF"),
+        encoded(Image.fromarray(dark), "JPEG2000"),
+        pgm,
+        encoded(grey.convert("I"), "TIFF"),
+        encoded(grey.convert("F"), "TIFF"),
+        pfm,
+    ):
+        assert open_image(data).getpixel((0, 0)) == (40,) * 3
+
+
+def test_a_turned_grey_picture_keeps_its_scale() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    grey = Image.new("L", (4, 2), 40)
+    picture = open_image(encoded(grey.convert("I"), "TIFF", exif=exif))
+    assert (picture.size, picture.getpixel((0, 0))) == ((2, 4), (40,) * 3)
 
 
 def test_of_an_animation_the_first_frame_is_taken() -> None:
