@@ -200,9 +200,9 @@ def _frame(picture: Image.Image, number: int, name: str, policy: MediaPolicy) ->
     with _quiet():
         picture.seek(number)
         _check_pixels(picture, name, policy)
-        white = _white(picture)  # turning loses the file's format
+        level = _white_level(picture)  # turning loses the file's format
         upright = ImageOps.exif_transpose(picture)
-    return _rgb(upright, white)
+    return _rgb(upright, level)
 
 
 @contextmanager
@@ -307,9 +307,9 @@ def _count(picture: Image.Image) -> int:
         return int(getattr(picture, "n_frames", 1))
 
 
-def _rgb(picture: Image.Image, white: float) -> Image.Image:
+def _rgb(picture: Image.Image, white_level: float) -> Image.Image:
     if picture.mode.startswith(("I", "F")):
-        return _eight_bits(picture, white).convert("RGB")
+        return _eight_bits(picture, white_level).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         colours = picture.convert("RGBA")
         white = Image.new("RGBA", colours.size, "white")
@@ -317,14 +317,14 @@ def _rgb(picture: Image.Image, white: float) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _eight_bits(picture: Image.Image, white: float) -> Image.Image:
+def _eight_bits(picture: Image.Image, white_level: float) -> Image.Image:
     """Grey levels of 16 or 32 bits as 8 bits: Pillow's own conversion cuts them off at 255."""
     levels = np.asarray(picture).astype(np.float32)
-    grey = np.nan_to_num(levels * np.float32(255 / white)).clip(0, 255)
+    grey = np.nan_to_num(levels * np.float32(255 / white_level)).clip(0, 255)
     return Image.fromarray(np.rint(grey).astype(np.uint8))
 
 
-def _white(picture: Image.Image) -> float:
+def _white_level(picture: Image.Image) -> float:
     """The level of white in a grey picture, by its mode and its file's bit depth.
 
     It never depends on the levels themselves, so that a dark picture stays dark.

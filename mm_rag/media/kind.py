@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 import filetype  # pyright: ignore[reportMissingTypeStubs]
 
@@ -92,15 +93,29 @@ def file_type(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> FileType:
         UnreadableMedia: The file cannot be opened.
     """
     with open_file(path, policy) as file:
-        head = file.read(_HEAD_BYTES)
-    return _by_signature(head, path) or _by_text(head, path) or _by_suffix(path)
+        return _type_of(file, path.suffix.lower())
 
 
-def _by_signature(head: bytes, path: Path) -> FileType | None:
+def bytes_type(data: bytes, suffix: str = "") -> FileType:
+    """What bytes are, as `file_type` says it of a file that holds them.
+
+    Args:
+        data: All of them.
+        suffix: Of the name that they are known by, such as `".wma"`; empty for none.
+    """
+    return _type_of(io.BytesIO(data), suffix.lower())
+
+
+def _type_of(file: BinaryIO, suffix: str) -> FileType:
+    head = file.read(_HEAD_BYTES)
+    return _by_signature(head, file, suffix) or _by_text(head, suffix) or _by_suffix(suffix)
+
+
+def _by_signature(head: bytes, file: BinaryIO, suffix: str) -> FileType | None:
     # Before the other signatures: MuPDF and the standard's own readers look this far for it.
     if b"%PDF-" in head[:1024]:
         return FileType("pdf", "application/pdf", "a PDF")
-    if office := office_type(head, path):
+    if office := office_type(head, file, suffix):
         return FileType("office", *office)
     guessed = filetype.guess(head)
     mime = str(guessed.mime) if guessed else _by_own_signature(head)
@@ -110,7 +125,7 @@ def _by_signature(head: bytes, path: Path) -> FileType | None:
         case "image" if mime != "image/vnd.dwg":
             return FileType("image", mime, "a picture")
         case "audio" | "video":
-            return _recording(mime, head, path)
+            return _recording(mime, head, file, suffix)
         case _:
             # Of an office file this is only the first member's name.
             mime = "application/zip" if head.startswith(b"PK\x03\x04") else mime
@@ -134,13 +149,13 @@ def _by_own_signature(head: bytes) -> str | None:
     return next((mime for start, mime in _PICTURES.items() if head.startswith(start)), None)
 
 
-def _recording(mime: str, head: bytes, path: Path) -> FileType:
+def _recording(mime: str, head: bytes, file: BinaryIO, suffix: str) -> FileType:
     """Containers hold sound, pictures or both: look which."""
     if head[4:8] == b"ftyp" or mime in ("video/x-matroska", "video/webm", "audio/ogg"):
         subtype = mime.split("/")[1]
-        kind = "video" if _shows_pictures(mime, head, path) else "audio"
+        kind = "video" if _shows_pictures(mime, head, file, suffix) else "audio"
         return FileType(kind, f"{kind}/{subtype}", _recording_name(kind))
-    kind = "audio" if mime.startswith("audio/") or path.suffix.lower() == ".wma" else "video"
+    kind = "audio" if mime.startswith("audio/") or suffix == ".wma" else "video"
     return FileType(kind, mime, _recording_name(kind))
 
 
@@ -148,50 +163,50 @@ def _recording_name(kind: str) -> str:
     return "a recording" if kind == "audio" else "a video"
 
 
-def _shows_pictures(mime: str, head: bytes, path: Path) -> bool:
-    if path.suffix.lower() in _ONLY_AUDIO_SUFFIXES:
+def _shows_pictures(mime: str, head: bytes, file: BinaryIO, suffix: str) -> bool:
+    if suffix in _ONLY_AUDIO_SUFFIXES:
         return False
     if head[4:8] == b"ftyp":
-        handlers = set(re.findall(rb"hdlr.{8}(vide|soun)", _moov(path), re.DOTALL))
+        handlers = set(re.findall(rb"hdlr.{8}(vide|soun)", _moov(file), re.DOTALL))
         return handlers != {b"soun"}
     if mime == "audio/ogg":
         return re.search(rb"\x80theora|OVP80|\x01video|BBCD\0", head) is not None
     return re.search(rb"A_[A-Z]", head) is None or re.search(rb"V_[A-Z]", head) is not None
 
 
-def _moov(path: Path) -> bytes:
+def _moov(file: BinaryIO) -> bytes:
     """The start of an MP4's index, wherever in the file it lies; empty where there is none."""
-    with open_file(path) as file:
-        for name, offset, size in _boxes(path):
-            if name == b"moov":
-                file.seek(offset)
-                return file.read(min(size, _MOOV_BYTES))
+    for name, offset, size in _boxes(file):
+        if name == b"moov":
+            file.seek(offset)
+            return file.read(min(size, _MOOV_BYTES))
     return b""
 
 
-def _boxes(path: Path, most: int = 1000) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(file: BinaryIO, most: int = 1000) -> Iterator[tuple[bytes, int, int]]:
     """Name, offset and size in bytes of an MP4's top-level boxes."""
-    offset, end = 0, path.stat().st_size
-    with open_file(path) as file:
-        for _ in range(most):
-            file.seek(offset)
-            header = file.read(16)
-            if len(header) < 8:
-                return
-            size = int.from_bytes(header[:4], "big")
-            size = {0: end - offset, 1: int.from_bytes(header[8:], "big")}.get(size, size)
-            if size < 8:
-                return
-            yield header[4:8], offset, size
-            offset += size
+    offset, end = 0, file.seek(0, io.SEEK_END)
+    for _ in range(most):
+        if offset >= end:
+            return
+        file.seek(offset)
+        header = file.read(16)
+        if len(header) < 8:
+            return
+        size = int.from_bytes(header[:4], "big")
+        size = {0: end - offset, 1: int.from_bytes(header[8:], "big")}.get(size, size)
+        if size < 8:
+            return
+        yield header[4:8], offset, size
+        offset += size
 
 
-def _by_text(head: bytes, path: Path) -> FileType | None:
+def _by_text(head: bytes, suffix: str) -> FileType | None:
     if not head or not is_plain_text(head):
         return None
     if _MARKUP.match(head.removeprefix(codecs.BOM_UTF8)):
         return FileType(None, "text/xml", "HTML or XML")
-    kind = "text" if path.suffix.lower() in TEXT_SUFFIXES else None
+    kind = "text" if suffix in TEXT_SUFFIXES else None
     return FileType(kind, "text/plain", "plain text")
 
 
@@ -209,9 +224,8 @@ def is_plain_text(head: bytes) -> bool:
     return True
 
 
-def _by_suffix(path: Path) -> FileType:
+def _by_suffix(suffix: str) -> FileType:
     """For content without a signature: its reader will say what is wrong with it."""
-    suffix = path.suffix.lower()
     kinds: dict[MediaKind, frozenset[str]] = {
         "pdf": frozenset([".pdf"]),
         "office": OFFICE_SUFFIXES,

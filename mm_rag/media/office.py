@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import lzma
-import os
 import re
 import struct
 import zipfile
@@ -59,17 +59,23 @@ _MOST_INDEX_BYTES = 1024**2
 _MOST_SECTORS = 1000
 
 
-def office_type(head: bytes, path: Path) -> tuple[str, str] | None:
-    """MIME type and name of an office file that begins with these bytes; None for any other."""
+def office_type(head: bytes, file: BinaryIO, suffix: str) -> tuple[str, str] | None:
+    """MIME type and name of an office file; None for any other file.
+
+    Args:
+        head: Its first bytes.
+        file: The opened file, which is left at any place.
+        suffix: Of its name, in small letters.
+    """
     mime = None
     if head.startswith(_ZIP):
         try:
-            mime = _in_zip(path)
+            mime = _in_zip(file)
         except _DAMAGE:
-            is_named_so = path.suffix.lower() in OFFICE_SUFFIXES
+            is_named_so = suffix in OFFICE_SUFFIXES
             return ("application/octet-stream", "a damaged office file") if is_named_so else None
     elif head.startswith(_OLE):
-        mime = _in_ole(path)
+        mime = _in_ole(file)
     elif head.startswith(_RTF):
         mime = "application/rtf"
     if mime == LOCKED_OFFICE:
@@ -91,8 +97,8 @@ def unpacked_bytes(path: Path) -> int:
         return path.stat().st_size
 
 
-def _in_zip(path: Path) -> str | None:
-    with zipfile.ZipFile(path) as archive:
+def _in_zip(file: BinaryIO) -> str | None:
+    with zipfile.ZipFile(file) as archive:
         types = _start_of(archive, "[Content_Types].xml")
         found = (mime for part, mime in _MAIN_PARTS.items() if re.search(part, types))
         return next(found, None) or _open_document(archive)
@@ -113,22 +119,22 @@ def _start_of(archive: zipfile.ZipFile, name: str) -> bytes:
         return member.read(_MOST_INDEX_BYTES)
 
 
-def _in_ole(path: Path) -> str | None:
-    names = set(_ole_names(path))
+def _in_ole(file: BinaryIO) -> str | None:
+    names = set(_ole_names(file))
     return next((mime for name, mime in _STREAMS.items() if name in names), None)
 
 
-def _ole_names(path: Path) -> Iterator[str]:
+def _ole_names(file: BinaryIO) -> Iterator[str]:
     """The names of a compound file's streams."""
-    with path.open("rb") as file:
-        header = file.read(512)
-        size = 1 << min(int.from_bytes(header[30:32], "little"), 20)
-        for number in _ole_chain(file, header, size):
-            sector = _ole_sector(file, number, size)
-            for start in range(0, len(sector), 128):
-                length = int.from_bytes(sector[start + 64 : start + 66], "little")
-                name = sector[start : start + max(0, min(length, 64) - 2)]
-                yield name.decode("utf-16-le", "replace")
+    file.seek(0)
+    header = file.read(512)
+    size = 1 << min(int.from_bytes(header[30:32], "little"), 20)
+    for number in _ole_chain(file, header, size):
+        sector = _ole_sector(file, number, size)
+        for start in range(0, len(sector), 128):
+            length = int.from_bytes(sector[start + 64 : start + 66], "little")
+            name = sector[start : start + max(0, min(length, 64) - 2)]
+            yield name.decode("utf-16-le", "replace")
 
 
 def _ole_chain(file: BinaryIO, header: bytes, size: int) -> Iterator[int]:
@@ -146,7 +152,7 @@ def _ole_chain(file: BinaryIO, header: bytes, size: int) -> Iterator[int]:
 
 def _ole_sector(file: BinaryIO, number: int, size: int) -> bytes:
     place = (number + 1) * size
-    if place >= os.fstat(file.fileno()).st_size:
+    if place >= file.seek(0, io.SEEK_END):
         return b""
     file.seek(place)
     return file.read(size)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mm_rag.errors import UnreadableMedia
-from mm_rag.media.kind import MediaKind, file_type, media_kind
+from mm_rag.media.kind import MediaKind, bytes_type, file_type, media_kind
 from tests.office_made import compound, docx, opendocument, pptx, xlsx
 
 
@@ -230,3 +230,17 @@ def test_what_is_no_document_is_not_read(tmp_path: Path, name: str, data: bytes)
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnreadableMedia, match=r"no file .*gone\.pdf"):
         media_kind(tmp_path / "gone.pdf")
+
+
+def test_bytes_are_told_apart_as_files_are(tmp_path: Path) -> None:
+    for data in (picture("PNG"), wav(), video("mp4", "mpeg4"), video("webm", "libvpx"), b"words"):
+        path = tmp_path / "file"
+        path.write_bytes(data)
+        assert bytes_type(data) == file_type(path)
+    assert bytes_type(docx(tmp_path / "a.docx").read_bytes()).name == "a Word document"
+    assert bytes_type(recording("mp4", "aac")).kind == "audio"
+
+
+def test_a_box_beyond_any_file_ends_the_search() -> None:
+    box = (1).to_bytes(4, "big") + b"ftyp" + (2**64 - 1).to_bytes(8, "big")
+    assert bytes_type(box).kind == "video"
