@@ -25,7 +25,10 @@ from mm_rag.attention.varlen import varlen_flash, varlen_takes
 __all__ = ["attend"]
 
 # scaled_dot_product_attention runs this on a CPU; by its own name it gives log-sum-exps, too.
-_cpu_flash: Any = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
+# None in a release of torch that has renamed it: the other way is taken then.
+_cpu_flash: Any = getattr(
+    getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None), "default", None
+)
 
 
 def attend(
@@ -93,7 +96,8 @@ def _joined(
 
 def _cpu_flash_takes(query: Tensor, value: Tensor) -> bool:
     return (
-        query.device.type == "cpu"
+        _cpu_flash is not None
+        and query.device.type == "cpu"
         and query.dtype in (torch.float32, torch.bfloat16)
         and query.shape[-1] == value.shape[-1]
     )

@@ -35,13 +35,13 @@ def takes_trees(model: PreTrainedModel) -> bool:
     Args:
         model: The model, or its decoder alone.
     """
-    if refused_by_config(model):
-        return False
-    longest = longest_path(model)
-    if longest is not None and longest < _PREFIX + max(_BRANCHES):
-        return False
     devices = [model.device] if model.device.type == "cuda" else []
     try:
+        if refused_by_config(model):
+            return False
+        longest = longest_path(model)
+        if longest is not None and longest < _PREFIX + max(_BRANCHES):
+            return False
         with torch.inference_mode(), torch.random.fork_rng(devices):
             return _same(model)
     except _FAILURES:

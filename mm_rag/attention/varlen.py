@@ -15,10 +15,14 @@ __all__ = ["varlen_flash", "varlen_takes"]
 @cache
 def _varlen() -> Any:
     """Torch's kernel for sequences in one row; None in versions where it is too simple for us."""
-    from torch.nn.attention import varlen
+    try:
+        from torch.nn.attention import varlen
 
-    options = inspect.signature(varlen.varlen_attn).parameters
-    return varlen if {"enable_gqa", "num_splits", "scale"} <= set(options) else None
+        options = set(inspect.signature(varlen.varlen_attn).parameters)
+    except (ImportError, AttributeError):
+        return None
+    fits = {"enable_gqa", "num_splits", "scale"} <= options and hasattr(varlen, "AuxRequest")
+    return varlen if fits else None
 
 
 def varlen_takes(query: Tensor, value: Tensor) -> bool:

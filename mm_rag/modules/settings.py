@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jinja2 import Environment
 from tokenizers import normalizers
 from transformers import PreTrainedTokenizerBase
-from transformers.utils.chat_template_utils import (
-    _get_template_variables,  # pyright: ignore[reportPrivateUsage]
-)
 
 # What may stand in any of the settings, and is the text's.
 SIZES = ("padding", "truncation", "max_length")
@@ -44,7 +42,7 @@ class ProcessingSettings:
         own: dict[str, dict[str, Any]] = {}
         if task and task in self.task_lengths:
             own["text"] = {"max_length": self.task_lengths[task]}
-        if task and "task" in _get_template_variables(chat_template):
+        if task and _mentions_task(chat_template):
             own["chat_template"] = {"task": task}
         if not own:
             return self
@@ -82,6 +80,12 @@ class ProcessingSettings:
         config: dict[str, Any] = {"processing_kwargs": given} if given else {}
         config |= {f"{task}_length": length for task, length in self.task_lengths.items()}
         return config | ({"do_lower_case": True} if self.lower_case else {})
+
+
+def _mentions_task(chat_template: str) -> bool:
+    """Whether a template reads a variable `task`; one that does not is given none."""
+    tokens = Environment().lex(chat_template)  # takes the tags that transformers adds to Jinja, too
+    return any(kind == "name" and value == "task" for _, kind, value in tokens)
 
 
 def lower_case(tokenizer: PreTrainedTokenizerBase) -> None:

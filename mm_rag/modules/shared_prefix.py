@@ -8,6 +8,7 @@ beginning and themselves (`mm_rag.attention`). A picture is processed and looked
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from mm_rag.attention import PrefixTree, TreeRefused, attending, longest_path, takes_trees
 from mm_rag.content import content_key, parts_of
+from mm_rag.errors import InputError
 from mm_rag.modules.batching import token_budget
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.last_layer import last_layer_only_for
@@ -28,6 +30,8 @@ from mm_rag.modules.scorer import Asked, ScoreOptions
 from mm_rag.modules.seen_medium import SeenMedium
 from mm_rag.modules.sight import Medium, Sight
 from mm_rag.modules.transformer import Transformer
+
+logger = logging.getLogger(__name__)
 
 
 class SharedPrefix:
@@ -76,10 +80,31 @@ class SharedPrefix:
 
         Yields:
             The positions of some pairs, and their scores, shape (pairs, labels). Those of which it
-            could not give the same scores are left out: longer ones than a window of attention.
+            could not give the same scores are left out: longer ones than a window of attention,
+            and all that are left once the model fails this way.
         """
         for group in groups_of(pairs):
-            yield from self._score_group(group, options)
+            try:
+                yield from self._score_group(group, options)
+            except (InputError, torch.OutOfMemoryError):
+                raise  # the plain way would fail as well
+            except Exception as error:  # noqa: BLE001 - what it calls changes between releases
+                self._give_up(error)
+                return
+
+    def _give_up(self, error: Exception) -> None:
+        """Take the plain way from now on.
+
+        This one calls parts of transformers that releases change, and that models with code of
+        their own have in another form.
+        """
+        self.works = False
+        logger.warning(
+            "What pairs share is not computed once for %s, but for every pair: %s: %s",
+            type(self._transformer.model).__name__,
+            type(error).__name__,
+            error,
+        )
 
     def _score_group(
         self, group: Group, options: ScoreOptions

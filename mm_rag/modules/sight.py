@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from PIL.Image import Image as PILImage
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from mm_rag.content import Image, Video
 from mm_rag.errors import InputError
@@ -33,6 +34,19 @@ _FAMILIES: dict[str, frozenset[str]] = {
 }
 
 Medium = Image | Video
+
+
+@dataclass
+class MediaOutput(BaseModelOutputWithPooling):
+    """The output of a vision tower, as transformers' models take it in `mm_encoder_outputs`.
+
+    Attributes:
+        deepstack_features: Of DeepStack: for each further layer, the features of every medium.
+    """
+
+    # Every model has its own subclass for this, in a module of its own; a subclass of the shared
+    # base does for all of them, whichever methods of it a release of transformers calls.
+    deepstack_features: list[tuple[Tensor, ...]] | None = None
 
 
 class Sight:
@@ -88,10 +102,9 @@ class Sight:
         for kind in dict.fromkeys(kind for kind, _ in seen):
             same = [medium for other, medium in seen if other == kind]
             levels = zip(*(medium.levels for medium in same), strict=True)
-            outputs[kind] = SimpleNamespace(
-                pooler_output=tuple(medium.features.to(device) for medium in same),
-                deepstack_features=[tuple(one.to(device) for one in level) for level in levels],
-            )
+            features: Any = tuple(medium.features.to(device) for medium in same)
+            stacked = [tuple(one.to(device) for one in level) for level in levels]
+            outputs[kind] = MediaOutput(pooler_output=features, deepstack_features=stacked)
         return outputs
 
     def _look(self, medium: Medium) -> SeenMedium:

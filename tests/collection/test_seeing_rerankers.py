@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
+import torch
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel, Qwen3VLVisionModel
 
 from mm_rag import Collection, FeatureCache, Hit, Image, Reranker, Text
-from mm_rag.errors import InputError
+from mm_rag.errors import CheckpointError, InputError
 from mm_rag.record import hit_to_metadata
 from tests.media_made import make_picture
 from tests.mixed_made import Given, make_mixed_folder
@@ -164,3 +165,33 @@ def test_a_reranker_that_gives_classes_orders_nothing(tmp_path: Path) -> None:
     classes = Reranker(cross_encoder(tmp_path / "classes", labels=3), device="cpu")
     with pytest.raises(InputError, match="3 labels"):
         Collection(tmp_path / "collection", reranker=classes)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CheckpointError("The model fails."),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        torch.OutOfMemoryError("out of memory"),
+        NotImplementedError("no kernel for this device"),
+        KeyError("pixel_values"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_search_goes_on_whatever_the_reranker_raises(
+    error: Exception,
+    collection: Collection,
+    reranker: Reranker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: Any, **options: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(Qwen3VLModel, "forward", fail)
+    with caplog.at_level(logging.WARNING):
+        hits = collection.search("harbour", k=9)
+
+    assert hits == collection.search("harbour", k=9, rerank=False)
+    [told] = [record.message for record in caplog.records if "not reranked" in record.message]
+    assert str(error) in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from bisect import bisect_right
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image as Pictures
 from sentence_transformers import CrossEncoder
+from transformers import PreTrainedModel
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
@@ -314,3 +316,24 @@ def test_a_page_that_is_too_large_is_named(any_folder: Path) -> None:
     with pytest.raises(InputError, match="smaller pictures") as caught:
         logits(reranker, [(QUERY, "light"), (QUERY, pages)])
     assert caught.value.position == 1
+
+
+def test_what_a_release_of_transformers_takes_away_costs_time_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pages = same_size(2)
+    pairs = [(QUERY, pages[0]), (QUERY, pages[1]), (QUERY, TEXTS[0])]
+    expected = theirs(folder)(pairs)
+    reranker = ours(folder)
+    model: Any = next(m for m in reranker.scorer.modules() if isinstance(m, PreTrainedModel))
+    forward = model.forward
+
+    def changed(*given: Any, mm_encoder_outputs: Any = None, **options: Any) -> Any:
+        if mm_encoder_outputs is not None:
+            raise AttributeError("mm_encoder_outputs have no to_tuple")
+        return forward(*given, **options)
+
+    monkeypatch.setattr(model, "forward", functools.wraps(forward)(changed))
+    close(logits(reranker, pairs), expected)
+    close(logits(reranker, pairs), expected)
+    assert caplog.text.count("have no to_tuple") == 1

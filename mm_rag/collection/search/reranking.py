@@ -20,8 +20,8 @@ def rescored(
 ) -> list[float] | None:
     """The reranker's score of every place.
 
-    A place that it cannot take after all, as its picture is damaged or too large, is scored by its
-    words: one bad file costs nobody a search. Why, is logged.
+    A place that it cannot take, as its picture is damaged or too large, is scored by its words. A
+    reranker that fails, for whatever reason, costs no search either. The reason is logged.
 
     Args:
         reranker: With one label.
@@ -29,7 +29,7 @@ def rescored(
         places: The Segments of each that were found, best first.
 
     Returns:
-        None where there is nothing to ask with, or more than the reranker takes.
+        None where there is nothing to ask with, or the reranker fails.
     """
     asked = query if reranker.supports(modality_name(query)) else Text(query_words(query))
     if isinstance(asked, Text) and not asked.text.strip():
@@ -45,6 +45,11 @@ def rescored(
                 return None
             logger.warning("%s is reranked by its words: %s", places[place][0].source, error)
             documents[place] = _words(places[place])
+        except Exception as error:
+            logger.warning(
+                "This search is not reranked: %s: %s", type(error).__name__, error, exc_info=True
+            )
+            return None
 
 
 def query_words(query: Content) -> str:
