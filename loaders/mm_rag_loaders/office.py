@@ -7,12 +7,12 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from mm_rag._temporary import TemporaryFolder
 from mm_rag.errors import (
     MediaTooLarge,
     MissingExtra,
@@ -69,12 +69,12 @@ class OfficeLoader(Loader):
         find_program()
         _check_roots(file, policy)
         suffix = _checked_suffix(file, policy)
-        with tempfile.TemporaryDirectory(prefix="mm-rag-", ignore_cleanup_errors=True) as folder:
-            copy = Path(folder, "in", _plain_name(file) + suffix)
+        with TemporaryFolder() as folder:
+            copy = Path(folder.path, "in", _plain_name(file) + suffix)
             copy.parent.mkdir()
             with open_file(file.path, policy) as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target)
-            pdf = convert(copy, Path(folder), file.name, policy)
+            pdf = convert(copy, folder.path, file.name, policy)
             # What was written here lies in no folder of the policy's.
             options = replace(self.options, policy=replace(policy, roots=None))
             yield PDFLoader(options), replace(file, path=pdf)

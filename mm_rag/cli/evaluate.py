@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mm_rag._temporary import TemporaryFolder
 from mm_rag.cli import show
 from mm_rag.collection import Collection
 from mm_rag.encoder import Encoder
@@ -67,7 +67,7 @@ def evaluate_beir(beir: Beir, setup: Setup | None = None) -> Evaluation:
 @contextmanager
 def _collection(setup: Setup) -> Generator[Collection]:
     with ExitStack() as stack:
-        place = setup.collection or stack.enter_context(tempfile.TemporaryDirectory())
+        place = setup.collection or stack.enter_context(TemporaryFolder()).path
         yield stack.enter_context(Collection(place, encoder=setup.encoder))
 
 

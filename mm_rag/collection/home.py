@@ -6,7 +6,6 @@ import itertools
 import re
 import shutil
 import sqlite3
-import tempfile
 import uuid
 import weakref
 from abc import ABC, abstractmethod
@@ -26,6 +25,7 @@ from chromadb.api import ClientAPI
 from chromadb.errors import ChromaError
 from filelock import FileLock, Timeout
 
+from mm_rag._temporary import TemporaryFolder
 from mm_rag.collection.damage import is_whole, state_of
 from mm_rag.collection.ledger import IN_MEMORY, Ledger
 from mm_rag.collection.lexical import LexicalIndex
@@ -275,10 +275,11 @@ class Memory(Home):
     def __init__(self) -> None:
         self.place, self.name = "memory", f"memory-{uuid.uuid4().hex}"
         # Pictures are given to models and people as files; they go with the rest.
-        self.folder = Path(tempfile.mkdtemp(prefix="mm-rag-"))
+        self._temporary = TemporaryFolder()
+        self.folder = self._temporary.path
         self.assets = self.folder / "assets"
         self.ledger, self.lexical = IN_MEMORY, None
-        self._end = weakref.finalize(self, _forget, self.name, self.folder)
+        self._end = weakref.finalize(self, _forget, self.name, self._temporary)
 
     def open_store(self) -> VectorStore:
         """Open the vectors in Chroma's memory."""
@@ -311,9 +312,9 @@ def _holds(chroma: Path, name: str) -> bool:
         return False
 
 
-def _forget(name: str, folder: Path) -> None:
+def _forget(name: str, folder: TemporaryFolder) -> None:
     _delete_from_memory(name)
-    shutil.rmtree(folder, ignore_errors=True)
+    folder.close()
 
 
 def _delete_from_memory(name: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-import weakref
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from mm_rag._closing import Closing
+from mm_rag._temporary import TemporaryFolder
 from mm_rag.collection.home import Home
 from mm_rag.collection.ledger import Ledger
 from mm_rag.errors import CollectionError
@@ -37,18 +36,16 @@ class Pictures(Closing):
 
     def __init__(self, folder: Path, mode: PictureMode, max_bytes: int | None) -> None:
         self.mode: PictureMode = mode
-        self._drawn = tempfile.mkdtemp(prefix="mm-rag-pictures-")
-        # Also of a collection that nobody closes; a TemporaryDirectory would complain.
-        self._delete = weakref.finalize(self, shutil.rmtree, self._drawn, ignore_errors=True)
+        self._drawn = TemporaryFolder()
         if mode == "reference":
             # The model is shown a picture even if nobody keeps it.
-            self.store = AssetStore(Path(self._drawn) / "read", by_file=True)
+            self.store = AssetStore(self._drawn.path / "read", by_file=True)
         else:
             self.store = AssetStore(folder, picture_format=mode, max_picture_bytes=max_bytes)
 
     def close(self) -> None:
         """Delete what was drawn to be shown."""
-        self._delete()
+        self._drawn.close()
 
     def kept(self, segment: Segment) -> Segment:
         """What is kept of a Segment that a model was shown."""
@@ -65,7 +62,7 @@ class Pictures(Closing):
         Raises:
             InputError: A source is gone, or another file by now.
         """
-        assets = AssetStore(Path(self._drawn) / "shown")
+        assets = AssetStore(self._drawn.path / "shown")
         options = replace(options, assets=assets)
         by_file: dict[tuple[str, str], list[Segment]] = defaultdict(list)
         for segment in segments:

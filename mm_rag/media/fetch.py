@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import threading
 import time
 import zlib
@@ -13,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mm_rag._temporary import TemporaryFolder
 from mm_rag.content import Url
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import check_bytes
@@ -50,8 +50,8 @@ def fetched(url: Url, policy: MediaPolicy = DEFAULT_POLICY) -> Generator[Path]:
         MediaTooLarge: It is over the policy's `max_bytes`.
     """
     first = parsed_url(url.address, policy)
-    with tempfile.TemporaryDirectory(prefix="mm-rag-") as folder:
-        path = Path(folder) / _file_name(url.address)
+    with TemporaryFolder() as folder:
+        path = folder.path / _file_name(url.address)
         deadline = time.monotonic() + min(_LONGEST, policy.max_load_seconds)
         with _network_errors(url.address, deadline):
             _download(first, path, policy, deadline)

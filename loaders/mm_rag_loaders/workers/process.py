@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, Literal
 
 from mm_rag._closing import Closing
+from mm_rag._temporary import TemporaryFolder
 from mm_rag.errors import StorageError, WorkerError
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
@@ -49,15 +50,13 @@ class WorkerProcess(Closing):
         with ExitStack() as opened, _start_errors():
             self._said: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
             # What it has there when it is killed goes with the folder.
-            folder = opened.enter_context(
-                tempfile.TemporaryDirectory(prefix="mm-rag-", ignore_cleanup_errors=True)
-            )
+            folder = opened.enter_context(TemporaryFolder())
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "mm_rag_loaders.workers.child", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,
-                env=_environment(threads, folder),
+                env=_environment(threads, str(folder.path)),
             )
             self._opened = opened.pop_all()
         assert self._process.stdin
