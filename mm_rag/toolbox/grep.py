@@ -17,9 +17,14 @@ _SECONDS = 10.0
 _AROUND = 120  # characters shown before and after a match
 _LONGEST = 300  # characters of a pattern
 
-_MOST_TIMES = 1_000_000  # that a sign is asked for; regex takes some bytes for each
-_TIMES = re.compile(r"\{\s*(\d*)\s*(?:,\s*(\d*)\s*)?\}")
+# Characters and groups that a pattern may have once its counts are carried out: regex takes up to
+# 1 KB for each, and for patterns such as "(){2000}" time that grows with the square.
+_MOST_SIGNS = 2000
+_TIMES = re.compile(r"\{\s*(\d*)\s*(?:,\s*\d*\s*)?\}")
 _CALL = re.compile(r"\(\?(?:R|&|P>|[+-]?\d)")  # of the pattern in itself: takes all memory there is
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
+_PLAIN_SET = re.compile(r"\[\^?+[^\[\]]+\]")
+_PLAIN_GROUP = re.compile(r"\((?!\?)|\(\?(?:[:=!>|]|i[):]|<[=!]|P?<\w+>)")
 
 _KINDS = re.compile(r"\[[^\]\[\\]+\]|\\[dDwWsSbB.]")  # one of several letters, or a place in a line
 _CHOICE = re.compile(r"[|()?*{}\[\]\\]")  # what stands beside it may be missing
@@ -42,7 +47,7 @@ def matching_lines(places: Iterable[Place], pattern: str) -> Iterator[str]:
         pattern: A regular expression; case makes no difference.
 
     Raises:
-        InputError: It is no regular expression, or takes too long.
+        InputError: It is no regular expression, or takes too long or too much memory.
     """
     compiled, deadline = _compiled(pattern), time.monotonic() + _SECONDS
     for place in places:
@@ -52,24 +57,51 @@ def matching_lines(places: Iterable[Place], pattern: str) -> Iterator[str]:
 def _compiled(pattern: str) -> Any:
     if not pattern or len(pattern) > _LONGEST:
         raise InputError(f"A pattern has 1 to {_LONGEST} characters; this one has {len(pattern)}.")
-    if _CALL.search(pattern) or _times(pattern) > _MOST_TIMES:
+    if _CALL.search(pattern) or _signs(pattern) > _MOST_SIGNS:
         raise InputError(
-            f"{pattern!r} would take too much memory: it calls itself, or asks for something more "
-            f"than {_MOST_TIMES:,} times. Use a simpler pattern."
+            f"{pattern!r} would take too much memory: it calls itself, or its counts, such as "
+            f"{{9}}, come to more than {_MOST_SIGNS:,} characters. Use smaller counts, or * or +."
         )
     try:
-        return regex.compile(pattern, regex.IGNORECASE)
-    except (regex.error, RecursionError, OverflowError) as error:
+        # Else regex would keep hundreds of patterns.
+        return regex.compile(pattern, regex.IGNORECASE, cache_pattern=False)
+    except (regex.error, RecursionError, OverflowError, ValueError) as error:
         raise InputError(
             f"{pattern!r} is no regular expression: {error}. Put a backslash before signs such as "
             "( [ + ? that are meant literally."
         ) from error
 
 
-def _times(pattern: str) -> int:
-    """How often something is asked for at most, if all counts stand in each other."""
-    pairs = _TIMES.findall(pattern)
-    return math.prod(max(1, *(int(count[:9] or 0) for count in pair)) for pair in pairs)
+def _signs(pattern: str) -> int:
+    """How many characters and groups a pattern has at most, once its counts are carried out.
+
+    Only the least of a count, the 3 of `{3,9}`, is carried out; it multiplies what stands before
+    it. Where that is not easily told (sets in sets, comments, conditions), each is taken to
+    multiply the whole pattern.
+    """
+    plain = _PLAIN_SET.sub("x", _ESCAPED.sub("x", pattern))
+    groups = len(_PLAIN_GROUP.findall(plain))
+    if "[" in plain or groups != plain.count("(") or groups != plain.count(")"):
+        return len(pattern) * math.prod(_least(times) for times in _TIMES.finditer(pattern))
+    sums, last, at = [0], 0, 0
+    while at < len(plain):
+        if times := _TIMES.match(plain, at):
+            sums[-1] += last * (_least(times) - 1)
+            last *= _least(times)
+        elif plain[at] == "(":
+            sums.append(1)
+        elif plain[at] == ")" and len(sums) > 1:
+            last = sums.pop()
+            sums[-1] += last
+        else:
+            last = 1
+            sums[-1] += last
+        at = times.end() if times else at + 1
+    return sum(sums)
+
+
+def _least(times: re.Match[str]) -> int:
+    return max(1, int(times[1][:9] or 0))
 
 
 def _matches(compiled: Any, place: Place, deadline: float) -> Iterator[str]:

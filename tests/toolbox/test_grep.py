@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from mm_rag import Collection
@@ -67,10 +71,56 @@ def test_letters_of_other_alphabets(collection: Collection) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["a{1000000000}", "((a{1,1000}){1000}){2}", "(?R)", "(a(?1))", "(?P<x>a(?&x))"]
+    "pattern",
+    [
+        *("a{1000000000}", "((a{1,1000}){1000}){2}", "(?R)", "(a(?1))", "(?P<x>a(?&x))"),
+        *("(a|b){1000000}", "(a?){1000000}", "((a{1000}){1000}){1000}", "(?<=a{3000})b"),
+        *("(?:a{200}[)]b){200}", "(?x)(?:a{200} # )\nb){200}", "(?:a{200}(?#[)b){200}"),
+        *(
+            "(?:a{200}[^])(]b){200}",
+            r"(?:a{200}\)){200}",
+            "(){3000}",
+            "a{3000,}",
+            "x" * 99 + "{3000}",
+        ),
+    ],
 )
 def test_a_pattern_that_would_take_all_memory_is_refused(toolbox: Toolbox, pattern: str) -> None:
     with pytest.raises(InputError, match="too much memory"):
+        toolbox.grep(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}",
+        *(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", r"single.{0,100000}4\.20", "(?i:a{1,3}(b{2}|c)){20}"),
+        *(r"(?<year>\d{4})", "[^]a]{20}", "(?:sandwich){e<=2}", r"\p{Lu}{3}\{1000000\}"),
+    ],
+)
+def test_patterns_of_daily_use_are_not_refused(toolbox: Toolbox, pattern: str) -> None:
+    assert found(toolbox, pattern)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process from /proc")
+def test_patterns_take_no_memory_that_is_kept(toolbox: Toolbox) -> None:
+    toolbox.grep("(a|b){9}")
+    before = _resident_bytes()
+    for letter in "cdefghij":
+        with pytest.raises(InputError, match="too much memory"):
+            toolbox.grep(f"(a|{letter}){{1000000}}")
+        toolbox.grep(f"(a|{letter}){{450}}")
+    assert _resident_bytes() - before < 40e6
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("pattern", ["(?V0)(?V1)a", "(?au)a", r"\L<x>", "a{2}{3}", "(" * 299])
+def test_what_regex_itself_refuses(toolbox: Toolbox, pattern: str) -> None:
+    with pytest.raises(InputError, match="is no regular expression"):
         toolbox.grep(pattern)
 
 
