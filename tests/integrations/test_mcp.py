@@ -23,6 +23,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, ImageContent, TextContent
 
 from mm_rag import Collection
+from mm_rag._optional import install_command
 from mm_rag.blocks import Budget
 from mm_rag.errors import CollectionMismatch
 from mm_rag.toolbox import Toolbox, ToolResult
@@ -319,4 +320,4 @@ def test_without_the_sdk_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "mcp.server.stdio", None)
     done = run("mcp", "--collection", collection.path)
     assert done.exit_code == 2
-    assert "pip install 'mm-rag[mcp]'" in " ".join(done.output.split())
+    assert install_command("mcp") in " ".join(done.output.split())

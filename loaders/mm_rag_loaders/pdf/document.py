@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
+from mm_rag._optional import install_command
 from mm_rag.errors import MissingExtra, PasswordNeeded
 from mm_rag_loaders.options import PDFBackend
 from mm_rag_loaders.pdf.page import PageContent
@@ -89,6 +90,6 @@ def _installed() -> PDFBackend:
             return backend
     raise MissingExtra(
         "Reading PDFs needs the package 'pymupdf' (AGPL-3.0) or 'pypdfium2' (BSD-3, Apache-2.0), "
-        "and neither is installed. Install one of them with: pip install 'mm-rag[pdf]' or "
-        "pip install 'mm-rag[pdfium]'"
+        f"and neither is installed. Install one of them with: {install_command('pdf')} or "
+        f"{install_command('pdfium')}"
     )

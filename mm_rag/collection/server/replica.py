@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mm_rag._optional import upgrade_command
 from mm_rag.collection.ledger import FORMAT_VERSION, Commit, Entry, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.server.shared import Changes, Head, SharedLedger
@@ -80,7 +81,7 @@ class Replica:
         if made_by > FORMAT_VERSION:
             raise CollectionMismatch(
                 f"{self.place} was written to by a newer mm_rag (format {made_by}; this one reads "
-                f"up to {FORMAT_VERSION}). Upgrade: pip install -U mm-rag"
+                f"up to {FORMAT_VERSION}). Upgrade: {upgrade_command()}"
             )
 
     def _must_start_anew(self, head: Head) -> bool:

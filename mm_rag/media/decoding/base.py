@@ -7,7 +7,6 @@ times that count from 0 out of them.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mm_rag.errors import InputError
+from mm_rag._optional import require
+from mm_rag.errors import InputError, MissingExtra
 from mm_rag.media.ffmpeg import AudioTrack, FrameTable, Probe, VideoTrack
 
 Backend: TypeAlias = Literal["torchcodec", "pyav"]
@@ -80,20 +80,29 @@ class FrameDecoder(Protocol):
         ...
 
 
-@cache
 def decoding_backend() -> Backend:
     """The best backend that works here: `torchcodec` where it finds FFmpeg's libraries, or `pyav`.
 
     By default the first is used only where torch is loaded already.
     """
+    return "pyav" if _torchcodec_fault() else "torchcodec"
+
+
+@cache
+def _torchcodec_fault() -> MissingExtra | None:
+    """Why torchcodec cannot decode: it is missing, or finds no FFmpeg; None where it can."""
     try:
-        torchcodec = importlib.import_module("torchcodec")
-    except (ImportError, OSError, RuntimeError):
+        torchcodec = require("torchcodec", extra="video", feature="Decoding with torchcodec")
+    except MissingExtra as error:
         # Older ones raise RuntimeError where none of their builds finds FFmpeg's libraries.
-        return "pyav"
+        return error
     # Newer ones are imported all the same, and fail at the first file.
-    found = getattr(torchcodec, "ffmpeg_major_version", "unknown")
-    return "pyav" if found is None else "torchcodec"
+    if getattr(torchcodec, "ffmpeg_major_version", "unknown") is None:
+        return MissingExtra(
+            "Decoding with torchcodec needs FFmpeg's shared libraries, and torchcodec "
+            "finds none that it knows; install FFmpeg for that."
+        )
+    return None
 
 
 def sample_decoder(source: Probe, track: AudioTrack, backend: Backend | None) -> SampleDecoder:
@@ -121,11 +130,8 @@ def frame_decoder(source: Probe, track: VideoTrack, backend: Backend | None) -> 
 def _chosen(backend: Backend | None) -> Backend:
     # Both give the same: what torchcodec gains is not worth the seconds that torch takes to load.
     chosen = backend or (decoding_backend() if "torch" in sys.modules else "pyav")
-    if chosen == "torchcodec" and decoding_backend() != "torchcodec":
-        raise InputError(
-            "The backend 'torchcodec' needs the package torchcodec and FFmpeg's shared libraries; "
-            "install both, or use the backend 'pyav', which needs neither."
-        )
+    if chosen == "torchcodec" and (fault := _torchcodec_fault()):
+        raise InputError(f"{fault} Or use the backend 'pyav', which brings its own FFmpeg.")
     return chosen
 
 
