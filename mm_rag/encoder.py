@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from mm_rag.checkpoint import Hub, find_default_model, find_model
 from mm_rag.content import MODALITIES, Content, modality_name
-from mm_rag.device import as_dtype, best_device
+from mm_rag.device import as_device, as_dtype
 from mm_rag.embedded import embedded_chain
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality, at_position
 from mm_rag.inputs import as_contents
@@ -30,6 +30,7 @@ from mm_rag.modules.batching import (
 )
 from mm_rag.modules.fingerprint import fingerprint
 from mm_rag.modules.module import read_json, write_json
+from mm_rag.modules.placement import place
 from mm_rag.options import (
     EncodeOptions,
     Output,
@@ -56,8 +57,10 @@ class Encoder:
             neither network nor GPU: it reads media, and encodes the words.
         modules: The modules to use instead of a `model`.
         revision: A branch, tag or commit of the model.
-        device: Such as `"cuda"`; the GPU when there is one, by default.
-        dtype: Of the weights, such as `torch.bfloat16`; what the checkpoint says, by default.
+        device: Such as `"cuda"`; the GPU when there is one, by default and for `"auto"`. A
+            `device_map` in `model_kwargs` goes before it.
+        dtype: Of the weights, such as `torch.bfloat16`; what the checkpoint says, by default and
+            for `"auto"`.
         trust_remote_code: Run Python code that lies in the checkpoint.
         model_kwargs: For the `from_pretrained` of the transformers model.
         processor_kwargs: For the `from_pretrained` of its tokenizer or processor.
@@ -85,7 +88,7 @@ class Encoder:
         *,
         modules: Sequence[Module] | None = None,
         revision: str | None = None,
-        device: str | torch.device | None = None,
+        device: str | int | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         trust_remote_code: bool = False,
         model_kwargs: Mapping[str, Any] | None = None,
@@ -105,6 +108,7 @@ class Encoder:
                 "Modules open media as their own policy says: give them the policy when they are "
                 "made or loaded, not the Encoder."
             )
+        target = as_device(device)
         options = LoadOptions(
             dtype=as_dtype(dtype),
             trust_remote_code=trust_remote_code,
@@ -131,11 +135,12 @@ class Encoder:
             saved = read_json(folder / _CONFIG, default={})
             if saved.get("model_type", _MODEL_TYPE) == _MODEL_TYPE:
                 chain = Chain.load(folder, options)
-            else:  # a reranker or a sparse encoder: its transformer, with the usual pooling
+            else:  # a reranker: its transformer, with the usual pooling
                 chain, saved = Chain.plain(folder, options), {}
             self.name = str(model)
         self.policy = policy
-        self.chain = chain.to(device or best_device()).eval()
+        place(chain, target)
+        self.chain = chain.eval()
         self.prompts = named_prompts(saved.get("prompts"), prompts)
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
         self.truncate_dim = kept_dimensions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
 
@@ -82,6 +83,19 @@ def kept_dimensions(dim: Any) -> int | None:
     Raises:
         InputError: It is no whole number over 0.
     """
-    if dim is not None and (not isinstance(dim, int) or dim < 1):
-        raise InputError(f"A vector keeps at least one dimension; got truncate_dim={dim!r}.")
-    return dim
+    return None if dim is None else whole_number("truncate_dim", dim)
+
+
+def whole_number(name: str, value: Any) -> int:
+    """A size that a caller gives, of Python's or numpy's integers.
+
+    Raises:
+        InputError: It is no whole number over 0.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < 1:
+        raise InputError(f"{name} is a whole number over 0; got {value!r}.")
+    return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, Unpack
 
@@ -14,7 +15,7 @@ from rich.progress import Progress
 
 from mm_rag.checkpoint import Hub, find_default_model, find_model
 from mm_rag.content import MODALITIES, Chat, Content, Text, modality_name
-from mm_rag.device import as_dtype, best_device
+from mm_rag.device import as_device, as_dtype
 from mm_rag.embedded import embedded_chain
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError, UnsupportedModality, at_position
@@ -23,6 +24,7 @@ from mm_rag.inputs.pairs import listed, listed_pairs, modalities_in, sides_of
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.modules import FeatureCache, LateInteraction, LoadOptions, Module, Scorer
 from mm_rag.modules.module import read_json, write_json
+from mm_rag.modules.placement import place
 from mm_rag.modules.score_activation import (
     Activation,
     activated,
@@ -32,7 +34,7 @@ from mm_rag.modules.score_activation import (
 )
 from mm_rag.modules.scorer import Asked, ScoreOptions
 from mm_rag.modules.scorers import load_scorer, scorer_of
-from mm_rag.options import chosen_prompt, named_prompts
+from mm_rag.options import chosen_prompt, named_prompts, whole_number
 
 Scores: TypeAlias = npt.NDArray[np.float32]
 
@@ -106,7 +108,7 @@ class Reranker:
         encoder: Encoder | None = None,
         modules: Sequence[Module | Scorer] | None = None,
         revision: str | None = None,
-        device: str | torch.device | None = None,
+        device: str | int | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         trust_remote_code: bool = False,
         model_kwargs: Mapping[str, Any] | None = None,
@@ -132,6 +134,7 @@ class Reranker:
             )
         labels = _option("num_labels", num_labels, "num_labels")
         length = _option("max_seq_length", max_seq_length, "model_max_length")
+        target = as_device(device)
         options = LoadOptions(
             dtype=as_dtype(dtype),
             trust_remote_code=trust_remote_code,
@@ -145,6 +148,7 @@ class Reranker:
             cache_folder=cache_folder,
             local_files_only=local_files_only,
             token=token,
+            organization="cross-encoder",
         )
         cache = FeatureCache() if feature_cache is None else feature_cache
         saved: dict[str, Any] = {}
@@ -162,9 +166,10 @@ class Reranker:
             scorer = load_scorer(folder, options, cache)
             saved = read_json(folder / _SETTINGS, default={})
             self.name = str(model)
-        target = scorer if encoder is not None else scorer.to(device or best_device())
+        if encoder is None:
+            place(scorer, target)
         self.policy = policy if encoder is None else encoder.policy
-        self.scorer = target.eval()
+        self.scorer = scorer.eval()
         self.prompts = named_prompts(saved.get("prompts"), prompts)
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
         chosen_prompt(self.prompts, None, self.default_prompt_name)  # it has to be there
@@ -281,7 +286,7 @@ class Reranker:
             UnreadableMedia: A file is missing or damaged.
         """
         places: Any = top_k
-        if places is not None and (not isinstance(places, int) or places < 0):
+        if places is not None and (not isinstance(places, Integral) or int(places) < 0):
             raise InputError(f"A ranking has 0 places or more; got {top_k = }.")
         if self.num_labels != 1:
             raise InputError(
@@ -357,6 +362,4 @@ class Reranker:
 
 def _option(name: str, size: Any, key: str) -> dict[str, int]:
     """A setting of a model or its tokenizer under the name they have for it, where it is given."""
-    if size is not None and (not isinstance(size, int) or size < 1):
-        raise InputError(f"{name} is a whole number over 0; got {size!r}.")
-    return {} if size is None else {key: size}
+    return {} if size is None else {key: whole_number(name, size)}

@@ -13,6 +13,7 @@ from torch import nn
 
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.modules import registry
+from mm_rag.modules.model_kind import check_kind
 from mm_rag.modules.module import (
     Features,
     InputModule,
@@ -22,6 +23,7 @@ from mm_rag.modules.module import (
     read_json,
     write_json,
 )
+from mm_rag.modules.placement import input_device
 from mm_rag.modules.pooling import Pooling
 from mm_rag.modules.transformer import Transformer
 
@@ -81,8 +83,9 @@ class Chain(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
-        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+        """Where its inputs go: where its first weights are, or what a `device_map` says."""
+        first = self.input
+        return first.device if isinstance(first, Transformer) else input_device(self)
 
     def forward(self, features: Features, arguments: Mapping[str, Any] | None = None) -> Features:
         """Run every module, each with those of the arguments that it declares."""
@@ -115,6 +118,7 @@ class Chain(nn.Module):
         Raises:
             CheckpointError: The folder holds no model, or one that is not understood.
         """
+        check_kind(folder)
         if not (folder / "modules.json").is_file():
             return cls.plain(folder, options)
         entries = read_json(folder / "modules.json")
@@ -141,6 +145,7 @@ class Chain(nn.Module):
         Raises:
             CheckpointError: The folder holds no model, or one that is not understood.
         """
+        check_kind(folder)
         transformer = Transformer.from_pretrained(folder, options)
         if transformer.output_name != "token_embeddings":
             return cls([transformer])

@@ -10,6 +10,7 @@ import torch
 
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.module import Module
+from mm_rag.modules.placement import weights_of
 from mm_rag.modules.processing import Processing
 from mm_rag.modules.static_embedding import StaticEmbedding
 from mm_rag.modules.transformer import Transformer
@@ -49,7 +50,7 @@ def fingerprint(chain: Chain, **settings: Any) -> str:
         inputs = [_module_inputs(module) for _, module in found]
     told = [modules, inputs, settings]
     digest.update(json.dumps(told, sort_keys=True, default=str).encode())
-    for name, tensor in sorted(chain.state_dict().items()):
+    for name, tensor in sorted(weights_of(chain).items()):
         flat = tensor.detach().flatten()
         sample = flat[:: max(1, flat.numel() // _SAMPLE)].to(torch.bfloat16)
         digest.update(f"{name}{tuple(tensor.shape)}".encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
@@ -58,6 +59,8 @@ _TAKEN: Mapping[str, list[str]] = {
 }
 # Models whose chat templates want bare values, although the words in them look otherwise.
 _FLAT_MODELS = frozenset({"apertus", "deepseek_v3", "gpt_oss", "seed_oss"})
+# The methods of transformers' models that make vectors of one modality.
+_FEATURES = re.compile(r"get_\w+_features")
 _KNOWN = frozenset({*MODALITIES, "message"})
 _PROCESSOR_PARTS = {
     "tokenizer": "text",
@@ -129,6 +132,11 @@ def read_methods(entries: Mapping[str, Any], model: PreTrainedModel, processor: 
         if not _KNOWN.issuperset(kinds):
             continue
         method = Method.from_config(entry)
+        if not _may_call(method, model):
+            raise CheckpointError(
+                f"modality_config names {method.name!r} and {method.output!r} for {name}. A "
+                "checkpoint may have 'forward' called, and methods such as 'get_text_features'."
+            )
         if not hasattr(model, method.name):
             raise CheckpointError(
                 f"modality_config names the method {method.name!r} for {name}, but "
@@ -138,6 +146,14 @@ def read_methods(entries: Mapping[str, Any], model: PreTrainedModel, processor: 
             method = dataclasses.replace(method, format=message_format(model, processor))
         methods["+".join(kinds)] = method
     return methods
+
+
+def _may_call(method: Method, model: PreTrainedModel) -> bool:
+    """Whether a checkpoint may choose a method: models have others, which change or write them."""
+    if any(str(step).startswith("_") for step in (method.name, *method.output)):
+        return False
+    own_code = not type(model).__module__.startswith("transformers.models.")  # it was trusted
+    return own_code or method.name == "forward" or bool(_FEATURES.fullmatch(method.name))
 
 
 def infer_methods(model: PreTrainedModel, processor: Any, task: str) -> tuple[Methods, str]:

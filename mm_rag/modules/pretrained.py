@@ -22,8 +22,9 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from mm_rag.errors import CheckpointError, MissingExtra
+from mm_rag.modules.allowed_settings import restrict_config
 from mm_rag.modules.modality import AUTO_MODELS, GENERATIVE
-from mm_rag.modules.module import LoadOptions
+from mm_rag.modules.module import LoadOptions, read_json
 from mm_rag.modules.weights import listed
 
 # What transformers raises on damaged files, and on settings that make no sense.
@@ -76,6 +77,7 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
     try:
         with no_progress_bar():
             config = AutoConfig.from_pretrained(folder, **trust, **options.config_kwargs)
+            restrict_config(config, {**options.config_kwargs, **options.model_kwargs})
             _adjust(config, task, options)
             model, loaded = _auto_model(config, task).from_pretrained(
                 folder,
@@ -84,6 +86,7 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
                 **trust,
                 **{**options.model_kwargs, **dtype},
             )
+            _check_codec(folder, options)
             processor: Any = AutoProcessor.from_pretrained(
                 folder, **trust, **options.processor_kwargs
             )
@@ -144,6 +147,17 @@ def _check_files(folder: Path) -> None:
         raise CheckpointError(
             f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin is there. "
             "Was the download interrupted?"
+        )
+
+
+def _check_codec(folder: Path, options: LoadOptions) -> None:
+    """Refuse a processor that would load a further model from a place that the checkpoint names."""
+    settings = read_json(folder / "processor_config.json", default={})
+    codec = "audio_tokenizer" in settings or (folder / "audio_tokenizer_config.json").is_file()
+    if codec and not options.trust_remote_code:
+        raise CheckpointError(
+            f"The processor in {folder} has an audio_tokenizer, which is loaded from another "
+            "repository. If you trust both, pass trust_remote_code=True."
         )
 
 

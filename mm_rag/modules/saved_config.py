@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mm_rag.errors import CheckpointError
+from mm_rag.modules.allowed_settings import Loader, allowed_settings
 from mm_rag.modules.module import LoadOptions, read_json
 from mm_rag.modules.settings import ProcessingSettings
 
@@ -23,10 +24,10 @@ _CONFIGS = (
 
 _TASK_LENGTHS = {"query": "query_length", "document": "document_length"}
 
-_OLD_KEYS = {
-    "model_args": "model_kwargs",
-    "tokenizer_args": "processor_kwargs",
-    "config_args": "config_kwargs",
+_OLD_KEYS: Mapping[Loader, str] = {
+    "model_kwargs": "model_args",
+    "processor_kwargs": "tokenizer_args",
+    "config_kwargs": "config_args",
 }
 
 
@@ -51,13 +52,18 @@ def processing_settings(saved: Mapping[str, Any]) -> ProcessingSettings:
     )
 
 
-def merged_options(options: LoadOptions, saved: Mapping[str, Any]) -> LoadOptions:
-    """The caller's options over those in the checkpoint, which cannot allow its own code to run."""
+def merged_options(options: LoadOptions, saved: Mapping[str, Any], folder: Path) -> LoadOptions:
+    """The caller's options, over those of the checkpoint's that a checkpoint may set."""
     found: dict[str, dict[str, Any]] = {}
-    for old, new in _OLD_KEYS.items():
-        asked: dict[str, Any] = getattr(options, new)
-        found[new] = {**_object(saved, old if old in saved else new), **asked}
-        found[new].pop("trust_remote_code", None)
+    for loader, old in _OLD_KEYS.items():
+        own = allowed_settings(
+            _object(saved, old if old in saved else loader),
+            loader,
+            str(folder),
+            trust_remote_code=options.trust_remote_code,
+        )
+        asked: dict[str, Any] = getattr(options, loader)
+        found[loader] = {**own, **asked}
     if length := _length(saved, "max_seq_length"):
         found["processor_kwargs"].setdefault("model_max_length", length)
     return replace(options, **found)

@@ -12,6 +12,7 @@ from mm_rag.modules.cross_encoder import CrossEncoder
 from mm_rag.modules.feature_cache import FeatureCache
 from mm_rag.modules.late_interaction import LateInteraction
 from mm_rag.modules.logit_score import LogitScore
+from mm_rag.modules.model_kind import check_kind
 from mm_rag.modules.module import LoadOptions, Module, read_json
 from mm_rag.modules.scorer import Scorer
 from mm_rag.modules.transformer import Transformer
@@ -26,6 +27,7 @@ def load_scorer(folder: Path, options: LoadOptions, cache: FeatureCache) -> Scor
     Raises:
         CheckpointError: The folder holds no model, or none that scores pairs.
     """
+    check_kind(folder)
     entries: Any = read_json(folder / "modules.json", default=[])
     if _is_late_interaction(entries):
         return LateInteraction.load(folder, options)

@@ -25,6 +25,7 @@ from mm_rag.modules.modality import (
     text_methods,
 )
 from mm_rag.modules.module import OURS, Features, InputModule, LoadOptions, write_json
+from mm_rag.modules.placement import input_device
 from mm_rag.modules.pretrained import load_pretrained, no_progress_bar
 from mm_rag.modules.processing import Processing
 from mm_rag.modules.saved_config import merged_options, processing_settings, read_config
@@ -88,8 +89,8 @@ class Transformer(InputModule):
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
-        return self.model.device
+        """Where its inputs and results go: where its weights are, or as a `device_map` says."""
+        return input_device(self.model)
 
     @property
     def causal(self) -> bool:
@@ -171,6 +172,7 @@ class Transformer(InputModule):
                 f"{method.name} of {type(self.model).__name__} gives no vector per input, but a "
                 f"tensor of shape {tuple(result.shape)}."
             )
+        result = result.to(self.device)  # a `device_map` may have put the last layer elsewhere
         # Convolutional towers give (batch, channels, height, width): their places are the tokens.
         features[self.output_name] = result.flatten(2).mT if result.ndim == 4 else result
         return features
@@ -200,7 +202,7 @@ class Transformer(InputModule):
         """
         saved = read_config(folder)
         task = saved.get("transformer_task", "feature-extraction")
-        options = merged_options(options, saved)
+        options = merged_options(options, saved, folder)
         model, processor = load_pretrained(folder, task, options)
         if "modality_config" in saved:
             methods = read_methods(saved["modality_config"], model, processor)

@@ -29,6 +29,7 @@ from mm_rag.checkpoint import Hub, find_model
 from mm_rag.device import as_dtype, best_device
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.media.audio import SPEECH_RATE, resample
+from mm_rag.modules.allowed_settings import restrict_config
 from mm_rag.modules.pretrained import no_progress_bar
 from mm_rag.reading.pauses import clips, loudness
 from mm_rag.reading.speech import Transcript, Word
@@ -76,7 +77,7 @@ class WhisperTranscriber:
         language: str | None = None,
         hub: Hub | None = None,
     ) -> None:
-        self._folder = find_model(model, hub).absolute()
+        self._folder = find_model(model, hub or Hub(organization="openai")).absolute()
         self._language = language
         self._device = None if device is None else torch.device(device)
         self._dtype = as_dtype(dtype)
@@ -198,13 +199,17 @@ class _Recogniser:
 def _load(folder: Path, device: torch.device, dtype: torch.dtype | None) -> _Recogniser:
     try:
         with no_progress_bar():
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            restrict_config(config, {})
             model, loaded = AutoModelForSpeechSeq2Seq.from_pretrained(
                 folder,
+                config=config,
+                trust_remote_code=False,
                 dtype=dtype or (torch.float32 if device.type == "cpu" else "auto"),
                 output_loading_info=True,
             )
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-            extractor = AutoFeatureExtractor.from_pretrained(folder)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
     except _FAULTS as error:
         raise CheckpointError(
             f"Cannot load the model in {folder}: {str(error) or type(error).__name__}"
@@ -220,7 +225,7 @@ def _load(folder: Path, device: torch.device, dtype: torch.dtype | None) -> _Rec
 def _model_type(folder: Path) -> str:
     """The kind of speech model that a folder holds, its weights aside."""
     try:
-        kind = str(AutoConfig.from_pretrained(folder).model_type)
+        kind = str(AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type)
     except _FAULTS as error:
         raise CheckpointError(
             f"{folder} is no model that transformers understands: {error}"

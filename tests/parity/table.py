@@ -42,7 +42,7 @@ def written(readme: str) -> str:
 
 def _row(family: Family, names: list[str]) -> str:
     taken = " | ".join("yes" if name in family.modalities else "" for name in names)
-    models = ", ".join(f"`{model.split('/')[-1]}`" for model in family.models)
+    models = ", ".join(f"`{model}`" for model in family.models)
     about = "; ".join(filter(None, [models, family.note]))
     trust = "; needs `trust_remote_code=True`" if family.trust_remote_code else ""
     return f"| {family.name} | {taken} | {about}{trust} |\n"
