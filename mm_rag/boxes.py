@@ -20,7 +20,14 @@ _MOST_BYTES = 4 * 1024**2  # a page of a telephone book has a tenth of it
 _PASSAGE_WORDS = 12  # from here on the words stand for a place in the text, not for themselves
 _MOST_PASSAGE_WORDS = 2000
 _FEWEST_IN_A_ROW = 4
-_QUOTED = re.compile(r"\"([^\"]+)\"|\u201c([^\u201d]+)\u201d|\u00ab([^\u00bb]+)\u00bb")
+_MOST_PAGE_LETTERS = 200_000  # of a picture; a page of a telephone book has a tenth of it
+# Searches for words in a row; a passage of 200 words takes some 30. What a page and a query can be
+# made to cost is bounded by these two.
+_MOST_LOOKS = 5_000
+_MOST_QUOTES = 100
+# A quotation begins at the last sign that may begin it: otherwise, with many that are never closed,
+# the time would grow with the square of their number.
+_QUOTED = re.compile(r"\"([^\"]+)\"|\u201c([^\u201c\u201d]+)\u201d|\u00ab([^\u00ab\u00bb]+)\u00bb")
 
 _QUOTE = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -78,7 +85,7 @@ def find_words(boxes: Sequence[WordBox], words: str) -> list[WordBox]:
         Some of `boxes`, in their order.
     """
     page = _Page(boxes)
-    quotes = ["".join(found) for found in _QUOTED.findall(words)]
+    quotes = list(dict.fromkeys("".join(found) for found in _QUOTED.findall(words)))[:_MOST_QUOTES]
     found = {at for quote in quotes for at in page.exactly(plain_words(quote))}
     if found:
         words = _QUOTED.sub(" ", words)
@@ -93,14 +100,17 @@ class _Page:
 
     def __init__(self, boxes: Sequence[WordBox]) -> None:
         self._boxes = boxes
-        pairs = [(word, at) for at, box in enumerate(boxes) for word in plain_words(box.text)]
-        self._words = [word for word, _ in pairs]
-        self._box_of = [at for _, at in pairs]
-        # Without what is between words: a word may be broken at the end of a line.
-        self._letters = "".join(self._words)
+        self._words: list[str] = []
+        self._box_of: list[int] = []
+        # Where each word begins in the letters, which are without what is between words: a word may
+        # be broken at the end of a line.
         self._starts = [0]
-        for word in self._words:
+        for word, at in _plain(boxes):
+            self._words.append(word)
+            self._box_of.append(at)
             self._starts.append(self._starts[-1] + len(word))
+        self._letters = "".join(self._words)
+        self._looks = _MOST_LOOKS
 
     def boxes_of(self, words: Iterable[int]) -> list[WordBox]:
         return [self._boxes[at] for at in sorted({self._box_of[word] for word in words})]
@@ -110,21 +120,29 @@ class _Page:
         found = self._alike([token for token in tokens if not is_common(token)])
         if found or not and_common:
             return found
-        return {at for at, word in enumerate(self._words) if is_common(word) and word in tokens}
+        asked = {token for token in tokens if is_common(token)}
+        return {at for at, word in enumerate(self._words) if word in asked}
 
     def exactly(self, tokens: Sequence[str]) -> set[int]:
         """Every place where the words stand in a row."""
-        return {word for start, end in self._places(tokens) for word in range(start, end)}
+        found: set[int] = set()
+        place = self._place(tokens, 0)
+        while place is not None:
+            found.update(range(*place))
+            place = self._place(tokens, place[0] + 1)
+        return found
 
     def passage(self, tokens: Sequence[str]) -> set[int]:
         """Where a passage stands, or the pieces of it; empty where less than half of it does."""
         found: set[int] = set()
         known = at = after = 0
         while at < len(tokens):
-            length, places = self._longest(tokens[at:])
-            if places:
-                start, after = next((place for place in places if place[0] >= after), places[0])
-                found.update(range(start, after))
+            length = self._longest(tokens[at:])
+            piece = tokens[at : at + length]
+            place = (self._place(piece, after) or self._place(piece, 0)) if length > 1 else None
+            if place is not None:
+                found.update(range(*place))
+                after = place[1]
                 known += length
             at += length
         return found if known >= len(tokens) / 2 else set()
@@ -143,22 +161,40 @@ class _Page:
             found |= {at + step for at, both in neighbours if both in pairs for step in (0, 1)}
         return found
 
-    def _places(self, tokens: Sequence[str]) -> Iterator[tuple[int, int]]:
-        letters, at = "".join(tokens), 0
-        while letters and (at := self._letters.find(letters, at)) >= 0:
+    def _place(self, tokens: Sequence[str], first: int) -> tuple[int, int] | None:
+        """The first place, from a word on, where whole words have the letters of these tokens."""
+        letters = "".join(tokens)
+        start = first
+        while letters and start < len(self._words) and self._looks:
+            self._looks -= 1
+            at = self._letters.find(letters, self._starts[start])
+            if at < 0:
+                return None
             start = bisect_left(self._starts, at)
             end = bisect_left(self._starts, at + len(letters))
             if self._starts[start] == at and self._starts[end] == at + len(letters):
-                yield start, end
-            at += 1
+                return start, end
+            start += self._starts[start] == at
+        return None
 
-    def _longest(self, tokens: Sequence[str]) -> tuple[int, list[tuple[int, int]]]:
-        """How many of the first tokens stand in a row, and where; (1, []) for too few."""
+    def _longest(self, tokens: Sequence[str]) -> int:
+        """How many of the first tokens stand in a row somewhere; 1 for too few."""
         lengths = range(_FEWEST_IN_A_ROW, len(tokens) + 1)
-        fit = bisect_left(lengths, True, key=lambda n: not any(self._places(tokens[:n])))
-        if not fit:
-            return 1, []
-        return lengths[fit - 1], list(self._places(tokens[: lengths[fit - 1]]))
+        if not lengths or self._place(tokens[:_FEWEST_IN_A_ROW], 0) is None:
+            return 1
+        fit = bisect_left(lengths, True, key=lambda n: self._place(tokens[:n], 0) is None)
+        return lengths[max(fit, 1) - 1]
+
+
+def _plain(boxes: Sequence[WordBox]) -> Iterator[tuple[str, int]]:
+    """The plain words of a picture and the boxes they are in, as far as any page would go."""
+    letters = 0
+    for at, box in enumerate(boxes):
+        for word in plain_words(box.text):
+            letters += len(word)
+            if letters > _MOST_PAGE_LETTERS:
+                return
+            yield word, at
 
 
 def _word(row: Any) -> WordBox:

@@ -114,8 +114,8 @@ class Audio:
     """A recording, or the part of one between `start` and `end`.
 
     Attributes:
-        source: A file, its address, mono samples of shape (n,), float32 in [-1, 1], or a decoder
-            of torchcodec.
+        source: A file, its address, its bytes, mono samples of shape (n,), float32 in [-1, 1], or a
+            decoder of torchcodec.
         sampling_rate: Of samples, in Hz; None where they are at the rate the model wants. A file
             or a decoder knows its own.
         start: Where the part begins, in seconds.
@@ -123,7 +123,7 @@ class Audio:
         text: What is said in it, where it was transcribed before.
     """
 
-    source: Path | Url | npt.NDArray[np.float32] | AudioDecoder
+    source: Path | Url | bytes | npt.NDArray[np.float32] | AudioDecoder
     sampling_rate: int | None = None
     start: float = 0.0
     end: float | None = None
@@ -140,8 +140,8 @@ class Video:
     """A video, or the part of one between `start` and `end`.
 
     Attributes:
-        source: A file, its address, frames of shape (frames, height, width, 3), uint8, or a
-            decoder of torchcodec.
+        source: A file, its address, its bytes, frames of shape (frames, height, width, 3), uint8,
+            or a decoder of torchcodec.
         start: Where the part begins, in seconds.
         end: Where it ends, in seconds; None for the end of the video.
         text: Its subtitles, speech and on-screen text, where they were read before.
@@ -150,7 +150,7 @@ class Video:
             known of them.
     """
 
-    source: Path | Url | npt.NDArray[np.uint8] | VideoDecoder
+    source: Path | Url | bytes | npt.NDArray[np.uint8] | VideoDecoder
     start: float = 0.0
     end: float | None = None
     text: str | None = None

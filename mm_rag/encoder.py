@@ -322,7 +322,7 @@ class Encoder:
         Raises:
             UnsupportedModality: The model does not take an input, or gives one vector for it.
         """
-        contents, _ = self._contents(list(inputs))
+        contents, _ = self._contents(inputs)
         self._check(contents)
         prompt = chosen_prompt(self.prompts, None, prompt_name or self.default_prompt_name)
         return token_vectors(self.chain, contents, prompt=prompt, batch_size=batch_size)

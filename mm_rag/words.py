@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
+from typing import Literal
 
 # Han, kana and their extensions are written without spaces: each letter counts as a word.
 _IDEOGRAPHS = (
@@ -27,6 +29,31 @@ we were what when where which while who whom whose why will with would you your
 _COMMON_WORDS = frozenset(_COMMON.split())
 
 
+_MOST_MARKS = 30  # in a row; the limit of Unicode's stream-safe text format (UAX #15)
+
+
+def normalized(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
+    """Normalise a text as `unicodedata` does, in time that grows with its length.
+
+    Python sorts accents and other marks in a row in quadratic time, so of more than 30 in a row
+    the rest is left out. No language has that many.
+    """
+    if text.isascii():
+        return text
+    return unicodedata.normalize(form, _too_many_marks().sub(r"\1", text))
+
+
+@cache
+def _too_many_marks() -> re.Pattern[str]:
+    marks = "".join(filter(_is_mark, map(chr, range(0x300, 0x1F000))))
+    return re.compile(rf"([{marks}]{{{_MOST_MARKS}}})[{marks}]+")
+
+
+def _is_mark(character: str) -> bool:
+    """Whether it is a mark once it is taken apart, as halfwidth katakana's marks are."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0
+
+
 def pieces(text: str) -> Iterator[tuple[int, int]]:
     """Where the words of a line begin and end, punctuation included; an ideograph is a word."""
     return (match.span() for match in _PIECE.finditer(text))
@@ -34,8 +61,8 @@ def pieces(text: str) -> Iterator[tuple[int, int]]:
 
 def plain_words(text: str) -> list[str]:
     """The words of a text without case, accents and punctuation: `"Café, 3.5!"` is cafe and 3.5."""
-    bare = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
-    found = _WORD.findall(unicodedata.normalize("NFKC", bare))
+    bare = _MARKS.sub("", normalized("NFKD", text.casefold()))
+    found = _WORD.findall(normalized("NFKC", bare))
     return [word.replace("'", "").replace("\u2019", "") for word in found]
 
 

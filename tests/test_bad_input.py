@@ -102,7 +102,12 @@ def test_pictures_that_cannot_be_read(seeing: Encoder, tmp_path: Path) -> None:
     cut = tmp_path / "cut.png"
     cut.write_bytes(buffer.getvalue()[:200])
 
-    refused(seeing, b"no picture", UnreadableMedia, "no picture that the installed Pillow can read")
+    refused(
+        seeing,
+        Image(b"no picture"),
+        UnreadableMedia,
+        "no picture that the installed Pillow can read",
+    )
     refused(seeing, str(cut), UnreadableMedia, "cut.png is a damaged picture")
     refused(seeing, Path("nowhere.png"), UnreadableMedia, "no file nowhere.png")
     refused(seeing, Image(tmp_path), UnreadableMedia, "no file")

@@ -131,8 +131,8 @@ def test_a_path_without_a_known_suffix(files: Path) -> None:
 
 def test_bytes_and_pil_are_pictures() -> None:
     picture = Pillow.fromarray(_PIXELS)
-    assert _source(b"abc") == b"abc"
-    assert _source(bytearray(b"abc")) == b"abc"
+    assert _source(_png()) == _png()
+    assert _source(bytearray(_png())) == _png()
     assert _source(picture) is picture
 
 
@@ -302,7 +302,7 @@ def test_frames_of_unequal_size() -> None:
         ({"text": []}, "empty"),
         ({"image": 3}, "int as image"),
         ({"image": Text("a")}, "given as image is text"),
-        ({"audio": b"RIFF"}, "given as audio is image"),
+        ({"audio": _png()}, r"given as audio is image \(image/png\)"),
         ({"audio": np.zeros((2, 2, 2))}, r"\(2, 2, 2\)"),
         ({"video": _PIXELS[..., 0]}, r"\(4, 6\)"),
         ({"image": Mixed((Text("a"),))}, "Mixed as image"),
@@ -411,7 +411,7 @@ def test_a_column_of_a_table_is_a_batch() -> None:
 
 def test_single_inputs() -> None:
     message = {"role": "user", "content": "a"}
-    for value in ("a", message, [message, message], _PIXELS, {"text": "a"}, b"abc"):
+    for value in ("a", message, [message, message], _PIXELS, {"text": "a"}, _png()):
         contents, single = as_contents(value)
         assert single
         assert len(contents) == 1

@@ -8,7 +8,8 @@ from typing import Any, cast
 from mm_rag.content import MODALITIES, Audio, Chat, Image, Modality, Part, Text, Turn, Video
 from mm_rag.errors import InputError
 from mm_rag.inputs.dicts import as_part
-from mm_rag.inputs.values import from_base64, guessed
+from mm_rag.inputs.files import base64_bytes, medium_of_bytes
+from mm_rag.inputs.values import guessed
 from mm_rag.media.policy import MediaPolicy
 
 # Where the value of a part is, by what the part says it is; the first that is there counts.
@@ -16,9 +17,10 @@ _KEYS: dict[str, tuple[Modality, tuple[str, ...]]] = {
     "text": ("text", ("text",)),
     "image": ("image", ("image", "url", "path", "base64")),
     "image_url": ("image", ("image_url",)),
-    "audio": ("audio", ("audio", "url", "path")),
+    "audio": ("audio", ("audio", "url", "path", "base64")),
     "audio_url": ("audio", ("audio_url",)),
-    "video": ("video", ("video", "url", "path")),
+    "input_audio": ("audio", ("input_audio",)),
+    "video": ("video", ("video", "url", "path", "base64")),
     "video_url": ("video", ("video_url",)),
 }
 
@@ -65,7 +67,7 @@ def _part(piece: Any, number: int, policy: MediaPolicy) -> Part:
         return piece
     if isinstance(piece, Mapping):
         return _typed(cast("Mapping[str, Any]", piece), number, policy)
-    part = Text(piece) if isinstance(piece, str) else guessed(piece, MODALITIES)
+    part = Text(piece) if isinstance(piece, str) else guessed(piece, MODALITIES, policy)
     if part is None:
         raise InputError(
             f"Chat message {number} holds a {type(piece).__name__}; its content is a str or a list "
@@ -91,8 +93,10 @@ def _typed(piece: Mapping[str, Any], number: int, policy: MediaPolicy) -> Part:
 
 
 def _value(modality: Modality, key: str, value: Any, policy: MediaPolicy) -> Part:
-    if key == "base64" and isinstance(value, str):
-        return as_part(modality, value, policy) if value.startswith("data:") else from_base64(value)
+    if key == "input_audio" and isinstance(value, Mapping):
+        key, value = "base64", value.get("data")
+    if key == "base64" and isinstance(value, str) and not value.startswith("data:"):
+        return medium_of_bytes(base64_bytes(value), modality)
     if key.endswith("_url") and isinstance(value, Mapping):
         value = value.get("url")
     return as_part(modality, value, policy)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from mm_rag.content import MODALITIES, Audio, Chat, Content, Image, Mixed, Part, Text, Video
 from mm_rag.errors import InputError, at_position
 from mm_rag.inputs.chat import as_chat, is_message
-from mm_rag.inputs.dicts import as_parts, audio_samples, video_frames
+from mm_rag.inputs.dicts import as_parts, audio_samples, file_dict, video_frames
+from mm_rag.inputs.files import is_file_dict
+from mm_rag.inputs.listing import items_of
 from mm_rag.inputs.values import guessed
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
@@ -25,13 +27,14 @@ def as_content(
 
     Args:
         value: Content or one of these. A str: an existing media file, the address of a medium or a
-            `data:image/...` URI is that medium, any other is text; where a str is a user's words
-            and must stay words, use `Text` instead. A Path. The bytes of a picture. A PIL image. An
-            array or tensor: of 1 or 2 dimensions sound, of 3 a picture, of 4 a video. A decoder of
+            `data:` URI of one is that medium, any other is text; where a str is a user's words
+            and must stay words, use `Text` instead. A Path. The bytes of a picture, recording or
+            video, or an open file of one: their content says which. A PIL image. An array or
+            tensor: of 1 or 2 dimensions sound, of 3 a picture, of 4 a video. A decoder of
             torchcodec. `{"array": ..., "sampling_rate": ...}`,
-            `{"array": ..., "video_metadata": ...}`. Several together, such as
-            `{"text": ..., "image": ...}`, where each may be a list. A chat message
-            (`{"role": ..., "content": ...}`), or a list of them.
+            `{"array": ..., "video_metadata": ...}`, `{"bytes": ..., "path": ...}`. Several
+            together, such as `{"text": ..., "image": ...}`, where each may be a list. A chat
+            message (`{"role": ..., "content": ...}`), or a list of them.
         media: The modalities that a str may name; one that would name another stays text, as it is
             for models without that modality.
         policy: Whether a video's frames that are given as files or addresses may be opened, which
@@ -47,7 +50,7 @@ def as_content(
         return as_chat([value] if isinstance(value, Mapping) else value, policy)
     if isinstance(value, Mapping):
         return _from_mapping(cast("Mapping[Any, Any]", value), policy)
-    part = guessed(value, media)
+    part = guessed(value, media, policy)
     if part is None:
         raise InputError(_unusable(value))
     return part
@@ -62,8 +65,9 @@ def as_contents(
     """Turn one input or a batch of them into Content, in order.
 
     Args:
-        inputs: Whatever `as_content` takes, or a batch of that: a list, a tuple or another
-            sequence, or an array of strings or objects. A list of chat messages is one input.
+        inputs: Whatever `as_content` takes, or a batch of that: a list or another sequence, a
+            generator, a view of a dict, a column of a table, or an array of strings or objects. A
+            list of chat messages is one input.
         media: As for `as_content`.
         policy: As for `as_content`.
 
@@ -73,21 +77,14 @@ def as_contents(
     Raises:
         InputError: As for `as_content`, with its position in a batch.
     """
-    if not _is_batch(inputs):
+    several = None if _is_conversation(inputs) else items_of(inputs)
+    if several is None:
         return [as_content(inputs, media=media, policy=policy)], True
     contents: list[Content] = []
-    for position, value in enumerate(cast("Iterable[Any]", inputs)):
+    for position, value in enumerate(several):
         with at_position(position):
             contents.append(as_content(value, media=media, policy=policy))
     return contents, False
-
-
-def _is_batch(value: Any) -> bool:
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
-        return not _is_conversation(cast("Sequence[Any]", value))
-    # numpy's and pandas' columns of texts or objects; other arrays are one medium.
-    kind = getattr(getattr(value, "dtype", None), "kind", "")
-    return kind in ("U", "O") and getattr(value, "ndim", 0) == 1
 
 
 def _is_conversation(value: Any) -> bool:
@@ -95,6 +92,8 @@ def _is_conversation(value: Any) -> bool:
 
 
 def _from_mapping(value: Mapping[Any, Any], policy: MediaPolicy) -> Content:
+    if is_file_dict(value):
+        return file_dict(value, None, policy)
     if "array" in value:
         return _from_array_dict(value, policy)
     unknown = [key for key in value if key not in MODALITIES]
@@ -128,7 +127,7 @@ def _hint(unknown: list[Any]) -> str:
 def _unusable(value: Any) -> str:
     shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
     return (
-        f"Cannot use a {type(value).__name__}{shape} as input. Give a str, a Path, bytes of a "
-        "picture, a PIL image, an array of 1 to 4 dimensions, a dict such as {'text': ..., "
-        "'image': ...}, chat messages, or one of Text, Image, Audio, Video."
+        f"Cannot use a {type(value).__name__}{shape} as input. Give a str, a Path, the bytes or "
+        "open file of a medium, a PIL image, an array of 1 to 4 dimensions, a dict such as "
+        "{'text': ..., 'image': ...}, chat messages, or one of Text, Image, Audio, Video."
     )

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from mm_rag.content import MODALITIES, Audio, Image, Modality, Part, Text, Url, Video
-from mm_rag.errors import InputError
+from mm_rag.errors import InputError, UnreadableMedia
+from mm_rag.inputs.files import (
+    bare_base64_bytes,
+    bytes_in,
+    data_uri_bytes,
+    holds_picture,
+    is_file_dict,
+    medium_of_bytes,
+)
+from mm_rag.inputs.listing import items_of
 from mm_rag.inputs.values import (
-    from_data_uri,
     guessed,
     is_array,
     is_picture_object,
     modality_of,
+    named_modality,
     place,
 )
 from mm_rag.media.policy import MediaPolicy
@@ -23,7 +33,7 @@ def as_parts(modality: Modality, value: Any, policy: MediaPolicy) -> list[Part]:
 
     Args:
         modality: What they are said to be.
-        value: One of them, or a list.
+        value: One of them, or a list or whatever else `items_of` takes.
         policy: Whether frames that are given as files or addresses may be opened, which happens
             here; all other media are opened later.
 
@@ -31,9 +41,11 @@ def as_parts(modality: Modality, value: Any, policy: MediaPolicy) -> list[Part]:
         InputError: One of them cannot be of that modality, or there are none.
         UnreadableMedia: A file does not exist, or samples or frames are missing or not finite.
     """
-    if not isinstance(value, list | tuple):
+    several = items_of(value)
+    if several is None:
         return [as_part(modality, value, policy)]
-    several = cast("Sequence[Any]", value)
+    # An open file may be read but once.
+    several = [one if (data := bytes_in(one, policy)) is None else data for one in several]
     if not several:
         raise InputError(f"The list of {modality} in a dict input is empty.")
     if modality == "video" and all(map(_is_picture, several)):
@@ -87,42 +99,65 @@ def video_frames(value: Mapping[str, Any], policy: MediaPolicy) -> Video:
     )
 
 
+def file_dict(value: Mapping[str, Any], said: Modality | None, policy: MediaPolicy) -> Part:
+    """`{"bytes": ..., "path": ...}`, which `datasets` gives for a medium that it does not decode.
+
+    Args:
+        value: Where there are bytes, the path only tells their name.
+        said: What it is said to be; None for whatever it is.
+        policy: How many bytes an open file may have.
+
+    Raises:
+        InputError: It is of another modality, or its bytes are none.
+        UnreadableMedia: There is neither a medium nor the path of one.
+    """
+    held, path = value["bytes"], value.get("path")
+    if held is not None:
+        data = bytes_in(held, policy)
+        if data is None:
+            raise InputError(f"'bytes' holds the bytes of a medium; got a {type(held).__name__}.")
+        return medium_of_bytes(data, said, name=str(path or ""))
+    if not isinstance(path, str | Path):
+        raise UnreadableMedia("The dict of a medium holds neither its bytes nor its path.")
+    modality = said or named_modality(str(path))
+    if modality is None:
+        raise InputError(
+            f"Cannot tell from the name of {path} whether it is a picture, a recording or a video. "
+            "Say it: {'image': {'bytes': ..., 'path': ...}}."
+        )
+    return as_part(modality, str(path), policy)
+
+
 def _text(value: Any, _: MediaPolicy) -> Part | None:
     return Text(value) if isinstance(value, str) else None
 
 
-def _image(value: Any, _: MediaPolicy) -> Part | None:
-    if isinstance(value, str) and value.startswith("data:"):
-        return from_data_uri(value)
-    if isinstance(value, str | Url):
-        return Image(place(value, "image") if isinstance(value, str) else value)
+def _image(value: Any, policy: MediaPolicy) -> Part | None:
     if is_array(value):
-        from mm_rag.media.arrays import rgb_array
+        from mm_rag.media.arrays import as_array, rgb_array
 
+        if value.ndim == 1:  # the bytes of a file, as `np.frombuffer` and OpenCV have them
+            return medium_of_bytes(as_array(value).astype("uint8").tobytes(), "image")
         return Image(rgb_array(value))
-    return _medium(value, Image)
+    return _medium(value, "image", policy)
 
 
 def _audio(value: Any, policy: MediaPolicy) -> Part | None:
-    if isinstance(value, str | Url):
-        return Audio(place(value, "audio") if isinstance(value, str) else value)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not is_file_dict(value):
         return audio_samples(cast("Mapping[str, Any]", value), policy)
     if is_array(value):
         from mm_rag.media.arrays import mono_samples
 
         return Audio(mono_samples(value))
-    return _medium(value, Audio)
+    return _medium(value, "audio", policy)
 
 
 def _video(value: Any, policy: MediaPolicy) -> Part | None:
-    if isinstance(value, str | Url):
-        return Video(place(value, "video") if isinstance(value, str) else value)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not is_file_dict(value):
         return video_frames(cast("Mapping[str, Any]", value), policy)
     if is_array(value) or isinstance(value, list | tuple):
         return Video(_frames(value, policy))
-    return _medium(value, Video)
+    return _medium(value, "video", policy)
 
 
 _MAKERS: Mapping[Modality, Callable[[Any, MediaPolicy], Part | None]] = {
@@ -133,11 +168,38 @@ _MAKERS: Mapping[Modality, Callable[[Any, MediaPolicy], Part | None]] = {
 }
 
 
-def _medium(value: Any, kind: type[Image | Audio | Video]) -> Part | None:
-    """A Path, which need not have a suffix here, or an object whose type says what it is."""
-    from pathlib import Path
+_KINDS: Mapping[Modality, type[Image | Audio | Video]] = {
+    "image": Image,
+    "audio": Audio,
+    "video": Video,
+}
 
-    return kind(value) if isinstance(value, Path) else guessed(value, MODALITIES)
+
+def _medium(value: Any, modality: Modality, policy: MediaPolicy) -> Part | None:
+    """A file, an address, bytes, an open file, or an object whose type says what it is."""
+    if isinstance(value, str):
+        return _named(value, modality)
+    if isinstance(value, Path | Url):  # a Path need not have a suffix here
+        return _KINDS[modality](value)
+    if is_file_dict(value):
+        return file_dict(cast("Mapping[str, Any]", value), modality, policy)
+    data = bytes_in(value, policy)
+    if data is not None:
+        return medium_of_bytes(data, modality)
+    return guessed(value, MODALITIES, policy)
+
+
+def _named(text: str, modality: Modality) -> Part:
+    """A str that must be a medium: a file, an address, a data URI, or else base64."""
+    if text.startswith("data:"):
+        return medium_of_bytes(data_uri_bytes(text), modality)
+    try:
+        return _KINDS[modality](place(text, modality))
+    except UnreadableMedia:
+        data = bare_base64_bytes(text)
+        if data is None:
+            raise
+    return medium_of_bytes(data, modality)
 
 
 def _frames(value: Any, policy: MediaPolicy) -> Any:
@@ -145,9 +207,9 @@ def _frames(value: Any, policy: MediaPolicy) -> Any:
 
     if is_array(value):
         return arrays.rgb_frames(value)
-    if not isinstance(value, list | tuple) or not value:
+    frames = items_of(value)
+    if not frames:
         raise InputError(f"The frames of a video are an array or a list; got {_shown(value)}.")
-    frames = cast("Sequence[Any]", value)
     if all(map(is_array, frames)) and len({tuple(frame.shape) for frame in frames}) == 1:
         # Together, so that a dark frame of floats is not taken for one of another scale.
         return arrays.rgb_frames(arrays.as_array([arrays.as_array(frame) for frame in frames]))
@@ -169,7 +231,7 @@ def _is_picture(value: Any) -> bool:
         return modality_of(value) == "image"
     if is_array(value):
         return value.ndim in (2, 3)
-    return isinstance(value, Image | bytes) or is_picture_object(value)
+    return isinstance(value, Image) or is_picture_object(value) or holds_picture(value)
 
 
 def _check_keys(value: Mapping[str, Any], *known: str) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from mm_rag.content import Audio, Chat, Content, Image, Mixed, Text, Video
+from mm_rag.content import Chat, Content
 from mm_rag.errors import InputError
 from mm_rag.inputs.chat import as_chat
+from mm_rag.inputs.listing import is_column, items_of
+from mm_rag.inputs.values import is_array
 from mm_rag.media.policy import MediaPolicy
-
-# One input each, although some of them could be gone through like a list.
-_SINGLE = (str, bytes, bytearray, Mapping, Text, Image, Audio, Video, Mixed, Chat)
 
 
 def listed(values: Any, what: str) -> list[Any]:
-    """Whatever can be gone through, as a list.
+    """Whatever holds several inputs, as a list.
 
     Args:
         values: A list, a generator, a column of a table.
@@ -24,13 +23,12 @@ def listed(values: Any, what: str) -> list[Any]:
     Raises:
         InputError: It is a single input, or nothing that has items.
     """
-    try:
-        items = None if isinstance(values, _SINGLE) else iter(values)
-    except TypeError:
-        items = None
+    items = items_of(values)
+    if items is None and is_array(values) and values.ndim:
+        items = list(values)  # along the first axis
     if items is None:
         raise InputError(f"{what} come in a list; got a {type(values).__name__}.")
-    return list(items)
+    return items
 
 
 def listed_pairs(pairs: Any) -> tuple[list[Any], bool]:
@@ -54,13 +52,14 @@ def sides_of(pair: Any, policy: MediaPolicy) -> Chat | tuple[Any, Any]:
         return pair
     if isinstance(pair, list) and _begins_with_message(cast("list[Any]", pair)):
         return as_chat(cast("list[Any]", pair), policy)
-    if not _is_row(pair) or len(pair) != 2:
-        size = f" of {len(pair)}" if _is_row(pair) else ""
+    sides = items_of(pair) if _is_row(pair) else None
+    if sides is None or len(sides) != 2:
+        size = "" if sides is None else f" of {len(sides)}"
         raise InputError(
             "A pair is a query and a document, or a list of chat messages; got a "
             f"{type(pair).__name__}{size}."
         )
-    return pair[0], pair[1]
+    return sides[0], sides[1]
 
 
 def modalities_in(content: Content) -> list[str]:
@@ -71,8 +70,7 @@ def modalities_in(content: Content) -> list[str]:
 
 def _is_row(value: Any) -> bool:
     """Whether it has the form of a pair; numpy's arrays of numbers are pictures or sound."""
-    kind = getattr(getattr(value, "dtype", None), "kind", "")
-    return isinstance(value, list | tuple) or (kind in ("U", "O") and value.ndim > 0)
+    return isinstance(value, list | tuple) or is_column(value)
 
 
 def _is_pair(pairs: Any) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mm_rag.content import (
     AUDIO_SUFFIXES,
@@ -23,6 +21,8 @@ from mm_rag.content import (
     Video,
 )
 from mm_rag.errors import InputError, UnreadableMedia
+from mm_rag.inputs.files import bytes_in, data_uri_bytes, medium_of_bytes
+from mm_rag.media.policy import MediaPolicy
 
 _SUFFIXES: dict[Modality, frozenset[str]] = {
     "image": IMAGE_SUFFIXES,
@@ -33,15 +33,17 @@ _WEB = re.compile(r"https?://", re.IGNORECASE)
 _FILE = re.compile(r"file:/", re.IGNORECASE)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|file:", re.IGNORECASE)  # "C://" begins a path
 _PATH = re.compile(r"[a-z]+:(?://[^/?#]*)?([^?#]*)", re.IGNORECASE)
+_DATA_URI = re.compile(r"data:(image|audio|video)/", re.IGNORECASE)
 _LONGEST_NAME = 4096
 
 
-def guessed(value: Any, media: Collection[str]) -> Part | None:
+def guessed(value: Any, media: Collection[str], policy: MediaPolicy) -> Part | None:
     """The medium that a value is; None for a value that is none.
 
     Args:
         value: Anything but a dict or a list.
         media: The modalities that a str may name.
+        policy: How many bytes an open file may have.
 
     Raises:
         InputError: It looks like a medium and cannot be one.
@@ -54,24 +56,27 @@ def guessed(value: Any, media: Collection[str]) -> Part | None:
             return _named(value, modality)
         case Path():
             return _from_path(value)
-        case bytes() | bytearray():
-            return Image(bytes(value))
+        case Url():
+            return _from_address(value)
         case _ if is_array(value):
             return _from_array(value)
         case _ if is_picture_object(value):
             return Image(value)
+        case _ if is_decoder(value):
+            return _from_decoder(value)
         case _:
-            return _decoder(value)
+            data = bytes_in(value, policy)
+            return None if data is None else medium_of_bytes(data, name=_name_of(value))
 
 
 def modality_of(text: str) -> Modality | None:
-    """What a str names: an existing media file, the address of a medium, a picture's data URI.
+    """What a str names: an existing media file, the address of a medium, a medium's data URI.
 
     An address of a file is one of a medium too, whether or not the policy lets it be opened: words
     that begin with `file:/` and end like a picture are nobody's question.
     """
-    if text.startswith("data:image/"):
-        return "image"
+    if data := _DATA_URI.match(text):
+        return cast("Modality", data[1].lower())
     if _WEB.match(text) or _FILE.match(text):
         return _modality_of_address(text)
     if len(text) > _LONGEST_NAME or "\n" in text or "\0" in text:
@@ -81,6 +86,11 @@ def modality_of(text: str) -> Modality | None:
         return modality if modality and Path(text).is_file() else None
     except OSError:  # too long for the name of a file: words
         return None
+
+
+def named_modality(text: str) -> Modality | None:
+    """The modality that the suffix of a path or an address tells, whether or not it exists."""
+    return _modality_of_address(text) if _ADDRESS.match(text) else _by_suffix(Path(text).suffix)
 
 
 def place(text: str, modality: Modality) -> Path | Url:
@@ -103,30 +113,6 @@ def place(text: str, modality: Modality) -> Path | Url:
     return Path(text)
 
 
-def from_data_uri(text: str) -> Image:
-    """The picture in a `data:image/...;base64,` URI.
-
-    Raises:
-        UnreadableMedia: It is not in base64, or damaged.
-    """
-    header, comma, body = text.partition(",")
-    if not comma or not header.endswith(";base64"):
-        raise UnreadableMedia(f"The data URI {text[:40]!r} is not of the form data:...;base64,...")
-    return from_base64(body)
-
-
-def from_base64(text: str) -> Image:
-    """A picture from the base64 of its bytes.
-
-    Raises:
-        UnreadableMedia: It is no base64.
-    """
-    try:
-        return Image(base64.b64decode("".join(text.split()), validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise UnreadableMedia(f"The picture {text[:20]!r}... is no valid base64.") from error
-
-
 def is_array(value: Any) -> bool:
     """Whether it is a numpy array, a tensor, or behaves like one."""
     return hasattr(value, "ndim") and hasattr(value, "dtype") and hasattr(value, "shape")
@@ -138,9 +124,16 @@ def is_picture_object(value: Any) -> bool:
     return pil is not None and isinstance(value, pil.Image)
 
 
+def is_decoder(value: Any) -> bool:
+    """Whether it is a decoder of torchcodec; torchcodec itself may stay unloaded."""
+    decoders = sys.modules.get("torchcodec.decoders")
+    kinds = (decoders.AudioDecoder, decoders.VideoDecoder) if decoders else ()
+    return isinstance(value, kinds)
+
+
 def _named(text: str, modality: Modality) -> Part:
     if text.startswith("data:"):
-        return from_data_uri(text)
+        return medium_of_bytes(data_uri_bytes(text), modality)
     return _MADE[modality](Url(text) if _ADDRESS.match(text) else Path(text))
 
 
@@ -171,6 +164,16 @@ def _from_path(path: Path) -> Part:
     return _MADE[modality](path)
 
 
+def _from_address(url: Url) -> Part:
+    modality = _modality_of_address(url.address)
+    if modality is None:
+        raise InputError(
+            "Cannot tell from an address without a known suffix whether it is a picture, a "
+            "recording or a video. Wrap it: Image(url), Audio(url) or Video(url)."
+        )
+    return _MADE[modality](url)
+
+
 def _from_array(value: Any) -> Part | None:
     from mm_rag.media import arrays
 
@@ -185,11 +188,12 @@ def _from_array(value: Any) -> Part | None:
             return None
 
 
-def _decoder(value: Any) -> Audio | Video | None:
-    """What a decoder of torchcodec decodes; nobody can hold one without having loaded it."""
-    decoders = sys.modules.get("torchcodec.decoders")
-    if decoders is None:
-        return None
-    if isinstance(value, decoders.AudioDecoder):
-        return Audio(value)
-    return Video(value) if isinstance(value, decoders.VideoDecoder) else None
+def _from_decoder(value: Any) -> Audio | Video:
+    is_audio = isinstance(value, sys.modules["torchcodec.decoders"].AudioDecoder)
+    return Audio(value) if is_audio else Video(value)
+
+
+def _name_of(value: Any) -> str:
+    """The name of an open file, whose suffix may tell what its bytes do not."""
+    name = getattr(value, "name", "")
+    return name if isinstance(name, str) else ""

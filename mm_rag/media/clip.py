@@ -84,7 +84,7 @@ def open_clip(video: Video, policy: MediaPolicy = DEFAULT_POLICY) -> Clip:
     """
     check_span("A video", video.start, video.end)
     source: Any = video.source
-    if isinstance(source, Path | Url):
+    if isinstance(source, Path | Url | bytes):
         return _FileClip(video, source, policy)
     kind = _DecoderClip if hasattr(source, "get_frames_at") else _ArrayClip
     clip = kind(video, source)
@@ -93,7 +93,7 @@ def open_clip(video: Video, policy: MediaPolicy = DEFAULT_POLICY) -> Clip:
 
 
 class _FileClip(Clip):
-    def __init__(self, video: Video, source: Path | Url, policy: MediaPolicy) -> None:
+    def __init__(self, video: Video, source: Path | Url | bytes, policy: MediaPolicy) -> None:
         with ExitStack() as stack:
             path, own = stack.enter_context(local_file(source, policy))
             self._file = stack.enter_context(open_video(path, own))

@@ -59,17 +59,23 @@ def describe(picture: Image.Image) -> Described:
     """Read the captions of an opened picture. What is damaged of them is left out."""
     exif = picture.getexif()
     part = exif.get_ifd(_EXIF_PART)
-    found = [_plain(text) for text in _texts(picture, exif, part)]
-    lines: list[str] = []
-    for line in filter(None, dict.fromkeys(found)):
-        # Programs write one caption into several fields, and in some of them cut it off.
-        if not any(line in other for other in lines):
-            lines.append(line)
     return Described(
-        text="\n".join(lines)[:_MOST_LETTERS],
+        text=_distinct(map(_plain, _texts(picture, exif, part))),
         taken=_date(part.get(_TAKEN)) or _date(part.get(_SCANNED)),
         camera=_camera(exif),
     )
+
+
+def _distinct(lines: Iterable[str]) -> str:
+    """Lines that are no part of an earlier one, up to 10,000 letters of them."""
+    text = ""
+    for line in lines:
+        # Programs write one caption into several fields, and in some of them cut it off.
+        if line and line not in text:
+            text = f"{text}\n{line}" if text else line
+        if len(text) >= _MOST_LETTERS:
+            break
+    return text[:_MOST_LETTERS]
 
 
 def _texts(picture: Image.Image, exif: _Exif, part: dict[int, Any]) -> Iterator[str]:
@@ -91,10 +97,20 @@ def _of_xmp(packet: Any) -> Iterator[str]:
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         return
     for name in _XMP_TEXTS:
-        for element in tree.iter():
+        for element in _outermost(tree, name):
             yield element.get(name, "")
             if element.tag == name:
                 yield from _values(element)
+
+
+def _outermost(tree: Element, name: str) -> Iterator[Element]:
+    """All elements but those within one of this name, whose values are looked at together."""
+    waiting = [tree]
+    while waiting:
+        element = waiting.pop()
+        yield element
+        if element.tag != name:
+            waiting.extend(reversed(element))
 
 
 def _values(element: Element) -> Iterator[str]:

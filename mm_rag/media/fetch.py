@@ -71,10 +71,32 @@ def fetch_bytes(url: Url, policy: MediaPolicy = DEFAULT_POLICY) -> bytes:
 
 
 @contextmanager
+def written(data: bytes, policy: MediaPolicy = DEFAULT_POLICY) -> Generator[Path]:
+    """The bytes of a medium as a file, which is gone after the `with` block.
+
+    Raises:
+        UnreadableMedia: They are empty, or cannot be written.
+        MediaTooLarge: They are over the policy's `max_bytes`.
+    """
+    check_bytes(len(data), "The medium", policy)
+    if not data:
+        raise UnreadableMedia("The medium is empty (0 bytes).")
+    with TemporaryFolder() as folder:
+        path = folder.path / "medium"
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise UnreadableMedia(
+                f"The medium cannot be kept while it is read: {error.strerror}."
+            ) from error
+        yield path
+
+
+@contextmanager
 def local_file(
-    source: Path | Url, policy: MediaPolicy = DEFAULT_POLICY
+    source: Path | Url | bytes, policy: MediaPolicy = DEFAULT_POLICY
 ) -> Generator[tuple[Path, MediaPolicy]]:
-    """A file as it is, an address as the file that it names or that is fetched from it.
+    """A file as it is; bytes, or what an address names or gives, as a temporary file.
 
     Yields:
         The file, which is not opened yet, and the policy to open it with: what is fetched lies in a
@@ -88,6 +110,9 @@ def local_file(
     """
     if isinstance(source, Path):
         yield source, policy
+    elif isinstance(source, bytes):
+        with written(source, policy) as path:
+            yield path, replace(policy, roots=None)
     elif (named := local_path(source, policy)) is not None:
         yield named, policy
     else:

@@ -41,7 +41,7 @@ def waveform(
     check_span("A recording", audio.start, audio.end)
     source: Any = audio.source
     match source:
-        case Path() | Url():
+        case Path() | Url() | bytes():
             samples, name = _of_file(audio, source, rate, policy)
         case _ if hasattr(source, "get_all_samples"):
             samples, name = _of_decoder(audio, source, rate, policy), "The recording"
@@ -66,7 +66,7 @@ def whole_rate(rate: Any) -> int | None:
 
 
 def _of_file(
-    audio: Audio, source: Path | Url, rate: int, policy: MediaPolicy
+    audio: Audio, source: Path | Url | bytes, rate: int, policy: MediaPolicy
 ) -> tuple[npt.NDArray[np.float32], str]:
     with local_file(source, policy) as (path, own), open_audio(path, own) as file:
         return file.samples(audio.start, audio.end, rate), path.name

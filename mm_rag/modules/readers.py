@@ -92,7 +92,7 @@ class ReadAudio(Reader):
         from mm_rag.media.waveform import waveform
         from mm_rag.reading import recording
 
-        if isinstance(content.source, Path | Url):
+        if isinstance(content.source, Path | Url | bytes):
             with local_file(content.source, self.policy) as (path, policy):
                 return recording.read_audio(path, content.start, content.end, policy=policy)
         samples = waveform(content, SPEECH_RATE, self.policy)
@@ -110,10 +110,11 @@ class ReadVideo(Reader):
         from mm_rag.media.fetch import local_file
         from mm_rag.reading import video
 
-        if not isinstance(content.source, Path | Url):
+        if not isinstance(content.source, Path | Url | bytes):
             raise UnsupportedModality(
-                "ReadVideo reads subtitles, speech and pictures of a file or an address; frames in "
-                "memory are without sound. Give the file, or the frames as images."
+                "ReadVideo reads subtitles, speech and pictures of a file, its bytes or an "
+                "address; frames in memory are without sound. Give the file, or the frames as "
+                "images."
             )
         with local_file(content.source, self.policy) as (path, policy):
             return video.read_video(path, content.start, content.end, policy=policy)

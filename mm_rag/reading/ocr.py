@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image
 from mm_rag.reading.layout import TextLine, rows, text_of
 from mm_rag.reading.ocr_engine import MAX_SIDE, MIN_CONFIDENCE, Corners, engine
 from mm_rag.reading.tiles import joined, tiles
+from mm_rag.words import normalized
 
 # Letters of a screenshot that are 8 pixels high are read at twice the size.
 _SMALL_SIDE = 1000
@@ -103,5 +103,5 @@ def _scaled(picture: Image.Image, scale: float) -> Image.Image:
 def _line(box: Corners, text: str, score: float, scale: float) -> TextLine:
     xs, ys = ([point[axis] / scale for point in box] for axis in (0, 1))
     # The models were trained on Chinese: full-width punctuation creeps into Latin text.
-    words = " ".join(unicodedata.normalize("NFKC", text).split())
+    words = " ".join(normalized("NFKC", text).split())
     return TextLine(words, (min(xs), min(ys), max(xs), max(ys)), float(score))

@@ -33,8 +33,12 @@ _MOST_BYTES = 16 * 1024**2  # of a sidecar; a whole season of dialogue is a tent
 _LANGUAGE = re.compile(
     r"(\.[a-z]{2,3}([-_]([a-z]{2}|[a-z]{4}|\d{3}))?)?(\.(forced|sdh|cc))?", re.IGNORECASE
 )
-# Of a "<" only tags and the time stamps of WebVTT's karaoke: "if x < 5 and y > 3" is no markup.
-_MARKUP = re.compile(r"\{[^}]*\}|</?[a-zA-Z][^>]*>|<\d[\d:.]*>")
+# Of a "<" only tags and the time stamps of WebVTT's karaoke: "if x < 5 and y > 3" is no markup. No
+# tag is looked for beyond the next "<", and no braces beyond the next "{": with many that are never
+# closed, the time would grow with the square of their number.
+_MARKUP = re.compile(r"\{[^{}]*\}|</?[a-zA-Z][^<>]*>|<\d[\d:.]*>")
+# A character by its number, which has no end: Python's own reader of numbers refuses it.
+_ENDLESS_NUMBER = re.compile(r"&#(?:[0-9]{100,}|[xX][0-9a-fA-F]{100,});?")
 _ASS_SPACE = re.compile(r"\\[hnN]")
 
 logger = logging.getLogger(__name__)
@@ -167,7 +171,8 @@ def _of_packet(packet: Any, zero: float) -> Iterator[Cue]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_ASS_SPACE.sub(" ", html.unescape(_MARKUP.sub("", text))).split())
+    plain = html.unescape(_ENDLESS_NUMBER.sub("\ufffd", _MARKUP.sub("", text)))
+    return " ".join(_ASS_SPACE.sub(" ", plain).split())
 
 
 def _decoded(data: bytes) -> str:

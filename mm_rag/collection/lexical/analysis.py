@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -11,6 +10,7 @@ from itertools import pairwise
 import tantivy
 
 from mm_rag.collection.lexical.languages import PLAIN
+from mm_rag.words import normalized
 
 _LONGEST = 255  # bytes of a word; what is longer is data, such as a picture in base64
 
@@ -54,7 +54,7 @@ def cleaned(text: str) -> str:
         return text
     # Half a surrogate pair comes from damaged files and file names; tantivy takes none.
     whole = text.encode("utf-8", "ignore").decode()
-    return unicodedata.normalize("NFKC", whole).translate(_REPLACED)
+    return normalized("NFKC", whole).translate(_REPLACED)
 
 
 def spaced(text: str, *, ends: bool) -> str:

@@ -26,7 +26,7 @@ from llama_index.core.schema import (
 
 from mm_rag.content import Audio, Content, Image, Text, Url, Video
 from mm_rag.errors import InputError
-from mm_rag.inputs.values import from_base64, from_data_uri
+from mm_rag.inputs.files import base64_bytes, data_uri_bytes
 from mm_rag.record import (
     Model,
     content_of_record,
@@ -169,7 +169,7 @@ def _source(path: Path | None, url: Any, data: str | bytes | None) -> Any:
         return path
     if url is not None:
         address = str(url)
-        return from_data_uri(address).source if address.startswith("data:") else Url(address)
+        return data_uri_bytes(address) if address.startswith("data:") else Url(address)
     if not data:
         return None
-    return from_base64(data if isinstance(data, str) else data.decode("latin-1")).source
+    return base64_bytes(data if isinstance(data, str) else data.decode("latin-1"))
