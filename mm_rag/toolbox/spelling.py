@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from mm_rag.toolbox.place import Place
+from mm_rag.words import normalized
 
 _LABEL = re.compile(r"^\[\d+\]\s*")  # of a search result
 _AFTER = re.compile(r"(?:\s{2,}\(.*|:\d+(?::.*)?)$", re.DOTALL)  # in the lines of ls and grep
@@ -22,10 +22,11 @@ _CLOCK = r"\d+(?::\d\d){1,2}"
 _PAGE = re.compile(rf"^(?:{_NUMBER}|0*(?P<bare>\d{{1,9}}))$", re.IGNORECASE)
 _TIMES = re.compile(rf"^(?P<start>{_CLOCK})(?:\s*[-\u2013]\s*(?P<end>{_CLOCK}))?$")
 _LAST = re.compile(
-    rf"^(?P<file>.+?)[\s,;:#(/@]+(?P<place>{_NUMBER}|{_CLOCK}(?:\s*[-\u2013]\s*{_CLOCK})?)\)?$",
+    rf"[\s,;:#(/@]+(?P<place>{_NUMBER}|{_CLOCK}(?:\s*[-\u2013]\s*{_CLOCK})?)\)?$",
     re.IGNORECASE,
 )
 _MOST = 4_000  # characters that are looked at
+_MOST_LAST = 80  # characters of the name of a page or clip, and of what is before it
 
 
 def cleaned(path: str) -> str:
@@ -35,7 +36,7 @@ def cleaned(path: str) -> str:
 
 def folded(path: str) -> str:
     """Equal for paths that look the same but for upper and lower case."""
-    return unicodedata.normalize("NFC", path).casefold()
+    return normalized("NFC", path).casefold()
 
 
 def spellings(path: str) -> list[str]:
@@ -50,8 +51,9 @@ def spellings(path: str) -> list[str]:
 def split(path: str) -> Iterator[tuple[str, str]]:
     """A path as one of a file and the name of a page or clip in it, as far as it may be both."""
     yield posixpath.dirname(path), posixpath.basename(path)
-    if last := _LAST.match(path):
-        yield last["file"], last["place"]
+    last = _LAST.search(path, max(1, len(path) - _MOST_LAST))
+    if last:
+        yield path[: last.start()], last["place"]
 
 
 def place_meant(places: Sequence[Place], name: str) -> Place | None:

@@ -190,9 +190,10 @@ def test_pictures_are_named_as_everywhere(
         return np.zeros((len(contents), encoder.dimension))
 
     monkeypatch.setattr(encoder, "encode_document", encode_document)
-    uri = f"data:image/png;base64,{base64.b64encode(b'pixels').decode()}"
+    pixels = b"\x89PNG\r\n\x1a\n and so on"
+    uri = f"data:image/png;base64,{base64.b64encode(pixels).decode()}"
     embeddings.embed_image([uri, "https://example.org/view?id=3"])
-    assert given[0].source == b"pixels"
+    assert given[0].source == pixels
     assert given[1].source == Url("https://example.org/view?id=3")
 
 
