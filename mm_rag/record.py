@@ -50,12 +50,21 @@ def segment_to_metadata(segment: Segment) -> dict[str, Scalar]:
     return {**segment.metadata, **known}
 
 
+def segment_to_document_metadata(segment: Segment) -> dict[str, Scalar]:
+    """The same with the Segment's `id`, which a framework loses when it splits a document."""
+    return {**segment_to_metadata(segment), "id": segment.id}
+
+
 def segment_from_record(text: str | None, metadata: Mapping[str, Any] | None) -> Segment:
     """The Segment that was stored."""
     metadata = metadata or {}
     own = {name: value for name, value in metadata.items() if name in _FIELDS}
     other = {name: value for name, value in metadata.items() if name not in _FIELDS | _FOREIGN}
-    return Segment(**own, text=text or "", metadata=other)
+    segment = Segment(**own, text=text or "", metadata=other)
+    if other.get("id") != segment.id:
+        return segment
+    del other["id"]
+    return replace(segment, metadata=other)
 
 
 def segment_of_foreign_record(
@@ -92,7 +101,7 @@ def segment_from_json(record: str) -> Segment:
 def hit_to_metadata(hit: Hit) -> dict[str, Scalar]:
     """The metadata of the Segment that was found, and of the Hit, flat.
 
-    `rank` and `score`; what each stage says (`score_lexical`, `score_vector_words`,
+    `id`, `rank` and `score`; what each stage says (`score_lexical`, `score_vector_words`,
     `score_calibrated`, ...; see `Hit.scores`); where there are any, `matched`, the words of the
     best passage of a page or clip, and `also`, the other files with the same content, one per line.
     """
@@ -102,23 +111,35 @@ def hit_to_metadata(hit: Hit) -> dict[str, Scalar]:
     more = {"matched": matched, "also": "\n".join(hit.also)}
     found: dict[str, Scalar] = {"rank": hit.rank, "score": hit.score, **stages}
     found |= {name: words for name, words in more.items() if words}
-    return {**segment_to_metadata(hit.segment), **found}
+    return {**segment_to_document_metadata(hit.segment), **found}
 
 
-def content_of_record(text: str, metadata: Mapping[str, Any], model: Model) -> Content:
-    """What a model is given of a record: its picture or clip if it takes that, else its words.
+def content_to_embed(text: str, metadata: Mapping[str, Any], model: Model) -> Content:
+    """What an encoder is given of a record: its picture or clip if it takes that, else its words.
+
+    A passage is its words, as in a collection: its page is a record of its own.
 
     Args:
         text: The record's text.
         metadata: Its metadata. A record that no mm_rag wrote is words: it has no `modality`, or
             one that means something else, or no `media` to it.
-        model: Who is to take it.
+        model: The encoder.
     """
-    if not _is_segment(metadata):
+    segment = _segment_of(text, metadata)
+    return Text(text) if segment is None else taken_by(model, segment.content)
+
+
+def content_of_record(text: str, metadata: Mapping[str, Any], model: Model) -> Content:
+    """What a reranker is given of a record: as `content_to_embed`, and of a passage its page.
+
+    Args:
+        text: The record's text.
+        metadata: Its metadata.
+        model: The reranker.
+    """
+    segment = _segment_of(text, metadata)
+    if segment is None:
         return Text(text)
-    told = {key: metadata.get(key) for key in ("title", "media", "start", "end")}
-    known: dict[str, Any] = {key: value for key, value in told.items() if _fits(key, value)}
-    segment = Segment(modality=metadata["modality"], source="", sha256="", text=text, **known)
     shows_page = str(metadata.get("mime_type", "")).startswith("image/")
     if segment.modality == "text" and segment.media and shows_page and _sees(model):
         segment = replace(segment, modality="image")
@@ -158,9 +179,14 @@ def _seconds(metadata: Mapping[str, Any], name: str) -> float | None:
     return value if is_time else None
 
 
-def _is_segment(metadata: Mapping[str, Any]) -> bool:
+def _segment_of(text: str, metadata: Mapping[str, Any]) -> Segment | None:
+    """What a model needs to know of a record's Segment; None for a record of another program."""
     modality, media = metadata.get("modality"), metadata.get("media")
-    return modality == "text" or (modality in MODALITIES and isinstance(media, str))
+    if modality != "text" and not (modality in MODALITIES and isinstance(media, str)):
+        return None
+    told = {key: metadata.get(key) for key in ("title", "media", "start", "end")}
+    known: dict[str, Any] = {key: value for key, value in told.items() if _fits(key, value)}
+    return Segment(modality=modality, source="", sha256="", text=text, **known)
 
 
 def _sees(model: Model) -> bool:

@@ -10,15 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from mm_rag._printing import one_line
 from mm_rag.content import Audio, Content, Image, Modality, Text, Video
 from mm_rag.errors import InputError
 
 Scalar: TypeAlias = str | int | float | bool
 
+_EXCERPT = 80  # characters of the words of a Segment, where it is printed
 _TABLE_RULE = re.compile(r"^\|(?:---\|)+\n?", re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Segment:
     """A PDF page, a passage of it, a picture, or a time span of a recording or video.
 
@@ -72,6 +74,16 @@ class Segment:
             if not isinstance(value, str | int | float | bool):
                 raise InputError(f"Metadata are flat: {key!r} is a {type(value).__name__}.")
 
+    def __repr__(self) -> str:
+        """What it is, where, and how its words begin."""
+        words = f", {_excerpt(self.text)!r}" if self.text.strip() else ""
+        return f"Segment({self.modality}, {one_line(self.label)}{words})"
+
+    @property
+    def label(self) -> str:
+        """File and place for people: `report.pdf page 3`, `talk.mp4 0:30-1:00`, `photo.jpg`."""
+        return f"{Path(self.source).name} {self.where}".strip()
+
     @cached_property
     def id(self) -> str:
         """Derived from the file's content and the place in it: the same file gives the same ids."""
@@ -114,7 +126,7 @@ class Segment:
                 return Video(media, start=self.start or 0.0, end=self.end, text=self.words)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Hit:
     """A page, picture or clip that answers a query.
 
@@ -144,6 +156,23 @@ class Hit:
         """Check what later stages rely on."""
         if self.rank < 1:
             raise InputError(f"Ranks count from 1; this hit has {self.rank = }.")
+
+    def __repr__(self) -> str:
+        """Its rank and score, and what was found."""
+        return f"Hit(rank={self.rank}, score={self.score:.3f}, {self.segment!r})"
+
+    def __str__(self) -> str:
+        """A line for people: `1. report.pdf page 3 (0.87): Revenue grew by ...`."""
+        texts = (segment.text for segment in (*self.matched, self.segment))
+        words = next((text for text in texts if text.strip()), self.segment.title)
+        label = one_line(self.segment.label)
+        return f"{self.rank}. {label} ({self.score:.2f}): {_excerpt(words)}"
+
+
+def _excerpt(text: str) -> str:
+    """How a text begins, in one line that a terminal can print."""
+    line = one_line(" ".join(text[: 10 * _EXCERPT].split()))
+    return line if len(line) <= _EXCERPT else f"{line[: _EXCERPT - 3].rstrip()}..."
 
 
 def place_in_words(page: int | None, start: float | None, end: float | None) -> str:

@@ -77,10 +77,11 @@ async def test_every_example_runs(
     for code in examples():
         await run(code, names)
         ran += 1
-    assert ran == 11
+    assert ran == 13
     printed = capsys.readouterr().out
-    assert "review.pdf page 6" in printed
+    assert "1. review.pdf page 6 (" in printed
     assert "The Airport line." in printed
+    assert "['text', 'image']" in printed
     assert "It is Airport." in printed
     assert "It is the Airport." in printed
     assert "Airport" in printed.split("The Airport line.")[1]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langchain_mm_rag.parser import MultimodalParser
     from langchain_mm_rag.reranker import MultimodalReranker
     from langchain_mm_rag.retriever import MultimodalRetriever
+    from langchain_mm_rag.shown import ShownStore
     from langchain_mm_rag.tools import MultimodalSearchTool, MultimodalTool, multimodal_tools
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "MultimodalRetriever",
     "MultimodalSearchTool",
     "MultimodalTool",
+    "ShownStore",
     "documents_to_blocks",
     "multimodal_tools",
 ]
@@ -39,6 +41,7 @@ _HOMES = {
     "MultimodalRetriever": "langchain_mm_rag.retriever",
     "MultimodalSearchTool": "langchain_mm_rag.tools",
     "MultimodalTool": "langchain_mm_rag.tools",
+    "ShownStore": "langchain_mm_rag.shown",
     "documents_to_blocks": "langchain_mm_rag.blocks",
     "multimodal_tools": "langchain_mm_rag.tools",
 }

@@ -23,7 +23,8 @@ def documents_to_blocks(
 
     Each Document gives a text block, which says where it comes from and holds its words, and what
     there is to see: the picture, the page, or a few frames of a clip. A recording is what is said
-    in it. See `mm_rag.blocks.blocks_of` for how the budget is divided.
+    in it. A picture or video that is gone, damaged or forbidden becomes words that say so. See
+    `mm_rag.blocks.blocks_of` for how the budget is divided.
 
     Args:
         documents: What a retriever found, best first.
@@ -32,10 +33,7 @@ def documents_to_blocks(
             Documents come from a store that others write to.
 
     Raises:
-        UnreadableMedia: A picture or video is no longer where the Document says, or damaged.
-        SourceForbidden: The policy does not allow to open it.
         InputError: They are no Documents, or the budget is none.
-        MissingExtra: There is a video among them, and PyAV is not installed.
 
     Example:
         .. code-block:: python

@@ -2,7 +2,8 @@
 
 A Document holds the words in `page_content` and refers to its media in `metadata`, under the names
 of `Segment`'s fields: `source`, `modality`, `media`, `preview`, `mime_type`, `page`, `start`,
-`end`, `title`, `sha256`; what a Segment lacks is left out. `Document.id` is the Segment's id.
+`end`, `title`, `sha256`; what a Segment lacks is left out. The Segment's id is in `Document.id`,
+which LangChain's indexing API and some stores replace, and in the metadata as `id`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,18 @@ from langchain_core.documents import Document
 
 from mm_rag.content import Content
 from mm_rag.errors import InputError
-from mm_rag.record import Model, content_of_record, hit_to_metadata, segment_to_metadata
+from mm_rag.record import (
+    Model,
+    content_of_record,
+    hit_to_metadata,
+    segment_to_document_metadata,
+)
 from mm_rag.segment import Hit, Segment
 
 
 def segment_to_document(segment: Segment) -> Document:
     """A Segment as a Document."""
-    metadata = dict(segment_to_metadata(segment))
+    metadata = dict(segment_to_document_metadata(segment))
     return Document(segment.text, id=segment.id, metadata=metadata)
 
 

@@ -6,23 +6,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from langchain_core.embeddings import Embeddings
+from langchain_core.documents import Document
 
+from langchain_mm_rag.shown import EmbedsShown, ShownText, shown_texts
 from mm_rag._off_loop import off_loop
 from mm_rag.content import Content, Modality, Text
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError, at_position
 from mm_rag.inputs import as_content
 from mm_rag.inputs.dicts import as_part
+from mm_rag.record import content_to_embed
 
 Task: TypeAlias = Literal["query", "document"]
 
 
-class MultimodalEmbeddings(Embeddings):
+class MultimodalEmbeddings(EmbedsShown):
     """Embed texts, pictures, recordings and videos into one space.
 
     Text is always text, also where it looks like the name of a file: media have methods of their
-    own. `langchain_chroma.Chroma` finds `embed_image` and uses it for its `add_images` and
+    own, and a `ShownStore` has any vector store embed Documents by their page, picture or clip.
+    `langchain_chroma.Chroma` finds `embed_image` and uses it for its `add_images` and
     `similarity_search_by_image`. The async methods work in threads beside the event loop.
 
     Args:
@@ -79,13 +82,34 @@ class MultimodalEmbeddings(Embeddings):
             truncate_dim=truncate_dim,
         )
 
+    def __repr__(self) -> str:
+        """The model and the size of its vectors."""
+        return f"{type(self).__name__}(model={self.model!r}, dimension={self.encoder.dimension})"
+
+    @property
+    def model(self) -> str:
+        """The name of the model, or its folder."""
+        return self.encoder.name
+
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed texts that are to be found.
+        """Embed texts that are to be found; those of a `ShownStore` by what they show.
 
         Raises:
             InputError: It is no list, or something in it is no str.
+            UnreadableMedia: The picture or clip of a shown Document is missing or damaged.
+            SourceForbidden: The encoder's `MediaPolicy` does not allow to open it.
         """
-        return self._embed(texts, Text, "document")
+        return self._embed(texts, self._shown, "document")
+
+    def embed_shown(self, documents: Iterable[Document]) -> list[list[float]]:
+        """Embed Documents by what they show: for stores that take vectors, such as FAISS.
+
+        Raises:
+            InputError: They are no Documents.
+            UnreadableMedia: A picture or clip is missing or damaged.
+            SourceForbidden: The encoder's `MediaPolicy` does not allow to open it.
+        """
+        return self._embed(shown_texts(documents), self._shown, "document")
 
     def embed_query(self, text: str) -> list[float]:
         """Embed the words of a question.
@@ -133,6 +157,10 @@ class MultimodalEmbeddings(Embeddings):
         """As `embed_documents`."""
         return await off_loop(self.embed_documents, texts)
 
+    async def aembed_shown(self, documents: Iterable[Document]) -> list[list[float]]:
+        """As `embed_shown`."""
+        return await off_loop(self.embed_shown, documents)
+
     async def aembed_query(self, text: str) -> list[float]:
         """As `embed_query`."""
         return await off_loop(self.embed_query, text)
@@ -159,6 +187,11 @@ class MultimodalEmbeddings(Embeddings):
         return self._embed(
             uris, lambda uri: as_part(modality, uri, self.encoder.policy), "document"
         )
+
+    def _shown(self, text: str) -> Content:
+        if isinstance(text, ShownText):
+            return content_to_embed(str(text), text.metadata, self.encoder)
+        return Text(text)
 
     def _content(self, value: Any) -> Content:
         is_words = isinstance(value, str)

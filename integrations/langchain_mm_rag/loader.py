@@ -9,7 +9,7 @@ from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
 from langchain_mm_rag.documents import segment_to_document
-from mm_rag_loaders import LoadOptions, load
+from mm_rag_loaders import LoadOptions, load, load_cached
 
 
 class MultimodalLoader(BaseLoader):
@@ -18,6 +18,8 @@ class MultimodalLoader(BaseLoader):
     Args:
         sources: Files, folders, patterns and addresses, as for `mm_rag_loaders.load`.
         options: How they are read: password, limits, processes, where page pictures go.
+        cache_folder: Keeps what was read, and page pictures: files that did not change are not read
+            again (`mm_rag_loaders.load_cached`). None: everything is read each time.
 
     Example:
         .. code-block:: python
@@ -27,10 +29,15 @@ class MultimodalLoader(BaseLoader):
     """
 
     def __init__(
-        self, sources: str | Path | Sequence[str | Path], *, options: LoadOptions | None = None
+        self,
+        sources: str | Path | Sequence[str | Path],
+        *,
+        options: LoadOptions | None = None,
+        cache_folder: str | Path | None = None,
     ) -> None:
         self.sources = sources
         self.options = options
+        self.cache_folder = cache_folder
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield Documents as they are read. A file that cannot be read is logged and left out.
@@ -38,4 +45,8 @@ class MultimodalLoader(BaseLoader):
         Raises:
             InputError: There is no such file or folder.
         """
-        return map(segment_to_document, load(self.sources, self.options))
+        if self.cache_folder is None:
+            segments = load(self.sources, self.options)
+        else:
+            segments = load_cached(self.sources, self.cache_folder, self.options)
+        return map(segment_to_document, segments)

@@ -15,7 +15,7 @@ from mm_rag.segment import Segment
 from mm_rag_loaders import LoadOptions
 from mm_rag_loaders.in_memory import load_bytes, load_or_raise
 
-_OWN = frozenset(field.name for field in fields(Segment))
+_OWN = frozenset(field.name for field in fields(Segment)) | {"id"}
 
 
 class MultimodalParser(BaseBlobParser):

@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 from langchain_mm_rag.documents import hit_to_document
 from mm_rag._closing import Closing
 from mm_rag._off_loop import off_loop
+from mm_rag._shown import shown_where_possible
 from mm_rag.collection import Collection
 from mm_rag.collection.search import SearchOptions
 from mm_rag.content import Modality
@@ -143,7 +144,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
         given = cast("dict[str, Any]", options)
         settings = {name: getattr(self, name) for name in _SETTINGS} | given
         hits = self._opened.search(query, **settings)
-        return [hit_to_document(hit) for hit in self._opened.shown(hits)]
+        return [hit_to_document(hit) for hit in shown_where_possible(self._opened, hits)]
 
     async def _aget_relevant_documents(
         self,

@@ -17,6 +17,7 @@ from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
 from mm_rag.errors import InputError
+from mm_rag_mcp.sdk import http_app
 
 _HERE = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("0.0.0.0", "::")
@@ -78,9 +79,7 @@ def serve_http(server: Server[Any], host: str, port: int) -> None:
     """
     listener = _listener(host, port)
     address = f"http://{_in_url(host)}:{listener.getsockname()[1]}/mcp"
-    app = server.streamable_http_app(
-        host=host, stateless_http=True, transport_security=_security(host)
-    )
+    app = http_app(server, host, _security(host))
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN
     )

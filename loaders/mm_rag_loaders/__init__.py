@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mm_rag_loaders.assets import AssetStore
 from mm_rag_loaders.audio import AudioLoader
+from mm_rag_loaders.cached import load_cached
 from mm_rag_loaders.image import ImageLoader
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.loading import load, load_file, load_files
@@ -36,6 +37,7 @@ __all__ = [
     "as_reference",
     "find_sources",
     "load",
+    "load_cached",
     "load_file",
     "load_files",
     "moved",

@@ -48,7 +48,7 @@ def load(
         StorageError: The assets cannot be written, which would befall every file.
     """
     found = find_sources(sources)
-    return _segments(found, options or LoadOptions(), on_file or _log, progress)
+    return _segments(found, options or LoadOptions(), on_file or log_outcome, progress)
 
 
 def load_file(source: str | Path, options: LoadOptions | None = None) -> LoadedFile:
@@ -123,6 +123,7 @@ def _events(
         yield from read_source(source, options)
 
 
-def _log(outcome: FileOutcome) -> None:
+def log_outcome(outcome: FileOutcome) -> None:
+    """Log a file that was not read."""
     if outcome.state != "loaded":
         logger.warning("Left out %s: %s", outcome.source, outcome.reason)

@@ -22,7 +22,7 @@ def blocks_of(
     budget: Budget | int = Budget(),  # noqa: B008 - it is frozen
     *,
     policy: MediaPolicy = DEFAULT_POLICY,
-    lenient: bool = False,
+    lenient: bool = True,
     fenced: bool = False,
 ) -> list[Block]:
     """What a chat model is shown of some items: for each its label and words, then its pictures.
@@ -37,8 +37,9 @@ def blocks_of(
         items: The best first.
         budget: What all blocks together may take; a number is one of tokens.
         policy: Whether and how pictures and videos may be opened.
-        lenient: Whether a picture that is missing, damaged or forbidden becomes words that say why,
-            and a clip whose video is, its preview.
+        lenient: Whether a picture that is missing, damaged or forbidden becomes words that say so,
+            and a clip whose video is, its preview. What was wrong is logged as a warning. False
+            raises it.
         fenced: Whether the text of each item stands between `<content>` and `</content>`, so that a
             chat model can tell what files say from what it is told about them.
 

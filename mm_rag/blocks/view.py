@@ -158,4 +158,9 @@ def _picture(item: Item) -> Path | bytes | None:
     found = picture_of_record(
         {key: value for key, value in named.items() if isinstance(value, str)}
     )
-    return found or item.picture
+    if found or item.picture is not None:
+        return found or item.picture
+    # A page that is kept as a reference, and could not be drawn again: that it cannot be shown is
+    # said where it would stand.
+    media = named["media"] if item.metadata.get("modality") in ("image", "text") else None
+    return Path(media) if isinstance(media, str) else None

@@ -36,6 +36,7 @@ from mm_rag.collection.sync import FolderSync
 from mm_rag.collection.verify import Inspector
 from mm_rag.content import Modality
 from mm_rag.encoder import Encoder
+from mm_rag.errors import CollectionError
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment
 from mm_rag_loaders import LoadOptions, find_sources
@@ -94,6 +95,15 @@ class Collection(Closing):
             if encoder is not None:
                 check_encoder(self._parts, encoder)
             undo.pop_all()
+
+    def __repr__(self) -> str:
+        """Where it is, and how much is in it."""
+        home = self._parts.home
+        try:
+            held = f"{sum(self._parts.ledger.counts().values()):,} segments"
+        except CollectionError:
+            held = "closed or damaged"
+        return f"Collection({home.place!r}, name={home.name!r}, {held})"
 
     @property
     def path(self) -> Path:

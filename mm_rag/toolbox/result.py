@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mm_rag.blocks import Block, Words
+from mm_rag.blocks import Block, Picture, Words
 from mm_rag.segment import Segment
 
 
@@ -25,3 +25,8 @@ class ToolResult:
     def text(self) -> str:
         """The words of all blocks."""
         return "\n".join(block.text for block in self.blocks if isinstance(block, Words))
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """The pictures of all blocks."""
+        return [block for block in self.blocks if isinstance(block, Picture)]

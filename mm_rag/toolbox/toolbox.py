@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mm_rag._shown import shown_where_possible
 from mm_rag.blocks import (
     CLOSING,
     OPENING,
@@ -34,8 +34,6 @@ from mm_rag.toolbox.lines import NOTICE, answer
 from mm_rag.toolbox.listing import is_like, listed_file, listed_folder, listed_place
 from mm_rag.toolbox.place import Place, shortened
 from mm_rag.toolbox.result import ToolResult
-
-logger = logging.getLogger(__name__)
 
 _PASSAGES = 3  # of a page are shown in a result
 _AROUND = 3  # the part of a budget that neighbours may take: a third
@@ -100,7 +98,7 @@ class Toolbox:
         Pages, pictures and frames of clips are shown beside their words. Each result begins with
         its path: open_segment shows all of it, and final answers cite it.
         """
-        browser = Browser(self.collection)
+        browser = self.browser()
         hits = self._found(browser, query, k, modality, path)
         if not hits:
             there = shortened(browser.at(path))
@@ -127,7 +125,7 @@ class Toolbox:
         Shows the page or picture at full size, or frames of the video clip, with all words of it,
         and says what comes before and after it.
         """
-        browser = Browser(self.collection)
+        browser = self.browser()
         place = browser.place(path)
         item = self._item(replace(place.shown, text=place.text), shortened(place.path))
         around = list(_neighbours(browser, place))
@@ -135,7 +133,7 @@ class Toolbox:
 
     def ls(self, path: PathArgument = "/") -> ToolResult:
         """List what is in a folder, or the pages or clips of a file."""
-        browser = Browser(self.collection)
+        browser = self.browser()
         at = browser.at(path)
         lines: list[Iterable[str]] = []
         if at in browser.tree.files or not browser.tree.is_folder(at):
@@ -153,7 +151,7 @@ class Toolbox:
         """Read the words of a file, or of one page or clip of it: text, tables, transcript."""
         if start < 1:
             raise InputError(f"Lines count from 1; got {start = }.")
-        browser = Browser(self.collection)
+        browser = self.browser()
         places, at = browser.places(path), shortened(browser.at(path))
         lines = list(_words_of(places))
         if not any(place.text for place in places):
@@ -173,7 +171,7 @@ class Toolbox:
 
         Answers path:line: text; cat reads on from that line.
         """
-        browser = Browser(self.collection)
+        browser = self.browser()
         places = browser.all_places(path, plain_letters(pattern))
         lines = matching_lines(places, pattern)
         first = next(lines, None)
@@ -190,12 +188,16 @@ class Toolbox:
         modality: ModalityArgument = None,
     ) -> ToolResult:
         """Find files by name."""
-        browser = Browser(self.collection)
+        browser = self.browser()
         files = browser.folder_or_file(path)
         found = [listed_file(file) for file in files if is_like(file, pattern, modality)]
         nothing = [f"No file in {shortened(browser.at(path))} is called {pattern[:_LONGEST]}."]
         rest = f"{{shown}} of {len(found):,}; name a folder, or be more precise."
         return answer(found or nothing, self.budget, rest=rest)
+
+    def browser(self) -> Browser:
+        """The collection's tree, as it is at the moment."""
+        return Browser(self.collection)
 
     def _found(
         self, browser: Browser, query: str, k: int, modality: Modality | None, path: str
@@ -216,13 +218,8 @@ class Toolbox:
 
     def _item(self, segment: Segment, label: str) -> Item:
         """With its picture, drawn again where the collection keeps none."""
-        try:
-            [hit] = self.collection.shown([Hit(segment=segment, rank=1, score=0.0)])
-        except InputError as error:
-            logger.warning("The picture of %s is not drawn again: %s", label, error)
-            # That it cannot be shown is said where it would stand.
-            gone = Path(segment.media or segment.source)
-            return replace(Item.of_segment(segment, label), picture=gone)
+        found = Hit(segment=segment, rank=1, score=0.0)
+        [hit] = shown_where_possible(self.collection, [found])
         return Item.of_segment(hit.segment, label)
 
     def _shown(self, items: Sequence[Item], around: Sequence[str] = ()) -> tuple[Block, ...]:
@@ -232,7 +229,7 @@ class Toolbox:
             around = ()
         taken = count(notice.text) + (count(last.text) if around else 0)
         budget = replace(self.budget, tokens=max(1, self.budget.tokens - taken))
-        blocks = blocks_of(items, budget, policy=self.policy, lenient=True, fenced=True)
+        blocks = blocks_of(items, budget, policy=self.policy, fenced=True)
         return (notice, *blocks, last) if around else (notice, *blocks)
 
 

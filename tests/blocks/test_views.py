@@ -83,7 +83,7 @@ def test_fewer_frames_where_there_is_less_room(film: Path, most: int) -> None:
 @pytest.mark.parametrize(("start", "end"), [("0", 1.0), (float("nan"), 1.0), (2.0, 1.0), (-1, 1)])
 def test_a_clip_at_no_time_is_refused(film: Path, start: Any, end: Any) -> None:
     with pytest.raises(InputError, match=r"\[1\] film\.mkv: "):
-        blocks_of([_clip(film, start, end)])
+        blocks_of([_clip(film, start, end)], lenient=False)
 
 
 def test_a_recording_is_its_words(tmp_path: Path) -> None:
@@ -168,13 +168,13 @@ def _broken(photo: Path) -> dict[str, Path]:
 def test_a_broken_picture_is_an_error_that_names_it(photo: Path, name: str) -> None:
     items = [_still(photo), _still(_broken(photo)[name], "[2] slides.pdf, page 3")]
     with pytest.raises(UnreadableMedia, match=rf"\[2\] slides\.pdf, page 3: .*{name}\.png"):
-        blocks_of(items)
+        blocks_of(items, lenient=False)
 
 
 @pytest.mark.parametrize("name", ["gone", "cut", "text", "empty"])
 def test_a_broken_picture_does_not_harm_the_others(photo: Path, name: str) -> None:
     items = [_still(_broken(photo)[name], "[1] slides.pdf", "first"), _still(photo, "[2] photo")]
-    first, reason, second, picture = blocks_of(items, lenient=True)
+    first, reason, second, picture = blocks_of(items)
     assert [first, second] == [Words(text="[1] slides.pdf\nfirst"), Words(text="[2] photo")]
     assert isinstance(picture, Picture)
     assert isinstance(reason, Words)
@@ -184,14 +184,14 @@ def test_a_broken_picture_does_not_harm_the_others(photo: Path, name: str) -> No
 @pytest.mark.parametrize("most", [30, 50, 70, 100, 200])
 def test_reasons_stay_within_the_budget(photo: Path, most: int) -> None:
     items = [_still(photo.with_name(f"gone-{number}.png")) for number in range(5)]
-    assert 0 < tokens(blocks_of(items, most, lenient=True)) <= most
+    assert 0 < tokens(blocks_of(items, most)) <= most
 
 
 def test_a_video_that_is_gone_is_an_error_or_its_preview(photo: Path) -> None:
     clip = _clip(photo.with_name("gone.mkv"), preview=str(photo))
     with pytest.raises(UnreadableMedia, match=r"\[1\] film\.mkv: .*gone\.mkv"):
-        blocks_of([clip])
-    blocks = blocks_of([clip], lenient=True)
+        blocks_of([clip], lenient=False)
+    blocks = blocks_of([clip])
     assert kinds(blocks) == "WWP"
     assert words(blocks)[1] == "[picture cannot be shown: its file is missing or damaged]"
     assert pictures(blocks)[0].size == (400, 200)
@@ -206,8 +206,8 @@ def test_without_pyav_a_clip_is_its_preview(
     monkeypatch.setattr("mm_rag.blocks.view.open_video", missing)
     clip = _clip(film, preview=str(photo))
     with pytest.raises(MissingExtra, match="'av'"):
-        blocks_of([clip])
-    assert kinds(blocks_of([clip], lenient=True)) == "WWP"
+        blocks_of([clip], lenient=False)
+    assert kinds(blocks_of([clip])) == "WWP"
 
 
 @pytest.mark.parametrize("kind", ["image", "video", "preview"])
@@ -220,8 +220,8 @@ def test_hostile_metadata_open_nothing_outside_of_the_roots(tmp_path: Path, kind
     item = Item(label="[1] evil", text="words", metadata=metadata[kind])
     policy = MediaPolicy(roots=(tmp_path,))
     with pytest.raises(SourceForbidden, match=r"\[1\] evil"):
-        blocks_of([item], policy=policy)
-    blocks = blocks_of([item], policy=policy, lenient=True)
+        blocks_of([item], policy=policy, lenient=False)
+    blocks = blocks_of([item], policy=policy)
     assert kinds(blocks) == "WW"
     assert words(blocks)[1] == "[picture cannot be shown: it may not be opened]"
 
@@ -234,12 +234,12 @@ def test_metadata_of_any_type_are_words(value: Any) -> None:
 
 def test_a_path_that_is_none_is_an_error() -> None:
     with pytest.raises(UnreadableMedia):
-        blocks_of([_still(Path("a\0b.png"))])
+        blocks_of([_still(Path("a\0b.png"))], lenient=False)
 
 
 def test_a_picture_over_the_policy_is_refused(photo: Path) -> None:
     with pytest.raises(MediaTooLarge, match=r"\[1\] photo"):
-        blocks_of([_still(photo)], policy=MediaPolicy(max_pixels=1000))
+        blocks_of([_still(photo)], policy=MediaPolicy(max_pixels=1000), lenient=False)
 
 
 def test_a_picture_does_not_print_its_bytes(photo: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image as PILImage
 
 from langchain_mm_rag import documents_to_blocks
 from mm_rag.blocks import Budget
-from mm_rag.errors import InputError, SourceForbidden, UnreadableMedia
+from mm_rag.errors import InputError
 from mm_rag.media import MediaPolicy
 from tests.av_made import colours, make_video
 
@@ -91,10 +91,11 @@ def test_a_turn_with_five_pages_stays_within_its_budget(tmp_path: Path) -> None:
 
 def test_the_policy_is_asked(tmp_path: Path) -> None:
     metadata = {"modality": "image", "media": "/etc/passwd", "mime_type": "image/png"}
-    with pytest.raises(SourceForbidden, match=r"\[1\]"):
-        documents_to_blocks(
-            [Document("", metadata=metadata)], policy=MediaPolicy(roots=(tmp_path,))
-        )
+    blocks = documents_to_blocks(
+        [Document("", metadata=metadata)], policy=MediaPolicy(roots=(tmp_path,))
+    )
+    said = ["[1]", "[picture cannot be shown: it may not be opened]"]
+    assert blocks == [{"type": "text", "text": text} for text in said]
 
 
 def test_shared_picture_is_shown_once(photo: Path) -> None:
@@ -110,10 +111,20 @@ def test_document_of_another_loader_is_text() -> None:
     assert blocks == [{"type": "text", "text": "[1] a.txt, page 0\nplain"}]
 
 
-def test_moved_picture_is_named(tmp_path: Path) -> None:
-    metadata = {"media": str(tmp_path / "gone.png"), "mime_type": "image/png"}
-    with pytest.raises(UnreadableMedia, match=r"\[1\]: .*gone\.png"):
-        documents_to_blocks([Document("", metadata=metadata)])
+def test_a_picture_that_is_gone_is_said_to_be_and_the_rest_is_shown(
+    tmp_path: Path, photo: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = (tmp_path / "gone.png", photo)
+    documents = [
+        Document("words", metadata={"media": str(source), "mime_type": "image/png"})
+        for source in sources
+    ]
+    label, reason, _, picture = documents_to_blocks(documents)
+    assert label == {"type": "text", "text": "[1]\nwords"}
+    said = "[picture cannot be shown: its file is missing or damaged]"
+    assert reason == {"type": "text", "text": said}
+    assert picture["type"] == "image"
+    assert "gone.png" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from llama_index.readers.mm_rag import MultimodalReader, nodes_to_blocks
 from PIL import Image as PILImage
 
 from mm_rag.blocks import Budget
-from mm_rag.errors import InputError, SourceForbidden, UnreadableMedia
+from mm_rag.errors import InputError
 from mm_rag.media import MediaPolicy
 
 
@@ -80,16 +80,22 @@ def test_a_text_of_another_reader_is_words() -> None:
     assert nodes_to_blocks([node]) == [TextBlock(text="[1] a.pdf, page 3\nplain")]
 
 
-def test_a_picture_that_has_moved_is_named(photo: Path) -> None:
-    nodes = [TextNode(text="plain"), ImageNode(image_path=str(photo.with_name("gone.png")))]
-    with pytest.raises(UnreadableMedia, match=r"\[2\]: .*gone\.png"):
-        nodes_to_blocks(nodes)
+@pytest.mark.parametrize("source", [{"image_path": "/gone.png"}, {"image": "!!!"}])
+def test_a_picture_that_is_gone_or_damaged_is_said_to_be(
+    photo: Path, source: dict[str, str]
+) -> None:
+    nodes = [ImageNode(text="words", **source), ImageNode(image_path=str(photo))]
+    label, reason, _, picture = nodes_to_blocks(nodes)
+    assert label == TextBlock(text="[1]\nwords")
+    assert reason == TextBlock(text="[picture cannot be shown: its file is missing or damaged]")
+    assert _shown(picture).size == (400, 200)
 
 
 def test_the_policy_is_asked(tmp_path: Path, photo: Path) -> None:
     policy = MediaPolicy(roots=(tmp_path / "inside",))
-    with pytest.raises(SourceForbidden, match=r"\[1\]"):
-        nodes_to_blocks([ImageNode(image_path=str(photo))], policy=policy)
+    blocks = nodes_to_blocks([ImageNode(image_path=str(photo))], policy=policy)
+    said = ["[1]", "[picture cannot be shown: it may not be opened]"]
+    assert blocks == [TextBlock(text=text) for text in said]
 
 
 def test_what_is_no_node_is_refused() -> None:

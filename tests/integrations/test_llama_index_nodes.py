@@ -17,6 +17,7 @@ from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.readers.base import BaseReader, ReaderConfig
 from llama_index.core.schema import (
     BaseNode,
+    Document,
     ImageNode,
     MetadataMode,
     Node,
@@ -103,7 +104,7 @@ def _content_of(node: BaseNode) -> list[Any]:
 def test_simple_directory_reader_uses_it(reader: MultimodalReader, folder: Path) -> None:
     extractor: dict[str, BaseReader] = {".pdf": reader, ".png": reader}
     nodes = SimpleDirectoryReader(folder, file_extractor=extractor).load_data()
-    assert all(type(node) is Node for node in nodes)
+    assert all(isinstance(node, Document) for node in nodes)
     files = {node.metadata["file_name"] for node in nodes}
     assert files == {"deck.pdf", "sunset.png"}
     assert {node.metadata.get("page") for node in nodes} == {1, 2, 3, 4, None}
@@ -140,7 +141,7 @@ def test_a_pipeline_reads_with_it(folder: Path) -> None:
     )
     pipeline = IngestionPipeline(readers=[config], transformations=[MockEmbedding(embed_dim=4)])
     [node] = pipeline.run()
-    assert type(node) is Node
+    assert isinstance(node, Document)
     assert node.embedding is not None
 
 

@@ -17,6 +17,7 @@ PACKAGES = {
         "MultimodalRetriever",
         "MultimodalSearchTool",
         "MultimodalTool",
+        "ShownStore",
         "documents_to_blocks",
         "multimodal_tools",
     ],

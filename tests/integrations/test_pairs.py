@@ -18,7 +18,7 @@ from llama_index.vector_stores.chroma import ChromaVectorStore
 from PIL import Image
 from typer.testing import CliRunner
 
-from langchain_mm_rag import MultimodalEmbeddings, MultimodalLoader, MultimodalRetriever
+from langchain_mm_rag import MultimodalEmbeddings, MultimodalLoader, MultimodalRetriever, ShownStore
 from mm_rag import Collection, Encoder, Segment
 from mm_rag.cli import app
 from mm_rag.errors import CollectionError, CollectionMismatch, InputError
@@ -55,12 +55,31 @@ def by_langchain(folder: Path, home: Path, encoder: Encoder) -> None:
         store.add_documents(MultimodalLoader(folder, options=options).load())
 
 
+def by_langchain_as_shown(folder: Path, home: Path, encoder: Encoder) -> None:
+    options = LoadOptions(assets=AssetStore(home / "pictures"))
+    with chroma_in(home) as client:
+        store = Chroma("default", MultimodalEmbeddings(encoder=encoder), client=client)
+        ShownStore(store).add_documents(MultimodalLoader(folder, options=options).load())
+
+
 def by_llama_index(folder: Path, home: Path, encoder: Encoder) -> None:
     options = LoadOptions(assets=AssetStore(home / "pictures"))
     with chroma_in(home) as client:
         records = client.get_or_create_collection("default", embedding_function=None)
         store = ChromaVectorStore(chroma_collection=records)
         VectorStoreIndex(
+            MultimodalReader(options=options).load_data(folder),
+            storage_context=StorageContext.from_defaults(vector_store=store),
+            embed_model=MultimodalEmbedding(encoder=encoder),
+        )
+
+
+def by_llama_index_from_documents(folder: Path, home: Path, encoder: Encoder) -> None:
+    options = LoadOptions(assets=AssetStore(home / "pictures"))
+    with chroma_in(home) as client:
+        records = client.get_or_create_collection("default", embedding_function=None)
+        store = ChromaVectorStore(chroma_collection=records)
+        VectorStoreIndex.from_documents(  # pyright: ignore[reportUnknownMemberType]
             MultimodalReader(options=options).load_data(folder),
             storage_context=StorageContext.from_defaults(vector_store=store),
             embed_model=MultimodalEmbedding(encoder=encoder),
@@ -96,7 +115,10 @@ def in_chroma_vector_store(home: Path, encoder: Encoder) -> Found:
     return Found(best.get_content(), best.metadata)
 
 
-WRITERS = (by_mm_rag_index, by_langchain, by_llama_index)
+WHOLE = (by_langchain, by_langchain_as_shown, by_llama_index)
+"""Those that write Segments whole, under their ids; a splitter gives what it cuts new ones."""
+
+WRITERS = (by_mm_rag_index, *WHOLE, by_llama_index_from_documents)
 READERS = (in_langchain, in_llama_index, in_langchain_chroma, in_chroma_vector_store)
 
 
@@ -130,7 +152,7 @@ def test_each_reads_what_each_wrote(
     assert slide_of(Path(found.metadata["preview"]).read_bytes()) == "green"
 
 
-@pytest.mark.parametrize("writer", WRITERS[1:])
+@pytest.mark.parametrize("writer", WHOLE)
 def test_a_repair_takes_in_what_the_frameworks_wrote(
     writer: Callable[..., None], folder: Path, tmp_path: Path, encoder: Encoder
 ) -> None:

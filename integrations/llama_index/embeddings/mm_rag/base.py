@@ -16,7 +16,7 @@ from llama_index.core.bridge.pydantic import (
 from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index.embeddings.mm_rag.media import MediaEmbedding, listed
 from llama_index.embeddings.mm_rag.shelf import Shelf
-from llama_index.readers.mm_rag.nodes import node_to_content
+from llama_index.readers.mm_rag.nodes import node_to_embed
 from pydantic.json_schema import SkipJsonSchema
 
 from mm_rag._off_loop import off_loop
@@ -140,7 +140,7 @@ class MultimodalEmbedding(MediaEmbedding):
             UnreadableMedia: The file of one of them is missing or damaged.
             InputError: One of them is no node.
         """
-        contents = {at: node_to_content(node, self._encoder) for at, node in enumerate(nodes)}
+        contents = {at: node_to_embed(node, self._encoder) for at, node in enumerate(nodes)}
         media = {at: shown for at, shown in contents.items() if not isinstance(shown, Text)}
         words = {
             at: node.get_content(MetadataMode.EMBED)

@@ -1,4 +1,4 @@
-"""MultimodalReader: files become nodes."""
+"""MultimodalReader: files become Documents."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ from typing import Any
 
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.readers.base import BasePydanticReader
-from llama_index.core.schema import Node
-from llama_index.readers.mm_rag.nodes import segment_to_node
+from llama_index.core.schema import Document
+from llama_index.readers.mm_rag.nodes import segment_to_document
 
 from mm_rag.errors import InputError
-from mm_rag_loaders import LoadOptions, load
+from mm_rag_loaders import LoadOptions, load, load_cached
 
 
 class MultimodalReader(BasePydanticReader):
     """Read PDFs, pictures, recordings and videos, one page, picture or clip at a time.
 
-    What comes out are `Node`s, not `Document`s: a splitter or a vector store would turn a Document
-    into a text and lose its picture. A node refers to its picture by path, which vector stores
-    keep. They are ready for `VectorStoreIndex(nodes)`, which splits nothing:
-    `VectorStoreIndex.from_documents` has a splitter, and splitters refuse `Node`s.
-    `MultiModalVectorStoreIndex` drops them; `VectorStoreIndex` with a `MultimodalEmbedding` does
-    more than it.
+    What comes out are Documents, for `VectorStoreIndex.from_documents`, pipelines and splitters. A
+    page, photo or clip is an ImageDocument, which keeps its picture when it is split; where a
+    recording or video lies, and which span of it is meant, is in the metadata of every Document and
+    of what is split from it. `MultimodalRerank`, `nodes_to_blocks` and `MultimodalEmbedding` as a
+    transformation look at the picture or clip itself:
+
+        embedding = MultimodalEmbedding()
+        VectorStoreIndex.from_documents(
+            documents, embed_model=embedding, transformations=[SentenceSplitter(), embedding]
+        )
+
+    Without it among the transformations an index embeds words: of a photo without any, its title.
 
     Example:
         .. code-block:: python
 
-            nodes = MultimodalReader().load_data("slides/")
+            documents = MultimodalReader().load_data("slides/")
             reader = MultimodalReader()
             SimpleDirectoryReader("slides/", file_extractor={".pdf": reader, ".png": reader})
     """
@@ -40,7 +46,14 @@ class MultimodalReader(BasePydanticReader):
         description="How files are read: password, limits, processes, where page pictures go.",
     )
 
+    cache_folder: str | None = Field(
+        default=None,
+        description="Keeps what was read, and page pictures: unchanged files are not read again.",
+    )
+
     def __init__(self, options: LoadOptions | None = None, **data: Any) -> None:
+        folder = data.get("cache_folder")
+        data["cache_folder"] = None if folder is None else str(folder)  # a Path is as good
         super().__init__(options=options, **data)  # pyright: ignore[reportCallIssue]
 
     @classmethod
@@ -66,12 +79,12 @@ class MultimodalReader(BasePydanticReader):
         file: str | Path | Sequence[str | Path],
         extra_info: Mapping[str, Any] | None = None,
         fs: Any = None,
-    ) -> Iterator[Node]:
-        """Yield nodes as the files are read. A file that cannot be read is logged and left out.
+    ) -> Iterator[Document]:
+        """Yield Documents as the files are read. A file that cannot be read is logged and left out.
 
         Args:
             file: Files, folders, patterns and addresses, as for `mm_rag_loaders.load`.
-            extra_info: More metadata for every node, as `SimpleDirectoryReader` gives it.
+            extra_info: More metadata for every Document, as `SimpleDirectoryReader` gives it.
             fs: `SimpleDirectoryReader` names the file system here where it is not this machine's.
 
         Raises:
@@ -82,5 +95,9 @@ class MultimodalReader(BasePydanticReader):
                 f"{file} is on a {type(fs).__name__}, and MultimodalReader reads files of this "
                 "machine and http(s) addresses: copy it here first."
             )
-        for segment in load(file, self.options):
-            yield segment_to_node(segment, extra_info)
+        if self.cache_folder is None:
+            segments = load(file, self.options)
+        else:
+            segments = load_cached(file, self.cache_folder, self.options)
+        for segment in segments:
+            yield segment_to_document(segment, extra_info)

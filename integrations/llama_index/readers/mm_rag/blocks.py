@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from llama_index.readers.mm_rag.nodes import media_of_others
 
 from mm_rag.blocks import Block, Budget, Item, Words, blocks_of
 from mm_rag.content import Image
-from mm_rag.errors import InputError
+from mm_rag.errors import InputError, UnreadableMedia
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.record import label_of_record
+
+logger = logging.getLogger(__name__)
 
 
 def nodes_to_blocks(
@@ -26,8 +29,8 @@ def nodes_to_blocks(
 
     Each node gives a block of text, which says where it comes from and holds its words, and what
     there is to see: the picture, the page, or a few frames of a clip. A recording is what is said
-    in it. A picture at an address is not fetched. See `mm_rag.blocks.blocks_of` for how the budget
-    is divided.
+    in it. A picture or video that is gone, damaged or forbidden becomes words that say so, and one
+    at an address is not fetched. See `mm_rag.blocks.blocks_of` for how the budget is divided.
 
     Args:
         nodes: What a retriever found, best first; those of other readers count, too.
@@ -36,10 +39,7 @@ def nodes_to_blocks(
             come from a store that others write to.
 
     Raises:
-        InputError: Something is no node.
-        UnreadableMedia: A picture or video is no longer where the node says, or damaged.
-        SourceForbidden: The policy does not allow to open it.
-        MissingExtra: There is a video among them, and PyAV is not installed.
+        InputError: Something is no node, or the budget is none.
 
     Example:
         .. code-block:: python
@@ -65,10 +65,20 @@ def _item(number: int, found: BaseNode | NodeWithScore) -> Item:
     told = node.metadata
     # What LlamaIndex' own readers say of a file.
     place = {"source": told.get("file_name", ""), "page": told.get("page_label")} | told
-    media = (medium.source for medium in media_of_others(node, None) if isinstance(medium, Image))
     return Item(
         label=f"[{number}] {label_of_record(place)}".strip(),
         text=node.get_content(metadata_mode=MetadataMode.NONE),
         metadata=told,
-        picture=next((source for source in media if isinstance(source, Path | bytes)), None),
+        picture=_picture(node),
     )
+
+
+def _picture(node: BaseNode) -> Path | bytes | None:
+    """The picture of a node of others: a file, or its bytes."""
+    try:
+        media = [medium for medium in media_of_others(node, None) if isinstance(medium, Image)]
+    except UnreadableMedia as error:
+        logger.warning("The picture of node %s is damaged: %s", node.node_id, error)
+        return b""  # that it cannot be shown is said where it would stand
+    sources = (medium.source for medium in media)
+    return next((source for source in sources if isinstance(source, Path | bytes)), None)

@@ -1,20 +1,23 @@
 """Segments and Hits of mm_rag as LlamaIndex has them, and back.
 
-A node holds the words in `text_resource` and, in `image_resource`, the path of the picture that a
-chat model is to see: the picture, the page, or the frame that stands for a clip. A whole recording
-or video is no resource of the node for one clip of it: LlamaIndex would send all of it to the chat
-model. Its path is in the metadata, under the names of `Segment`'s fields: `source`, `modality`,
-`media`, `preview`, `mime_type`, `page`, `start`, `end`, `title`, `sha256`.
+Readers give Documents, which splitters take; retrievers and tools give Nodes. Either holds the
+words in `text_resource` and, in `image_resource`, the path of the picture that a chat model is to
+see: the picture, the page, or the frame that stands for a clip. A whole recording or video is no
+resource of the node for one clip of it: LlamaIndex would send all of it to the chat model. Its path
+is in the metadata, under the names of `Segment`'s fields: `source`, `modality`, `media`, `preview`,
+`mime_type`, `page`, `start`, `end`, `title`, `sha256`; and the Segment's `id`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from llama_index.core.schema import (
     BaseNode,
+    Document,
+    ImageDocument,
     ImageNode,
     IndexNode,
     MediaResource,
@@ -30,9 +33,10 @@ from mm_rag.inputs.files import base64_bytes, data_uri_bytes
 from mm_rag.record import (
     Model,
     content_of_record,
+    content_to_embed,
     hit_to_metadata,
     picture_of_record,
-    segment_to_metadata,
+    segment_to_document_metadata,
 )
 from mm_rag.segment import Hit, Segment
 
@@ -62,14 +66,44 @@ class FoundNode(NodeWithScore):
         return self.get_content()
 
 
-def segment_to_node(segment: Segment, extra: Mapping[str, Any] | None = None) -> Node:
-    """A Segment as a node, whose id is the Segment's.
+class SegmentDocument(Document):
+    """A Segment that splitters cut as text: a passage, or what is said in a recording."""
+
+    @classmethod
+    def class_name(cls) -> str:
+        """A vector store reads it back as a Node: it would make a text of a Document."""
+        return Node.class_name()
+
+
+class PictureDocument(ImageDocument):
+    """A Segment that shows a picture: a page, a photo, a clip by its frame.
+
+    Splitters make TextNodes of Documents, but ImageNodes of an ImageDocument: they keep the path of
+    the picture, and vector stores keep them.
+    """
+
+    @classmethod
+    def class_name(cls) -> str:
+        """A vector store reads it back as a Node: it would make a text of an ImageDocument."""
+        return Node.class_name()
+
+
+def segment_to_document(segment: Segment, extra: Mapping[str, Any] | None = None) -> Document:
+    """A Segment as a Document, whose id is the Segment's.
 
     Args:
-        segment: A page, picture or clip.
+        segment: A page, passage, picture or clip.
         extra: More metadata; where a name is taken, the Segment's value stays.
     """
-    return _node(segment, {**(extra or {}), **segment_to_metadata(segment)})
+    metadata = {**(extra or {}), **segment_to_document_metadata(segment)}
+    is_picture = segment.modality != "text" and picture_of_record(metadata) is not None
+    kind = PictureDocument if is_picture else SegmentDocument
+    return kind(id_=segment.id, **_resources(segment, metadata))
+
+
+def segment_to_node(segment: Segment) -> Node:
+    """A Segment as a node, whose id is the Segment's."""
+    return _node(segment, segment_to_document_metadata(segment))
 
 
 def hit_to_node(hit: Hit) -> NodeWithScore:
@@ -83,56 +117,86 @@ def hit_to_node(hit: Hit) -> NodeWithScore:
 
 
 def node_to_content(node: BaseNode, model: Model) -> Content:
-    """What a model is given of a node: the media it refers to, or its words.
+    """What a reranker is given of a node: the media it refers to, or its words.
 
     Args:
         node: Any node, also one that a vector store read from a record of mm_rag or LangChain.
-        model: Who is to take it: an Encoder or a Reranker.
+        model: The reranker.
 
     Raises:
         InputError: It is no node.
         UnreadableMedia: The bytes of its picture are no base64.
     """
-    if not isinstance(node, BaseNode):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InputError(f"Nodes are taken; got a {type(node).__name__}.")
-    text = node.get_content(metadata_mode=MetadataMode.NONE)
-    if node.metadata.keys() >= _OURS:
-        return content_of_record(text, node.metadata, model)
-    media = media_of_others(node, text or None)
-    return next((medium for medium in media if model.supports(medium.modality)), Text(text))
+    return _content(node, model, content_of_record)
+
+
+def node_to_embed(node: BaseNode, model: Model) -> Content:
+    """What an encoder is given of a node: as `node_to_content`, but of a passage its words.
+
+    Raises:
+        InputError: It is no node.
+        UnreadableMedia: The bytes of its picture are no base64.
+    """
+    return _content(node, model, content_to_embed)
 
 
 def with_picture(node: BaseNode) -> BaseNode:
-    """The node, or where a vector store made a mere text of a record, a `Node` with its picture.
+    """The node of a record of mm_rag as a Node with its words and its picture.
 
-    `ChromaVectorStore` does that to all records that LlamaIndex did not write. One whose picture is
-    not on this machine stays a text.
+    Vector stores make texts of such records, and splitters nodes that are a picture or a text only.
+    A picture that is no longer on this machine is left out: LlamaIndex fails on a node that names
+    one. Nodes of others stay as they are.
     """
-    if not isinstance(node, TextNode) or isinstance(node, ImageNode | IndexNode):
+    if isinstance(node, IndexNode) or not node.metadata.keys() >= _OURS:
         return node
-    picture = picture_of_record(node.metadata) if node.metadata.keys() >= _OURS else None
-    if picture is None or not picture.is_file():
+    resource = picture_resource(node.metadata)
+    if isinstance(node, Node):
+        unchanged = (resource is None) == (node.image_resource is None)
+        return node if unchanged else node.model_copy(update={"image_resource": resource})
+    if not isinstance(node, TextNode) or (resource is None and not isinstance(node, ImageNode)):
         return node
     return Node(
         id_=node.id_,
         embedding=node.embedding,
         relationships=node.relationships,
         text_resource=MediaResource(text=node.text),
-        image_resource=MediaResource(path=picture),
+        image_resource=resource,
         **_told(node.metadata),
     )
 
 
-def _node(segment: Segment, metadata: Mapping[str, Any]) -> Node:
-    title = segment.title or Path(segment.source).name
+def picture_resource(metadata: Mapping[str, Any]) -> MediaResource | None:
+    """The picture that a record shows; None where there is none, or it is gone."""
     picture = picture_of_record(metadata)
-    mime_type = segment.mime_type if picture and str(picture) == segment.media else None
-    return Node(
-        id_=segment.id,
-        text_resource=MediaResource(text=segment.text),
-        image_resource=MediaResource(path=picture, mimetype=mime_type) if picture else None,
+    if picture is None or not picture.is_file():
+        return None
+    mime_type = metadata.get("mime_type") if str(picture) == metadata.get("media") else None
+    return MediaResource(path=picture, mimetype=mime_type)
+
+
+def _content(
+    node: BaseNode, model: Model, of_record: Callable[[str, Mapping[str, Any], Model], Content]
+) -> Content:
+    if not isinstance(node, BaseNode):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"Nodes are taken; got a {type(node).__name__}.")
+    text = node.get_content(metadata_mode=MetadataMode.NONE)
+    if node.metadata.keys() >= _OURS:
+        return of_record(text, node.metadata, model)
+    media = media_of_others(node, text or None)
+    return next((medium for medium in media if model.supports(medium.modality)), Text(text))
+
+
+def _node(segment: Segment, metadata: Mapping[str, Any]) -> Node:
+    return Node(id_=segment.id, **_resources(segment, metadata))
+
+
+def _resources(segment: Segment, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    title = segment.title or Path(segment.source).name
+    return {
+        "text_resource": MediaResource(text=segment.text),
+        "image_resource": picture_resource(metadata),
         **_told({**metadata, "title": title}),
-    )
+    }
 
 
 def _told(metadata: Mapping[str, Any]) -> dict[str, Any]:

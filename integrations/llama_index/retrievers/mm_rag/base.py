@@ -15,6 +15,7 @@ from llama_index.retrievers.mm_rag.filters import where_of
 
 from mm_rag._closing import Closing
 from mm_rag._off_loop import off_loop
+from mm_rag._shown import shown_where_possible
 from mm_rag.collection import Collection
 from mm_rag.collection.search import SearchOptions
 from mm_rag.errors import InputError
@@ -105,7 +106,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         content = query_to_content(query_bundle)
         hits = self.collection.search(content, self.similarity_top_k, **self.options)
-        return [hit_to_node(hit) for hit in self.collection.shown(hits)]
+        return [hit_to_node(hit) for hit in shown_where_possible(self.collection, hits)]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         # The base class would search on the event loop and hold everybody up.

@@ -1,0 +1,148 @@
+"""The MCP SDK, of which releases 1 and 2 have different servers over the same protocol.
+
+Adapters of frameworks (langchain-mcp-adapters, llama-index-tools-mcp) ask for release 1. So what
+the server answers is written as the protocol has it, in plain dicts, and only this file knows how
+either release takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, TypeAlias
+
+from mcp import types
+from mcp.server import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from mm_rag._off_loop import off_loop
+from mm_rag.errors import InputError, MMRagError
+
+Message: TypeAlias = Mapping[str, Any]
+"""The parameters of a request, or a result, as the protocol has them: `{"mimeType": ...}`."""
+
+Handler: TypeAlias = Callable[[Message], Message]
+
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
+_METHODS = {
+    "tools/list": ("list_tools", "ListTools"),
+    "tools/call": ("call_tool", "CallTool"),
+    "resources/list": ("list_resources", "ListResources"),
+    "resources/read": ("read_resource", "ReadResource"),
+    "prompts/list": ("list_prompts", "ListPrompts"),
+    "prompts/get": ("get_prompt", "GetPrompt"),
+}
+"""By method, what the SDK calls its handler (release 2) and its types."""
+
+
+def make_sdk_server(
+    name: str, release: str, instructions: str, handlers: Mapping[str, Handler]
+) -> Server[Any]:
+    """A server of the SDK that is installed.
+
+    Args:
+        name: What clients are told.
+        release: Of the program.
+        instructions: What a chat model is told about it.
+        handlers: By method (`tools/list`), called in threads. An MMRagError that one raises is the
+            answer to the client.
+    """
+    if _is_release_1():
+        server: Any = Server(name, version=release, instructions=instructions)
+        for method, handler in handlers.items():
+            _register_in_release_1(server, _METHODS[method][1], handler)
+        return server
+    given: dict[str, Any] = {
+        f"on_{_METHODS[method][0]}": _of_release_2(_METHODS[method][1], handler)
+        for method, handler in handlers.items()
+    }
+    return Server(name, version=release, instructions=instructions, **given)
+
+
+def http_app(server: Server[Any], host: str, security: TransportSecuritySettings | None) -> Any:
+    """An ASGI app that serves over streamable HTTP at `/mcp`, without sessions.
+
+    Args:
+        server: From `make_sdk_server`.
+        host: The address that it is bound to.
+        security: Which hosts and origins requests may name. None: the names of this machine where
+            it is bound to this machine, else any.
+    """
+    if not _is_release_1():
+        return server.streamable_http_app(
+            host=host, stateless_http=True, transport_security=security
+        )
+    if security is None and host in _THIS_MACHINE:
+        names = [f"{name}:*" for name in ("127.0.0.1", "localhost", "[::1]")]
+        security = TransportSecuritySettings(
+            allowed_hosts=names, allowed_origins=[f"http://{name}" for name in names]
+        )
+    sessions = StreamableHTTPSessionManager(app=server, stateless=True, security_settings=security)
+
+    @asynccontextmanager
+    async def running(_: Starlette) -> AsyncGenerator[None]:
+        async with sessions.run():
+            yield
+
+    return Starlette(routes=[Route("/mcp", _Endpoint(sessions))], lifespan=running)
+
+
+class _Endpoint:
+    """Sessions as an ASGI app: Starlette takes a function for something else."""
+
+    def __init__(self, sessions: StreamableHTTPSessionManager) -> None:
+        self._sessions = sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._sessions.handle_request(scope, receive, send)
+
+
+def _is_release_1() -> bool:
+    return version("mcp").startswith("1.")
+
+
+def _of_release_2(kind: str, handler: Handler) -> Callable[..., Awaitable[Any]]:
+    result_type = getattr(types, f"{kind}Result")
+
+    async def handle(_: object, params: Any) -> Any:
+        return result_type.model_validate(await _answered(handler, params))
+
+    return handle
+
+
+def _register_in_release_1(server: Any, kind: str, handler: Handler) -> None:
+    sdk: Any = types
+    result_type = getattr(types, f"{kind}Result")
+
+    async def handle(request: Any) -> Any:
+        return sdk.ServerResult(
+            result_type.model_validate(await _answered(handler, request.params))
+        )
+
+    server.request_handlers[getattr(types, f"{kind}Request")] = handle
+
+
+async def _answered(handler: Handler, params: Any) -> Message:
+    given = params.model_dump(mode="json", by_alias=True, exclude_none=True) if params else {}
+    try:
+        return await off_loop(handler, given)
+    except MMRagError as error:
+        code = types.INVALID_PARAMS if isinstance(error, InputError) else types.INTERNAL_ERROR
+        raise _protocol_error(code, str(error)) from error
+
+
+def _protocol_error(code: int, message: str) -> Exception:
+    if _is_release_1():
+        from mcp.shared import exceptions
+
+        sdk: Any = exceptions
+        return sdk.McpError(types.ErrorData(code=code, message=message))
+    from mcp import MCPError
+
+    return MCPError(code=code, message=message)

@@ -1,0 +1,147 @@
+"""Loading with a cache: files that did not change are not read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import mm_rag
+from mm_rag.errors import InputError, StorageError
+from mm_rag.media.access import real_file
+from mm_rag.record import segment_from_json, segment_to_json
+from mm_rag.segment import Segment
+from mm_rag_loaders.assets import AssetStore
+from mm_rag_loaders.loading import load_files, log_outcome
+from mm_rag_loaders.options import LoadOptions
+from mm_rag_loaders.places import local_path
+from mm_rag_loaders.sidecars import reader_stamp
+from mm_rag_loaders.sources import Source, Sources, find_sources
+
+_NO_SETTINGS = frozenset({"assets", "password", "transcriber", "workers"})
+"""Fields of LoadOptions that are no part of an entry's settings. Another transcriber is in the
+stamp of the recordings that it heard."""
+
+
+def load_cached(
+    sources: Sources, cache_folder: str | Path, options: LoadOptions | None = None
+) -> Iterator[Segment]:
+    """Read files as `load` does, in the same order, but those that changed only.
+
+    A file is unchanged while its size, its time, its subtitles, the options and the version of
+    mm-rag are the same. Addresses are fetched and read each time, and so is a file that could not
+    be read, or not wholly. What was read from files that are gone stays in the folder: delete the
+    folder to start anew.
+
+    Args:
+        sources: Files, folders, patterns and addresses.
+        cache_folder: What was read, in plain text also of locked files, and page pictures.
+        options: As for `load`; pictures go to the cache folder, whatever `assets` says.
+
+    Raises:
+        InputError: A path does not exist, or a pattern matches nothing.
+        WorkerError: No process can be started.
+        StorageError: The folder cannot be written to.
+    """
+    return _Cache(Path(cache_folder).absolute(), options or LoadOptions()).load(sources)
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """What an entry is compared by."""
+
+    settings: str
+    size: int
+    mtime_ns: int
+    beside: str
+
+
+class _Cache:
+    def __init__(self, folder: Path, options: LoadOptions) -> None:
+        self._entries = folder / "files"
+        self._options = replace(options, assets=replace(options.assets, root=folder / "assets"))
+        self._settings = _settings_of(self._options)
+
+    def load(self, sources: Sources) -> Iterator[Segment]:
+        found = find_sources(sources)
+        return self._load(found)
+
+    def _load(self, sources: list[Source]) -> Iterator[Segment]:
+        stamps = [self._stamp(source) for source in sources]
+        known = [self._known(source, stamp) for source, stamp in zip(sources, stamps, strict=True)]
+        unknown = [s for s, segments in zip(sources, known, strict=True) if segments is None]
+        read = load_files(unknown, self._options)
+        for source, stamp, segments in zip(sources, stamps, known, strict=True):
+            if segments is not None:
+                yield from segments
+                continue
+            outcome = next(read)
+            log_outcome(outcome)
+            if outcome.state == "loaded" and not outcome.incomplete and stamp is not None:
+                self._keep(source, stamp, outcome.segments)
+            yield from outcome.segments
+
+    def _stamp(self, source: Source) -> _Stamp | None:
+        """How a file is now; None for an address, and for what may not or cannot be opened."""
+        if not isinstance(source.place, Path):
+            return None
+        try:
+            path = local_path(source, self._options)
+            real_file(path, self._options.policy)
+            stat = path.stat()
+            beside = reader_stamp(path, self._options)
+        except (InputError, OSError):
+            return None  # the loader says why
+        return _Stamp(self._settings, stat.st_size, stat.st_mtime_ns, beside)
+
+    def _known(self, source: Source, stamp: _Stamp | None) -> list[Segment] | None:
+        """What was read from a file; None where it is to be read (again)."""
+        try:
+            entry: Any = json.loads(self._entry(source).read_text(encoding="utf-8"))
+            if stamp is None or entry["stamp"] != asdict(stamp):
+                return None
+            segments = [segment_from_json(record) for record in entry["segments"]]
+        except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged
+            return None
+        return segments if all(map(self._is_whole, segments)) else None
+
+    def _is_whole(self, segment: Segment) -> bool:
+        assets = str(self._options.assets.root)
+        kept = filter(None, (segment.media, segment.preview, segment.boxes))
+        return all(Path(path).is_file() for path in kept if path.startswith(assets))
+
+    def _keep(self, source: Source, stamp: _Stamp, segments: tuple[Segment, ...]) -> None:
+        records = [segment_to_json(segment) for segment in segments]
+        path = self._entry(source)
+        half = path.with_suffix(".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            half.write_text(json.dumps({"stamp": asdict(stamp), "segments": records}), "utf-8")
+            half.replace(path)
+        except OSError as error:
+            raise StorageError(
+                f"Nothing can be written to {path.parent}: {error.strerror}. Make room there, or "
+                "name another cache_folder."
+            ) from error
+
+    def _entry(self, source: Source) -> Path:
+        name = hashlib.sha256(str(source).encode("utf-8", "surrogatepass")).hexdigest()
+        return self._entries / f"{name}.json"
+
+
+def _settings_of(options: LoadOptions) -> str:
+    """All that changes what is read of a file, as one hash."""
+    assets: AssetStore = options.assets
+    told = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in _NO_SETTINGS}
+    told["policy"] = asdict(options.policy)
+    told |= {"format": assets.picture_format, "max_bytes": assets.max_picture_bytes}
+    told |= {"version": mm_rag.__version__}
+    plain = json.dumps(told, sort_keys=True, default=_plain)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
