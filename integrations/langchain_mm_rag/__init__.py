@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mm_rag._lazy import lazy_exports
+from mm_rag._optional import require
 
 if TYPE_CHECKING:
     from langchain_mm_rag.blocks import documents_to_blocks
@@ -45,5 +46,7 @@ _HOMES = {
     "documents_to_blocks": "langchain_mm_rag.blocks",
     "multimodal_tools": "langchain_mm_rag.tools",
 }
+
+require("langchain_core", extra="langchain", feature="langchain_mm_rag")
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -59,7 +59,9 @@ def read_resource(toolbox: Toolbox, uri: str) -> dict[str, Any]:
 
 def _places(toolbox: Toolbox, first: str, skipped: int) -> Iterator[tuple[str, int, Place]]:
     """The places from a file on, each with its file and its number in that file."""
-    browser = toolbox.browser()
+    from mm_rag.toolbox.browser import Browser
+
+    browser = Browser(toolbox.collection)
     for path, file in browser.tree.files.items():
         if path < first or file.same_as is not None:
             continue

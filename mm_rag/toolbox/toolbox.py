@@ -98,7 +98,7 @@ class Toolbox:
         Pages, pictures and frames of clips are shown beside their words. Each result begins with
         its path: open_segment shows all of it, and final answers cite it.
         """
-        browser = self.browser()
+        browser = Browser(self.collection)
         hits = self._found(browser, query, k, modality, path)
         if not hits:
             there = shortened(browser.at(path))
@@ -125,7 +125,7 @@ class Toolbox:
         Shows the page or picture at full size, or frames of the video clip, with all words of it,
         and says what comes before and after it.
         """
-        browser = self.browser()
+        browser = Browser(self.collection)
         place = browser.place(path)
         item = self._item(replace(place.shown, text=place.text), shortened(place.path))
         around = list(_neighbours(browser, place))
@@ -133,7 +133,7 @@ class Toolbox:
 
     def ls(self, path: PathArgument = "/") -> ToolResult:
         """List what is in a folder, or the pages or clips of a file."""
-        browser = self.browser()
+        browser = Browser(self.collection)
         at = browser.at(path)
         lines: list[Iterable[str]] = []
         if at in browser.tree.files or not browser.tree.is_folder(at):
@@ -151,7 +151,7 @@ class Toolbox:
         """Read the words of a file, or of one page or clip of it: text, tables, transcript."""
         if start < 1:
             raise InputError(f"Lines count from 1; got {start = }.")
-        browser = self.browser()
+        browser = Browser(self.collection)
         places, at = browser.places(path), shortened(browser.at(path))
         lines = list(_words_of(places))
         if not any(place.text for place in places):
@@ -171,7 +171,7 @@ class Toolbox:
 
         Answers path:line: text; cat reads on from that line.
         """
-        browser = self.browser()
+        browser = Browser(self.collection)
         places = browser.all_places(path, plain_letters(pattern))
         lines = matching_lines(places, pattern)
         first = next(lines, None)
@@ -188,16 +188,12 @@ class Toolbox:
         modality: ModalityArgument = None,
     ) -> ToolResult:
         """Find files by name."""
-        browser = self.browser()
+        browser = Browser(self.collection)
         files = browser.folder_or_file(path)
         found = [listed_file(file) for file in files if is_like(file, pattern, modality)]
         nothing = [f"No file in {shortened(browser.at(path))} is called {pattern[:_LONGEST]}."]
         rest = f"{{shown}} of {len(found):,}; name a folder, or be more precise."
         return answer(found or nothing, self.budget, rest=rest)
-
-    def browser(self) -> Browser:
-        """The collection's tree, as it is at the moment."""
-        return Browser(self.collection)
 
     def _found(
         self, browser: Browser, query: str, k: int, modality: Modality | None, path: str

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from llama_index.embeddings.mm_rag.base import MultimodalEmbedding
+from mm_rag._optional import require
+
+# First: what follows imports it.
+require("llama_index.core", extra="llama-index", feature="llama_index.embeddings.mm_rag")
+
+from llama_index.embeddings.mm_rag.base import MultimodalEmbedding  # noqa: E402
 
 __all__ = ["MultimodalEmbedding"]

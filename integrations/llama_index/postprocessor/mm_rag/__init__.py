@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from llama_index.postprocessor.mm_rag.base import MultimodalRerank
+from mm_rag._optional import require
+
+# First: what follows imports it.
+require("llama_index.core", extra="llama-index", feature="llama_index.postprocessor.mm_rag")
+
+from llama_index.postprocessor.mm_rag.base import MultimodalRerank  # noqa: E402
 
 __all__ = ["MultimodalRerank"]

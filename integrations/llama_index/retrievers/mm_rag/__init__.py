@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from llama_index.readers.mm_rag.query import MultimodalQuery
-from llama_index.retrievers.mm_rag.base import MultimodalRetriever
+from mm_rag._optional import require
+
+# First: what follows imports it.
+require("llama_index.core", extra="llama-index", feature="llama_index.retrievers.mm_rag")
+
+from llama_index.readers.mm_rag.query import MultimodalQuery  # noqa: E402
+from llama_index.retrievers.mm_rag.base import MultimodalRetriever  # noqa: E402
 
 MultimodalQuery.__module__ = __name__  # where users find it: rerankers, too, understand it
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from llama_index.tools.mm_rag.base import MultimodalTool, MultimodalToolSpec
+from mm_rag._optional import require
+
+# First: what follows imports it.
+require("llama_index.core", extra="llama-index", feature="llama_index.tools.mm_rag")
+
+from llama_index.tools.mm_rag.base import MultimodalTool, MultimodalToolSpec  # noqa: E402
 
 __all__ = ["MultimodalTool", "MultimodalToolSpec"]
