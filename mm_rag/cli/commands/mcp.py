@@ -41,6 +41,7 @@ def mcp(
 ) -> None:
     """Let a chat program search and browse a collection (Model Context Protocol); read-only."""
     with errors():
+        require("mcp.server.stdio", extra="mcp", feature="The MCP server")
         serving = require("mm_rag_mcp", extra="mcp", feature="The MCP server")
         with serving.protocol_output() as output, ExitStack() as open_until_then:
             _check_that_it_exists(collection, name)
