@@ -8,7 +8,7 @@ from pathlib import Path
 from mm_rag.collection.ledger import Outline
 from mm_rag.collection.parts import Parts
 from mm_rag.errors import InputError
-from mm_rag.segment import Segment
+from mm_rag.segment import Scalar, Segment
 
 
 class Contents:
@@ -30,6 +30,14 @@ class Contents:
         """By the path of a file with the content of another one, the source that stands for it."""
         self._parts.refresh()
         return self._parts.ledger.copies()
+
+    def values(self, key: str) -> list[Scalar]:
+        """The different values that Segments have in their metadata under a key, such as `title`.
+
+        All Segments are looked through.
+        """
+        self._parts.refresh()
+        return self._parts.ledger.values(key)
 
     def segments(self, source: str | Path) -> list[Segment]:
         """The Segments of a file, in the order of its pages and clips.

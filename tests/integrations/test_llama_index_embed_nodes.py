@@ -363,6 +363,12 @@ def test_a_misspelt_setting_is_not_the_default_model(encoder: Encoder) -> None:
         MultimodalEmbedding(encoder=encoder, **misspelt)
 
 
+def test_it_says_which_model_it_is(encoder: Encoder) -> None:
+    embedding = MultimodalEmbedding(encoder=encoder)
+    assert embedding.model == embedding.model_name == encoder.name
+    assert repr(embedding) == f"MultimodalEmbedding(model={encoder.name!r}, dimension=384)"
+
+
 def test_it_has_a_schema() -> None:
     assert "model_name" in MultimodalEmbedding.model_json_schema()["properties"]
 

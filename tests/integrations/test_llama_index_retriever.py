@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from llama_index.core.vector_stores import (
 from llama_index.retrievers.mm_rag import MultimodalQuery, MultimodalRetriever
 from PIL import Image as PILImage
 
-from mm_rag import Audio, Collection, Segment, Text, Video
+from mm_rag import Audio, Collection, Encoder, Segment, Text, Video
 from mm_rag.errors import CollectionError, CollectionMismatch, InputError
 from tests.integrations.glancing import glancing_encoder
 
@@ -223,6 +224,82 @@ def test_filters_that_chroma_has_not_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=r"cannot be filtered by '(contains|not)'; use one of"):
         MultimodalRetriever(collection, filters=filters)
+
+
+@pytest.fixture(scope="module")
+def labelled(encoder: Encoder) -> Iterator[Collection]:
+    """Notes with metadata of their own, some of which are missing, empty or of another type."""
+    told: list[dict[str, Any]] = [
+        {"author": "Ada Lovelace", "draft": True},
+        {"author": "ada byron"},
+        {"author": "", "draft": False},
+        {"author": 7},
+        {'of "Ada"': "Ada"},
+    ]
+    with Collection(":memory:", encoder=encoder) as collection:
+        collection.add(
+            Segment(
+                modality="text",
+                source=f"/notes/{n}.txt",
+                sha256=str(n) * 64,
+                text="A note about engines.",
+                title=f"Note {n}",
+                metadata=metadata,
+            )
+            for n, metadata in enumerate(told)
+        )
+        yield collection
+
+
+@pytest.mark.parametrize(
+    ("key", "operator", "value", "notes"),
+    [
+        ("author", FilterOperator.TEXT_MATCH, "Ada", {0}),
+        ("author", FilterOperator.TEXT_MATCH, "Grace", set[int]()),
+        ("author", FilterOperator.TEXT_MATCH_INSENSITIVE, "ADA", {0, 1}),
+        ("author", FilterOperator.TEXT_MATCH_INSENSITIVE, "7", set[int]()),
+        ("author", FilterOperator.IS_EMPTY, None, {2, 4}),
+        ("draft", FilterOperator.IS_EMPTY, None, {1, 3, 4}),
+        ("nothing", FilterOperator.IS_EMPTY, None, {0, 1, 2, 3, 4}),
+        ('of "Ada"', FilterOperator.TEXT_MATCH, "da", {4}),
+        ("title", FilterOperator.TEXT_MATCH, "te 3", {3}),
+        ("source", FilterOperator.TEXT_MATCH_INSENSITIVE, "NOTES/1", {1}),
+    ],
+)
+def test_filters_by_a_part_of_a_value(
+    labelled: Collection, key: str, operator: FilterOperator, value: Any, notes: set[int]
+) -> None:
+    filters = MetadataFilters(filters=[_filter(key, value, operator)])
+    retriever = MultimodalRetriever(labelled, similarity_top_k=9, filters=filters)
+    found = retriever.retrieve("engines")
+    assert {int(Path(node.metadata["source"]).stem) for node in found} == notes
+
+
+def test_a_part_of_a_value_beside_other_filters(labelled: Collection) -> None:
+    anybody = _filter("nothing", None, FilterOperator.IS_EMPTY)
+    ada = _filter("author", "Ada", FilterOperator.TEXT_MATCH)
+    for condition, notes in ((FilterCondition.AND, 1), (FilterCondition.OR, 5)):
+        filters = MetadataFilters(filters=[anybody, ada], condition=condition)
+        retriever = MultimodalRetriever(labelled, similarity_top_k=9, filters=filters)
+        assert len(retriever.retrieve("engines")) == notes
+
+
+def test_values_that_were_added_later_are_found(encoder: Encoder) -> None:
+    with Collection(":memory:", encoder=encoder) as collection:
+        filters = MetadataFilters(filters=[_filter("title", "ote", FilterOperator.TEXT_MATCH)])
+        retriever = MultimodalRetriever(collection, filters=filters)
+        note = {"source": "/a.txt", "sha256": "0" * 64, "text": "engines", "title": "Note"}
+        collection.add([Segment(modality="text", **note)])  # pyright: ignore[reportArgumentType]
+        assert len(retriever.retrieve("engines")) == 1
+
+
+@pytest.mark.parametrize(("key", "value"), [("text", "engines"), ("title", 7)])
+def test_texts_that_cannot_be_matched_are_refused(
+    labelled: Collection, key: str, value: Any
+) -> None:
+    filters = MetadataFilters(filters=[_filter(key, value, FilterOperator.TEXT_MATCH)])
+    with pytest.raises(InputError, match=r"in quotes|with a str"):
+        MultimodalRetriever(labelled, filters=filters)
 
 
 def test_a_folder_without_collection_is_refused(tmp_path: Path) -> None:

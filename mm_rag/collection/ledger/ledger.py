@@ -25,7 +25,7 @@ from mm_rag.collection.ledger.entry import COLUMNS, Entry, Found
 from mm_rag.collection.ledger.files import LedgerFile
 from mm_rag.collection.ledger.outline import Outline
 from mm_rag.record import segment_from_json
-from mm_rag.segment import Segment
+from mm_rag.segment import Scalar, Segment
 
 _DRAFTED = "SELECT id FROM drafts WHERE sha256 != ''"  # the others are detached
 
@@ -143,6 +143,18 @@ class Ledger:
         inside = (folder + "/", folder + "\\")
         values = (place, folder, len(folder) + 1, *inside)
         return [row["source"] for row in self._db.rows(query, values)]
+
+    def values(self, key: str) -> list[Scalar]:
+        """The different values that Segments have in their metadata under a key."""
+        # The metadata of users lie in a dict of their own within the record.
+        query = (
+            "SELECT DISTINCT it.type, it.value FROM segments, json_each(record) AS it "
+            "WHERE it.key = ?1 AND it.type NOT IN ('null', 'object', 'array') "
+            "UNION SELECT DISTINCT it.type, it.value "
+            "FROM segments, json_each(record, '$.metadata') AS it WHERE it.key = ?1"
+        )
+        rows = self._db.rows(query, (key,))
+        return [bool(r["value"]) if r["type"] in ("true", "false") else r["value"] for r in rows]
 
     def outlines(self) -> list[Outline]:
         """What there is of every source, in the order of their names."""

@@ -99,6 +99,16 @@ class MultimodalEmbedding(MediaEmbedding):
         """The name that serialised components are known by."""
         return "MmRagMultimodalEmbedding"
 
+    def __repr__(self) -> str:
+        """The model and the size of its vectors."""
+        dimension = self._encoder.dimension
+        return f"{type(self).__name__}(model={self.model!r}, dimension={dimension})"
+
+    @property
+    def model(self) -> str:
+        """The name of the model, or its folder: the same as `model_name`."""
+        return self.model_name
+
     def model_post_init(self, context: Any, /) -> None:
         """Load the model.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks import CallbackManager
@@ -37,7 +38,8 @@ class MultimodalRetriever(Closing, BaseRetriever):
         similarity_top_k: How many nodes, at most. None: 5, or as many as the quotas of `modalities`
             come to.
         filters: LlamaIndex's, over the metadata of Segments (`page`, `modality`, `title`, ... and
-            your own); beside `where`, both hold.
+            your own); beside `where`, both hold. `TEXT_MATCH` and `TEXT_MATCH_INSENSITIVE` find a
+            part of a value, `IS_EMPTY` what has none; for these all Segments are looked through.
         callback_manager: LlamaIndex's.
         verbose: As for every LlamaIndex retriever.
         **options: The settings of `Collection.search`, which says more about them: `modalities`,
@@ -74,12 +76,10 @@ class MultimodalRetriever(Closing, BaseRetriever):
             )
         self.similarity_top_k = similarity_top_k
         self.options = options
-        filtered = where_of(filters) if filters is not None else {}
-        if filtered:
-            where = options.get("where")
-            self.options["where"] = {"$and": [where, filtered]} if where else filtered
+        self.filters = filters
         is_open = isinstance(collection, Collection)
         self.collection = collection if is_open else Collection(collection, create=False)
+        self._where()  # a filter that makes no sense is an error now
 
     def close(self) -> None:
         """Let go of the collection's folder."""
@@ -105,8 +105,17 @@ class MultimodalRetriever(Closing, BaseRetriever):
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         content = query_to_content(query_bundle)
-        hits = self.collection.search(content, self.similarity_top_k, **self.options)
+        options = cast("SearchOptions", {**self.options, "where": self._where()})
+        hits = self.collection.search(content, self.similarity_top_k, **options)
         return [hit_to_node(hit) for hit in shown_where_possible(self.collection, hits)]
+
+    def _where(self) -> Mapping[str, Any] | None:
+        """The filter of Chroma's, and LlamaIndex's as they are now: values may have been added."""
+        where = self.options.get("where")
+        if self.filters is None:
+            return where
+        filtered = where_of(self.filters, self.collection.contents.values)
+        return {"$and": [where, filtered]} if where and filtered else where or filtered
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         # The base class would search on the event loop and hold everybody up.
