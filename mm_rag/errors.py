@@ -13,6 +13,7 @@ MMRagError
 ├── StorageError             what was found in files cannot be written: no room, or no right
 └── CollectionError          a collection cannot be used
     ├── CollectionMismatch   it was made with another model or by a newer version
+    ├── FilesMissing         a sync would remove most of a folder's files
     └── CollectionLocked     another process is writing to it
 """
 
@@ -26,6 +27,7 @@ __all__ = [
     "CollectionError",
     "CollectionLocked",
     "CollectionMismatch",
+    "FilesMissing",
     "InputError",
     "MMRagError",
     "MediaTooLarge",
@@ -111,6 +113,10 @@ class CollectionError(MMRagError):
 
 class CollectionMismatch(CollectionError):
     """A collection was made with another model, or by a newer version of mm_rag."""
+
+
+class FilesMissing(CollectionError):
+    """A sync would remove most of what a collection has of a folder; nothing was changed."""
 
 
 class CollectionLocked(CollectionError):

@@ -11,13 +11,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, cast
 
 from mm_rag.content import MODALITIES, Chat, Content, Mixed, Text
 from mm_rag.errors import InputError
 from mm_rag.segment import Hit, Scalar, Segment, place_in_words
 
-_FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata"}
+_FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata", "tags"}
+
+Value: TypeAlias = Scalar | list[str]
+"""Of metadata; the tags are a list."""
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "page": (int,),
@@ -43,14 +46,15 @@ class Model(Protocol):
         ...
 
 
-def segment_to_metadata(segment: Segment) -> dict[str, Scalar]:
+def segment_to_metadata(segment: Segment) -> dict[str, Value]:
     """Flat metadata without nulls, which Chroma refuses. The Segment's own fields come first."""
     own = {name: getattr(segment, name) for name in sorted(_FIELDS)}
     known = {name: value for name, value in own.items() if value is not None}
-    return {**segment.metadata, **known}
+    tags: dict[str, Value] = {"tags": list(segment.tags)} if segment.tags else {}
+    return {**segment.metadata, **known, **tags}
 
 
-def segment_to_document_metadata(segment: Segment) -> dict[str, Scalar]:
+def segment_to_document_metadata(segment: Segment) -> dict[str, Value]:
     """The same with the Segment's `id`, which a framework loses when it splits a document."""
     return {**segment_to_metadata(segment), "id": segment.id}
 
@@ -60,7 +64,8 @@ def segment_from_record(text: str | None, metadata: Mapping[str, Any] | None) ->
     metadata = metadata or {}
     own = {name: value for name, value in metadata.items() if name in _FIELDS}
     other = {name: value for name, value in metadata.items() if name not in _FIELDS | _FOREIGN}
-    segment = Segment(**own, text=text or "", metadata=other)
+    tags = tuple(other.pop("tags")) if isinstance(other.get("tags"), list | tuple) else ()
+    segment = Segment(**own, text=text or "", metadata=other, tags=tags)
     if other.get("id") != segment.id:
         return segment
     del other["id"]
@@ -72,9 +77,9 @@ def segment_of_foreign_record(
 ) -> Segment | None:
     """The Segment that another program stored, or None where it stored something else.
 
-    Metadata of its own that no Segment can have, such as lists, are left out.
+    Metadata of its own that no Segment can have, such as lists other than tags, are left out.
     """
-    told = {k: v for k, v in (metadata or {}).items() if isinstance(v, str | int | float)}
+    told = {k: v for k, v in (metadata or {}).items() if _is_value(k, v)}
     if not told.keys() >= {"modality", "source", "sha256"} or told["modality"] not in MODALITIES:
         return None
     own = {name: value for name, value in told.items() if name in _FIELDS}
@@ -90,6 +95,7 @@ def segment_to_json(segment: Segment) -> str:
     """All of a Segment, as `segment_from_json` reads it."""
     own = {name: getattr(segment, name) for name in sorted(_FIELDS)}
     known = {name: value for name, value in own.items() if value is not None}
+    known |= {"tags": segment.tags} if segment.tags else {}
     return json.dumps({**known, "text": segment.text, "metadata": dict(segment.metadata)})
 
 
@@ -98,7 +104,7 @@ def segment_from_json(record: str) -> Segment:
     return Segment(**json.loads(record))
 
 
-def hit_to_metadata(hit: Hit) -> dict[str, Scalar]:
+def hit_to_metadata(hit: Hit) -> dict[str, Value]:
     """The metadata of the Segment that was found, and of the Hit, flat.
 
     `id`, `rank` and `score`; what each stage says (`score_lexical`, `score_vector_words`,
@@ -109,7 +115,7 @@ def hit_to_metadata(hit: Hit) -> dict[str, Scalar]:
     matched = next((segment.text for segment in hit.matched if segment.text), "")
     matched = "" if matched == hit.segment.text else matched
     more = {"matched": matched, "also": "\n".join(hit.also)}
-    found: dict[str, Scalar] = {"rank": hit.rank, "score": hit.score, **stages}
+    found: dict[str, Value] = {"rank": hit.rank, "score": hit.score, **stages}
     found |= {name: words for name, words in more.items() if words}
     return {**segment_to_document_metadata(hit.segment), **found}
 
@@ -170,6 +176,13 @@ def label_of_record(metadata: Mapping[str, Any]) -> str:
 def _fits(field: str, value: object) -> bool:
     """Whether a Segment's field can have a value, which other programs' metadata hold."""
     return isinstance(value, _TYPES.get(field, (str,)))
+
+
+def _is_value(name: str, value: object) -> bool:
+    """Whether a Segment can have it: a scalar, or tags."""
+    if name != "tags" or not isinstance(value, list | tuple):
+        return isinstance(value, str | int | float)
+    return all(isinstance(each, str) for each in cast("list[object]", value))
 
 
 def _seconds(metadata: Mapping[str, Any], name: str) -> float | None:

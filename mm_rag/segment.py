@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from mm_rag._printing import one_line
 from mm_rag.content import Audio, Content, Image, Modality, Text, Video
@@ -44,6 +45,7 @@ class Segment:
         end: Where it ends, in seconds.
         part: Its number among the segments of the same modality and place, from 0.
         metadata: Whatever else is known, flat.
+        tags: What its user tagged it with, sorted; in Chroma a list of strings under `tags`.
     """
 
     modality: Modality
@@ -60,9 +62,12 @@ class Segment:
     end: float | None = None
     part: int = 0
     metadata: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what later stages rely on."""
+        if self.tags:
+            object.__setattr__(self, "tags", checked_tags(self.tags))
         if self.page is not None and self.page < 1:
             raise InputError(f"Pages count from 1; this segment has {self.page = }.")
         if self.start is not None and self.end is not None and self.end < self.start:
@@ -173,6 +178,19 @@ def _excerpt(text: str) -> str:
     """How a text begins, in one line that a terminal can print."""
     line = one_line(" ".join(text[: 10 * _EXCERPT].split()))
     return line if len(line) <= _EXCERPT else f"{line[: _EXCERPT - 3].rstrip()}..."
+
+
+def checked_tags(tags: str | Iterable[str]) -> tuple[str, ...]:
+    """Tags in one spelling (NFC), each once, sorted; a str is one tag.
+
+    Raises:
+        InputError: One of them is empty, or no str, or has a character that cannot be printed.
+    """
+    given: list[Any] = [tags] if isinstance(tags, str) else list(cast("Iterable[Any]", tags))
+    for tag in given:
+        if not isinstance(tag, str) or not tag.strip() or not tag.isprintable():
+            raise InputError(f"A tag is a str of printable characters; got {tag!r:.100}.")
+    return tuple(sorted({unicodedata.normalize("NFC", tag.strip()) for tag in given}))
 
 
 def place_in_words(page: int | None, start: float | None, end: float | None) -> str:

@@ -29,9 +29,11 @@ class RetrieverOptions(SearchOptions, total=False):
     """What can be given with a call: the settings of a `MultimodalRetriever`."""
 
     k: int | None
+    tagged: str | Sequence[str] | None
 
 
-_SETTINGS = RetrieverOptions.__optional_keys__
+_SETTINGS = RetrieverOptions.__optional_keys__ - {"tags"}
+"""LangChain has `tags` of its own, by which runs are traced."""
 
 
 class MultimodalRetriever(Closing, BaseRetriever):
@@ -55,6 +57,8 @@ class MultimodalRetriever(Closing, BaseRetriever):
         rerank: Whether the best candidates are scored again; or only places of some modalities.
         diversity: Between 0, for the best places, and 1, for places that are unlike each other.
         threshold: The least calibrated score (`score_calibrated` in the metadata) of a Document.
+        tagged: Only what has this tag, or all of these: the `tags` of `Collection.search`. `tags`
+            are LangChain's, for tracing.
 
     Raises:
         CollectionError: There is no collection in the folder.
@@ -79,6 +83,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
     rerank: bool | Sequence[Modality] = True
     diversity: float = Field(default=0.0, ge=0.0, le=1.0)
     threshold: float | None = None
+    tagged: str | Sequence[str] | None = None
 
     def model_post_init(self, context: Any, /) -> None:
         """Open the collection where only its folder was given."""
@@ -143,7 +148,8 @@ class MultimodalRetriever(Closing, BaseRetriever):
             )
         given = cast("dict[str, Any]", options)
         settings = {name: getattr(self, name) for name in _SETTINGS} | given
-        hits = self._opened.search(query, **settings)
+        tags = settings.pop("tagged")
+        hits = self._opened.search(query, **settings, tags=tags)
         return [hit_to_document(hit) for hit in shown_where_possible(self._opened, hits)]
 
     async def _aget_relevant_documents(

@@ -54,11 +54,14 @@ def _named(folder: Path, part: str) -> list[str]:
 
 def _folders(folder: Path) -> Iterator[Path]:
     """A folder and all that are in it, without hidden ones and links."""
-    yield folder
-    for name in _names(folder):
-        below = folder / name
-        if not (name.startswith(".") or below.is_symlink()) and os.path.isdir(below):  # noqa: PTH112
-            yield from _folders(below)
+    waiting = [folder]  # no recursion: there are folders deeper than Python's stack
+    while waiting:
+        here = waiting.pop()
+        yield here
+        for name in _names(here):
+            below = here / name
+            if not (name.startswith(".") or below.is_symlink()) and os.path.isdir(below):  # noqa: PTH112
+                waiting.append(below)
 
 
 def _names(folder: Path) -> list[str]:

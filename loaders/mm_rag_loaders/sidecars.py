@@ -5,19 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from mm_rag.errors import InputError
 from mm_rag.reading.speech import PocketSphinxTranscriber
 from mm_rag.reading.subtitles import sidecars
+from mm_rag_loaders.hashing import file_sha256
 from mm_rag_loaders.options import LoadOptions
 
 _WITH_SIDECARS = AUDIO_SUFFIXES | VIDEO_SUFFIXES
+_MOST_HASHED = 16 * 1024**2
+"""Bytes. The subtitles of a long film are a tenth of a megabyte."""
 
 
 def sidecars_stamp(path: Path) -> str:
-    """Names, sizes and times of a file's subtitle files: it changes when one of them does."""
+    """Names and contents of a file's subtitle files: it changes when one of them does."""
     if path.suffix.lower() not in _WITH_SIDECARS:
         return ""
-    stats = [(sidecar.name, sidecar.stat()) for sidecar in sidecars(path)]
-    return "|".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats)
+    return "|".join(f"{sidecar.name}:{_stamp(sidecar)}" for sidecar in sidecars(path))
+
+
+def _stamp(sidecar: Path) -> str:
+    """Changes when a subtitle file does; of one that is too large to be read each time, its times.
+
+    One that cannot be looked at gives no subtitles, and no stamp.
+    """
+    try:
+        status = sidecar.stat()
+        if status.st_size <= _MOST_HASHED:
+            return file_sha256(sidecar)[:32]
+    except (InputError, OSError):
+        return ""
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
 
 def unnamed(stamp: str, path: Path) -> str:

@@ -22,6 +22,9 @@ Sources: TypeAlias = str | Path | Iterable[str | Path]
 
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")
 _SUBTITLES = frozenset([".ass", ".srt", ".ssa", ".sub", ".vtt"])
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""Of a link that leads nowhere, or of what was deleted meanwhile."""
+
 _WITH_SUBTITLES = AUDIO_SUFFIXES | VIDEO_SUFFIXES
 
 
@@ -123,24 +126,30 @@ def _is_there(path: Path) -> bool:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError:
-        yield folder  # whoever opens it will say why that is not possible
-        return
-    for path in inside:
-        if path.name.startswith("."):
-            continue
-        try:
-            mode = path.stat().st_mode
-        except OSError as error:
-            if isinstance(error, PermissionError):
+    """The files in a folder and in all that are in it, in the order of their names.
+
+    What cannot be looked at is among them: whoever opens it will say why that is not possible.
+    """
+    waiting = [folder]  # no recursion: there are folders deeper than Python's stack
+    while waiting:
+        path = waiting.pop()
+        if path is not folder:
+            try:
+                mode = path.stat().st_mode
+            except OSError as error:
+                if error.errno not in _NOT_THERE:
+                    yield path
+                continue
+            if stat.S_ISREG(mode):
                 yield path
-            continue
-        if stat.S_ISREG(mode):
+            if not stat.S_ISDIR(mode) or path.is_symlink():
+                continue
+        try:
+            inside = sorted(path.iterdir(), reverse=True)
+        except OSError:
             yield path
-        elif stat.S_ISDIR(mode) and not path.is_symlink():
-            yield from _walk(path)
+            continue
+        waiting += (below for below in inside if not below.name.startswith("."))
 
 
 def _without_sidecars(paths: Iterable[Path]) -> Iterator[Path]:

@@ -14,18 +14,30 @@ from mm_rag._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mm_rag.collection.collection import Collection
+    from mm_rag.collection.listing import CollectionInfo, SourceRecord
     from mm_rag.collection.pictures import PictureMode
     from mm_rag.collection.report import FileReport, SyncReport, VerifyReport
     from mm_rag.collection.search import Explanation
 
-__all__ = ["Collection", "Explanation", "FileReport", "PictureMode", "SyncReport", "VerifyReport"]
+__all__ = [
+    "Collection",
+    "CollectionInfo",
+    "Explanation",
+    "FileReport",
+    "PictureMode",
+    "SourceRecord",
+    "SyncReport",
+    "VerifyReport",
+]
 
 # Whether there is a collection can be found out without torch.
 _HOMES = {
     "Collection": "mm_rag.collection.collection",
+    "CollectionInfo": "mm_rag.collection.listing",
     "Explanation": "mm_rag.collection.search",
     "FileReport": "mm_rag.collection.report",
     "PictureMode": "mm_rag.collection.pictures",
+    "SourceRecord": "mm_rag.collection.listing",
     "SyncReport": "mm_rag.collection.report",
     "VerifyReport": "mm_rag.collection.report",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -23,8 +24,10 @@ from mm_rag.collection.checks import (
 )
 from mm_rag.collection.contents import Contents
 from mm_rag.collection.encoding import SegmentEncoder
+from mm_rag.collection.exclusion import Exclusion
 from mm_rag.collection.home import home_of
-from mm_rag.collection.ledger import Commit
+from mm_rag.collection.ledger import Commit, Ledger
+from mm_rag.collection.listing import CollectionInfo, SourceRecord, listed, named, summed_up
 from mm_rag.collection.parts import Parts
 from mm_rag.collection.pictures import PictureMode, delete, orphans
 from mm_rag.collection.pipeline import BATCH
@@ -32,13 +35,14 @@ from mm_rag.collection.reindexing import reindex
 from mm_rag.collection.report import SyncReport, VerifyReport
 from mm_rag.collection.search import Explanation, SearchOptions, checked_request
 from mm_rag.collection.searching import explained
-from mm_rag.collection.sync import FolderSync
+from mm_rag.collection.sync import FolderSync, SyncRequest
 from mm_rag.collection.verify import Inspector
+from mm_rag.collection.writer import SegmentWriter
 from mm_rag.content import Modality
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionError
 from mm_rag.reranker import Reranker
-from mm_rag.segment import Hit, Segment
+from mm_rag.segment import Hit, Segment, checked_tags
 from mm_rag_loaders import LoadOptions, find_sources
 from mm_rag_loaders.progress import OnProgress
 
@@ -137,21 +141,43 @@ class Collection(Closing):
         """What is in it: its files, and the Segments of each."""
         return Contents(self._parts)
 
+    def list(self) -> builtins.list[SourceRecord]:
+        """Every file and address that is known, in the order of their names.
+
+        With its state, how many Segments it gave, its tags, and when it was read.
+        """
+        self._parts.refresh()
+        return listed(self._parts.ledger)
+
+    def info(self) -> CollectionInfo:
+        """Where it is, its model, and how many files, Segments and tags there are."""
+        self._parts.refresh()
+        home = self._parts.home
+        return summed_up(self._parts.ledger, home.place, home.name)
+
     def segment_counts(self) -> dict[str, int]:
         """How many Segments there are of each modality."""
         self._parts.refresh()
         return self._parts.ledger.counts()
 
-    def add(self, segments: Iterable[Segment]) -> int:
+    def add(self, segments: Iterable[Segment], *, tags: str | Sequence[str] | None = None) -> int:
         """Add Segments, replacing those of the same id; return how many different ones were given.
 
         They are not tied to a folder: `sync` will not remove them, unless it also knows their file.
 
+        Args:
+            segments: The Segments.
+            tags: What they are tagged with; None for the tags that they have.
+
         Raises:
-            InputError: The model cannot take one of them; those of batches before it are in.
+            InputError: The model cannot take one of them; those of batches before it are in. Or a
+                tag is empty.
             CollectionLocked: Another process is writing.
         """
-        given = list({segment.id: segment for segment in segments}.values())
+        if tags is not None:
+            tagged = checked_tags(tags)
+            segments = (replace(segment, tags=tagged) for segment in segments)
+        given = builtins.list({segment.id: segment for segment in segments}.values())
         encoder = SegmentEncoder(self.encoder, self._parts.ledger)
         with self._parts.writing() as writer:
             note_encoder(self._parts, self.encoder)
@@ -167,6 +193,10 @@ class Collection(Closing):
         *,
         password: str | None = None,
         options: LoadOptions | None = None,
+        tags: str | Sequence[str] | None = None,
+        exclude: str | Sequence[str] = (),
+        delete_missing: bool = False,
+        checksum: bool = False,
         on_progress: OnProgress | None = None,
     ) -> SyncReport:
         """Make the collection equal to a folder, or to some files and folders.
@@ -182,6 +212,16 @@ class Collection(Closing):
             options: How files are read. Page pictures go to the collection's own folder, whatever
                 `assets` says, because they belong to it. With another `transcriber` than before
                 recordings and videos are read again.
+            tags: What all files of these sources are tagged with, instead of before: `["2024"]`, or
+                `[]` for none. None: files that are in keep theirs, and new ones have none. A tag
+                that changes costs no reading and no encoding.
+            exclude: Patterns of files and folders that are left out: `"*.tmp"`, `"drafts"`,
+                `"drafts/*.pdf"`. Such files are removed if they are in, other than by rsync, which
+                keeps what it excludes. They are not remembered: give them every time.
+            delete_missing: Whether more than half of what is in of a folder, and more than 3 files,
+                may be removed. That is refused otherwise: a drive may not be mounted.
+            checksum: Whether to compare all files by their content. Otherwise a file of which size,
+                times and inode are as they were counts as unchanged, and is not read.
             on_progress: Told how far it has come: files, pages, seconds of recordings.
 
         Raises:
@@ -189,6 +229,7 @@ class Collection(Closing):
             CollectionLocked: Another process is writing.
             CollectionMismatch: Its recordings were heard by a transcriber that `options` does not
                 name.
+            FilesMissing: Most files of a folder are gone, and `delete_missing` is not given.
             CollectionError: The disk is full, or the folder not writable; the next run finishes
                 what this one began.
             StorageError: The same for page pictures.
@@ -200,19 +241,55 @@ class Collection(Closing):
         check_transcriber(parts, options)
         paths = [folder_or_file(source) for source in given]
         find_sources(paths)  # what does not exist is an error before anything is written
-        encoder = SegmentEncoder(self.encoder, parts.ledger)
+        request = SyncRequest(
+            sources=paths,
+            exclude=Exclusion(exclude),
+            tags=None if tags is None else checked_tags(tags),
+            checksum=checksum,
+            delete_missing=delete_missing,
+        )
         with parts.writing() as writer:
             note_encoder(parts, self.encoder)
             parts.ledger.set_meta(assets=self._pictures.mode)
             note_transcriber(parts, options)
             self._options = options
-            run = FolderSync(
-                self.path, parts.ledger, writer, encoder, options, self._pictures, on_progress
-            )
-            report = run.run(paths)
-            if writer.dropped:
-                delete(orphans(parts.home, parts.ledger))
+            report = self._syncing(writer, on_progress).run(request)
+            self._delete_orphans(writer)
         return report
+
+    def remove(self, source: str | Path | Sequence[str | Path]) -> SyncReport:
+        """Remove what comes from a file, an address or a folder, or from several.
+
+        Nothing happens to the files themselves: a `sync` of their folder indexes them again, unless
+        they are gone or excluded. Where a file goes of which a copy is in, the copy takes its
+        place.
+
+        Args:
+            source: As it was indexed; a relative path counts from the working directory.
+
+        Raises:
+            InputError: Nothing comes from there.
+            CollectionLocked: Another process is writing.
+        """
+        parts = self._parts
+        parts.refresh()
+        named(parts.ledger, source)  # what is not in is an error before anything is written
+        with parts.writing() as writer:
+            report = self._syncing(writer).remove(*named(parts.ledger, source))
+            self._delete_orphans(writer)
+        return report
+
+    def _syncing(self, writer: SegmentWriter, on_progress: OnProgress | None = None) -> FolderSync:
+        ledger, options = self._parts.ledger, self._options
+
+        def encoder() -> SegmentEncoder:
+            return SegmentEncoder(self.encoder, ledger)
+
+        return FolderSync(self.path, ledger, writer, encoder, options, self._pictures, on_progress)
+
+    def _delete_orphans(self, writer: SegmentWriter) -> None:
+        if writer.dropped:
+            delete(orphans(self._parts.home, self._parts.ledger))
 
     @overload
     def search(
@@ -222,7 +299,7 @@ class Collection(Closing):
         *,
         explain: Literal[False] = ...,
         **options: Unpack[SearchOptions],
-    ) -> list[Hit]: ...
+    ) -> builtins.list[Hit]: ...
     @overload
     def search(
         self,
@@ -245,8 +322,9 @@ class Collection(Closing):
         rerank: bool | Iterable[Modality] = True,
         diversity: float = 0.0,
         threshold: float | None = None,
+        tags: str | Sequence[str] | None = None,
         explain: bool = False,
-    ) -> list[Hit] | Explanation:
+    ) -> builtins.list[Hit] | Explanation:
         """The `k` places (pages, pictures, clips) that answer a query best.
 
         Args:
@@ -258,7 +336,8 @@ class Collection(Closing):
                 `{"image": 3, "text": 2}`. A page counts as what matched on it, and then that is the
                 Hit's Segment, not the page.
             where: Only Segments whose metadata match this Chroma filter: `{"author": "Ada"}`.
-            source: Only of this file, or of the files in this folder, or of several.
+            source: Only of this file, or of the files in this folder, or of several. A copy of a
+                file that is in counts as that file.
             page: Only from this page.
             time: Only clips that share some time with this span, in seconds; the end may be
                 `math.inf`. Of a moment, `(30, 30)`, those that have it in them.
@@ -271,6 +350,7 @@ class Collection(Closing):
                 questions about 700 Segments nine in ten were above 0; among a few dozen Segments
                 the right one is part of the measure, so begin at -1. Who only shares words with
                 the query is held to it, too.
+            tags: Only what has this tag, or all of these.
             explain: Whether to say how the hits came about, too.
 
         Raises:
@@ -279,7 +359,7 @@ class Collection(Closing):
         """
         request = checked_request(
             k,
-            self._sources,
+            self._ledger,
             modalities=modalities,
             where=where,
             source=source,
@@ -288,6 +368,7 @@ class Collection(Closing):
             rerank=rerank,
             diversity=diversity,
             threshold=threshold,
+            tags=tags,
         )
         found = explained(
             self._parts,
@@ -299,14 +380,14 @@ class Collection(Closing):
         )
         return found if explain else found.hits
 
-    def _sources(self, place: str) -> list[str]:
+    def _ledger(self) -> Ledger:
         self._parts.refresh()
-        return self._parts.ledger.sources(place)
+        return self._parts.ledger
 
-    def _shown(self, segments: Sequence[Segment]) -> list[Segment]:
+    def _shown(self, segments: Sequence[Segment]) -> builtins.list[Segment]:
         return self._pictures.shown(segments, self._options)
 
-    def shown(self, hits: Sequence[Hit]) -> list[Hit]:
+    def shown(self, hits: Sequence[Hit]) -> builtins.list[Hit]:
         """The hits with their pictures, drawn again where the collection keeps none.
 
         They last as long as the collection is open. Nothing is done where pictures are kept.
@@ -317,7 +398,9 @@ class Collection(Closing):
         segments = self._shown([hit.segment for hit in hits])
         return [replace(hit, segment=new) for hit, new in zip(hits, segments, strict=True)]
 
-    def neighbours(self, of: Hit | Segment, *, before: int = 1, after: int = 1) -> list[Segment]:
+    def neighbours(
+        self, of: Hit | Segment, *, before: int = 1, after: int = 1
+    ) -> builtins.list[Segment]:
         """What comes before and after a page or clip in its file, in order, itself left out.
 
         Args:

@@ -27,5 +27,12 @@ def _from_1(ledger: Ledger, store: VectorStore, lexical: LexicalIndex) -> None:
     ledger.forget_format_1()
 
 
-_MIGRATIONS: Mapping[int, Callable[[Ledger, VectorStore, LexicalIndex], None]] = {1: _from_1}
+def _from_2(ledger: Ledger, store: VectorStore, lexical: LexicalIndex) -> None:
+    """Format 3 knows more of files, and has tags; a ledger gets the columns when it is opened."""
+
+
+_MIGRATIONS: Mapping[int, Callable[[Ledger, VectorStore, LexicalIndex], None]] = {
+    1: _from_1,
+    2: _from_2,
+}
 """By the format that they begin with."""

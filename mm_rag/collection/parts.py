@@ -20,7 +20,7 @@ from mm_rag.collection.store import VectorStore
 from mm_rag.collection.turns import Turns
 from mm_rag.collection.writer import AT_ONCE, SegmentWriter
 from mm_rag.encoder import Encoder
-from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch
+from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch, FilesMissing
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +125,9 @@ class Parts:
                 yield writer
                 writer.finish()
                 self.ledger.set_meta(**{_WRITING: None})
+            except FilesMissing:  # before anything was written
+                self.ledger.set_meta(**{_WRITING: None})
+                raise
             finally:
                 self._count_write()
                 self._is_writing = False

@@ -6,14 +6,17 @@ All files are looked at before any is read: only then is it known which of them 
 from __future__ import annotations
 
 import errno
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeGuard
 
 from mm_rag.collection.ledger import LedgerFile
+from mm_rag.collection.missing import lies_in
 from mm_rag.collection.report import FileReport
+from mm_rag.collection.stamps import Stamp
 from mm_rag.errors import InputError, SourceForbidden
 from mm_rag_loaders import LoadOptions, Source
 from mm_rag_loaders.hashing import file_sha256
@@ -83,12 +86,21 @@ class Planner:
         known: The ledger's files.
         options: How files are read.
         seen: Told of every file that was looked at and need not be read.
+        checksum: Whether files are compared by their content only, which reads all of them.
+        tags: Those that all files found are to have, as in `LedgerFile`; None for as before.
     """
 
     def __init__(
-        self, known: dict[str, LedgerFile], options: LoadOptions, seen: Callable[[Source], None]
+        self,
+        known: dict[str, LedgerFile],
+        options: LoadOptions,
+        seen: Callable[[Source], None],
+        *,
+        checksum: bool = False,
+        tags: str | None = None,
     ) -> None:
         self._known, self._options, self._seen = known, options, seen
+        self._checksum, self._tags = checksum, tags
         self._owners = {file.sha256: file for file in known.values() if file.is_in}
         self._copies: dict[str, list[LedgerFile]] = defaultdict(list)
         for file in known.values():
@@ -97,11 +109,30 @@ class Planner:
         self._touched: dict[str, LedgerFile] = {}
         self._plan = Plan()
 
-    def plan(self, found: Sequence[Source], roots: Iterable[Path]) -> Plan:
-        """Look at every file, and at those that are no longer found in the `roots`."""
+    def plan(
+        self, found: Sequence[Source], roots: Sequence[Path], excluded: Set[str] = frozenset()
+    ) -> Plan:
+        """Look at every file, and at those that are no longer found.
+
+        Args:
+            found: The files that are to be in.
+            roots: Where they were looked for.
+            excluded: Paths of files that are there, and are to be out.
+        """
         changed = [change for source in found if (change := self._look_at(source))]
         names = {str(source) for source in found}
-        self._note_gone(names, list(roots), {change.now.sha256 for change in changed})
+        self._note_gone(names, roots, {change.now.sha256 for change in changed}, excluded)
+        return self._with_moves(changed)
+
+    def plan_removal(self, paths: Set[str]) -> Plan:
+        """Have files go that are in, whether they are still there or not."""
+        for path in sorted(paths):
+            self._plan.gone.append(self._known[path])
+            self._plan.left.add(path)
+        return self._with_moves([])
+
+    def _with_moves(self, changed: Sequence[Change]) -> Plan:
+        """The plan, now that it is known what has changed and what goes."""
         leaving = self._leaving(changed)
         for change in changed:
             if not self._moves_here(change, leaving):
@@ -124,9 +155,11 @@ class Planner:
         known = self._known.get(name)
         try:
             path = local_path(source, self._options)
-            if self._is_settled(known) and _looks_same(path, known, self._options):
+            if self._is_settled(known) and self._looks_same(path, known):
+                if self._tags not in (None, known.tags):
+                    self._touched[name] = replace(known, tags=self._tags)
                 return self._unchanged(source, known)
-            now = _as_it_is(path, name, self._options)
+            now = replace(_as_it_is(path, name, self._options), tags=self._tags_of(known))
         except SourceForbidden as error:
             return self._refuse(name, error)
         except InputError as error:
@@ -134,17 +167,28 @@ class Planner:
         except OSError as error:  # deleted in the middle of the run, or not ours to read
             return self._leave(name, f"it cannot be opened: {error.strerror}")
         if self._is_settled(known) and _is_only_touched(known, now):
-            self._touched[name] = replace(now, state=known.state, reason=known.reason)
+            self._touched[name] = replace(
+                now, state=known.state, reason=known.reason, indexed_at=known.indexed_at
+            )
             return self._unchanged(source, known)
         return Change(source, now)
+
+    def _tags_of(self, known: LedgerFile | None) -> str:
+        if self._tags is not None:
+            return self._tags
+        return known.tags if known else ""
 
     def _is_settled(self, known: LedgerFile | None) -> TypeGuard[LedgerFile]:
         if known is None or known.state not in _SETTLED:
             return False
         return known.state != "duplicate" or known.sha256 in self._owners
 
+    def _looks_same(self, path: Path, known: LedgerFile) -> bool:
+        return not self._checksum and _looks_same(path, known, self._options)
+
     def _unchanged(self, source: Source, known: LedgerFile) -> None:
-        report = FileReport(path=known.path, state="unchanged", reason=known.reason)
+        state = "unsupported" if known.state == "unsupported" else "unchanged"
+        report = FileReport(path=known.path, state=state, reason=known.reason)
         self._plan.reports.append(report)
         self._seen(source)
 
@@ -157,11 +201,13 @@ class Planner:
         if name in self._known:
             self._plan.left.add(name)
 
-    def _note_gone(self, found: set[str], roots: Sequence[Path], came: set[str]) -> None:
+    def _note_gone(
+        self, found: set[str], roots: Sequence[Path], came: set[str], excluded: Set[str]
+    ) -> None:
         """Note files that are not found, if they should be, or if their content came elsewhere."""
         for path, file in self._known.items():
-            expected = _lies_in(Path(path), roots) or (file.is_in and file.sha256 in came)
-            if path not in found and expected and not _may_exist(path):
+            expected = lies_in(Path(path), roots) or (file.is_in and file.sha256 in came)
+            if path in excluded or (path not in found and expected and not _may_exist(path)):
                 self._plan.gone.append(file)
                 self._plan.left.add(path)
 
@@ -186,7 +232,7 @@ class Planner:
         """Have a file that was left out as a copy take the place of one that is gone."""
         for known in self._copies[owner.sha256]:
             file = self._touched.get(known.path, known)
-            if file.path in self._plan.left or not _looks_there(file, self._options):
+            if file.path in self._plan.left or not _is_there(file, self._options):
                 continue
             self._touched.pop(file.path, None)  # its row becomes another one
             now = replace(file, state="indexed", reason="")
@@ -200,6 +246,8 @@ class Planner:
     def _move(self, owner: LedgerFile, now: LedgerFile, leaving: set[str]) -> None:
         came = now.path not in self._known
         by_name = came and owner.path in self._plan.left
+        if by_name and self._tags is None:
+            now = replace(now, tags=owner.tags)
         self._plan.moves.append(Move(owner, now, by_name=by_name))
         self._plan.owners[now.sha256] = now.path
         leaving.discard(now.sha256)
@@ -214,27 +262,36 @@ def _can_move(owner: LedgerFile, now: LedgerFile) -> bool:
 
 
 def _as_it_is(path: Path, name: str, options: LoadOptions) -> LedgerFile:
-    stat = path.stat()
+    # The stamp comes first: a file that is replaced meanwhile differs from it the next time.
+    stamp = Stamp.of(path.stat())
     return LedgerFile(
         path=name,
         sha256=file_sha256(path, options.policy),
-        size=stat.st_size,
-        mtime_ns=stat.st_mtime_ns,
+        size=stamp.size,
+        mtime_ns=stamp.mtime_ns,
+        ctime_ns=stamp.ctime_ns,
+        inode=stamp.inode,
         beside=reader_stamp(path, options),
         state="indexed",
+        indexed_at=time.time(),
     )
 
 
 def _looks_same(path: Path, known: LedgerFile, options: LoadOptions) -> bool:
-    stat = path.stat()
-    seen = (stat.st_size, stat.st_mtime_ns, reader_stamp(path, options))
-    return seen == (known.size, known.mtime_ns, known.beside)
+    stamp = Stamp(
+        size=known.size, mtime_ns=known.mtime_ns, ctime_ns=known.ctime_ns, inode=known.inode
+    )
+    return stamp.is_as(Stamp.of(path.stat())) and reader_stamp(path, options) == known.beside
 
 
-def _looks_there(file: LedgerFile, options: LoadOptions) -> bool:
+def _is_there(file: LedgerFile, options: LoadOptions) -> bool:
+    """Whether a file is still what it was, told by its content if need be."""
+    path = Path(file.path)
     try:
-        return _looks_same(Path(file.path), file, options)
-    except OSError:
+        return _looks_same(path, file, options) or _is_only_touched(
+            file, _as_it_is(path, file.path, options)
+        )
+    except (OSError, InputError):
         return False
 
 
@@ -249,8 +306,3 @@ def _may_exist(path: str) -> bool:
     except OSError as error:
         return error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
     return True
-
-
-def _lies_in(path: Path, roots: Iterable[Path]) -> bool:
-    places = [root.absolute() for root in roots]
-    return any(path == root or root in path.parents for root in places)

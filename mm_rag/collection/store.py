@@ -131,11 +131,15 @@ class VectorStore:
     ) -> list[dict[str, Any]]:
         """Metadata that also say which of the present ones go: an upsert merges the two.
 
-        Lists stay: no Segment has any, so they are another program's.
+        Lists other than tags stay: no Segment has any, so they are another program's.
         """
         got = self._collection.get(ids=list(ids), include=["metadatas"])
         present = {
-            id_: [key for key, value in (metadata or {}).items() if not isinstance(value, list)]
+            id_: [
+                key
+                for key, value in (metadata or {}).items()
+                if key == "tags" or not isinstance(value, list)
+            ]
             for id_, metadata in zip(got["ids"], got["metadatas"] or [], strict=True)
         }
         return [

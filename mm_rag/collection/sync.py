@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from mm_rag.collection.encoding import SegmentEncoder
-from mm_rag.collection.ledger import Commit, Ledger, LedgerFile
+from mm_rag.collection.exclusion import Exclusion
+from mm_rag.collection.ledger import Commit, Entry, Ledger, LedgerFile
+from mm_rag.collection.missing import check_missing
 from mm_rag.collection.pictures import Pictures
-from mm_rag.collection.pipeline import Pipeline
-from mm_rag.collection.plan import Change, Move, Planner
+from mm_rag.collection.pipeline import BATCH, Pipeline
+from mm_rag.collection.plan import Change, Move, Plan, Planner
 from mm_rag.collection.report import FileReport, SyncReport
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import InputError
@@ -25,6 +29,27 @@ from mm_rag_loaders import LoadedFile, LoadOptions, Source, find_sources, load_f
 from mm_rag_loaders.moved import moved
 from mm_rag_loaders.outcome import Event
 from mm_rag_loaders.progress import OnProgress, Progress
+
+_TAGGING = "tagging"  # the fact that Segments may not have the tags of their files
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncRequest:
+    """What a sync is asked for.
+
+    Attributes:
+        sources: Files and folders, absolute.
+        exclude: Files of the folders that are left out.
+        tags: What all of the files are to be tagged with; None for as before.
+        checksum: Whether files are compared by their content only.
+        delete_missing: Whether most of what was in a folder may be removed.
+    """
+
+    sources: Sequence[Path]
+    exclude: Exclusion
+    tags: tuple[str, ...] | None = None
+    checksum: bool = False
+    delete_missing: bool = False
 
 
 class FolderSync:
@@ -34,7 +59,7 @@ class FolderSync:
         own: The collection's own folder, which is left out.
         ledger: Which files are in.
         writer: Where Segments go.
-        encoder: Makes their vectors.
+        encoder: Gives what makes their vectors; called only where there are some to make.
         options: How files are read.
         pictures: Which of the pictures that are drawn are kept.
         on_progress: Told how far it has come.
@@ -45,35 +70,86 @@ class FolderSync:
         own: Path,
         ledger: Ledger,
         writer: SegmentWriter,
-        encoder: SegmentEncoder,
+        encoder: Callable[[], SegmentEncoder],
         options: LoadOptions,
         pictures: Pictures,
-        on_progress: OnProgress | None,
+        on_progress: OnProgress | None = None,
     ) -> None:
-        self._own, self._ledger, self._writer, self._encoder = own, ledger, writer, encoder
-        self._options = replace(options, assets=pictures.store)
+        self._own, self._ledger, self._writer = own, ledger, writer
+        self._made_encoder, self._options = encoder, replace(options, assets=pictures.store)
         self._pictures, self._on_progress = pictures, on_progress
         self._reports: dict[str, FileReport] = {}
         self._owners: dict[str, str] = {}
         self._progress = Progress(of=0)
 
-    def run(self, sources: Sequence[Path]) -> SyncReport:
-        """Index what is new or changed, remove what is gone, and say what was done."""
+    @cached_property
+    def _encoder(self) -> SegmentEncoder:
+        return self._made_encoder()
+
+    def run(self, request: SyncRequest) -> SyncReport:
+        """Index what is new or changed, remove what is gone, and say what was done.
+
+        Raises:
+            FilesMissing: Most files of a folder are gone, and the request does not allow that.
+        """
         began = time.monotonic()
         # `mm-rag index .` must not index the collection that lies in the same folder.
-        found = [s for s in find_sources(sources) if self._own not in Path(str(s)).parents]
+        there = [s for s in find_sources(request.sources) if self._own not in Path(str(s)).parents]
+        excluded = {str(source) for source in there if request.exclude.covers(source)}
+        found = [source for source in there if str(source) not in excluded]
         self._show(Progress(of=len(found)))
-        planner = Planner(self._ledger.files(), self._options, self._skip)
-        plan = planner.plan(found, sources)
+        known = self._ledger.files()
+        tags = None if request.tags is None else "\n".join(request.tags)
+        planner = Planner(known, self._options, self._skip, checksum=request.checksum, tags=tags)
+        plan = planner.plan(found, request.sources, excluded)
+        if not request.delete_missing:
+            check_missing(request.sources, known, [file.path for file in plan.gone])
+        for file in plan.gone:
+            reason = "excluded" if file.path in excluded else "no longer there"
+            self._report(FileReport(path=file.path, state="removed", reason=reason))
+        uses_tags = bool(tags) or any(file.tags for file in known.values())
+        self._carry_out(plan, uses_tags=uses_tags)
+        return self._finished(began)
+
+    def remove(self, paths: Set[str], sources: Iterable[str]) -> SyncReport:
+        """Remove files, and what was added by hand; copies of the files that are in stay.
+
+        Args:
+            paths: Of files that are known.
+            sources: Of the Segments that were added by hand.
+        """
+        began = time.monotonic()
+        known = self._ledger.files()
+        plan = Planner(known, self._options, self._skip).plan_removal(paths)
+        for path in sorted({*paths, *sources}):
+            self._report(FileReport(path=path, state="removed"))
+        uses_tags = any(file.tags for file in known.values())
+        self._carry_out(plan, uses_tags=uses_tags)
+        self._writer.commit(Commit(dropped=self._ledger.ids_from(sources)))
+        return self._finished(began)
+
+    def _carry_out(self, plan: Plan, *, uses_tags: bool) -> None:
+        uses_tags = uses_tags or self._ledger.meta(_TAGGING) is not None
+        if uses_tags:  # a run that is killed before it is through is finished by the next
+            self._ledger.set_meta(**{_TAGGING: "yes"})
         self._owners = plan.owners
         for report in plan.reports:
             self._report(report)
-        for file in plan.gone:
-            self._report(FileReport(path=file.path, state="removed", reason="no longer there"))
-        moved_to = [self._move(move) for move in plan.moves]
+        self._draft_moved(plan.moves)
         # All at once: files may have changed places, and none may lose what another has yet to get.
-        self._writer.commit(Commit(written=moved_to, noted=plan.noted, forgotten=sorted(plan.left)))
+        self._writer.commit(
+            Commit(
+                written=[self._moved_row(move) for move in plan.moves],
+                noted=plan.noted,
+                forgotten=sorted(plan.left),
+            )
+        )
         self._read(plan.changes)
+        if uses_tags:
+            self._tag()
+            self._ledger.set_meta(**{_TAGGING: None})
+
+    def _finished(self, began: float) -> SyncReport:
         self._ledger.drop_drafts()
         self._writer.settle()
         return SyncReport(
@@ -82,25 +158,49 @@ class FolderSync:
             seconds=time.monotonic() - began,
         )
 
-    def _move(self, move: Move) -> LedgerFile:
-        """Draft what a file's content gave for its new path; return the row that it is to have.
+    def _tag(self) -> None:
+        """Give Segments the tags of their files. Nothing is encoded: tags are no words."""
+        waiting, rows = list[Entry](), list[LedgerFile]()
+        for file, tags in self._ledger.tagged_otherwise():
+            there = self._ledger.content(file.sha256)
+            waiting += [replace(old, segment=replace(old.segment, tags=tags)) for old in there]
+            rows.append(file)
+            if len(waiting) >= BATCH:
+                self._write_again(waiting, rows)
+        self._write_again(waiting, rows)
 
-        It is encoded anew only where its name is part of what the model is given.
+    def _write_again(self, entries: list[Entry], rows: list[LedgerFile]) -> None:
+        self._writer.draft(entries)
+        self._writer.commit(Commit(written=rows))
+        entries.clear()
+        rows.clear()
+
+    def _draft_moved(self, moves: Sequence[Move]) -> None:
+        """Draft what files' contents gave for their new paths, many files at a time.
+
+        They are encoded anew only where a file's name is part of what the model is given.
         """
-        there = self._ledger.content(move.now.sha256)
-        pairs = [(old, moved(old.segment, move.now.path)) for old in there]
-        entries = {
-            segment.id: replace(old, segment=segment)
-            for old, segment in pairs
-            if self._encoder.given(segment) == self._encoder.given(old.segment)
-        }
-        renamed = [segment for _, segment in pairs if segment.id not in entries]
-        entries |= {entry.segment.id: entry for entry in self._encoder.entries(renamed)}
-        row = replace(move.now, state="indexed", reason=move.source.reason)
-        self._ledger.detach_drafts(row.sha256)
-        self._writer.draft([entries[old.segment.id] for old in there])
+        pairs = (
+            (old, moved(old.segment, move.now.path))
+            for move in moves
+            for old in self._ledger.content(move.now.sha256)
+        )
+        while some := list(islice(pairs, BATCH)):
+            entries = {
+                segment.id: replace(old, segment=segment)
+                for old, segment in some
+                if self._encoder.given(segment) == self._encoder.given(old.segment)
+            }
+            renamed = [segment for _, segment in some if segment.id not in entries]
+            entries |= {entry.segment.id: entry for entry in self._encoder.entries(renamed)}
+            self._writer.draft([entries[old.segment.id] for old, _ in some])
+
+    def _moved_row(self, move: Move) -> LedgerFile:
+        """The row that a file is to have where it is now."""
+        old = move.source
+        row = replace(move.now, state="indexed", reason=old.reason, indexed_at=old.indexed_at)
         took = "was" if move.by_name else "takes the place of"
-        reason = f"{took} {move.source.path}"
+        reason = f"{took} {old.path}"
         self._report(FileReport(path=row.path, state="moved", reason=reason))
         return row
 
@@ -140,23 +240,31 @@ class FolderSync:
                 yield change.source
 
     def _leave_out(self, change: Change, owner: str) -> None:
-        self._note(replace(change.now, state="duplicate", reason=f"same content as {owner}"))
+        self._note_duplicate(change.now, owner)
         self._skip(change.source)
+
+    def _note_duplicate(self, row: LedgerFile, owner: str) -> None:
+        self._note(replace(row, state="duplicate", reason=f"same content as {owner}"))
 
     def _index(self, loaded: LoadedFile, now: LedgerFile, pipeline: Pipeline) -> None:
         if loaded.state != "loaded":
             self._note(replace(now, state=loaded.state, reason=loaded.reason))
             return
         state = "incomplete" if loaded.incomplete else "indexed"
-        # Its content may have changed since it was looked at.
+        # Its content may have changed since it was looked at, and be another file's by now.
         row = replace(now, sha256=loaded.sha256, state=state, reason="; ".join(loaded.notes))
+        owner = self._owners.get(row.sha256, row.path)
+        if owner != row.path:
+            self._note_duplicate(row, owner)
+            return
         self._owners[row.sha256] = row.path
         counts = Counter(segment.modality for segment in loaded.segments)
         self._report(
             FileReport(path=row.path, state="indexed", reason=row.reason, segments=dict(counts))
         )
         self._ledger.detach_drafts(row.sha256)
-        pipeline.put(row, loaded.segments)
+        tags = tuple(row.tags.splitlines())
+        pipeline.put(row, [replace(segment, tags=tags) for segment in loaded.segments])
 
     def _refuse(self, row: LedgerFile, error: InputError) -> None:
         """The model cannot take what the loader could."""

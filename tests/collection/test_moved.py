@@ -105,7 +105,10 @@ def check(collection: Collection, *places: Path) -> None:
     assert got.keys() == expected.keys()
     for key, vector in expected.items():
         np.testing.assert_allclose(got[key], vector, atol=1e-6)
-    assert set(states(collection.sync(places, options=HERE)).values()) <= {"unchanged"}
+    assert set(states(collection.sync(places, options=HERE)).values()) <= {
+        "unchanged",
+        "unsupported",
+    }
 
 
 def make_titled_pdf(path: Path, title: str, text: str) -> Path:

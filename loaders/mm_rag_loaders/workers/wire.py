@@ -79,6 +79,8 @@ def from_line(line: bytes) -> Message:
 def _message(kind: str, fields: dict[str, Any]) -> Message:
     if kind == "outcome":
         fields["notes"] = tuple(fields["notes"])
+    elif kind == "segment":
+        fields["tags"] = tuple(fields["tags"])
     message = _KINDS[kind](**fields)
     for name, hint in _hints(type(message)).items():
         if not _fits(getattr(message, name), hint):

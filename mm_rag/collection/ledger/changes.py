@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, fields
 
 from mm_rag.collection.ledger.entry import COLUMNS
 from mm_rag.collection.ledger.files import LedgerFile
@@ -12,8 +12,9 @@ from mm_rag.collection.ledger.files import LedgerFile
 
 def put_files(connection: sqlite3.Connection, files: Iterable[LedgerFile]) -> None:
     """Add files, or replace what is known of them."""
+    names = [field.name for field in fields(LedgerFile)]
     connection.executemany(
-        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO files ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
         (astuple(file) for file in files),
     )
 

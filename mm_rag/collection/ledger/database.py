@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import unicodedata
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mm_rag.collection.ledger.schema import SCHEMA
+from mm_rag.collection.ledger.schema import NEW_COLUMNS, SCHEMA
 from mm_rag.errors import CollectionError
 
 IN_MEMORY = Path(":memory:")
@@ -37,10 +38,12 @@ class Database:
             # Threads take turns by the lock, so that none sees half of another's transaction.
             self._connection = sqlite3.connect(path, check_same_thread=False, timeout=30.0)
             self._connection.row_factory = sqlite3.Row
+            self._connection.create_function("nfc", 1, _nfc, deterministic=True)
             # Readers go on while another process writes.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._set_aside_format_1()
             self._connection.executescript(SCHEMA)
+            self._add_columns()
 
     def _set_aside_format_1(self) -> None:
         """Format 1 had another table of this name: it is migrated from where it goes."""
@@ -49,6 +52,20 @@ class Database:
             with self._connection:
                 self._connection.execute("DROP INDEX IF EXISTS segments_sha256")
                 self._connection.execute("ALTER TABLE segments RENAME TO segments_of_format_1")
+
+    def _add_columns(self) -> None:
+        """Give `files` the columns that older formats did not have."""
+        if not self._missing_columns():
+            return
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")  # another process may be doing the same
+            for name in self._missing_columns():
+                self._connection.execute(f"ALTER TABLE files ADD COLUMN {name} {NEW_COLUMNS[name]}")
+
+    def _missing_columns(self) -> list[str]:
+        columns = self._connection.execute("PRAGMA table_info(files)").fetchall()
+        present = {column["name"] for column in columns}
+        return [name for name in NEW_COLUMNS if name not in present]
 
     def close(self) -> None:
         """Let go of the file."""
@@ -103,3 +120,8 @@ class Database:
                 f"The ledger {self._path} cannot be used: {error}. Is the disk full, or the folder "
                 "not writable? What was written before is intact."
             ) from error
+
+
+def _nfc(name: str) -> str:
+    """A name in one spelling: some systems write `é` as two characters."""
+    return unicodedata.normalize("NFC", name)

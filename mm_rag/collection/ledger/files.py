@@ -23,6 +23,10 @@ class LedgerFile:
         state: `unread`: it is in, and to be read again, as something of it is damaged.
             `incomplete`: it is in, without what a missing reader would have read.
         reason: What there is to say about it; empty when all is well.
+        ctime_ns: When anything of it was changed; 0 where that is not known (`stamps`).
+        inode: Its number in the file system.
+        tags: What it was tagged with, one a line, sorted.
+        indexed_at: When it was read, in seconds since 1970; 0 where that is not known.
     """
 
     path: str
@@ -32,6 +36,10 @@ class LedgerFile:
     beside: str
     state: LedgerState
     reason: str = ""
+    ctime_ns: int = 0
+    inode: int = 0
+    tags: str = ""
+    indexed_at: float = 0.0
 
     @property
     def is_in(self) -> bool:

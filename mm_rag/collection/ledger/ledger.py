@@ -7,6 +7,7 @@ was. What Chroma and the lexical index may not have followed yet is `unsettled`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from mm_rag.collection.ledger.outline import Outline
 from mm_rag.record import segment_from_json
 from mm_rag.segment import Scalar, Segment
 
+_SOURCE = "segments.source"
 _DRAFTED = "SELECT id FROM drafts WHERE sha256 != ''"  # the others are detached
 
 
@@ -134,15 +136,51 @@ class Ledger:
         return {found.id: found for found in map(Found._make, self._db.rows_of(query, ids))}
 
     def sources(self, place: str) -> list[str]:
-        """The sources that are this file or address, or lie in this folder."""
-        folder = place.rstrip("/\\")
+        """The sources that are this file or address, or lie in this folder.
+
+        Of a file that is a copy of another one it is the other one that is a source.
+        """
+        return self._sources(self.files_in(place), self.sources_in(place))
+
+    def sources_of_file(self, path: str) -> list[str]:
+        """As `sources`, of one file or address and nothing that lies in it."""
+        return self._sources(self._matching("files.path", path), self._matching(_SOURCE, path))
+
+    def files_in(self, place: str) -> list[str]:
+        """The paths of files, read or not, that are this one, or lie in this folder."""
+        return self._matching("files.path", place, inside=True)
+
+    def sources_in(self, place: str) -> list[str]:
+        """The sources of Segments that are this one, or lie in this folder."""
+        return self._matching(_SOURCE, place, inside=True)
+
+    def _sources(self, paths: Sequence[str], sources: Sequence[str]) -> list[str]:
         query = (
-            "SELECT DISTINCT source FROM segments WHERE source IN (?, ?) "
-            "OR substr(source, 1, ?) IN (?, ?) ORDER BY source"
+            "SELECT DISTINCT s.source FROM files AS f JOIN segments AS s ON s.sha256 = f.sha256 "
+            "WHERE f.state = 'duplicate' AND f.path IN ({})"
         )
-        inside = (folder + "/", folder + "\\")
-        values = (place, folder, len(folder) + 1, *inside)
-        return [row["source"] for row in self._db.rows(query, values)]
+        copies = (row["source"] for row in self._db.rows_of(query, paths))
+        return sorted({*sources, *copies})
+
+    def _matching(self, column: str, place: str, *, inside: bool = False) -> list[str]:
+        """The paths that are, or lie in, a place; as it is spelled, or else in another spelling."""
+        place = place.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        folder = place.rstrip("/\\")
+        table, name = column.split(".")
+        for spelled in ("{}", "nfc({})") if not place.isascii() else ("{}",):
+            here, marks = spelled.format(name), spelled.format("?")
+            query = (
+                f"SELECT DISTINCT {name} AS path FROM {table} WHERE {here} IN ({marks}, {marks})"
+            )
+            values: list[str] = [place, folder]
+            if inside:
+                part = f"substr({here}, 1, length({marks}))"
+                query += f" OR {part} IN ({marks}, {marks})"
+                values += [folder + "/", folder + "/", folder + "\\"]
+            found = [row["path"] for row in self._db.rows(f"{query} ORDER BY path", values)]
+            if found:
+                return found
+        return []
 
     def values(self, key: str) -> list[Scalar]:
         """The different values that Segments have in their metadata under a key."""
@@ -165,6 +203,47 @@ class Ledger:
             "FROM segments GROUP BY source ORDER BY source"
         )
         return [Outline(**dict(row)) for row in rows]
+
+    def ids_from(self, sources: Iterable[str]) -> list[str]:
+        """The ids of the Segments of some sources."""
+        query = "SELECT id FROM segments WHERE source IN ({})"
+        return [row["id"] for row in self._db.rows_of(query, sources)]
+
+    def counts_by_source(self) -> dict[str, dict[str, int]]:
+        """By source, how many Segments there are of each modality."""
+        query = "SELECT source, modality, count(*) AS n FROM segments GROUP BY source, modality"
+        found: dict[str, dict[str, int]] = {}
+        for row in self._db.rows(query):
+            found.setdefault(row["source"], {})[row["modality"]] = row["n"]
+        return found
+
+    def tags_by_source(self, sources: Iterable[str]) -> dict[str, set[str]]:
+        """By source, the tags of its Segments."""
+        query = (
+            "SELECT DISTINCT source, json_extract(record, '$.tags') AS tags FROM segments "
+            "WHERE source IN ({})"
+        )
+        found: dict[str, set[str]] = {}
+        for row in self._db.rows_of(query, sources):
+            found.setdefault(row["source"], set()).update(json.loads(row["tags"] or "[]"))
+        return found
+
+    def tagged_otherwise(self) -> list[tuple[LedgerFile, tuple[str, ...]]]:
+        """Files that are in and whose Segments have other tags than they should.
+
+        Those are the tags of the file, and of all others with the same content.
+        """
+        files, wanted = self.files().values(), dict[str, set[str]]()
+        for file in files:
+            if file.is_in or file.state == "duplicate":
+                wanted.setdefault(file.sha256, set()).update(file.tags.splitlines())
+        has: dict[str, set[tuple[str, ...]]] = {}
+        query = "SELECT DISTINCT sha256, json_extract(record, '$.tags') AS tags FROM segments"
+        for row in self._db.rows(query):
+            tags = tuple(json.loads(row["tags"] or "[]"))
+            has.setdefault(row["sha256"], set()).add(tags)
+        owned = [(file, tuple(sorted(wanted[file.sha256]))) for file in files if file.is_in]
+        return [(file, tags) for file, tags in owned if has.get(file.sha256, {tags}) != {tags}]
 
     def copies(self) -> dict[str, str]:
         """By the path of a file that was left out, the source that has the same content."""

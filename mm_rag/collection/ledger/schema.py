@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of a collection's whole folder. Raised when an older mm_rag could not read what a newer wrote."""
+
+NEW_COLUMNS = {
+    "ctime_ns": "INTEGER NOT NULL DEFAULT 0",
+    "inode": "INTEGER NOT NULL DEFAULT 0",
+    "tags": "TEXT NOT NULL DEFAULT ''",
+    "indexed_at": "REAL NOT NULL DEFAULT 0",
+}
+"""Of `files`, which formats 1 and 2 did not have."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    beside TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL
+    beside TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+    ctime_ns INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0,
+    tags TEXT NOT NULL DEFAULT '', indexed_at REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS files_sha256 ON files (sha256);
 

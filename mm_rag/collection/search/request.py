@@ -10,9 +10,12 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
+from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.search.spelling import by_spelling
 from mm_rag.collection.store import Where
 from mm_rag.content import MODALITIES, Modality
 from mm_rag.errors import InputError
+from mm_rag.segment import checked_tags
 
 USUAL = 5
 """How many hits there are where nobody says how many."""
@@ -31,6 +34,7 @@ class SearchOptions(TypedDict, total=False):
     rerank: bool | Iterable[Modality]
     diversity: float
     threshold: float | None
+    tags: str | Sequence[str] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +61,13 @@ class Request:
 
 
 def checked_request(
-    k: int | None, sources: Callable[[str], list[str]], **given: Unpack[SearchOptions]
+    k: int | None, ledger: Callable[[], Ledger], **given: Unpack[SearchOptions]
 ) -> Request:
     """What the arguments of `Collection.search` amount to.
 
     Args:
         k: How many hits, at most; None for the sum of the quotas, or else `USUAL`.
-        sources: The files that a path means, which may be a folder.
+        ledger: Gives the ledger, up to date, which knows the files that a path means.
         given: The rest of them.
 
     Raises:
@@ -85,7 +89,7 @@ def checked_request(
         k=_checked_k(k, quotas),
         modalities=wanted,
         quotas=quotas,
-        where=all_of(_conditions(sources, given)),
+        where=all_of(_conditions(ledger, given)),
         rerank=_modalities("rerank", reranked, some=False),
         diversity=diversity,
         threshold=threshold,
@@ -108,14 +112,15 @@ def _checked_k(k: int | None, quotas: Mapping[Modality, int]) -> int:
     return whole
 
 
-def _conditions(sources: Callable[[str], list[str]], given: SearchOptions) -> list[Where]:
+def _conditions(ledger: Callable[[], Ledger], given: SearchOptions) -> list[Where]:
     where, source = given.get("where"), given.get("source")
     page, time = given.get("page"), given.get("time")
     if where is not None and not isinstance(cast("Any", where), Mapping):
         raise InputError(f"where is a Chroma filter such as {{'author': 'Ada'}}; got {where!r}.")
-    conditions: list[Where] = [dict(where)] if where else []
+    conditions: list[Where] = [by_spelling(where, ledger)] if where else []
+    conditions += [{"tags": {"$contains": tag}} for tag in checked_tags(given.get("tags") or ())]
     if source is not None:
-        conditions.append({"source": {"$in": _files(source, sources)}})
+        conditions.append({"source": {"$in": _files(source, ledger().sources)}})
     if page is not None:
         conditions.append({"page": _checked_page(page)})
     if time is not None:

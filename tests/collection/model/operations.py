@@ -275,7 +275,7 @@ def _loose(world: World) -> list[Segment]:
 
 def _sync(world: World, folder: Path) -> None:
     world.model.root.mkdir(exist_ok=True)
-    world.collection.sync(folder, options=OPTIONS)
+    world.collection.sync(folder, options=OPTIONS, delete_missing=True)
     world.syncs += 1
     world.model.synced(folder, OPTIONS)
     _compare(world)

@@ -45,7 +45,9 @@ def do(errand: Errand, begun: Event) -> None:
     with Collection(errand.collection, encoder=encoder) as collection:
         if errand.added:
             collection.add(errand.added)
-        collection.sync(errand.folder, options=LoadOptions(workers=errand.workers))
+        collection.sync(
+            errand.folder, options=LoadOptions(workers=errand.workers), delete_missing=True
+        )
 
 
 def forking() -> ForkServerContext:

@@ -43,7 +43,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
         callback_manager: LlamaIndex's.
         verbose: As for every LlamaIndex retriever.
         **options: The settings of `Collection.search`, which says more about them: `modalities`,
-            `where`, `source`, `page`, `time`, `rerank`, `diversity`, `threshold`.
+            `where`, `source`, `page`, `time`, `rerank`, `diversity`, `threshold`, `tags`.
 
     Raises:
         InputError: There is no such setting, or Chroma has no such filter.

@@ -54,6 +54,8 @@ def where_of(filters: MetadataFilter | MetadataFilters, values: Values) -> dict[
     if isinstance(filters, MetadataFilter):
         if filters.operator in _BY_VALUES:
             return _by_values(filters, values)
+        if filters.key == "tags" and filters.operator == FilterOperator.CONTAINS:
+            return {"tags": {"$contains": filters.value}}  # no other metadata are lists
         return {filters.key: {_translated(filters.operator, _OPERATORS): filters.value}}
     if not isinstance(filters, MetadataFilters):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(
