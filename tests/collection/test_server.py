@@ -478,7 +478,7 @@ def test_files_in_several_requests(
     assert len(found(reader, "note")) == 12
     for number in range(11):
         (notes / f"{number}.txt").unlink()
-    writer.sync(notes)
+    writer.sync(notes, delete_missing=True)
     for each in (reader, on("c")):
         assert found(each, "note") == {"note number 11"}
         assert {file.state for file in each.sync(notes).files} == {"unchanged"}
