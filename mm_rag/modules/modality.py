@@ -51,11 +51,27 @@ _OUTPUTS: Mapping[str, tuple[str, str]] = {
 _TAKEN: Mapping[str, list[str]] = {
     "blip": ["text", "image", "image+text"],
     "git": ["text", "image+text"],
+    "grounding-dino": ["image+text"],
     "hubert": ["audio"],
+    "kosmos-2": ["image+text"],
+    "moonshine": ["audio"],
     "paligemma": ["image+text"],
+    "sew": ["audio"],
+    "sew-d": ["audio"],
+    "unispeech": ["audio"],
+    "unispeech-sat": ["audio"],
     "vilt": ["image+text"],
     "wav2vec2": ["audio"],
+    "wav2vec2-conformer": ["audio"],
     "wavlm": ["audio"],
+    "whisper": ["audio"],
+}
+# Models whose methods for one modality give a vector of every token or patch; where it is.
+_TOKEN_METHODS: Mapping[str, str] = {"blip-2": "last_hidden_state", "flava": "pooler_output"}
+# Models that sentence-transformers loads and that take what cannot be given here.
+_REFUSED: Mapping[str, str] = {
+    "layoutlmv3": "the words of a page with their places on it, as OCR finds them",
+    "udop": "the words of a page with their places on it, as OCR finds them",
 }
 # Models whose chat templates want bare values, although the words in them look otherwise.
 _FLAT_MODELS = frozenset({"apertus", "deepseek_v3", "gpt_oss", "seed_oss"})
@@ -169,7 +185,13 @@ def infer_methods(model: PreTrainedModel, processor: Any, task: str) -> tuple[Me
     modalities = _modalities(processor)
     if task == "feature-extraction":
         modalities = _TAKEN.get(model.config.model_type, modalities)
+    if why := _REFUSED.get(model.config.model_type):
+        raise CheckpointError(f"{type(model).__name__} takes {why}: mm_rag does not load it.")
     fields = _output_fields(model.forward)
+    tokens = _TOKEN_METHODS.get(model.config.model_type)
+    if task == "feature-extraction" and tokens:
+        names = {kind: f"get_{kind}_features" for kind in modalities}
+        return {kind: Method(name=names[kind], output=(tokens,)) for kind in names}, name
     own = _own_methods(model, modalities) if task == "feature-extraction" else {}
     if fields is not None and output not in fields and own:
         return own, "sentence_embedding"

@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
@@ -23,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from mm_rag.errors import CheckpointError, MissingExtra
 from mm_rag.modules.allowed_settings import restrict_config
+from mm_rag.modules.encoder_part import encoder_class, encoder_options, forget_whole
 from mm_rag.modules.modality import AUTO_MODELS, GENERATIVE
 from mm_rag.modules.module import LoadOptions, read_json
 from mm_rag.modules.weights import listed
@@ -49,17 +49,6 @@ _NEVER_READ = frozenset({"pooler", "masked_spec_embed", "logit_scale", "logit_bi
 # Where tokenizers keep their vocabulary, whatever class they are of.
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.spm", "*.tiktoken", "tekken.json")
 
-# Encoder-decoders whose encoder can be loaded alone. Checkpoints of it, such as sentence-t5, have
-# no decoder.
-_ENCODERS = {
-    "longt5": "LongT5EncoderModel",
-    "mt5": "MT5EncoderModel",
-    "switch_transformers": "SwitchTransformersEncoderModel",
-    "t5": "T5EncoderModel",
-    "t5gemma": "T5GemmaEncoderModel",
-    "umt5": "UMT5EncoderModel",
-}
-
 
 def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreTrainedModel, Any]:
     """Load the model in `folder` for `task`, in evaluation mode, and its processor or tokenizer.
@@ -79,13 +68,16 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
             config = AutoConfig.from_pretrained(folder, **trust, **options.config_kwargs)
             restrict_config(config, {**options.config_kwargs, **options.model_kwargs})
             _adjust(config, task, options)
-            model, loaded = _auto_model(config, task).from_pretrained(
+            encoder = encoder_class(config) if task == "feature-extraction" else None
+            own = encoder_options(config) if encoder else {}
+            model, loaded = (encoder or AUTO_MODELS[task]).from_pretrained(
                 folder,
                 config=config,
                 output_loading_info=True,
                 **trust,
-                **{**options.model_kwargs, **dtype},
+                **{**own, **options.model_kwargs, **dtype},
             )
+            forget_whole(model)
             _check_codec(folder, options)
             processor: Any = AutoProcessor.from_pretrained(
                 folder, **trust, **options.processor_kwargs
@@ -104,15 +96,6 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
     if task in GENERATIVE:  # the last position of every row must be a real token
         getattr(processor, "tokenizer", processor).padding_side = "left"
     return model.eval(), processor
-
-
-def _auto_model(config: PretrainedConfig, task: str) -> Any:
-    """The class that loads it; of an encoder-decoder, its encoder is enough for vectors."""
-    encoder = _ENCODERS.get(config.model_type)
-    if task != "feature-extraction" or encoder is None:
-        return AUTO_MODELS[task]
-    config.is_encoder_decoder = False
-    return getattr(transformers, encoder)
 
 
 def _adjust(config: PretrainedConfig, task: str, options: LoadOptions) -> None:
@@ -164,12 +147,22 @@ def _check_codec(folder: Path, options: LoadOptions) -> None:
 def _check_weights(folder: Path, model: PreTrainedModel, missing: Iterable[str]) -> None:
     """Refuse a model of which a part stayed random: what it makes would mean nothing."""
     parameters = dict(model.named_parameters()).keys()
-    needed = {name for name in missing if _NEVER_READ.isdisjoint(name.split("."))} & parameters
+    needed = {
+        name
+        for name in parameters & set(missing)
+        if _NEVER_READ.isdisjoint(name.split(".")) and not _is_computed(model, name)
+    }
     if needed:
         raise CheckpointError(
             f"The weights in {folder} are not all that {type(model).__name__} has; missing: "
             f"{listed(needed)}. Is this another kind of model, or another one's config.json?"
         )
+
+
+def _is_computed(model: PreTrainedModel, name: str) -> bool:
+    """Whether a weight is a table of sines, which is made and not learnt: Marian saves none."""
+    holder = model.get_submodule(name.rpartition(".")[0])
+    return "Sinusoidal" in type(holder).__name__
 
 
 def _check_vocabulary(folder: Path, tokenizer: Any) -> None:

@@ -10,7 +10,13 @@ from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase, ProcessorMixin
+from transformers import (
+    CLIPSegProcessor,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+    WhisperFeatureExtractor,
+    WhisperProcessor,
+)
 
 from mm_rag.content import Audio, Content, Image, Mixed, Part, Text, Video, parts_of
 from mm_rag.errors import InputError, UnsupportedModality
@@ -29,6 +35,9 @@ REFUSALS = (ValueError, TypeError, IndexError, KeyError, RuntimeError)
 # Arguments for texts: the query of a pair stays whole; placeholders stay what they are.
 _CUT_SECOND = {"truncation": "only_second"}
 _AS_IT_IS = {"truncation": False, "padding": False, "add_special_tokens": False}
+
+# Processors of several modalities that take one at a time, and its arguments flat.
+_FLAT_PROCESSORS = (CLIPSegProcessor, WhisperProcessor)
 
 # What processors call the inputs of a modality, and the settings for them.
 _ARGUMENTS = {"text": "text", "image": "images", "audio": "audio", "video": "videos"}
@@ -266,10 +275,14 @@ class Processing:
         arguments["text_kwargs"] |= text or {}
         columns = columns | ({"video": [clip.pixels for clip in clips]} if clips else {})
         named = {_ARGUMENTS[modality]: values for modality, values in columns.items()}
-        if self.several:
+        if self.several and not isinstance(self.processor, _FLAT_PROCESSORS):
             return self._tensors(lambda: self.processor(**named, **arguments))
         [(name, values)] = named.items()
         flat = {**arguments[f"{name}_kwargs"], **arguments["common_kwargs"]}
+        if isinstance(self.processor, WhisperProcessor | WhisperFeatureExtractor):
+            flat["padding"] = "max_length"  # the model takes 30 seconds, no less
+        if self.several:
+            return self._tensors(lambda: self.processor(**named, **flat))
         return self._tensors(lambda: self.processor(values, **flat))
 
     def _messages(self, contents: Sequence[Content], prompt: str) -> dict[str, Tensor]:
