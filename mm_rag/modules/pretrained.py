@@ -21,6 +21,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from mm_rag.errors import CheckpointError, MissingExtra
+from mm_rag.modules.adapter import apply_adapter, base_folder, is_adapter
 from mm_rag.modules.allowed_settings import restrict_config
 from mm_rag.modules.encoder_part import encoder_class, encoder_options, forget_whole
 from mm_rag.modules.modality import AUTO_MODELS, GENERATIVE
@@ -46,6 +47,9 @@ _FAULTS = (
 # Parts of models that checkpoints may lack: no vector is made with them, or only in training.
 _NEVER_READ = frozenset({"pooler", "masked_spec_embed", "logit_scale", "logit_bias"})
 
+# One of these lies beside every tokenizer and processor.
+_PROCESSORS = ("tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
+
 # Where tokenizers keep their vocabulary, whatever class they are of.
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.spm", "*.tiktoken", "tekken.json")
 
@@ -60,27 +64,32 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
     """
     if not isinstance(task, str) or task not in AUTO_MODELS:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise CheckpointError(f"{folder} is for {task!r}; mm_rag loads {', '.join(AUTO_MODELS)}.")
-    _check_files(folder)
+    adapter = is_adapter(folder)
+    base = base_folder(folder) if adapter else folder
+    _check_files(base)
     trust = {"trust_remote_code": options.trust_remote_code}
     dtype = {"dtype": options.dtype} if options.dtype else {}
     try:
         with no_progress_bar():
-            config = AutoConfig.from_pretrained(folder, **trust, **options.config_kwargs)
+            config = AutoConfig.from_pretrained(base, **trust, **options.config_kwargs)
             restrict_config(config, {**options.config_kwargs, **options.model_kwargs})
             _adjust(config, task, options)
             encoder = encoder_class(config) if task == "feature-extraction" else None
-            own = encoder_options(config) if encoder else {}
+            more = encoder_options(config) if encoder else {}
             model, loaded = (encoder or AUTO_MODELS[task]).from_pretrained(
-                folder,
+                base,
                 config=config,
                 output_loading_info=True,
                 **trust,
-                **{**own, **options.model_kwargs, **dtype},
+                **{**more, **options.model_kwargs, **dtype},
             )
             forget_whole(model)
+            if adapter:
+                apply_adapter(model, folder)
             _check_codec(folder, options)
+            own = any((folder / name).is_file() for name in _PROCESSORS)
             processor: Any = AutoProcessor.from_pretrained(
-                folder, **trust, **options.processor_kwargs
+                folder if own else base, **trust, **options.processor_kwargs
             )
     except ImportError as error:
         raise MissingExtra(
@@ -90,8 +99,8 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
         raise CheckpointError(
             f"Cannot load the model in {folder}: {str(error) or type(error).__name__}"
         ) from error
-    _check_weights(folder, model, loaded["missing_keys"])
-    _check_vocabulary(folder, getattr(processor, "tokenizer", processor))
+    _check_weights(base, model, loaded["missing_keys"])
+    _check_vocabulary(folder if own else base, getattr(processor, "tokenizer", processor))
     _limit_length(processor, model, asked="model_max_length" in options.processor_kwargs)
     if task in GENERATIVE:  # the last position of every row must be a real token
         getattr(processor, "tokenizer", processor).padding_side = "left"
@@ -119,11 +128,6 @@ def _no_cache(config: PretrainedConfig, asked: Mapping[str, Any], default: bool 
 
 
 def _check_files(folder: Path) -> None:
-    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
-        raise CheckpointError(
-            f"{folder} is an adapter, only a part of a model. Merge it into its base model with "
-            "peft's merge_and_unload(), save that, and load what was saved."
-        )
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder} is no model: it has no config.json.")
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
@@ -146,11 +150,12 @@ def _check_codec(folder: Path, options: LoadOptions) -> None:
 
 def _check_weights(folder: Path, model: PreTrainedModel, missing: Iterable[str]) -> None:
     """Refuse a model of which a part stayed random: what it makes would mean nothing."""
-    parameters = dict(model.named_parameters()).keys()
+    # peft wraps the layers that an adapter changes.
+    parameters = {name.replace(".base_layer.", "."): name for name, _ in model.named_parameters()}
     needed = {
         name
-        for name in parameters & set(missing)
-        if _NEVER_READ.isdisjoint(name.split(".")) and not _is_computed(model, name)
+        for name in parameters.keys() & set(missing)
+        if _NEVER_READ.isdisjoint(name.split(".")) and not _is_computed(model, parameters[name])
     }
     if needed:
         raise CheckpointError(

@@ -275,10 +275,17 @@ def _told(model: PreTrainedModel) -> Generator[None]:
     except (torch.OutOfMemoryError, TreeRefused):
         raise
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise CheckpointError(
-            f"The {type(model).__name__} fails with what its checkpoint's processor gives it: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+        name, reason = type(model).__name__, f"{type(error).__name__}: {error}"
+        if str(model.device) != "cpu" and "CUDA error" in str(error):
+            hint = "The GPU reports it, maybe of an earlier step; device='cpu' shows where it is."
+        elif "device" in str(error) and "same device" in str(error):
+            hint = "Parts of the model are on different devices."
+        else:
+            hint = (
+                "Either its files are of different models or versions, or this version of "
+                "transformers runs it otherwise."
+            )
+        raise CheckpointError(f"The model {name} failed on this input: {reason}. {hint}") from error
 
 
 def _dimension(config: Any, *, projected: bool) -> int:

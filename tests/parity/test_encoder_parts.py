@@ -67,7 +67,7 @@ def _whisper(folder: Path) -> Path:
 def test_the_encoder_of_a_speech_recogniser(make: Callable[[Path], Path], tmp_path: Path) -> None:
     folder = make(tmp_path / "whole")
     times = np.arange(16_000, dtype=np.float32) / 16_000
-    sounds = [
+    sounds: list[Any] = [
         {"array": np.sin(rate * times[:length]), "sampling_rate": 16_000}
         for rate, length in ((2000, 16_000), (5000, 9000))
     ]
