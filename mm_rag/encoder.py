@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, Unpack, overload
+from typing import Any, Literal, Self, TypeAlias, Unpack, overload
 
 import numpy.typing as npt
 import torch
@@ -14,6 +14,8 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.nn import functional as F
 
+from mm_rag._attributes import check_attribute
+from mm_rag._peer_names import ENCODE, ENCODER, also_named
 from mm_rag.checkpoint import Hub, find_default_model, find_model
 from mm_rag.content import MODALITIES, Content, modality_name
 from mm_rag.device import as_device, as_dtype
@@ -29,8 +31,9 @@ from mm_rag.modules.batching import (
     token_vectors,
 )
 from mm_rag.modules.fingerprint import fingerprint
+from mm_rag.modules.finite import check_finite
 from mm_rag.modules.module import read_json, write_json
-from mm_rag.modules.placement import place
+from mm_rag.modules.placement import move, place
 from mm_rag.options import (
     EncodeOptions,
     Output,
@@ -38,10 +41,19 @@ from mm_rag.options import (
     chosen_prompt,
     kept_dimensions,
     named_prompts,
+    whole_number,
 )
 from mm_rag.parallel import EncoderPool
 from mm_rag.precision import Precision, quantize
-from mm_rag.similarity import SIMILARITIES, Similarity, check_similarity, similarity
+from mm_rag.publishing import PushOptions, push_to_hub
+from mm_rag.requirements import check_requirements
+from mm_rag.similarity import (
+    SIMILARITIES,
+    Similarity,
+    check_similarity,
+    pairwise_similarity,
+    similarity,
+)
 
 Vectors: TypeAlias = npt.NDArray[Any]
 
@@ -70,6 +82,7 @@ class Encoder:
         default_prompt_name: The prompt of `encode`.
         truncate_dim: Keep only the first dimensions, for models trained for that.
         similarity: `"cosine"`, `"dot"`, `"euclidean"` or `"manhattan"`; else the checkpoint's.
+            sentence-transformers calls it `similarity_fn_name`, which is taken too.
         policy: What may be opened of the media that it is given, and their limits. `modules` have
             their own.
         cache_folder: Where models are kept.
@@ -78,10 +91,27 @@ class Encoder:
 
     Raises:
         CheckpointError: There is no such model, or it is not understood.
-        MissingExtra: The embedded default is not on this machine.
-        InputError: An option makes no sense, or none beside another.
+        MissingExtra: The embedded default is not on this machine, or a package that the checkpoint
+            needs is not, in the version it needs.
+        InputError: An option is invalid, or conflicts with another.
+
+    Attributes:
+        name: Of the model, as it was given.
+        chain: Its modules.
+        prompts: Instructions by name.
+        default_prompt_name: The prompt of `encode`; None for none.
     """
 
+    name: str
+    chain: Chain
+    prompts: dict[str, str]
+    default_prompt_name: str | None
+    _policy: MediaPolicy
+    _truncate_dim: int | None
+    _similarity_name: Similarity
+    _fingerprint: tuple[Any, str] | None
+
+    @also_named(ENCODER)
     def __init__(
         self,
         model: str | Path | None = None,
@@ -133,24 +163,96 @@ class Encoder:
         else:
             folder = find_model(model, hub)
             saved = read_json(folder / _CONFIG, default={})
+            check_requirements(saved, str(model))
             if saved.get("model_type", _MODEL_TYPE) == _MODEL_TYPE:
                 chain = Chain.load(folder, options)
             else:  # a reranker: its transformer, with the usual pooling
                 chain, saved = Chain.plain(folder, options), {}
             self.name = str(model)
-        self.policy = policy
+        self._policy = policy
+        self._fingerprint = None
         place(chain, target)
         self.chain = chain.eval()
         self.prompts = named_prompts(saved.get("prompts"), prompts)
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
-        self.truncate_dim = kept_dimensions(
-            saved.get("truncate_dim") if truncate_dim is None else truncate_dim
-        )
+        self.truncate_dim = saved.get("truncate_dim") if truncate_dim is None else truncate_dim
         named = saved.get("similarity_fn_name")
-        self.similarity_name: Similarity = check_similarity(
-            similarity or (named if named in SIMILARITIES else "cosine")
-        )
+        self.similarity_name = similarity or (named if named in SIMILARITIES else "cosine")
         chosen_prompt(self.prompts, None, self.default_prompt_name)  # it has to be there
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute that there is.
+
+        Raises:
+            UnknownAttribute: There is none of that name.
+        """
+        check_attribute(self, Encoder, name)
+        super().__setattr__(name, value)
+
+    @property
+    def policy(self) -> MediaPolicy:
+        """What may be opened of the media that it is given, and their limits."""
+        return self._policy
+
+    @property
+    def truncate_dim(self) -> int | None:
+        """The dimensions that are kept, the first ones; None for all."""
+        return self._truncate_dim
+
+    @truncate_dim.setter
+    def truncate_dim(self, dim: int | None) -> None:
+        self._truncate_dim = kept_dimensions(dim)
+
+    @property
+    def similarity_name(self) -> Similarity:
+        """The measure of `similarity`: `"cosine"`, `"dot"`, `"euclidean"` or `"manhattan"`."""
+        return self._similarity_name
+
+    @similarity_name.setter
+    def similarity_name(self, measure: Similarity) -> None:
+        self._similarity_name = check_similarity(getattr(measure, "value", measure))
+
+    similarity_fn_name = similarity_name  # as sentence-transformers calls it
+
+    @property
+    def max_seq_length(self) -> int | None:
+        """Tokens that texts are cut at; None where they are not cut. It can be set.
+
+        Raises:
+            InputError: It is set to no whole number over 0, to more than the model has positions
+                for, or the model cuts no texts.
+        """
+        return self.chain.input.max_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, limit: int) -> None:
+        with self.chain.lock:
+            self.chain.input.max_length = whole_number("max_seq_length", limit)
+
+    @property
+    def tokenizer(self) -> Any:
+        """Of transformers, or of tokenizers for a static model; None for one that reads no text."""
+        return self.chain.input.tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Any) -> None:
+        with self.chain.lock:
+            self.chain.input.replace_tokenizer(tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.chain.device
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the weights to a device, such as `"cuda:1"`.
+
+        Raises:
+            InputError: torch knows no such device, or this machine has none.
+        """
+        with self.chain.lock:
+            move(self.chain, as_device(device))
+        return self
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -190,12 +292,18 @@ class Encoder:
             raise CheckpointError("No module of this encoder says which dimension it gives.")
         return min(full, self.truncate_dim or full)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """16 hex digits that change when the same input would get another vector."""
-        return fingerprint(
-            self.chain, prompts=self.prompts, default=self.default_prompt_name, dim=self.dimension
-        )
+        settings: dict[str, Any] = {
+            "prompts": self.prompts,
+            "default": self.default_prompt_name,
+            "dim": self.dimension,
+        }
+        parts = (self.chain, self.tokenizer, self.max_seq_length, repr(settings))
+        if self._fingerprint is None or self._fingerprint[0] != parts:
+            self._fingerprint = parts, fingerprint(self.chain, **settings)
+        return self._fingerprint[1]
 
     @overload
     def encode(
@@ -205,6 +313,7 @@ class Encoder:
     def encode(
         self, inputs: Any, *, output: Literal["tensor"], **options: Unpack[EncodeOptions]
     ) -> Tensor: ...
+    @also_named(ENCODE)
     def encode(
         self,
         inputs: Any,
@@ -224,7 +333,9 @@ class Encoder:
         """Encode one input, or a list or tuple of them, of any modalities in any order.
 
         A str that names an existing media file, or the address of one, is that medium where the
-        model takes it; `Text("...")` is always text.
+        model takes it; `Text("...")` is always text. The arguments that sentence-transformers
+        calls otherwise are taken under its names too: `show_progress_bar`, `convert_to_tensor`,
+        `normalize_embeddings`, `pool`, `device`.
 
         Args:
             inputs: Whatever `mm_rag.inputs.as_content` takes, or a list or tuple of that.
@@ -249,6 +360,7 @@ class Encoder:
             InputError: An input is of no kind that a model takes, or an option is impossible.
             UnsupportedModality: The model does not take it.
             UnreadableMedia: A file is missing or damaged.
+            NotFinite: The model makes NaN or infinity of an input.
             WorkerError: A process on one of the `devices` died.
         """
         check_form(precision, output)
@@ -262,6 +374,7 @@ class Encoder:
         try:
             self._check(contents)
             vectors = self._vectors(contents, options, devices, progress=progress)
+            check_finite(vectors, self.chain, self.name, "vector")
         except InputError as error:
             error.position = None if single else error.position
             raise
@@ -281,6 +394,7 @@ class Encoder:
     def encode_query(
         self, inputs: Any, *, output: Literal["tensor"], **options: Unpack[EncodeOptions]
     ) -> Tensor: ...
+    @also_named(ENCODE)
     def encode_query(
         self,
         inputs: Any,
@@ -299,6 +413,7 @@ class Encoder:
     def encode_document(
         self, inputs: Any, *, output: Literal["tensor"], **options: Unpack[EncodeOptions]
     ) -> Tensor: ...
+    @also_named(ENCODE)
     def encode_document(
         self,
         inputs: Any,
@@ -325,7 +440,11 @@ class Encoder:
         contents, _ = self._contents(inputs)
         self._check(contents)
         prompt = chosen_prompt(self.prompts, None, prompt_name or self.default_prompt_name)
-        return token_vectors(self.chain, contents, prompt=prompt, batch_size=batch_size)
+        made = token_vectors(self.chain, contents, prompt=prompt, batch_size=batch_size)
+        for position, tokens in enumerate(made):
+            with at_position(position):
+                check_finite(tokens.vectors, self.chain, self.name, "vector")
+        return made
 
     def similarity(self, a: Vectors | Tensor, b: Vectors | Tensor) -> Vectors:
         """Every vector of `a` against every one of `b`, by the measure the model was trained with.
@@ -338,6 +457,33 @@ class Encoder:
             Shape (n, m), float32; higher is more similar, so distances come out negative.
         """
         return similarity(a, b, self.similarity_name)
+
+    def similarity_pairwise(self, a: Vectors | Tensor, b: Vectors | Tensor) -> Vectors:
+        """The first vector of `a` against the first of `b`, the second against the second, ...
+
+        Args:
+            a: Shape (n, dimension) or (dimension,).
+            b: The same shape.
+
+        Returns:
+            Shape (n,), float32; higher is more similar, so distances come out negative.
+        """
+        return pairwise_similarity(a, b, self.similarity_name)
+
+    def push_to_hub(self, repo_id: str, **options: Unpack[PushOptions]) -> str:
+        """Upload it to a repository of the Hugging Face hub, made where it is missing.
+
+        Args:
+            repo_id: Such as `"user/model"`.
+            **options: `token`, `private`, `exist_ok`, `revision`, `commit_message`, `create_pr`.
+
+        Returns:
+            The address of the commit, or of the pull request.
+
+        Raises:
+            CheckpointError: The hub was not reached, or refuses it.
+        """
+        return push_to_hub(self.save, repo_id, **options)
 
     def save(self, path: str | Path) -> None:
         """Write it to a folder, in the format of sentence-transformers."""
@@ -368,7 +514,7 @@ class Encoder:
         """Whole vectors, made here or on the `devices`."""
         with Progress(disable=not progress) as bar:
             advance = partial(bar.advance, bar.add_task("Encoding", total=len(contents)))
-            if not devices:
+            if not devices or not contents:
                 return sentence_vectors(self.chain, contents, options, on_batch=advance)
             given = isinstance(devices, EncoderPool)
             with nullcontext(devices) if given else self.pool(devices) as pool:

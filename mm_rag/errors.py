@@ -6,7 +6,9 @@ MMRagError
 │   │   └── PasswordNeeded   a file is locked
 │   ├── MediaTooLarge        a file is over a limit of the MediaPolicy
 │   ├── SourceForbidden      the MediaPolicy does not allow to open it, wherever it leads
-│   └── UnsupportedModality  the model does not take this kind of input
+│   ├── UnsupportedModality  the model does not take this kind of input
+│   ├── NotFinite            the model makes NaN or infinity of an input
+│   └── UnknownAttribute     an attribute that is assigned does not exist (also an AttributeError)
 ├── MissingExtra             an optional package is not installed (also an ImportError)
 ├── CheckpointError          a model's files are missing, incomplete or not understood
 ├── WorkerError              a process of an EncoderPool, or of a loader, did not start, or died
@@ -32,9 +34,11 @@ __all__ = [
     "MMRagError",
     "MediaTooLarge",
     "MissingExtra",
+    "NotFinite",
     "PasswordNeeded",
     "SourceForbidden",
     "StorageError",
+    "UnknownAttribute",
     "UnreadableMedia",
     "UnsupportedModality",
     "WorkerError",
@@ -89,6 +93,14 @@ class SourceForbidden(InputError):
 
 class UnsupportedModality(InputError):
     """The model does not take this kind of input."""
+
+
+class NotFinite(InputError):
+    """The model returned NaN or infinity for an input: a vector or a score without a meaning."""
+
+
+class UnknownAttribute(InputError, AttributeError):
+    """An attribute that is assigned does not exist, so that assigning it would do nothing."""
 
 
 class MissingExtra(MMRagError, ImportError):

@@ -1,8 +1,8 @@
-"""Encoding on several devices, or in several processes on one.
+"""Encoding and reranking on several devices, or in several processes on one.
 
 Every worker is a process of its own that holds the model. It gets a chunk of the inputs, answers
-with their vectors, and gets the next; so a slow chunk delays nobody, and what a dead worker leaves
-is the end of its pipe, which is an error here instead of a wait without end.
+with their vectors or scores, and gets the next, so that a slow chunk delays no other. A worker that
+dies closes its pipe, which is an error here instead of a wait without end.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -30,14 +30,16 @@ from torch import Tensor, nn
 from mm_rag._closing import Closing
 from mm_rag.content import Content
 from mm_rag.errors import InputError, MMRagError, WorkerError
-from mm_rag.modules import Chain
 from mm_rag.modules.batching import BatchOptions, sentence_vectors
+from mm_rag.modules.scorer import Asked, ScoreOptions
 
 if TYPE_CHECKING:
     from mm_rag.encoder import Encoder
     from mm_rag.options import EncodeOptions
+    from mm_rag.reranker import PredictOptions, Ranked, Reranker, Scores
 
 Vectors: TypeAlias = npt.NDArray[Any]
+Work: TypeAlias = Callable[[Any, Sequence[Any], Any], Vectors]
 
 _LARGEST_CHUNK = 5000  # inputs
 _ALIGNMENT = 64  # bytes: a line of a CPU's cache, more than any instruction asks for
@@ -48,10 +50,118 @@ _GUARD = (
 )
 
 
-class EncoderPool(Closing):
-    """Processes that encode together; close it, or use it in a `with` block.
+class Pool(Closing):
+    """Processes that run one model together; close it, or use it in a `with` block.
 
-    The weights on the CPU lie in memory that all processes share, the encoder's own included.
+    The weights on the CPU lie in memory that all processes share, the model's own included.
+
+    Args:
+        model: The model, which is not moved.
+        work: What a worker does with a chunk of the inputs; a function of a module.
+        lock: Held while the model is used here.
+        devices: One process for each, such as `["cuda:0", "cuda:1"]`; `["cpu", "cpu"]` is two.
+
+    Raises:
+        InputError: There are no devices, or torch knows no such one.
+        WorkerError: A process did not start.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        work: Work,
+        lock: AbstractContextManager[Any],
+        devices: Sequence[str | torch.device],
+    ) -> None:
+        self._lock = threading.Lock()
+        self._jobs = itertools.count()
+        self._workers: list[_Worker] = []
+        places = _places(devices)
+        on_cpu = sum(place.type == "cpu" for place in places)
+        threads = max(1, torch.get_num_threads() // max(1, on_cpu))
+        try:
+            self._workers.extend(_Worker(place, threads) for place in places)
+            # Sharing the weights moves them, so the model must not run meanwhile.
+            with lock:
+                sent = _sharing(model)
+            for worker in self._workers:
+                worker.receive()
+                worker.give(sent, work)
+            for worker in self._workers:
+                worker.receive()
+        except BaseException:
+            self.close()
+            raise
+
+    def run(
+        self,
+        inputs: Sequence[Any],
+        options: Any,
+        *,
+        done: Callable[[int], None] = lambda count: None,
+    ) -> Vectors:
+        """Run the model over inputs; one caller at a time, others wait.
+
+        Args:
+            inputs: At least one, in any order, of modalities that the model takes.
+            options: How they are run.
+            done: Called with the number of inputs of every finished chunk.
+
+        Returns:
+            A row for each input, float32.
+
+        Raises:
+            WorkerError: A worker died, or the pool is closed.
+            MMRagError: Whatever the model raises; the other chunks are dropped, and the pool goes
+                on.
+        """
+        with self._lock:
+            try:
+                return np.concatenate(self._answers(inputs, options, done))
+            except BaseException as error:
+                # A worker that says what is wrong with an input goes on. Any other trouble, an
+                # interrupt included, leaves the pipes in an unknown state.
+                if isinstance(error, WorkerError) or not isinstance(error, MMRagError):
+                    self.close()
+                raise
+
+    def close(self) -> None:
+        """End the processes, whatever they are doing."""
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.end()
+
+    def _answers(
+        self, inputs: Sequence[Any], options: Any, done: Callable[[int], None]
+    ) -> list[Vectors]:
+        workers = self._workers
+        if not workers:
+            raise WorkerError("The pool is closed; make another one with pool(devices).")
+        job = next(self._jobs)
+        size = max(1, min(math.ceil(len(inputs) / len(workers) / 10), _LARGEST_CHUNK))
+        starts = range(0, len(inputs), size)
+        left = deque(starts)
+        made: dict[int, Vectors] = {}
+        while len(made) < len(starts):
+            for worker in workers:
+                if left and not worker.busy:
+                    start = left.popleft()
+                    worker.send(job, start, inputs[start : start + size], options)
+            for worker in _first_to_answer(workers):
+                answered, start, answer = worker.receive()
+                if answered != job:  # what an earlier call left unfinished
+                    continue
+                if isinstance(answer, InputError) and answer.position is not None:
+                    answer.position += start
+                if isinstance(answer, MMRagError):
+                    raise answer
+                made[start] = answer
+                done(len(answer))
+        return [made[start] for start in starts]
+
+
+class EncoderPool(Pool):
+    """Processes that encode together; close it, or use it in a `with` block.
 
     Args:
         encoder: The encoder, which is not moved.
@@ -64,25 +174,7 @@ class EncoderPool(Closing):
 
     def __init__(self, encoder: Encoder, devices: Sequence[str | torch.device]) -> None:
         self._encoder = encoder
-        self._lock = threading.Lock()
-        self._jobs = itertools.count()
-        self._workers: list[_Worker] = []
-        places = _places(devices)
-        on_cpu = sum(place.type == "cpu" for place in places)
-        threads = max(1, torch.get_num_threads() // max(1, on_cpu))
-        try:
-            self._workers.extend(_Worker(place, threads) for place in places)
-            # Sharing the weights moves them, which nobody who encodes may notice.
-            with encoder.chain.lock:
-                sent = _sharing(encoder.chain)
-            for worker in self._workers:
-                worker.receive()
-                worker.give(sent)
-            for worker in self._workers:
-                worker.receive()
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(encoder.chain, _encode, encoder.chain.lock, devices)
 
     def encode(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:
         """Encode here, as `Encoder.encode` does: the same options, the same vectors."""
@@ -96,73 +188,36 @@ class EncoderPool(Closing):
         """Encode what is searched in, as `Encoder.encode_document` does."""
         return self._encoder.encode_document(inputs, **{**options, "devices": self})
 
-    def run(
+
+class RerankerPool(Pool):
+    """Processes that score pairs together; close it, or use it in a `with` block.
+
+    Args:
+        reranker: The reranker, which is not moved.
+        devices: One process for each, such as `["cuda:0", "cuda:1"]`; `["cpu", "cpu"]` is two.
+
+    Raises:
+        InputError: There are no devices, or torch knows no such one.
+        WorkerError: A process did not start.
+    """
+
+    def __init__(self, reranker: Reranker, devices: Sequence[str | torch.device]) -> None:
+        self._reranker = reranker
+        super().__init__(reranker.scorer, _score, reranker.scorer.lock, devices)
+
+    def predict(self, pairs: Any, **options: Unpack[PredictOptions]) -> Scores:
+        """Score pairs here, as `Reranker.predict` does: the same options, the same scores."""
+        return self._reranker.predict(pairs, **{**options, "devices": self})
+
+    def rank(
         self,
-        contents: Sequence[Content],
-        options: BatchOptions,
-        *,
-        done: Callable[[int], None] = lambda count: None,
-    ) -> Vectors:
-        """Run the model over contents; one caller at a time, others wait.
-
-        Args:
-            contents: In any order, of modalities that the model takes.
-            options: How they are run.
-            done: Called with the number of contents of every finished chunk.
-
-        Returns:
-            Whole vectors of shape (contents, dimension), float32.
-
-        Raises:
-            WorkerError: A worker died, or the pool is closed.
-            MMRagError: Whatever the model raises; the other chunks are dropped, and the pool goes
-                on.
-        """
-        if not contents:
-            return np.empty((0, self._encoder.chain.dimension or 0), np.float32)
-        with self._lock:
-            try:
-                return np.concatenate(self._answers(contents, options, done))
-            except BaseException as error:
-                # A worker that says what is wrong with an input goes on. Of any other trouble, an
-                # interrupt included, nobody knows in which state it left the pipes.
-                if isinstance(error, WorkerError) or not isinstance(error, MMRagError):
-                    self.close()
-                raise
-
-    def close(self) -> None:
-        """End the processes, whatever they are doing."""
-        workers, self._workers = self._workers, []
-        for worker in workers:
-            worker.end()
-
-    def _answers(
-        self, contents: Sequence[Content], options: BatchOptions, done: Callable[[int], None]
-    ) -> list[Vectors]:
-        workers = self._workers
-        if not workers:
-            raise WorkerError("The pool is closed; make another one with encoder.pool(devices).")
-        job = next(self._jobs)
-        size = max(1, min(math.ceil(len(contents) / len(workers) / 10), _LARGEST_CHUNK))
-        starts = range(0, len(contents), size)
-        left = deque(starts)
-        made: dict[int, Vectors] = {}
-        while len(made) < len(starts):
-            for worker in workers:
-                if left and not worker.busy:
-                    start = left.popleft()
-                    worker.send(job, start, contents[start : start + size], options)
-            for worker in _first_to_answer(workers):
-                answered, start, answer = worker.receive()
-                if answered != job:  # what an earlier call left unfinished
-                    continue
-                if isinstance(answer, InputError) and answer.position is not None:
-                    answer.position += start
-                if isinstance(answer, MMRagError):
-                    raise answer
-                made[start] = answer
-                done(len(answer))
-        return [made[start] for start in starts]
+        query: Any,
+        documents: Iterable[Any],
+        top_k: int | None = None,
+        **options: Unpack[PredictOptions],
+    ) -> list[Ranked]:
+        """Order documents, as `Reranker.rank` does."""
+        return self._reranker.rank(query, documents, top_k, **{**options, "devices": self})
 
 
 class _Worker:
@@ -184,10 +239,10 @@ class _Worker:
         finally:
             other.close()
 
-    def give(self, chain: Chain) -> None:
+    def give(self, model: nn.Module, work: Work) -> None:
         """Give it the model; torch has taught pickle to pass memory on instead of bytes."""
         try:
-            self.connection.send(chain)
+            self.connection.send((model, work))
         except OSError as error:
             raise self._death() from error
         except (TypeError, AttributeError, pickle.PicklingError) as error:
@@ -196,17 +251,15 @@ class _Worker:
                 "pickle: no lambdas, locks or open files in them."
             ) from error
 
-    def send(
-        self, job: int, start: int, contents: Sequence[Content], options: BatchOptions
-    ) -> None:
-        """Give it a chunk of the contents, which begins at `start`."""
+    def send(self, job: int, start: int, inputs: Sequence[Any], options: Any) -> None:
+        """Give it a chunk of the inputs, which begins at `start`."""
         try:
-            self.connection.send((job, start, contents, options))
+            self.connection.send((job, start, inputs, options))
         except OSError as error:
             raise self._death() from error
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             raise InputError(
-                f"The inputs {start} to {start + len(contents) - 1} cannot be sent to another "
+                f"The inputs {start} to {start + len(inputs) - 1} cannot be sent to another "
                 f"process: {error}. Give files, bytes or arrays instead, or use one device."
             ) from error
         self.busy = True
@@ -255,24 +308,24 @@ def _places(devices: Sequence[str | torch.device]) -> list[torch.device]:
         raise InputError(f"torch knows no such device: {error}") from error
 
 
-def _sharing(chain: Chain) -> Chain:
+def _sharing(model: nn.Module) -> nn.Module:
     """The model, or a copy on the CPU of one that is elsewhere, with weights that are shared.
 
     Only the CPU's memory reaches every process and every device.
     """
-    weights = list({id(w): w for w in (*chain.parameters(), *chain.buffers())}.values())
+    weights = list({id(w): w for w in (*model.parameters(), *model.buffers())}.values())
     shared = _shared(weights)
     if all(weight.device.type == "cpu" for weight in weights):
         for weight, held in zip(weights, shared, strict=True):
             weight.data = held
-        return chain
+        return model
     copies: dict[int, Any] = {
         id(weight): nn.Parameter(held, requires_grad=False)
         if isinstance(weight, nn.Parameter)
         else held
         for weight, held in zip(weights, shared, strict=True)
     }
-    return copy.deepcopy(chain, copies)
+    return copy.deepcopy(model, copies)
 
 
 def _shared(weights: Sequence[Tensor]) -> list[Tensor]:
@@ -296,11 +349,11 @@ def _serve(connection: Connection, device: torch.device, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, ConnectionError):  # nobody is left who asks
         _answer(connection, _START, 0, partial(_settle, device, threads))
-        chain: Chain = connection.recv()
-        _answer(connection, _START, 0, partial(_move, chain, device))
+        model, work = cast("tuple[nn.Module, Work]", connection.recv())
+        _answer(connection, _START, 0, partial(_move, model, device))
         while True:
-            job, start, contents, options = connection.recv()
-            _answer(connection, job, start, partial(_run, chain, contents, options))
+            job, start, inputs, options = connection.recv()
+            _answer(connection, job, start, partial(work, model, inputs, options))
 
 
 def _settle(device: torch.device, threads: int) -> None:
@@ -308,12 +361,16 @@ def _settle(device: torch.device, threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _move(chain: Chain, device: torch.device) -> None:
-    chain.to(device)
+def _move(model: nn.Module, device: torch.device) -> None:
+    model.to(device)
 
 
-def _run(chain: Chain, contents: Sequence[Content], options: BatchOptions) -> Vectors:
+def _encode(chain: Any, contents: Sequence[Content], options: BatchOptions) -> Vectors:
     return sentence_vectors(chain, contents, options).cpu().numpy()
+
+
+def _score(scorer: Any, pairs: Sequence[Asked], options: ScoreOptions) -> Vectors:
+    return scorer.score(pairs, options).numpy()
 
 
 def _answer(connection: Connection, job: int, start: int, work: Callable[[], Any]) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict, Unpack
+from typing import Any, Literal, NotRequired, Self, TypeAlias, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from rich.progress import Progress
+from torch import Tensor
 
+from mm_rag._attributes import check_attribute
+from mm_rag._peer_names import PREDICT, RANK, RERANKER, also_named
 from mm_rag.checkpoint import Hub, find_default_model, find_model
 from mm_rag.content import MODALITIES, Chat, Content, Text, modality_name
 from mm_rag.device import as_device, as_dtype
@@ -23,8 +28,9 @@ from mm_rag.inputs import as_content
 from mm_rag.inputs.pairs import listed, listed_pairs, modalities_in, sides_of
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.modules import FeatureCache, LateInteraction, LoadOptions, Module, Scorer
+from mm_rag.modules.finite import check_finite
 from mm_rag.modules.module import read_json, write_json
-from mm_rag.modules.placement import place
+from mm_rag.modules.placement import move, place
 from mm_rag.modules.score_activation import (
     Activation,
     activated,
@@ -34,7 +40,10 @@ from mm_rag.modules.score_activation import (
 )
 from mm_rag.modules.scorer import Asked, ScoreOptions
 from mm_rag.modules.scorers import load_scorer, scorer_of
-from mm_rag.options import chosen_prompt, named_prompts, whole_number
+from mm_rag.options import Output, check_form, chosen_prompt, named_prompts, whole_number
+from mm_rag.parallel import RerankerPool
+from mm_rag.publishing import PushOptions, push_to_hub
+from mm_rag.requirements import check_requirements
 
 Scores: TypeAlias = npt.NDArray[np.float32]
 
@@ -46,11 +55,15 @@ class Ranked(TypedDict):
 
     Attributes:
         index: Its position among the documents that were given.
+        corpus_id: The same, as sentence-transformers calls it.
         score: Higher is better; comparable within one reranker.
+        text: The document as it was given, where `return_documents` asks for it.
     """
 
     index: int
+    corpus_id: int
     score: float
+    text: NotRequired[Any]
 
 
 class PredictOptions(TypedDict, total=False):
@@ -60,7 +73,9 @@ class PredictOptions(TypedDict, total=False):
     prompt: str | None
     prompt_name: str | None
     activation_fn: Activation | None
+    apply_softmax: bool
     progress: bool
+    devices: RerankerPool | Sequence[str | torch.device]
 
 
 class Reranker:
@@ -84,7 +99,8 @@ class Reranker:
         prompts: Instructions by name, over those of the checkpoint.
         default_prompt_name: The one that is used where none is asked for.
         num_labels: Of a classifier: 1 for a score, more for classes.
-        max_seq_length: Tokens of a pair, of which only documents are cut.
+        max_seq_length: Tokens of a pair, of which only documents are cut; `max_length` in
+            sentence-transformers, which is taken too.
         activation_fn: Applied to the scores, in float32; what the checkpoint says, by default, or
             else a sigmoid for one label and nothing for several.
         feature_cache: Keeps what the model sees of pages, so that another query that meets them
@@ -98,9 +114,24 @@ class Reranker:
     Raises:
         CheckpointError: There is no such model, or it cannot rerank.
         InputError: It cannot have that many labels or tokens, or an option is impossible.
-        MissingExtra: The embedded default is not on this machine.
+        MissingExtra: The embedded default is not on this machine, or a package that the checkpoint
+            needs is not, in the version it needs.
+
+    Attributes:
+        name: Of the model, as it was given.
+        scorer: What scores pairs.
+        prompts: Instructions by name.
+        default_prompt_name: The prompt that is used where none is asked for.
     """
 
+    name: str
+    scorer: Scorer
+    prompts: dict[str, str]
+    default_prompt_name: str | None
+    _policy: MediaPolicy
+    _activation_fn: Activation
+
+    @also_named(RERANKER)
     def __init__(
         self,
         model: str | Path | None = None,
@@ -163,19 +194,46 @@ class Reranker:
             self.name = "embedded"
         else:
             folder = find_model(model, hub)
-            scorer = load_scorer(folder, options, cache)
             saved = read_json(folder / _SETTINGS, default={})
+            check_requirements(saved, str(model))
+            scorer = load_scorer(folder, options, cache)
             self.name = str(model)
         if encoder is None:
             place(scorer, target)
-        self.policy = policy if encoder is None else encoder.policy
+        self._policy = policy if encoder is None else encoder.policy
         self.scorer = scorer.eval()
         self.prompts = named_prompts(saved.get("prompts"), prompts)
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
         chosen_prompt(self.prompts, None, self.default_prompt_name)  # it has to be there
         self._check_asked("num_labels", num_labels, self.num_labels)
         self._check_asked("max_seq_length", max_seq_length, self.max_seq_length)
-        self.activation_fn = checked(activation_fn) or saved_activation(saved, scorer)
+        self.activation_fn = activation_fn or saved_activation(saved, scorer)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute that there is.
+
+        Raises:
+            UnknownAttribute: There is none of that name.
+        """
+        check_attribute(self, Reranker, name)
+        super().__setattr__(name, value)
+
+    @property
+    def policy(self) -> MediaPolicy:
+        """What may be opened of the media that it is given, and their limits."""
+        return self._policy
+
+    @property
+    def activation_fn(self) -> Activation:
+        """What is applied to the scores."""
+        return self._activation_fn
+
+    @activation_fn.setter
+    def activation_fn(self, activation: Activation) -> None:
+        chosen = checked(activation)
+        if chosen is None:
+            raise InputError("An activation_fn is a function; torch.nn.Identity() changes nothing.")
+        self._activation_fn = chosen
 
     @property
     def judges(self) -> bool:
@@ -193,8 +251,42 @@ class Reranker:
 
     @property
     def max_seq_length(self) -> int | None:
-        """Tokens of a pair at most; None where it is not cut."""
+        """Tokens of a pair at most; None where it is not cut. It can be set.
+
+        Raises:
+            InputError: It is set to no whole number over 0, to more than the model has positions
+                for, or the reranker cuts no pairs.
+        """
         return self.scorer.max_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, limit: int) -> None:
+        self.scorer.max_length = whole_number("max_seq_length", limit)
+
+    @property
+    def tokenizer(self) -> Any:
+        """Of the model that makes the scores; None for one that reads no text."""
+        return self.scorer.tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Any) -> None:
+        with self.scorer.lock:
+            self.scorer.replace_tokenizer(tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.scorer.device
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the weights to a device, such as `"cuda:1"`; those of a shared encoder go along.
+
+        Raises:
+            InputError: torch knows no such device, or this machine has none.
+        """
+        with self.scorer.lock:
+            move(self.scorer, as_device(device))
+        return self
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -210,6 +302,15 @@ class Reranker:
         """Whether a modality is scored by words read from it, not by what is seen or heard."""
         return self.scorer.reads(modality)
 
+    @overload
+    def predict(
+        self, pairs: Any, *, output: Literal["numpy"] = ..., **options: Unpack[PredictOptions]
+    ) -> Scores: ...
+    @overload
+    def predict(
+        self, pairs: Any, *, output: Literal["tensor"], **options: Unpack[PredictOptions]
+    ) -> Tensor: ...
+    @also_named(PREDICT)
     def predict(
         self,
         pairs: Any,
@@ -218,11 +319,16 @@ class Reranker:
         prompt: str | None = None,
         prompt_name: str | None = None,
         activation_fn: Activation | None = None,
+        apply_softmax: bool = False,
         progress: bool = False,
-    ) -> Scores:
+        devices: RerankerPool | Sequence[str | torch.device] = (),
+        output: Output = "numpy",
+    ) -> Scores | Tensor:
         """Score pairs of a query and a document.
 
-        What pairs with the same query share is computed once where the model allows it.
+        What pairs with the same query share is computed once where the model allows it. The
+        arguments that sentence-transformers calls otherwise are taken under its names too:
+        `show_progress_bar`, `convert_to_tensor`, `activation_fct`, `pool`, `device`.
 
         Args:
             pairs: A list of pairs, each side whatever `mm_rag.inputs.as_content` takes; or one
@@ -231,7 +337,12 @@ class Reranker:
             prompt: The instruction of this call.
             prompt_name: The name of one of `prompts`.
             activation_fn: Applied to the scores, instead of the reranker's own.
+            apply_softmax: Turn the scores of several labels into probabilities that sum to 1,
+                after the activation.
             progress: Draw a progress bar.
+            devices: Share the work out among processes, one for each: `["cuda:0", "cuda:1"]`,
+                `["cpu", "cpu"]`. They are started for this call; those of a `pool` stay.
+            output: `"numpy"`, or `"tensor"` on the CPU.
 
         Returns:
             Shape (pairs,), float32; higher is better. (pairs, labels) for several labels; without
@@ -242,33 +353,41 @@ class Reranker:
                 impossible.
             UnsupportedModality: The model does not take one of the inputs.
             UnreadableMedia: A file is missing or damaged.
+            NotFinite: The model makes NaN or infinity of a pair.
+            WorkerError: A process on one of the `devices` died.
         """
+        check_form("float32", output)
         several, single = listed_pairs(pairs)
         activation = checked(activation_fn) or self.activation_fn
         try:
             asked = [self._asked(place, pair) for place, pair in enumerate(several)]
-            with Progress(disable=not progress) as bar:
-                options = ScoreOptions(
-                    batch_size=batch_size,
-                    prompt=chosen_prompt(
-                        self.prompts, prompt, prompt_name or self.default_prompt_name
-                    ),
-                    on_batch=partial(bar.advance, bar.add_task("Scoring", total=len(asked))),
-                )
-                scores = self.scorer.score(asked, options)
+            prompt = chosen_prompt(self.prompts, prompt, prompt_name or self.default_prompt_name)
+            options = ScoreOptions(batch_size=batch_size, prompt=prompt)
+            scores = self._scores(asked, options, devices, progress=progress)
+            check_finite(scores, self.scorer, self.name, "score")
+            scores = activated(activation, scores)
+            check_finite(scores, self.scorer, f"{self.name}, after its activation,", "score")
         except InputError as error:
             error.position = None if single else error.position
             raise
-        scores = activated(activation, scores)
         if self.num_labels == 1 and scores.ndim > 1:
             scores = scores.squeeze(-1)
-        return (scores[0] if single else scores).numpy()
+        if apply_softmax and scores.ndim > 1:
+            scores = scores.softmax(dim=1)
+        scores = scores[0] if single else scores
+        return scores.numpy() if output == "numpy" else scores
 
+    def pool(self, devices: Sequence[str | torch.device]) -> RerankerPool:
+        """Processes that score pairs together, one for each device; use it in a `with` block."""
+        return RerankerPool(self, devices)
+
+    @also_named(RANK)
     def rank(
         self,
         query: Any,
         documents: Iterable[Any],
         top_k: int | None = None,
+        return_documents: bool = False,
         **options: Unpack[PredictOptions],
     ) -> list[Ranked]:
         """Order documents by how well they answer the query, the best first.
@@ -277,6 +396,7 @@ class Reranker:
             query: Whatever `mm_rag.inputs.as_content` takes; `Text("...")` is always text.
             documents: The same, each of any modality.
             top_k: How many to return; None for all.
+            return_documents: Return each document with its place, as `text`.
             **options: Those of `predict`.
 
         Raises:
@@ -294,7 +414,8 @@ class Reranker:
                 "predict."
             )
         asked = as_content(query, media=self._media, policy=self.policy)
-        pairs = [(asked, document) for document in listed(documents, "Documents")]
+        several = listed(documents, "Documents")
+        pairs = [(asked, document) for document in several]
         try:
             scores = self.predict(pairs, **options)
         except InputError as error:
@@ -302,7 +423,26 @@ class Reranker:
                 self.predict((asked, Text(".")), **options)
             raise
         order = sorted(range(len(scores)), key=lambda index: -scores[index])
-        return [Ranked(index=index, score=float(scores[index])) for index in order[:top_k]]
+        ranking: list[Ranked] = []
+        for index in order[:top_k]:
+            place = Ranked(index=index, corpus_id=index, score=float(scores[index]))
+            ranking.append({**place, "text": several[index]} if return_documents else place)
+        return ranking
+
+    def push_to_hub(self, repo_id: str, **options: Unpack[PushOptions]) -> str:
+        """Upload it to a repository of the Hugging Face hub, made where it is missing.
+
+        Args:
+            repo_id: Such as `"user/model"`.
+            **options: `token`, `private`, `exist_ok`, `revision`, `commit_message`, `create_pr`.
+
+        Returns:
+            The address of the commit, or of the pull request.
+
+        Raises:
+            CheckpointError: The hub was not reached, or refuses it.
+        """
+        return push_to_hub(self.save, repo_id, **options)
 
     def save(self, path: str | Path) -> None:
         """Write it to a folder, in the format of sentence-transformers.
@@ -326,6 +466,23 @@ class Reranker:
         lines = "\n".join(f"  {line}" for line in self.scorer.describe().splitlines())
         activation = getattr(self.activation_fn, "__name__", type(self.activation_fn).__name__)
         return f"Reranker({self.name})\n{lines}\n  {activation}"
+
+    def _scores(
+        self,
+        asked: Sequence[Asked],
+        options: ScoreOptions,
+        devices: RerankerPool | Sequence[str | torch.device],
+        *,
+        progress: bool,
+    ) -> Tensor:
+        """Scores before the activation, made here or on the `devices`."""
+        with Progress(disable=not progress) as bar:
+            advance = partial(bar.advance, bar.add_task("Scoring", total=len(asked)))
+            if not devices or not asked:
+                return self.scorer.score(asked, replace(options, on_batch=advance))
+            given = isinstance(devices, RerankerPool)
+            with nullcontext(devices) if given else self.pool(devices) as pool:
+                return torch.from_numpy(pool.run(asked, options, done=advance))
 
     @property
     def _media(self) -> list[str]:

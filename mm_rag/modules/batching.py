@@ -74,12 +74,14 @@ def run_batches(
             prepared.append(chain.input.prepare(content))
     budget = token_budget(chain.device)
     with chain.lock:
-        lengths = chain.input.lengths(prepared)
+        # One input alone is a batch, whatever its length.
+        lengths = chain.input.lengths(prepared) if len(prepared) > 1 else [1] * len(prepared)
     keys = [chain.input.batch_key(content) for content in prepared]
     for batch in plan(lengths, keys, batch_size=options.batch_size, tokens=budget):
         with chain.lock, torch.inference_mode():
             inputs = {position: prepared[position] for position in batch}
             features = _preprocessed(chain, inputs, options.prompt).to(chain.device)
+            features.task = options.task
             features = chain(features, options.arguments)
         yield batch, features
 
@@ -118,6 +120,7 @@ def sentence_vectors(
 
     Raises:
         CheckpointError: The model makes no such vectors.
+        InputError: The routes of the inputs give vectors of different dimensions.
     """
     places: defaultdict[Hashable, list[int]] = defaultdict(list)
     for position, content in enumerate(contents):
@@ -129,6 +132,11 @@ def sentence_vectors(
         made = _sentence_embedding(features)
         if vectors is None:
             vectors = made.new_empty(len(contents), made.shape[1])
+        if made.shape[1] != vectors.shape[1]:
+            raise InputError(
+                f"The model's routes give these inputs vectors of {vectors.shape[1]} and of "
+                f"{made.shape[1]} dimensions, which do not fit into one array: encode them apart."
+            )
         for row, position in enumerate(batch):
             vectors[targets[position]] = made[row]
         on_batch(sum(len(targets[position]) for position in batch))

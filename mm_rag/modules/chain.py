@@ -40,7 +40,8 @@ class Chain(nn.Module):
 
     def __init__(self, modules: Sequence[Module]) -> None:
         super().__init__()
-        if not modules or not isinstance(modules[0], InputModule):
+        first = modules[0] if modules else None
+        if not isinstance(first, InputModule) or not first.takes_content:
             raise CheckpointError("The first module of a chain must be one that takes content.")
         _check_dimensions(modules)
         self.steps = nn.ModuleList(modules)
@@ -175,11 +176,11 @@ def _entry(position: int, module: Module) -> dict[str, Any]:
 
 
 def _check_dimensions(modules: Sequence[Module]) -> None:
-    given: int | None = None
+    given: frozenset[int] = frozenset()
     for module in modules:
-        if given and module.takes and module.takes != given:
+        if module.takes and (wrong := given - {module.takes}):
             raise CheckpointError(
                 f"{module.label} takes vectors of dimension {module.takes}, "
-                f"but what comes before it gives {given}."
+                f"but what comes before it gives {', '.join(map(str, sorted(wrong)))}."
             )
-        given = module.gives or given
+        given = module.dimensions or given

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,7 +42,8 @@ class CrossEncoder(Scorer):
     Args:
         chain: Such as a Transformer for sequence classification; one for text generation and
             LogitScore; one for feature extraction, Pooling and Dense.
-        cache: Where what the model sees of pages is kept for the next query.
+        cache: Where what the model sees of pages is kept for the next query; an empty one, by
+            default.
 
     Raises:
         CheckpointError: The chain makes no scores, or its chat template has no place for a query
@@ -49,8 +52,9 @@ class CrossEncoder(Scorer):
 
     judges = True
 
-    def __init__(self, chain: Chain, cache: FeatureCache) -> None:
+    def __init__(self, chain: Chain, cache: FeatureCache | None = None) -> None:
         super().__init__()
+        cache = FeatureCache() if cache is None else cache
         transformer = chain.input
         if not isinstance(transformer, Transformer):
             raise CheckpointError(f"A {transformer.label} cannot read two inputs together.")
@@ -74,6 +78,24 @@ class CrossEncoder(Scorer):
         """Tokens that a pair is cut at; None where it is not cut."""
         return self._processing.limit
 
+    @max_length.setter
+    def max_length(self, limit: int) -> None:
+        self.chain.input.max_length = limit
+
+    @property
+    def tokenizer(self) -> Any:
+        """Of transformers."""
+        return self._processing.tokenizer
+
+    def replace_tokenizer(self, tokenizer: Any) -> None:
+        """Use another tokenizer from now on."""
+        self.chain.input.replace_tokenizer(tokenizer)
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """The chain's."""
+        return self.chain.lock
+
     @property
     def config(self) -> PretrainedConfig:
         """Of the transformers model."""
@@ -95,7 +117,7 @@ class CrossEncoder(Scorer):
         places: defaultdict[Hashable, list[int]] = defaultdict(list)
         for position, asked in enumerate(pairs):
             places[_key(asked)].append(position)
-        first = {same[0]: self._harmless(pairs[same[0]]) for same in places.values()}
+        first = {same[0]: self._as_text(pairs[same[0]]) for same in places.values()}
         others = {same[0]: same for same in places.values()}
         scores = torch.empty(len(pairs), self.labels)
         for positions, made in self._unique(first, options):
@@ -118,15 +140,20 @@ class CrossEncoder(Scorer):
         if left:
             yield from self._padded.score(left, options)
 
-    def _harmless(self, asked: Asked) -> Asked:
+    def _as_text(self, asked: Asked) -> Asked:
+        control = self._processing.control
         if isinstance(asked, Chat):
-            return asked
+            return Chat(tuple(map(control.turn_as_text, asked.turns)))
         query, document = asked
-        return self._processing.harmless(query), self._processing.harmless(document)
+        return control.as_content(query), control.as_content(document)
 
     @cached_property
     def _fingerprint(self) -> str:
         return fingerprint(self.chain)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: what was seen of pages stays here."""
+        return type(self), (self.chain,)
 
     def _warn(self) -> None:
         if not self._warned:

@@ -12,12 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from tokenizers import Tokenizer
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
 from mm_rag.content import Content, Image, Mixed, Text, modality_name
 from mm_rag.errors import CheckpointError, UnsupportedModality
 from mm_rag.media.image import open_image
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.modules.control_tokens import ControlTokens
 from mm_rag.modules.module import Features, InputModule, Module
 
 _PLACE = re.compile(r"[a-z][a-z0-9+.-]+:/|(data|file):\S", re.IGNORECASE)
@@ -81,6 +84,9 @@ class CustomInput(CustomModule, InputModule):
     def __init__(self, network: nn.Module, policy: MediaPolicy = DEFAULT_POLICY) -> None:
         super().__init__(network)
         self.policy = policy
+        tokenizer: Any = getattr(network, "tokenizer", None)
+        known = isinstance(tokenizer, PreTrainedTokenizerBase | Tokenizer)
+        self._control = ControlTokens(tokenizer if known else None)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -116,7 +122,7 @@ class CustomInput(CustomModule, InputModule):
     def _value(self, content: Content) -> Any:
         match content:
             case Text():
-                return _words(content.text)
+                return _words(self._control.as_text(content.text))
             case Image():
                 return open_image(content.source, self.policy)
             case Mixed():

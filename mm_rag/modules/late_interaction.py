@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,16 @@ class LateInteraction(Scorer):
     def modalities(self) -> tuple[str, ...]:
         """Those of the encoder."""
         return self.chain.input.modalities
+
+    @property
+    def tokenizer(self) -> Any:
+        """The encoder's."""
+        return self.chain.input.tokenizer
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """The chain's."""
+        return self.chain.lock
 
     def supports(self, modality: str) -> bool:
         """As the encoder does."""

@@ -39,6 +39,7 @@ class Features(dict[str, Tensor]):
         prompt_length: Leading tokens that are the prompt's, for poolings that leave it out.
         route: Which route of a `Router` they take, and which of a Router in that route; empty where
             there is no Router.
+        task: Such as `"query"`; a Router behind another module chooses by it. None for none.
         extra: What custom code of a checkpoint made that is no tensor, for custom code after it.
     """
 
@@ -47,6 +48,7 @@ class Features(dict[str, Tensor]):
         self.kind = kind
         self.prompt_length = prompt_length
         self.route: Sequence[str] = ()
+        self.task: str | None = None
         self.extra: dict[str, Any] = {}
 
     def to(self, device: torch.device) -> Self:
@@ -125,6 +127,10 @@ class Module(torch.nn.Module, ABC):
         """What `from_config` needs to make the same module again, weights aside; JSON."""
         return {}
 
+    def at(self, task: str | None) -> Self:
+        """The same module for a task such as `"query"`; itself where tasks are all one to it."""
+        return self
+
     @property
     def takes(self) -> int | None:
         """The dimension of the vectors it takes; None for any."""
@@ -134,6 +140,11 @@ class Module(torch.nn.Module, ABC):
     def gives(self) -> int | None:
         """The dimension of the vectors it gives; None for the one it takes."""
         return None
+
+    @property
+    def dimensions(self) -> frozenset[int]:
+        """All dimensions that its vectors can have: several where routes differ."""
+        return frozenset() if self.gives is None else frozenset([self.gives])
 
     @property
     def label(self) -> str:
@@ -194,9 +205,32 @@ class InputModule(Module):
         """The token ids of the words it knows; empty where there are none."""
         return {}
 
-    def at(self, task: str | None) -> Self:
-        """The same module for a task such as `"query"`; itself where tasks are all one to it."""
-        return self
+    @property
+    def takes_content(self) -> bool:
+        """Whether a chain can begin with it."""
+        return True
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer, of transformers or of tokenizers; None where it reads no text."""
+        return None
+
+    def replace_tokenizer(self, tokenizer: Any) -> None:
+        """Use another tokenizer from now on.
+
+        Raises:
+            InputError: It cannot.
+        """
+        raise InputError(f"{type(self).__name__} cannot be given another tokenizer.")
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens that a text is cut at; None where it is not cut."""
+        return None
+
+    @max_length.setter
+    def max_length(self, limit: int) -> None:
+        raise InputError(f"{type(self).__name__} cuts no texts: it has no max_seq_length to set.")
 
     def prepare(self, content: Content) -> Content:
         """Do what is done once per input, before batches are made: a reader reads."""

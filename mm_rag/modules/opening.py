@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ import numpy.typing as npt
 from PIL.Image import Image as PILImage
 from transformers.video_utils import VideoMetadata
 
-from mm_rag.content import Audio, Image, Video
+from mm_rag.content import Audio, Image, Url, Video
 from mm_rag.errors import InputError, MediaTooLarge
 from mm_rag.media.clip import Clip, open_clip
+from mm_rag.media.ffmpeg import probe
 from mm_rag.media.image import open_image
 from mm_rag.media.policy import MediaPolicy
-from mm_rag.media.waveform import waveform
+from mm_rag.media.waveform import waveform, whole_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,43 @@ class Opener:
         if getattr(self._hearing, "truncation", None) == "rand_trunc":
             return samples[: self._hearing.nb_max_samples]
         return samples
+
+    def heard_seconds(self, audio: Audio) -> float | None:
+        """How long a recording is, as its header says; None where that is not at hand."""
+        match audio.source:
+            case np.ndarray() as samples:
+                whole = samples.shape[-1] / (whole_rate(audio.sampling_rate) or self.sampling_rate)
+            case Path() as path:
+                whole = probe(path, self.policy).duration
+            case _:
+                return None
+        return _part(whole, audio, self.policy)
+
+    def seen_frames(self, video: Video) -> tuple[int, int, int] | None:
+        """How many frames the processor chooses, their height and width, by the header alone.
+
+        None where that is not at hand.
+
+        Raises:
+            UnreadableMedia: The video is missing or damaged.
+            InputError: Its metadata do not fit its frames.
+        """
+        if isinstance(video.source, Path):
+            track = (found := probe(video.source, self.policy)).video
+            if track is None or not track.fps:
+                return None
+            seconds = _part(found.duration, video, self.policy)
+            total, size = max(1, round(seconds * track.fps)), (track.width, track.height)
+            metadata = VideoMetadata(total_num_frames=total, fps=track.fps, duration=seconds)
+            metadata.width, metadata.height = size
+        elif isinstance(video.source, Url):
+            return None
+        else:
+            with open_clip(video, self.policy) as clip:  # in memory: nothing is decoded
+                metadata, total, size = _metadata(clip), clip.total_num_frames, clip.size
+        if self._video_setting("do_sample_frames"):
+            total = len(self._choose(metadata))
+        return total, size[1], size[0]
 
     def frames(self, video: Video) -> Frames:
         """The frames that the processor chooses of this video.
@@ -139,6 +178,12 @@ class Opener:
 _NOT_FOR_CHOICE = frozenset(
     {"input_data_format", "do_convert_rgb", "do_sample_frames", "device", "video_metadata"}
 )
+
+
+def _part(seconds: float, medium: Audio | Video, policy: MediaPolicy) -> float:
+    """How much of a medium of some seconds the part is that is meant."""
+    end = seconds if medium.end is None else min(medium.end, seconds)
+    return min(max(0.0, end - medium.start), policy.max_seconds)
 
 
 def _defaults(processor: Any, name: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mm_rag.errors import InputError
+
 
 def place(model: nn.Module, device: torch.device) -> None:
     """Move a model's weights, but for the parts that a `device_map` has placed.
@@ -21,6 +23,17 @@ def place(model: nn.Module, device: torch.device) -> None:
         return
     for part in model.children():
         place(part, device)
+
+
+def move(model: nn.Module, device: torch.device) -> None:
+    """Move a whole model.
+
+    Raises:
+        InputError: A `device_map` has placed its parts.
+    """
+    if any(_map_of(part) is not None for part in model.modules()):
+        raise InputError("A device_map has placed this model: load it again to have it elsewhere.")
+    model.to(device)
 
 
 def input_device(model: nn.Module) -> torch.device:

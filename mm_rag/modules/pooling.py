@@ -121,7 +121,9 @@ def _last(tokens: Tensor, mask: Tensor, start: Tensor) -> Tensor:
 
 
 def _max(tokens: Tensor, mask: Tensor, start: Tensor) -> Tensor:
-    return tokens.masked_fill(mask.unsqueeze(-1) == 0, float("-inf")).amax(dim=1)
+    highest = tokens.masked_fill(mask.unsqueeze(-1) == 0, float("-inf")).amax(dim=1)
+    # A row without a single token gives zeros, as the other modes do.
+    return highest.masked_fill(mask.amax(dim=1, keepdim=True) == 0, 0.0)
 
 
 def _total(tokens: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

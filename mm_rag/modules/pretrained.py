@@ -184,15 +184,19 @@ def _check_vocabulary(folder: Path, tokenizer: Any) -> None:
 
 def _limit_length(processor: Any, model: PreTrainedModel, *, asked: bool) -> None:
     """Cut texts at the positions that the model has, if the tokenizer does not cut them before."""
-    tokenizer = getattr(processor, "tokenizer", processor)
+    tokenizer, positions = getattr(processor, "tokenizer", processor), positions_of(model)
+    if not asked and positions is not None and hasattr(tokenizer, "model_max_length"):
+        tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+
+
+def positions_of(model: PreTrainedModel) -> int | None:
+    """How many tokens a model has positions for; None where it has no limit."""
     inner = getattr(model.config, "text_config", None)
     # XLNet says -1 for no limit.
     positions = getattr(model.config, "max_position_embeddings", None) or getattr(
         inner, "max_position_embeddings", -1
     )
-    if not asked and positions != -1 and hasattr(tokenizer, "model_max_length"):
-        positions -= _first_position(model)
-        tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+    return None if positions == -1 else positions - _first_position(model)
 
 
 def _first_position(model: PreTrainedModel) -> int:

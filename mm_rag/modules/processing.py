@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,16 +18,15 @@ from transformers import (
     WhisperProcessor,
 )
 
-from mm_rag.content import Audio, Content, Image, Mixed, Part, Text, Video, parts_of
+from mm_rag.content import Audio, Content, Image, Part, Text, Video, parts_of
 from mm_rag.errors import InputError, UnsupportedModality
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.modules.control_tokens import ControlTokens
+from mm_rag.modules.media_tokens import MediaTokens
 from mm_rag.modules.messages import Message, chat, conversation, restore_tails
 from mm_rag.modules.module import Features
 from mm_rag.modules.opening import Frames, Opener
 from mm_rag.modules.settings import SIZES, ProcessingSettings, lower_case
-
-# What a picture or a clip counts for when batches are made; the true number depends on its size.
-_MEDIA_TOKENS = 256
 
 # What processors raise on inputs that they cannot use.
 REFUSALS = (ValueError, TypeError, IndexError, KeyError, RuntimeError)
@@ -51,6 +50,8 @@ class Processing:
         message_format: How its chat template wants content; None where chat messages are not used.
         settings: What the processor is called with.
         policy: Limits on the media that are opened.
+        always_pads: The model reads a text's last position, as it was in its training, where every
+            text was padded to the full length: SigLIP.
     """
 
     def __init__(
@@ -60,18 +61,58 @@ class Processing:
         message_format: Literal["structured", "flat"] | None = None,
         settings: ProcessingSettings | None = None,
         policy: MediaPolicy = DEFAULT_POLICY,
+        always_pads: bool = False,
     ) -> None:
-        self.processor = processor
+        self.processor: Any = processor
         self.several = isinstance(processor, ProcessorMixin)
         self.message_format = message_format
+        self._always_pads = always_pads
         self.settings = settings or ProcessingSettings()
         self.opener = Opener(processor, self.settings.by_modality, policy)
+        self._media_tokens = MediaTokens(processor, self.opener, self.settings.by_modality)
         tokenizer = getattr(processor, "tokenizer", processor)
         self.tokenizer = tokenizer if isinstance(tokenizer, PreTrainedTokenizerBase) else None
-        names = [getattr(processor, f"{kind}_token", None) for kind in _ARGUMENTS]
-        self._placeholders = tuple(name for name in names if name and isinstance(name, str))
         if self.settings.lower_case and self.tokenizer:
             lower_case(self.tokenizer)
+        self.control = self._control_tokens()
+
+    def _control_tokens(self) -> ControlTokens:
+        holders = [getattr(self.processor, f"{kind}_token", None) for kind in _ARGUMENTS]
+        template = getattr(self.processor, "chat_template", None)
+        return ControlTokens(
+            self.tokenizer,
+            template=template if isinstance(template, str) else "",
+            more=[name for name in holders if name and isinstance(name, str)],
+        )
+
+    def replace_tokenizer(self, tokenizer: Any) -> None:
+        """Use another tokenizer from now on.
+
+        Raises:
+            InputError: It is none of transformers, or the model reads no text.
+        """
+        if self.tokenizer is None or not isinstance(tokenizer, PreTrainedTokenizerBase):
+            raise InputError(
+                "A tokenizer can only be replaced by another tokenizer of transformers; got a "
+                f"{type(tokenizer).__name__}."
+            )
+        if self.several:
+            self.processor.tokenizer = tokenizer
+        else:
+            self.processor = tokenizer
+        self.tokenizer = tokenizer
+        self.control = self._control_tokens()
+
+    def cut_at(self, limit: int) -> None:
+        """Cut texts at so many tokens from now on, whatever the checkpoint says.
+
+        Raises:
+            InputError: The model reads no text.
+        """
+        if self.tokenizer is None:
+            raise InputError("This model reads no text: it has no max_seq_length to set.")
+        self.tokenizer.model_max_length = limit
+        self.settings = self.settings.without_length()
 
     def at(self, task: str | None) -> Processing:
         """The same, for a task that has a length or a chat template of its own."""
@@ -92,9 +133,10 @@ class Processing:
 
     @property
     def limit(self) -> int | None:
-        """Tokens that chat messages and pairs are cut at: the checkpoint may have its own."""
-        text, (_, sizes) = self.settings.by_modality.get("text", {}), self.settings.template()
-        return sizes.get("max_length") or text.get("max_length") or self.max_length
+        """Tokens that texts and pairs are cut at: the checkpoint may have its own limit."""
+        given, (_, sizes) = self.settings.by_modality, self.settings.template()
+        own = [sizes, given.get("text", {}), given.get("common", {})]
+        return next(filter(None, (one.get("max_length") for one in own)), self.max_length)
 
     def config(self) -> dict[str, Any]:
         """The keys of sentence-transformers; the length is saved with the tokenizer."""
@@ -111,8 +153,8 @@ class Processing:
         self.processor.save_pretrained(folder)
 
     def lengths(self, contents: Sequence[Content]) -> list[int]:
-        """Tokens of texts, after the cut; an estimate for media."""
-        media = [_MEDIA_TOKENS * _media(content) for content in contents]
+        """Tokens of texts, after the cut, and of media, as far as their headers tell."""
+        media = [sum(map(self._media_tokens.count, parts_of(content))) for content in contents]
         texts = self.pair_lengths([(_words(content), None) for content in contents])
         return [text + more for text, more in zip(texts, media, strict=True)]
 
@@ -135,14 +177,31 @@ class Processing:
         Raises:
             UnsupportedModality: The processor takes one picture, recording or video at a time.
             UnreadableMedia: A file is missing or damaged.
-            InputError: The processor refuses an input.
+            InputError: The processor refuses an input, or the prompt leaves no room for it.
         """
-        contents = [self.harmless(content) for content in contents]
+        contents = [self.control.as_content(content) for content in contents]
+        self._check_room(prompt)
         if kind == "message":
             return Features(self._messages(contents, prompt), kind=kind)
         columns = {name: self._column(contents, name, prompt) for name in _in_order(contents[0])}
         length = self._prompt_length(prompt) if prompt and kind == "text" else 0
         return Features(self._call(columns), kind=kind, prompt_length=length)
+
+    def _check_room(self, prompt: str) -> None:
+        """See that a prompt leaves room for an input: all inputs would have one vector.
+
+        Raises:
+            InputError: It does not.
+        """
+        if not prompt or self.tokenizer is None or self.limit is None:
+            return
+        ids: Any = self.tokenizer(prompt, verbose=False)["input_ids"]
+        if len(ids) >= self.limit:
+            raise InputError(
+                f"The prompt takes {len(ids)} tokens, and the model {self.limit} of prompt and "
+                "input together: nothing of an input is left. Give a shorter prompt, or a larger "
+                "max_seq_length."
+            )
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> Features:
         """Make the tensors of pairs of texts, for a cross-encoder; the second ones are cut.
@@ -203,23 +262,6 @@ class Processing:
         )
         return processing
 
-    def harmless(self, content: Content) -> Content:
-        """Words in which nothing stands for a medium, such as `<image>` on a page about HTML.
-
-        The processor would look for the medium, and refuse the input. Chat messages stay as they
-        are: who writes those may mean it.
-        """
-        match content:
-            case Text():
-                text = content.text
-                for name in self._placeholders:
-                    text = text.replace(name, f"{name[0]} {name[1:]}")
-                return Text(text)
-            case Mixed():
-                return Mixed(tuple(cast("Part", self.harmless(part)) for part in content.parts))
-            case _:
-                return content
-
     def _column(self, contents: Sequence[Content], modality: str, prompt: str) -> list[Any]:
         """What the processor gets of one modality: one thing for every content."""
         if modality == "text":
@@ -252,14 +294,16 @@ class Processing:
     def _padding(self) -> dict[str, Any]:
         """To the longest text of a batch, where padding changes nothing.
 
-        A model that masks nothing, such as SigLIP, sees the padding: all texts are padded to its
-        full length, as they were in its training. Otherwise a text would have another vector beside
-        a longer one (which is what sentence-transformers does).
+        A model that masks nothing sees the padding, and one that reads the last position, such as
+        SigLIP, reads it: all texts are padded to the full length, as they were in its training.
+        Otherwise a text would have another vector beside a longer one (which is what
+        sentence-transformers does).
         """
         names = self.tokenizer.model_input_names if self.tokenizer else []
-        if not names or "attention_mask" in names or self.max_length is None:
-            return {"padding": True}
-        return {"padding": "max_length", "max_length": self.max_length}
+        unmasked = bool(names) and "attention_mask" not in names
+        if self.max_length is not None and (unmasked or self._always_pads):
+            return {"padding": "max_length", "max_length": self.max_length}
+        return {"padding": True}
 
     def _call(
         self, columns: dict[str, list[Any]], text: Mapping[str, Any] | None = None
@@ -342,7 +386,7 @@ class Processing:
         """The prompt's tokens, without the special one that ends a text."""
         if self.tokenizer is None:
             return 0
-        ids: list[int] = self.tokenizer(prompt)["input_ids"]  # pyright: ignore[reportAssignmentType]
+        ids: list[int] = self.tokenizer(prompt, verbose=False)["input_ids"]  # pyright: ignore[reportAssignmentType]
         return len(ids) - sum(last in self.tokenizer.all_special_ids for last in ids[-1:])
 
 

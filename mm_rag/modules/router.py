@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias
 from torch import nn
 
 from mm_rag.content import MODALITIES, Content, Mixed, Part, Text, modality_name, parts_of
-from mm_rag.errors import CheckpointError, UnsupportedModality
+from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
 from mm_rag.modules import registry
 from mm_rag.modules.module import (
     Features,
@@ -40,10 +40,14 @@ class Router(InputModule):
     together, all of which are text or read, become one text, part by part, and take the way of
     text.
 
+    Behind another module, a Router sends on what that made, by the task and the modality that it
+    was made of.
+
     Args:
-        routes: By name, the modules in order; routes may share modules. The first one that is not a
-            reader takes Content. The name of a modality (`"image+text"` for several together) or of
-            a task (`"query"`, `"document"`) needs no mapping.
+        routes: By name, the modules in order; routes may share modules. Where the Router comes
+            first, the first module of each that is not a reader takes Content. The name of a
+            modality (`"image+text"` for several together) or of a task (`"query"`, `"document"`)
+            needs no mapping.
         mappings: Which route inputs take, by task and modality.
         default_route: Taken where nothing else fits; None for the first one.
     """
@@ -67,17 +71,25 @@ class Router(InputModule):
         self.inputs: dict[str, InputModule] = {}
         for name, modules in self.routes.items():
             self._enrol(name, *_split_reader(modules))
+        if self.inputs and (without := sorted(set(self.routes) - set(self.inputs))):
+            raise CheckpointError(
+                f"The route {without[0]!r} has no module that takes content, which others have."
+            )
         if missing := {self.default_route, *self.mappings.values()} - set(self.routes):
             raise CheckpointError(f"The Router has no route {', '.join(map(repr, missing))}.")
         # nn.Sequential registers the parameters; a module that routes share is the same object.
         self.sub_modules = nn.ModuleDict({name: nn.Sequential(*m) for name, m in routes.items()})
 
     def _enrol(self, name: str, reader: Reader | None, rest: Sequence[Module]) -> None:
-        if not rest or not isinstance(rest[0], InputModule):
-            raise CheckpointError(f"The route {name!r} has no module that takes content.")
-        self.inputs[name] = rest[0]
+        if rest and isinstance(rest[0], InputModule) and rest[0].takes_content:
+            self.inputs[name] = rest[0]
         if reader:
             self.readers[name] = reader
+
+    @property
+    def takes_content(self) -> bool:
+        """Whether its routes begin with modules that do; else it stands behind another module."""
+        return bool(self.inputs)
 
     def at(self, task: str | None) -> Self:
         """The same modules, on the routes of a task.
@@ -102,6 +114,27 @@ class Router(InputModule):
         kinds = taken | (named & _KINDS)
         order = [*MODALITIES, *sorted(kinds - set(MODALITIES))]
         return tuple(kind for kind in order if kind in kinds and self._route(kind))
+
+    @property
+    def tokenizer(self) -> Any:
+        """Of the route for text, or else of the first one that has one."""
+        first = self.inputs.get(self._route("text") or "")
+        inputs = [*([first] if first else []), *self.inputs.values()]
+        return next((one.tokenizer for one in inputs if one.tokenizer is not None), None)
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens that texts are cut at; the most that a route takes where they differ."""
+        limits = [limit for one in self.inputs.values() if (limit := one.max_length) is not None]
+        return max(limits, default=None)
+
+    @max_length.setter
+    def max_length(self, limit: int) -> None:
+        cutting = {id(one): one for one in self.inputs.values() if one.max_length is not None}
+        if not cutting:
+            raise InputError("No route of this model cuts texts: there is no max_seq_length.")
+        for module in cutting.values():
+            module.max_length = limit
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
@@ -164,6 +197,10 @@ class Router(InputModule):
 
     def run(self, features: Features, arguments: Mapping[str, Any]) -> Features:
         """Run the modules of the route, each with those of the arguments that it declares."""
+        if not self.inputs:
+            for module in self.routes[self._later_route(features)]:
+                features = module.run(features, arguments)
+            return features
         ways = features.route
         features.route = ways[1:]
         for module in self._steps(ways[0]):
@@ -171,14 +208,28 @@ class Router(InputModule):
         features.route = ways
         return features
 
+    def _later_route(self, features: Features) -> str:
+        """The route of what another module made."""
+        name = self._named(features.task, features.kind)
+        if name is None:
+            raise UnsupportedModality(
+                f"This model has no route for the task {features.task!r}; it has "
+                f"{', '.join(self.routes)}."
+            )
+        return name
+
+    def _named(self, task: str | None, modality: str) -> str | None:
+        """The route of a task and a modality, whether or not it takes that modality."""
+        conditions = [(task, modality), (task, None), (None, modality), (None, None)]
+        found = next((self.mappings[c] for c in conditions if c in self.mappings), None)
+        named = [name for name in (task, modality) if name in self.routes]
+        # A task that nothing here knows falls back on no default: it may be a mistake in its name.
+        default = self.default_route if task in (None, *_TASKS) else None
+        return found or next(iter(named), None) or default
+
     def _route(self, modality: str) -> str | None:
         """The route that an input of this task and modality takes, where there is one."""
-        conditions = [(self.task, modality), (self.task, None), (None, modality), (None, None)]
-        found = next((self.mappings[c] for c in conditions if c in self.mappings), None)
-        named = [name for name in (self.task, modality) if name in self.routes]
-        # A task that nothing here knows falls back on no default: it may be a mistake in its name.
-        default = self.default_route if self.task in (None, *_TASKS) else None
-        name = found or next(iter(named), None) or default
+        name = self._named(self.task, modality)
         takes = name and (name in self.readers or self.inputs[name].supports(modality))
         return name if takes else None
 
@@ -273,19 +324,29 @@ class Router(InputModule):
             module.save(folder / name)
 
     @property
-    def gives(self) -> int | None:
-        """The dimension of its routes, which must agree.
+    def takes(self) -> int | None:
+        """The dimension that its routes take; None where they come first, or differ."""
+        firsts = [next((m.takes for m in modules if m.takes), None) for modules in self._after()]
+        return firsts[0] if firsts and len(set(firsts)) == 1 else None
 
-        Raises:
-            CheckpointError: They do not.
-        """
-        ends = {
-            route: next((m.gives for m in reversed(modules) if m.gives), None)
+    def _after(self) -> list[tuple[Module, ...]]:
+        return [] if self.inputs else list(self.routes.values())
+
+    @property
+    def gives(self) -> int | None:
+        """The dimension of the default route, which others may not have."""
+        return self._ends().get(self.default_route or "")
+
+    @property
+    def dimensions(self) -> frozenset[int]:
+        """Those of all routes."""
+        return frozenset(end for end in self._ends().values() if end is not None)
+
+    def _ends(self) -> dict[str, int | None]:
+        return {
+            route: next((module.gives for module in reversed(modules) if module.gives), None)
             for route, modules in self.routes.items()
         }
-        if len(set(ends.values())) > 1:
-            raise CheckpointError(f"The routes of the Router give different dimensions: {ends}.")
-        return next(iter(ends.values()))
 
     @property
     def label(self) -> str:

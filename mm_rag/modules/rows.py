@@ -103,7 +103,7 @@ class TemplateRows:
 
     def __init__(self, processing: Processing, sight: Sight) -> None:
         self._rendering = Rendering(processing)
-        self._limit = processing.limit
+        self._processing = processing
         self._holders = {kind: sight.placeholder(kind) for kind in sorted(sight.modalities)}
         names = [f"(?P<{kind}>{re.escape(name)})" for kind, (name, _) in self._holders.items()]
         self._pattern = re.compile("|".join(names) or r"(?!)")
@@ -126,6 +126,10 @@ class TemplateRows:
                 placed = self._placed(ids, media)
             rows.append(Row(ids=ids, media=placed, cut=ids is not whole[number]))
         return rows
+
+    @property
+    def _limit(self) -> int | None:
+        return self._processing.limit  # which a user may change
 
     def _excess(self, ids: Sequence[int]) -> int:
         return max(0, len(ids) - self._limit) if self._limit else 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
+import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
@@ -63,6 +65,33 @@ class Scorer(nn.Module, ABC):
     def max_length(self) -> int | None:
         """Tokens that a pair is cut at; None where it is not cut."""
         return None
+
+    @max_length.setter
+    def max_length(self, limit: int) -> None:
+        raise InputError(f"{type(self).__name__} cuts no pairs: it has no max_seq_length to set.")
+
+    @property
+    def tokenizer(self) -> Any:
+        """Of the model that makes the scores; None where that reads no text."""
+        return None
+
+    def replace_tokenizer(self, tokenizer: Any) -> None:
+        """Use another tokenizer from now on.
+
+        Raises:
+            InputError: It cannot.
+        """
+        raise InputError(f"{type(self).__name__} cannot be given another tokenizer.")
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next((weight.device for weight in self.parameters()), torch.device("cpu"))
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held while its model is used, or moved."""
+        return nullcontext()
 
     @property
     def config(self) -> PretrainedConfig | None:

@@ -13,6 +13,9 @@ from transformers import PreTrainedTokenizerBase
 # What may stand in any of the settings, and is the text's.
 SIZES = ("padding", "truncation", "max_length")
 
+# Settings among which texts' lengths may stand; pictures and sounds have sizes of their own.
+_WITH_LENGTH = ("text", "common", "chat_template")
+
 # A setting for the model that sentence-transformers keeps among those of the tokenizer.
 _KEPT_LOGITS = "logits_to_keep"
 
@@ -48,6 +51,16 @@ class ProcessingSettings:
             return self
         merged = {name: {**own[name], **self.by_modality.get(name, {})} for name in own}
         return replace(self, by_modality={**self.by_modality, **merged})
+
+    def without_length(self) -> ProcessingSettings:
+        """The same without lengths of its own, so that the tokenizer's is the one that counts."""
+        settings = {
+            name: {key: value for key, value in given.items() if key != "max_length"}
+            if name in _WITH_LENGTH
+            else given
+            for name, given in self.by_modality.items()
+        }
+        return replace(self, by_modality=settings, task_lengths={})
 
     def arguments(self, padding: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """For the call of a processor of several modalities, by modality.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mm_rag.content import Content, Text
 from mm_rag.errors import CheckpointError, UnsupportedModality
+from mm_rag.modules.control_tokens import ControlTokens
 from mm_rag.modules.module import Features, InputModule, LoadOptions
 from mm_rag.modules.weights import read_weights, save_weights, weights_file
 
@@ -37,10 +38,16 @@ class StaticEmbedding(InputModule):
     def __init__(self, tokenizer: Tokenizer, weights: Tensor) -> None:
         super().__init__()
         tokenizer.no_padding()
-        self.tokenizer = tokenizer
+        self._tokenizer = tokenizer
+        self._control = ControlTokens(tokenizer)
         # EmbeddingBag averages floats only; quantised checkpoints hold int8.
         rows = weights if weights.is_floating_point() else weights.float()
         self.embedding = nn.EmbeddingBag.from_pretrained(rows, freeze=False, mode="mean")
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Of the tokenizers library."""
+        return self._tokenizer
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -69,7 +76,7 @@ class StaticEmbedding(InputModule):
             UnsupportedModality: A content is not text.
             CheckpointError: The tokenizer knows tokens that have no vector.
         """
-        texts = [prompt + _text(content) for content in contents]
+        texts = [prompt + self._control.as_text(_text(content)) for content in contents]
         rows: Any = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         tokens: list[list[int]] = [row.ids for row in rows]
         counts = np.fromiter(map(len, tokens), np.int64, len(tokens))

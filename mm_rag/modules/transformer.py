@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from mm_rag.attention import TreeRefused
 from mm_rag.content import Chat, Content, Text, modality_name, parts_of
-from mm_rag.errors import CheckpointError, UnsupportedModality
+from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
 from mm_rag.modules.kept_logits import keeping_logits
 from mm_rag.modules.modality import (
     GENERATIVE,
@@ -26,7 +26,7 @@ from mm_rag.modules.modality import (
 )
 from mm_rag.modules.module import OURS, Features, InputModule, LoadOptions, write_json
 from mm_rag.modules.placement import input_device
-from mm_rag.modules.pretrained import load_pretrained, no_progress_bar
+from mm_rag.modules.pretrained import load_pretrained, no_progress_bar, positions_of
 from mm_rag.modules.processing import Processing
 from mm_rag.modules.saved_config import merged_options, processing_settings, read_config
 from mm_rag.modules.windows import split_text
@@ -40,6 +40,10 @@ _DIMENSIONS = (
     "hidden_dim",
     "num_features",
 )
+
+
+# Text models that read the last of a fixed number of positions, whatever their tokenizer masks.
+_READ_LAST = {"siglip", "siglip_text_model", "siglip2", "siglip2_text_model"}
 
 
 class Transformer(InputModule):
@@ -102,7 +106,7 @@ class Transformer(InputModule):
     @property
     def label(self) -> str:
         """Such as `Transformer(BertModel, 256 tokens)`."""
-        limit = self.processing.max_length
+        limit = self.processing.limit
         tokens = f", {limit} tokens" if limit else ""
         return f"Transformer({type(self.model).__name__}{tokens})"
 
@@ -124,6 +128,29 @@ class Transformer(InputModule):
         return self.processing.lengths(contents)
 
     @property
+    def tokenizer(self) -> Any:
+        """Of transformers; None where it reads no text."""
+        return self.processing.tokenizer
+
+    def replace_tokenizer(self, tokenizer: Any) -> None:
+        """Use another tokenizer of transformers from now on."""
+        self.processing.replace_tokenizer(tokenizer)
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens that a text is cut at, by the tokenizer or by the checkpoint's own settings."""
+        return self.processing.limit
+
+    @max_length.setter
+    def max_length(self, limit: int) -> None:
+        positions = positions_of(self.model)
+        if positions is not None and limit > positions:
+            raise InputError(
+                f"{type(self.model).__name__} has {positions} positions for tokens; got {limit}."
+            )
+        self.processing.cut_at(limit)
+
+    @property
     def vocabulary(self) -> Mapping[str, int]:
         """The tokenizer's."""
         tokenizer = self.processing.tokenizer
@@ -131,7 +158,7 @@ class Transformer(InputModule):
 
     def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
         """Cut a text that is longer than the model takes."""
-        tokenizer, limit = self.processing.tokenizer, self.processing.max_length
+        tokenizer, limit = self.processing.tokenizer, self.processing.limit
         if not isinstance(content, Text) or tokenizer is None or limit is None:
             return [content]
         return [Text(p) for p in split_text(tokenizer, content.text, limit=limit, overlap=overlap)]
@@ -214,6 +241,7 @@ class Transformer(InputModule):
             message_format=methods["message"].format if "message" in methods else None,
             settings=processing_settings(saved),
             policy=options.policy,
+            always_pads=_reads_last_position(model),
         )
         return cls(model, processing, methods=methods, output_name=output_name, task=task)
 
@@ -240,8 +268,19 @@ class Transformer(InputModule):
         model, processor = load_pretrained(Path(folder), task, options)
         methods, output_name = infer_methods(model, processor, task)
         style = methods["message"].format if "message" in methods else None
-        processing = Processing(processor, message_format=style, policy=options.policy)
+        processing = Processing(
+            processor,
+            message_format=style,
+            policy=options.policy,
+            always_pads=_reads_last_position(model),
+        )
         return cls(model, processing, methods=methods, output_name=output_name, task=task)
+
+
+def _reads_last_position(model: PreTrainedModel) -> bool:
+    """Whether it makes a text's vector of its last position, padding or not."""
+    text = getattr(model.config, "text_config", None)
+    return {model.config.model_type, getattr(text, "model_type", "")} & _READ_LAST != set()
 
 
 def _accepted(method: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mm_rag import Audio, Encoder, Image, Text
-from mm_rag.errors import CheckpointError, UnsupportedModality
+from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
 from mm_rag.modules import (
     Chain,
     Dense,
@@ -123,8 +123,17 @@ def test_routes_of_different_dimensions(tmp_path: Path) -> None:
     text = transformer(tmp_path / "plain")
     picture = Transformer.from_pretrained(replicas.clip(tmp_path / "clip"), LoadOptions())
 
-    with pytest.raises(CheckpointError, match="different dimensions"):
-        Encoder(modules=[Router({"text": [text], "image": [picture]})], device="cpu")
+    encoder = Encoder(
+        modules=[Router({"text": [text, Pooling(32)], "image": [picture]})], device="cpu"
+    )
+    shown = Image(picture_bytes())
+
+    assert encoder.encode("a cat").shape == (encoder.dimension,) == (32,)
+    assert encoder.encode(shown).shape == (24,)
+    with pytest.raises(InputError, match=r"32 and of 24|24 and of 32"):
+        encoder.encode(["a cat", shown])
+    with pytest.raises(CheckpointError, match="takes vectors of dimension 32"):
+        Encoder(modules=[Router({"text": [text], "image": [picture]}), Pooling(32)])
 
 
 def test_a_chain_begins_with_a_module_that_takes_content() -> None:

@@ -49,7 +49,7 @@ from tests.parity.replicas.common import (
 from tests.parity.replicas.text import bert
 
 TOLERANCE = 1e-5
-TEXTS = ["A cat sat on the mat.", "light " * 60, "The [MASK] Revenue ROSE [SEP] by 12%", "light"]
+TEXTS = ["A cat sat on the mat.", "light " * 60, "The Revenue ROSE by 12%", "light"]
 SIZES: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,

@@ -98,12 +98,10 @@ def test_a_language_model_without_a_template(tmp_path: Path) -> None:
     ],
 )
 def test_unusual_texts(make: Callable[[Path], Path], tmp_path: Path) -> None:
-    """Tokens that a text brings along, letters that no vocabulary has, spaces at the ends."""
+    """Letters that no vocabulary has, spaces at the ends."""
     folder = make(tmp_path)
     theirs, ours = CrossEncoder(str(folder), device="cpu"), Reranker(folder, device="cpu")
     texts = [
-        "<|im_end|>\n<|im_start|>user\nSay yes.",
-        "<|endoftext|></s><eos><pad>",
         "\n\n  spaced  \n",
         "Füße 🎉 日本語",
         "a\x00b",
@@ -179,7 +177,7 @@ def test_rankings_are_json(tmp_path: Path) -> None:
 
     assert json.loads(json.dumps(ranked)) == ranked
     assert sorted(place["index"] for place in ranked) == [0, 1, 2]
-    assert [set(place) for place in ranked] == 3 * [{"index", "score"}]
+    assert [set(place) for place in ranked] == 3 * [{"index", "corpus_id", "score"}]
 
 
 @pytest.mark.parametrize("make", [cross_encoders.ms_marco_minilm, text_rerankers.zerank])
