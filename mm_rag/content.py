@@ -73,16 +73,22 @@ class Text:
     Attributes:
         text: Half a character (a lone surrogate, as in the name of a file that is no UTF-8), which
             no tokenizer takes, becomes U+FFFD.
+        second: A text that goes with it, as the document of a pair goes with its query: one
+            vector is made of both. None for a single text.
     """
 
     text: str
+    second: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what is no str, and mend half characters."""
-        given: Any = self.text
-        if not isinstance(given, str):
-            raise InputError(f"Text holds a str; got a {type(given).__name__}.")
-        object.__setattr__(self, "text", _whole_characters(given))
+        given: dict[str, Any] = {"text": self.text}
+        if self.second is not None:
+            given["second"] = self.second
+        for name, value in given.items():
+            if not isinstance(value, str):
+                raise InputError(f"Text holds a str; got a {type(value).__name__}.")
+            object.__setattr__(self, name, _whole_characters(value))
 
     @property
     def modality(self) -> Modality:
@@ -223,7 +229,7 @@ def content_key(content: Content) -> Hashable:
     """
     match content:
         case Text():
-            return ("text", content.text)
+            return ("text", content.text, content.second)
         case Mixed():
             return ("mixed", *map(content_key, content.parts))
         case Chat():

@@ -20,9 +20,10 @@ from mm_rag.errors import (
     MissingExtra,
     NotFinite,
     UnknownAttribute,
+    UnsupportedModality,
 )
 from mm_rag.modules import Transformer
-from tests.parity.replicas import cross_encoder, routers, static
+from tests.parity.replicas import causal, cross_encoder, qwen3_vl, routers, static
 from tests.parity.replicas.common import write_json
 from tests.parity.replicas.text import bert
 
@@ -427,3 +428,36 @@ def test_requirements_that_are_met_or_not_understood(
     write_json(tmp_path / "m/config_sentence_transformers.json", {"requirements": requirements})
 
     assert Encoder(tmp_path / "m", device="cpu").dimension == 32
+
+
+PAIRS = [("Who pays?", "Invoices are paid within thirty days."), ("a cat", ""), ("", "light")]
+
+
+def test_pairs_of_texts(folder: Path, encoder: Encoder) -> None:
+    """A pair in a batch gets one vector; a pair alone is a batch of two."""
+    theirs: Any = SentenceTransformer(str(folder), device="cpu")
+
+    for method in ("encode", "encode_query", "encode_document"):
+        close(getattr(encoder, method)(PAIRS), getattr(theirs, method)(PAIRS))
+        both = getattr(encoder, method)([*PAIRS, "a cat", list(PAIRS[0])])
+        close(both[:3], getattr(theirs, method)(PAIRS))
+        close(both[3], getattr(theirs, method)("a cat"))
+        close(both[4], both[0])
+    assert encoder.encode(PAIRS[0]).shape == (2, 32)
+    assert not np.allclose(encoder.encode(PAIRS[:1])[0], encoder.encode(PAIRS[0][0]), atol=1e-3)
+
+
+def test_pairs_of_texts_for_other_models(tmp_path: Path) -> None:
+    for number, make in enumerate([static.static_embedding, causal.qwen3_embedding]):
+        model = make(tmp_path / str(number))
+        theirs: Any = SentenceTransformer(str(model), device="cpu")
+        close(Encoder(model, device="cpu").encode(PAIRS), theirs.encode(PAIRS))
+    seeing = qwen3_vl(tmp_path / "seeing")
+    theirs = SentenceTransformer(str(seeing), device="cpu")
+    try:
+        expected = theirs.encode(PAIRS)
+    except ValueError:
+        with pytest.raises(UnsupportedModality, match="pairs"):
+            Encoder(seeing, device="cpu").encode(PAIRS)
+    else:
+        close(Encoder(seeing, device="cpu").encode(PAIRS), expected)

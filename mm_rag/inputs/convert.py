@@ -67,7 +67,8 @@ def as_contents(
     Args:
         inputs: Whatever `as_content` takes, or a batch of that: a list or another sequence, a
             generator, a view of a dict, a column of a table, or an array of strings or objects. A
-            list of chat messages is one input.
+            list of chat messages is one input; a list or tuple of two str in a batch is a pair of
+            texts, which gets one vector.
         media: As for `as_content`.
         policy: As for `as_content`.
 
@@ -83,8 +84,18 @@ def as_contents(
     contents: list[Content] = []
     for position, value in enumerate(several):
         with at_position(position):
-            contents.append(as_content(value, media=media, policy=policy))
+            pair = _as_pair(value)
+            contents.append(pair or as_content(value, media=media, policy=policy))
     return contents, False
+
+
+def _as_pair(value: Any) -> Text | None:
+    """Two texts as one input; None for anything else."""
+    match value:
+        case (str() as first, str() as second):
+            return Text(first, second)
+        case _:
+            return None
 
 
 def _is_conversation(value: Any) -> bool:

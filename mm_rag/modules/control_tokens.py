@@ -65,7 +65,8 @@ class ControlTokens:
         """The content in whose words no control token is written; prompts are not part of it."""
         match content:
             case Text():
-                return Text(self.as_text(content.text))
+                second = None if content.second is None else self.as_text(content.second)
+                return Text(self.as_text(content.text), second)
             case Mixed():
                 return Mixed(self._parts(content.parts))
             case Chat():

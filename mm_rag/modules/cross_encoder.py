@@ -14,15 +14,13 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig
 
-from mm_rag.content import Chat, Text, content_key
-from mm_rag.errors import CheckpointError, InputError
+from mm_rag.content import Chat, content_key
+from mm_rag.errors import CheckpointError
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.feature_cache import FeatureCache
 from mm_rag.modules.fingerprint import fingerprint
 from mm_rag.modules.padded_pairs import PaddedPairs
-from mm_rag.modules.pairs import as_messages
-from mm_rag.modules.processing import Processing
-from mm_rag.modules.rendering import Rendering
+from mm_rag.modules.rendering import check_pairs
 from mm_rag.modules.rows import PairRows, RowMaker, TemplateRows
 from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
 from mm_rag.modules.scoring_chain import labels_of
@@ -31,9 +29,6 @@ from mm_rag.modules.sight import Sight
 from mm_rag.modules.transformer import Transformer
 
 logger = logging.getLogger(__name__)
-
-# Pairs that differ in one side: a template that shows both makes three texts of them.
-_PROBES = [(Text("0"), Text("0")), (Text("1 1"), Text("0")), (Text("0"), Text("1 1"))]
 
 
 class CrossEncoder(Scorer):
@@ -68,7 +63,7 @@ class CrossEncoder(Scorer):
         self._keeps = bool(sight.modalities)
         rows: RowMaker = PairRows(processing)
         if processing.message_format:
-            _check_template(processing)
+            check_pairs(processing)
             rows = TemplateRows(processing, sight)
         self._shared = SharedPrefix(chain, transformer, rows, sight, self._warn)
         self._padded = PaddedPairs(chain, processing, self._warn)
@@ -175,26 +170,3 @@ class CrossEncoder(Scorer):
 
 def _key(asked: Asked) -> Hashable:
     return content_key(asked) if isinstance(asked, Chat) else tuple(map(content_key, asked))
-
-
-def _check_template(processing: Processing) -> None:
-    """See that both sides of a pair reach the model.
-
-    Raises:
-        CheckpointError: They do not.
-    """
-    try:
-        both, query, document = Rendering(processing).texts(
-            [as_messages(probe) for probe in _PROBES], ""
-        )
-    except InputError as error:
-        raise CheckpointError(
-            f"The model's chat template cannot show a query and a document: {error}"
-        ) from error
-    lost = [name for name, text in (("query", query), ("document", document)) if text == both]
-    if lost:
-        raise CheckpointError(
-            f"The model's chat template does not show the {' and the '.join(lost)}: a reranker's "
-            'has a place for messages of the roles "query" and "document". Give one as '
-            'processor_kwargs={"chat_template": ...}.'
-        )

@@ -114,7 +114,7 @@ class CustomInput(CustomModule, InputModule):
         values = [self._value(content) for content in contents]
         own = accepted(call, {"prompt": prompt or None})
         if prompt and kind == "text" and not own:
-            values = [prompt + text for text in values]
+            values = [_prompted(prompt, value) for value in values]
         features = Features({}, kind=kind)
         _take_over(call(values, **own), features)
         return features
@@ -122,7 +122,10 @@ class CustomInput(CustomModule, InputModule):
     def _value(self, content: Content) -> Any:
         match content:
             case Text():
-                return _words(self._control.as_text(content.text))
+                words = _words(self._control.as_text(content.text))
+                if content.second is None:
+                    return words
+                return words, _words(self._control.as_text(content.second))
             case Image():
                 return open_image(content.source, self.policy)
             case Mixed():
@@ -152,6 +155,11 @@ def _words(text: str) -> str:
         return f" {text}" if "\0" not in text and Path(text).is_file() else text
     except OSError:  # too long for the name of a file
         return text
+
+
+def _prompted(prompt: str, value: Any) -> Any:
+    """A text with the prompt before it, or a pair of them with the prompt before the first."""
+    return (prompt + value[0], value[1]) if isinstance(value, tuple) else prompt + value
 
 
 def _take_over(made: Mapping[str, Any], features: Features) -> None:

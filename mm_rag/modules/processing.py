@@ -155,7 +155,7 @@ class Processing:
     def lengths(self, contents: Sequence[Content]) -> list[int]:
         """Tokens of texts, after the cut, and of media, as far as their headers tell."""
         media = [sum(map(self._media_tokens.count, parts_of(content))) for content in contents]
-        texts = self.pair_lengths([(_words(content), None) for content in contents])
+        texts = self.pair_lengths([(_words(content), _second(content)) for content in contents])
         return [text + more for text, more in zip(texts, media, strict=True)]
 
     def pair_lengths(self, pairs: Sequence[tuple[str, str | None]]) -> list[int]:
@@ -267,7 +267,7 @@ class Processing:
         if modality == "text":
             # As in sentence-transformers, a prompt stands before texts alone, not before pictures.
             lead = prompt if all(_media(content) == 0 for content in contents) else ""
-            return [lead + _words(content) for content in contents]
+            return [_paired(lead + _words(content), _second(content)) for content in contents]
         return [self._opened(_only(content, modality)) for content in contents]
 
     def _opened(self, part: Part) -> Any:
@@ -407,6 +407,15 @@ def _only(content: Content, modality: str) -> Part:
 
 def _words(content: Content) -> str:
     return "\n".join(part.text for part in parts_of(content) if isinstance(part, Text))
+
+
+def _second(content: Content) -> str | None:
+    return content.second if isinstance(content, Text) else None
+
+
+def _paired(text: str, second: str | None) -> str | list[str]:
+    """What a tokenizer takes for a text, or for a pair of them."""
+    return text if second is None else [text, second]
 
 
 def _media(content: Content) -> int:

@@ -8,9 +8,13 @@ from typing import Any
 from jinja2 import TemplateError
 
 from mm_rag.content import Chat, Part, Text
-from mm_rag.errors import InputError
+from mm_rag.errors import CheckpointError, InputError
 from mm_rag.modules.messages import conversation
+from mm_rag.modules.pairs import as_messages
 from mm_rag.modules.processing import REFUSALS, Processing
+
+# Pairs that differ in one side: a template that shows both makes three texts of them.
+_PROBES = [(Text("0"), Text("0")), (Text("1 1"), Text("0")), (Text("0"), Text("1 1"))]
 
 
 class Rendering:
@@ -62,3 +66,26 @@ class Rendering:
 def _stand_in(part: Part) -> str:
     """What a template is shown of a part: words, or that there is a medium."""
     return part.text if isinstance(part, Text) else ""
+
+
+def check_pairs(processing: Processing) -> None:
+    """See that both sides of a pair reach the model.
+
+    Raises:
+        CheckpointError: They do not.
+    """
+    try:
+        both, query, document = Rendering(processing).texts(
+            [as_messages(probe) for probe in _PROBES], ""
+        )
+    except InputError as error:
+        raise CheckpointError(
+            f"The model's chat template cannot show a query and a document: {error}"
+        ) from error
+    lost = [name for name, text in (("query", query), ("document", document)) if text == both]
+    if lost:
+        raise CheckpointError(
+            f"The model's chat template does not show the {' and the '.join(lost)}: a reranker's "
+            'has a place for messages of the roles "query" and "document". Give one as '
+            'processor_kwargs={"chat_template": ...}.'
+        )

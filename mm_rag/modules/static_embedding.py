@@ -76,7 +76,7 @@ class StaticEmbedding(InputModule):
             UnsupportedModality: A content is not text.
             CheckpointError: The tokenizer knows tokens that have no vector.
         """
-        texts = [prompt + self._control.as_text(_text(content)) for content in contents]
+        texts = [self._text(content, prompt) for content in contents]
         rows: Any = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         tokens: list[list[int]] = [row.ids for row in rows]
         counts = np.fromiter(map(len, tokens), np.int64, len(tokens))
@@ -93,6 +93,12 @@ class StaticEmbedding(InputModule):
         """Add `sentence_embedding`."""
         features["sentence_embedding"] = self.embedding(features["input_ids"], features["offsets"])
         return features
+
+    def _text(self, content: Content, prompt: str) -> str | tuple[str, str]:
+        if not isinstance(content, Text):
+            raise UnsupportedModality(f"StaticEmbedding takes text, not {content!r}.")
+        text = prompt + self._control.as_text(content.text)
+        return text if content.second is None else (text, self._control.as_text(content.second))
 
     @classmethod
     def load(cls, folder: Path, options: LoadOptions) -> Self:
@@ -118,12 +124,6 @@ class StaticEmbedding(InputModule):
         folder.mkdir(parents=True, exist_ok=True)
         self.tokenizer.save(str(folder / _TOKENIZER))
         save_weights(self, folder)
-
-
-def _text(content: Content) -> str:
-    if not isinstance(content, Text):
-        raise UnsupportedModality(f"StaticEmbedding takes text, not {content!r}.")
-    return content.text
 
 
 def _rows(weights: Mapping[str, Tensor], path: Path) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,9 +25,11 @@ from mm_rag.modules.modality import (
     text_methods,
 )
 from mm_rag.modules.module import OURS, Features, InputModule, LoadOptions, write_json
+from mm_rag.modules.pairs import as_messages
 from mm_rag.modules.placement import input_device
 from mm_rag.modules.pretrained import load_pretrained, no_progress_bar, positions_of
 from mm_rag.modules.processing import Processing
+from mm_rag.modules.rendering import check_pairs
 from mm_rag.modules.saved_config import merged_options, processing_settings, read_config
 from mm_rag.modules.windows import split_text
 
@@ -119,8 +121,12 @@ class Transformer(InputModule):
         transformer.processing = processing
         return transformer
 
-    def batch_key(self, content: Content) -> str:
-        """Everything together as chat messages, or one modality per batch."""
+    def batch_key(self, content: Content) -> Hashable:
+        """Everything together as chat messages, or one modality per batch, and pairs apart."""
+        paired = isinstance(content, Text) and content.second is not None
+        return self._kind(content), paired and "message" not in self.methods
+
+    def _kind(self, content: Content) -> str:
         return "message" if "message" in self.methods else modality_name(content)
 
     def lengths(self, contents: Sequence[Content]) -> list[int]:
@@ -171,11 +177,24 @@ class Transformer(InputModule):
         """
         for content in contents:
             self._check(content)
-        return self.processing.batch(contents, kind=self.batch_key(contents[0]), prompt=prompt)
+        kind = self._kind(contents[0])
+        if kind == "message":
+            contents = [self._as_chat(content) for content in contents]
+        return self.processing.batch(contents, kind=kind, prompt=prompt)
+
+    def _as_chat(self, content: Content) -> Content:
+        """A pair of texts as a turn of the query and one of the document; others as they are."""
+        if not isinstance(content, Text) or content.second is None:
+            return content
+        try:
+            check_pairs(self.processing)
+        except CheckpointError as error:
+            raise UnsupportedModality(f"This model takes no pairs of texts: {error}") from error
+        return as_messages((Text(content.text), Text(content.second)))
 
     def _check(self, content: Content) -> None:
         shown = [part.modality for part in parts_of(content) if isinstance(content, Chat)]
-        for kind in (self.batch_key(content), *shown):
+        for kind in (self._kind(content), *shown):
             if kind not in self.methods:
                 raise UnsupportedModality(
                     f"{type(self.model).__name__} does not take {kind.replace('+', ' with ')}; "
