@@ -231,7 +231,7 @@ class Encoder:
 
     @property
     def tokenizer(self) -> Any:
-        """Of transformers, or of tokenizers for a static model; None for one that reads no text."""
+        """The tokenizer, of transformers or of tokenizers; None where it reads no text."""
         return self.chain.input.tokenizer
 
     @tokenizer.setter

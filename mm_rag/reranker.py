@@ -265,7 +265,7 @@ class Reranker:
 
     @property
     def tokenizer(self) -> Any:
-        """Of the model that makes the scores; None for one that reads no text."""
+        """The tokenizer of the model that makes the scores; None where it reads no text."""
         return self.scorer.tokenizer
 
     @tokenizer.setter

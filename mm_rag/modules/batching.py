@@ -18,8 +18,9 @@ from mm_rag.errors import CheckpointError, InputError, UnsupportedModality, at_p
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.module import Features
 
-# Tokens in a batch, padding included. Small batches win on a CPU, whose caches they fit: 1k took
-# 1.7-1.9 times less time than batches of 32 inputs of mixed lengths, and 2k 7-14% more than 1k.
+# Tokens in a batch, padding and the patches of media included. Small batches win on a CPU, whose
+# caches they fit: 1k took 1.7-1.9 times less time than batches of 32 inputs of mixed lengths, and
+# 2k 7-14% more than 1k.
 _CPU_TOKENS = 1024
 _ACCELERATOR_TOKENS = 65_536
 

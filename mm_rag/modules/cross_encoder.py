@@ -79,7 +79,7 @@ class CrossEncoder(Scorer):
 
     @property
     def tokenizer(self) -> Any:
-        """Of transformers."""
+        """The tokenizer, of transformers."""
         return self._processing.tokenizer
 
     def replace_tokenizer(self, tokenizer: Any) -> None:
@@ -88,7 +88,7 @@ class CrossEncoder(Scorer):
 
     @property
     def lock(self) -> AbstractContextManager[Any]:
-        """The chain's."""
+        """The lock of the chain."""
         return self.chain.lock
 
     @property

@@ -49,12 +49,12 @@ class LateInteraction(Scorer):
 
     @property
     def tokenizer(self) -> Any:
-        """The encoder's."""
+        """The tokenizer of the encoder."""
         return self.chain.input.tokenizer
 
     @property
     def lock(self) -> AbstractContextManager[Any]:
-        """The chain's."""
+        """The lock of the chain."""
         return self.chain.lock
 
     def supports(self, modality: str) -> bool:

@@ -127,10 +127,6 @@ class Module(torch.nn.Module, ABC):
         """What `from_config` needs to make the same module again, weights aside; JSON."""
         return {}
 
-    def at(self, task: str | None) -> Self:
-        """The same module for a task such as `"query"`; itself where tasks are all one to it."""
-        return self
-
     @property
     def takes(self) -> int | None:
         """The dimension of the vectors it takes; None for any."""
@@ -231,6 +227,10 @@ class InputModule(Module):
     @max_length.setter
     def max_length(self, limit: int) -> None:
         raise InputError(f"{type(self).__name__} cuts no texts: it has no max_seq_length to set.")
+
+    def at(self, task: str | None) -> Self:
+        """The same module for a task such as `"query"`; itself where tasks are all one to it."""
+        return self
 
     def prepare(self, content: Content) -> Content:
         """Do what is done once per input, before batches are made: a reader reads."""

@@ -117,7 +117,7 @@ class Router(InputModule):
 
     @property
     def tokenizer(self) -> Any:
-        """Of the route for text, or else of the first one that has one."""
+        """The tokenizer of the route for text, or else of the first route that has one."""
         first = self.inputs.get(self._route("text") or "")
         inputs = [*([first] if first else []), *self.inputs.values()]
         return next((one.tokenizer for one in inputs if one.tokenizer is not None), None)

@@ -72,7 +72,7 @@ class Scorer(nn.Module, ABC):
 
     @property
     def tokenizer(self) -> Any:
-        """Of the model that makes the scores; None where that reads no text."""
+        """The tokenizer of the model that makes the scores; None where that reads no text."""
         return None
 
     def replace_tokenizer(self, tokenizer: Any) -> None:

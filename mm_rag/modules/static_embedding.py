@@ -46,7 +46,7 @@ class StaticEmbedding(InputModule):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Of the tokenizers library."""
+        """The tokenizer, of the tokenizers library."""
         return self._tokenizer
 
     @property

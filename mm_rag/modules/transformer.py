@@ -135,7 +135,7 @@ class Transformer(InputModule):
 
     @property
     def tokenizer(self) -> Any:
-        """Of transformers; None where it reads no text."""
+        """The tokenizer, of transformers; None where it reads no text."""
         return self.processing.tokenizer
 
     def replace_tokenizer(self, tokenizer: Any) -> None:
