@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, Unpack, overload
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from rich.progress import Progress
@@ -514,11 +515,12 @@ class Encoder:
         """Whole vectors, made here or on the `devices`."""
         with Progress(disable=not progress) as bar:
             advance = partial(bar.advance, bar.add_task("Encoding", total=len(contents)))
-            if not devices or not contents:
+            if not devices:
                 return sentence_vectors(self.chain, contents, options, on_batch=advance)
             given = isinstance(devices, EncoderPool)
             with nullcontext(devices) if given else self.pool(devices) as pool:
-                made = pool.run(contents, options, done=advance)
+                empty = np.empty((0, self.chain.dimension or 0), np.float32)
+                made = pool.run(contents, options, done=advance) if contents else empty
             return torch.from_numpy(made).to(self.chain.device)
 
     def _contents(self, inputs: Any) -> tuple[list[Content], bool]:

@@ -83,7 +83,12 @@ def kept_dimensions(dim: Any) -> int | None:
     Raises:
         InputError: It is no whole number over 0.
     """
-    return None if dim is None else whole_number("truncate_dim", dim)
+    try:
+        return None if dim is None else whole_number("truncate_dim", dim)
+    except InputError as error:
+        raise InputError(
+            f"A vector keeps at least one dimension; got truncate_dim={dim!r}."
+        ) from error
 
 
 def whole_number(name: str, value: Any) -> int:

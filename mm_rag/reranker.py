@@ -478,10 +478,12 @@ class Reranker:
         """Scores before the activation, made here or on the `devices`."""
         with Progress(disable=not progress) as bar:
             advance = partial(bar.advance, bar.add_task("Scoring", total=len(asked)))
-            if not devices or not asked:
+            if not devices:
                 return self.scorer.score(asked, replace(options, on_batch=advance))
             given = isinstance(devices, RerankerPool)
             with nullcontext(devices) if given else self.pool(devices) as pool:
+                if not asked:
+                    return torch.empty(0, self.num_labels)
                 return torch.from_numpy(pool.run(asked, options, done=advance))
 
     @property

@@ -118,7 +118,7 @@ def test_a_length_of_the_checkpoint_gives_way(tmp_path: Path) -> None:
     text = TEXTS[1] * 3
     other = Encoder(bert(tmp_path / "b", max_length=6), device="cpu")
     close(encoder.encode(text), other.encode(text))
-    close(encoder.encode_query(text), other.encode_query(text))
+    close(encoder.encode_query(text, prompt=""), other.encode_query(text, prompt=""))
 
 
 @pytest.mark.parametrize("name", ["max_length", "max_seq_len", "trucate_dim", "prompt", "x"])

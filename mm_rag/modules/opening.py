@@ -18,6 +18,7 @@ from mm_rag.media.clip import Clip, open_clip
 from mm_rag.media.ffmpeg import probe
 from mm_rag.media.image import open_image
 from mm_rag.media.policy import MediaPolicy
+from mm_rag.media.span import check_span
 from mm_rag.media.waveform import waveform, whole_rate
 
 
@@ -181,7 +182,12 @@ _NOT_FOR_CHOICE = frozenset(
 
 
 def _part(seconds: float, medium: Audio | Video, policy: MediaPolicy) -> float:
-    """How much of a medium of some seconds the part is that is meant."""
+    """How much of a medium of some seconds the part is that is meant.
+
+    Raises:
+        InputError: Its start and end make no part.
+    """
+    check_span("A medium", medium.start, medium.end)
     end = seconds if medium.end is None else min(medium.end, seconds)
     return min(max(0.0, end - medium.start), policy.max_seconds)
 

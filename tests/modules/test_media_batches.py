@@ -117,10 +117,10 @@ def test_batches_hold_no_more_than_the_budget(
     expected = np.stack([seeing.encode(content) for content in contents])
     seen: list[int] = []
 
-    def watch(_: Any, inputs: Any, given: dict[str, Any]) -> None:
-        seen.append(len(given["pixel_values"]))
+    def watch(_: Any, inputs: tuple[Any, ...]) -> None:
+        seen.append(len(inputs[0]["pixel_values"]))
 
-    hook = transformer(seeing).model.register_forward_pre_hook(watch, with_kwargs=True)
+    hook = transformer(seeing).register_forward_pre_hook(watch)
     try:
         made = seeing.encode(contents)
     finally:
