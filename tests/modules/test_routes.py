@@ -31,7 +31,7 @@ def by_task(folder: Path, *, document: int = 16, **options: Any) -> SentenceTran
         "document": [theirs.Dense(32, document)],
     }
     options = {"default_route": "document", **options}
-    chain = [
+    chain: list[Any] = [
         theirs.Transformer(str(plain_bert(folder / "plain"))),
         theirs.Pooling(32),
         theirs.Router(routes, **options),
