@@ -47,6 +47,7 @@ _warnings_lock = threading.Lock()
 _HEAD_BYTES = 128
 _ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, frozenset({5, 6, 7, 8})  # of EXIF
 _BITS_PER_SAMPLE = 0x0102  # of TIFF
+_BYTES_A_PIXEL = 16  # while it is decoded: four copies of four bytes, where parts are transparent
 _OPAQUE = frozenset({"1", "L", "P", "RGB"})
 _SHORTEST_FRAME = 0.02  # seconds; browsers show shorter ones, and those without a time, for
 _USUAL_FRAME = 0.1  # this long
@@ -106,7 +107,11 @@ def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Ima
         SourceForbidden: The policy does not allow to open it.
         InputError: The array is not a picture.
     """
-    return next(open_frames(source, policy))
+    name = _name(source)
+    with _opened(source, policy) as picture, _translated(name):
+        # Of a file the frames are not counted: an animation of a few bytes may have many.
+        number = picture.tell() if isinstance(source, Image.Image) else 0
+        return _frame(picture, number, name, policy)
 
 
 def open_frames(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Iterator[Image.Image]:
@@ -295,6 +300,12 @@ def _check_pixels(picture: Image.Image, name: str, policy: MediaPolicy) -> None:
     width, height = picture.size
     if width < 1 or height < 1:
         raise UnreadableMedia(f"{name} has no pixels: {width} x {height}.")
+    most = policy.max_memory // _BYTES_A_PIXEL
+    if most < width * height <= policy.max_pixels:
+        raise MediaTooLarge(
+            f"{name} has {width:,} x {height:,} pixels, which take more than the "
+            f"{policy.max_memory:,} bytes that MediaPolicy.max_memory allows."
+        )
     if width * height > policy.max_pixels:
         raise MediaTooLarge(
             f"{name} has {width:,} x {height:,} pixels; MediaPolicy.max_pixels allows "

@@ -76,7 +76,7 @@ class ReadImage(Reader):
         from mm_rag.media.image import open_image
         from mm_rag.reading import ocr
 
-        return ocr.read_image(open_image(content.source, self.policy)).text
+        return ocr.read_image(open_image(content.source, self.policy), self.policy).text
 
 
 class ReadAudio(Reader):

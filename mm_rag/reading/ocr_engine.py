@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mm_rag._optional import require
 from mm_rag.errors import MissingExtra
+from mm_rag.reading.ocr_limits import BoundedRecogniser
 
 # Longest side in pixels that is looked at in one piece: an A4 page at 150 dpi has 1754. Memory and
 # the time for finding the lines grow with the area; 200 dpi read up to 2% more of the words of
@@ -41,12 +42,14 @@ class Engine:
         read: The lines on a picture, with their confidence from 0 to 1.
         surest: How sure the detector is of the pixel that looks most like text, from 0 to 1; of a
             picture whose sides are multiples of 32.
+        recogniser: Reads lines as long as it has time.
         doubt: How sure it must be for there to be text, perhaps; of some blank sheets it is rather
             sure, too.
     """
 
     read: Callable[[_Pixels], list[tuple[Corners, str, float]]]
     surest: Callable[[_Pixels], float]
+    recogniser: BoundedRecogniser
     doubt: float
 
 
@@ -81,14 +84,17 @@ def _engine_1(module: Any, threads: int) -> Engine:
     made = module.RapidOCR(
         intra_op_num_threads=threads, max_side_len=MAX_SIDE, text_score=MIN_CONFIDENCE
     )
+    session = made.text_rec.session
+    recogniser = BoundedRecogniser(lambda lines: session(lines)[0], _letters(made.text_rec))
     _see_spaces(made.text_rec)
+    made.text_rec.session = lambda lines: [recogniser(lines)]
 
     def read(pixels: npt.NDArray[np.uint8]) -> list[tuple[Corners, str, float]]:
         found, _ = made(pixels)
         return [(box, text, score) for box, text, score in found or []]
 
     surest = _surest(made.text_det, lambda inputs: made.text_det.infer(inputs)[0])
-    return Engine(read, surest, doubt=0.3)
+    return Engine(read, surest, recogniser, doubt=0.3)
 
 
 def _engine_3(module: Any, threads: int) -> Engine:
@@ -104,7 +110,9 @@ def _engine_3(module: Any, threads: int) -> Engine:
     blank = np.full((48, 48, 3), 255, np.uint8)
     made(blank, use_det=True, use_cls=False, use_rec=False)
     made(blank, use_det=False, use_cls=False, use_rec=True)
+    recogniser = BoundedRecogniser(made.text_rec.session, _letters(made.text_rec))
     _see_spaces(made.text_rec)
+    made.text_rec.session = recogniser
 
     def read(pixels: npt.NDArray[np.uint8]) -> list[tuple[Corners, str, float]]:
         # It keeps the settings of the call before.
@@ -114,7 +122,7 @@ def _engine_3(module: Any, threads: int) -> Engine:
         return list(zip(found.boxes.tolist(), found.txts, found.scores, strict=True))
 
     # Of white it is sure by 0.50, of black by 0.37, of letters 10 pixels high by 0.999.
-    return Engine(read, _surest(made.text_det, made.text_det.session), doubt=0.6)
+    return Engine(read, _surest(made.text_det, made.text_det.session), recogniser, doubt=0.6)
 
 
 def _surest(detector: Any, run: Callable[[_Inputs], _Inputs]) -> Callable[[_Pixels], float]:
@@ -126,6 +134,10 @@ def _surest(detector: Any, run: Callable[[_Inputs], _Inputs]) -> Callable[[_Pixe
         return float(run(levels.astype(np.float32).transpose(2, 0, 1)[None]).max())
 
     return surest
+
+
+def _letters(recogniser: Any) -> int:
+    return len(recogniser.postprocess_op.character)
 
 
 def _see_spaces(recogniser: Any) -> None:

@@ -6,6 +6,8 @@ same clip given straight to `Encoder.encode` are read alike.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cached_property
@@ -23,6 +25,8 @@ from mm_rag.reading.recording import OnMissing, RecordingReader, Spoken
 from mm_rag.reading.speech import Transcriber
 from mm_rag.reading.subtitles import Cue, cues_between, read_subtitles
 from mm_rag.reading.watching import LOOK_EVERY, Look, change_between, watch
+
+logger = logging.getLogger(__name__)
 
 _MOST_LOOKS = 240  # of one span that is read at once; a longer one is looked at less often
 
@@ -62,11 +66,28 @@ class VideoReader(Closing):
             self._stack = opened.pop_all()
 
     def read(self, start: float = 0.0, end: float | None = None) -> str:
-        """The words between `start` and `end`, in seconds: said ones first, then shown ones."""
+        """The words between `start` and `end`, in seconds: said ones first, then shown ones.
+
+        What is not read within the policy's `max_load_seconds` is left out, with a warning.
+        """
+        deadline = time.monotonic() + self._policy.max_load_seconds
         end = self.video.duration if end is None else end
         step = max(LOOK_EVERY, (end - start) / _MOST_LOOKS)
-        shown = distinct_lines(look.lines for look in self.watch(start, end, step))
-        return "\n".join(filter(None, [self.said(start, end).text, *shown]))
+        said = self.said(start, end).text
+        looks = self._until(deadline, self.watch(start, end, step))
+        shown = distinct_lines(look.lines for look in looks)
+        return "\n".join(filter(None, [said, *shown]))
+
+    def _until(self, deadline: float, looks: Iterator[Look]) -> Iterator[Look]:
+        for look in looks:
+            yield look
+            if time.monotonic() > deadline:
+                logger.warning(
+                    "Read what %s shows until %g s: reading takes longer than %g s "
+                    "(MediaPolicy.max_load_seconds).",
+                    *(self.video.path.name, look.time, self._policy.max_load_seconds),
+                )
+                return
 
     def watch(self, start: float, end: float, step: float = LOOK_EVERY) -> Iterator[Look]:
         """Look at the frames between `start` and `end`, all in seconds, reading what they show."""
