@@ -19,6 +19,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 _MOST_BYTES = 4 * 1024**2  # a page of a telephone book has a tenth of it
 _PASSAGE_WORDS = 12  # from here on the words stand for a place in the text, not for themselves
 _MOST_PASSAGE_WORDS = 2000
+_MOST_CHARACTERS = 100_000  # of a query or passage
 _FEWEST_IN_A_ROW = 4
 _MOST_PAGE_LETTERS = 200_000  # of a picture; a page of a telephone book has a tenth of it
 # Searches for words in a row; a passage of 200 words takes some 30. What a page and a query can be
@@ -84,7 +85,7 @@ def find_words(boxes: Sequence[WordBox], words: str) -> list[WordBox]:
     Returns:
         Some of `boxes`, in their order.
     """
-    page = _Page(boxes)
+    page, words = _Page(boxes), words[:_MOST_CHARACTERS]
     quotes = list(dict.fromkeys("".join(found) for found in _QUOTED.findall(words)))[:_MOST_QUOTES]
     found = {at for quote in quotes for at in page.exactly(plain_words(quote))}
     if found:

@@ -24,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from mm_rag._printing import visible
+
 __all__ = [
     "CheckpointError",
     "CollectionError",
@@ -47,6 +49,10 @@ __all__ = [
 
 class MMRagError(Exception):
     """The root: catching it catches whatever mm_rag raises on purpose."""
+
+    def __str__(self) -> str:
+        """The message without control characters, which names of files may bring into it."""
+        return visible(super().__str__())
 
 
 class InputError(MMRagError, ValueError):

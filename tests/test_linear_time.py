@@ -37,6 +37,7 @@ def seconds(work: Callable[[Any], object], given: Any) -> float:
 
 def assert_linear(work: Callable[[Any], object], make: Callable[[int], Any], size: int) -> None:
     small, large = make(size), make(4 * size)
+    short = long = 0.0
     for _ in range(_TRIES):
         short, long = seconds(work, small), seconds(work, large)
         if long < max(_TOO_SHORT_TO_TELL, _MOST_GROWTH * short):

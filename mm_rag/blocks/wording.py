@@ -6,6 +6,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable
 
+from mm_rag._printing import visible
+
 NO_ROOM = "[picture left out: no room]"
 NOT_SHOWN = "[picture cannot be shown]"
 
@@ -25,12 +27,13 @@ def shown_label(label: str) -> str:
 
 
 def _sendable(text: str) -> str:
-    """Without halves of letters, as file names may have them: no message is sent with one."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Without control characters, nor halves of letters, with which no message is sent."""
+    return visible(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def defused(text: str) -> str:
-    """A text that ends no fence which it stands in."""
+    """A text that ends no fence which it stands in, and has no control characters."""
+    text = visible(text)
     return _FENCE.sub("< ", text) if "content" in text.lower() else text
 
 

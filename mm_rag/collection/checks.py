@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from mm_rag.collection.parts import Parts
 from mm_rag.collection.pictures import MODES, PictureMode, Pictures
-from mm_rag.content import Url
+from mm_rag.content import Content, Text, Url
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionMismatch, InputError
 from mm_rag.reading.speech import PocketSphinxTranscriber
 from mm_rag.reranker import Reranker
 from mm_rag_loaders import LoadOptions
 from mm_rag_loaders.sources import as_source
+
+MOST_QUERY_CHARACTERS = 100_000  # a chapter of a book has half as many
+
+logger = logging.getLogger(__name__)
 
 
 def check_encoder(parts: Parts, encoder: Encoder) -> None:
@@ -115,3 +120,21 @@ def folder_or_file(given: str | Path) -> Path:
 def printable_words(query: str) -> str:
     """A user's words; half of a surrogate pair, which broken clients send, is no character."""
     return query.encode("utf-8", "replace").decode()
+
+
+def bounded_query(content: Content) -> Content:
+    """A query as it is; of words, no more than the first 100,000 characters, with a warning."""
+    if not isinstance(content, Text) or len(content.text) <= MOST_QUERY_CHARACTERS:
+        return content
+    logger.warning("%s", cut_notice(len(content.text)))
+    return Text(content.text[:MOST_QUERY_CHARACTERS])
+
+
+def cut_notice(characters: int) -> str:
+    """What is said of a query of so many characters, where that is too many; else nothing."""
+    if characters <= MOST_QUERY_CHARACTERS:
+        return ""
+    return (
+        f"The query has {characters:,} characters; only the first {MOST_QUERY_CHARACTERS:,} are "
+        "searched for."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mm_rag.collection.checks import check_encoder, printable_words
+from mm_rag.collection.checks import bounded_query, check_encoder, printable_words
 from mm_rag.collection.parts import Parts
 from mm_rag.collection.search import (
     Explanation,
@@ -45,7 +45,9 @@ def explained(
         InputError: The query is no input, or Chroma refuses the filter.
         CollectionError: The collection cannot be read.
     """
-    content = as_content(Text(printable_words(query)) if isinstance(query, str) else query)
+    content = bounded_query(
+        as_content(Text(printable_words(query)) if isinstance(query, str) else query)
+    )
     watch = Stopwatch()
 
     def spaces() -> Spaces:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-from html import escape
 from pathlib import Path
 
 from PIL.Image import Image
 
+from mm_rag._printing import escaped
 from mm_rag.errors import InputError
 from mm_rag.highlight import highlighted
 from mm_rag.segment import Segment
@@ -37,7 +37,7 @@ def picture_of(segment: Segment, words: str, *, side: int) -> str:
         )
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=80)
-    name = escape(Path(segment.source).name)
+    name = escaped(Path(segment.source).name)
     return (
         f'<img src="{_data_uri("image/webp", buffer.getvalue())}" alt="{name}" '
         f'width="{picture.width}" height="{picture.height}">'
@@ -50,7 +50,7 @@ def player_of(segment: Segment) -> str:
     if path is None or not path.is_file() or path.stat().st_size > _MOST_AUDIO_BYTES:
         return ""
     source = _data_uri(segment.mime_type or "audio/ogg", path.read_bytes()) + _clip(segment)
-    return f'<audio controls preload="metadata" src="{escape(source)}"></audio>'
+    return f'<audio controls preload="metadata" src="{escaped(source)}"></audio>'
 
 
 def _clip(segment: Segment) -> str:

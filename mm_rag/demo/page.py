@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from mm_rag._printing import escaped
 from mm_rag.demo.embed import picture_of, player_of
 from mm_rag.demo.excerpt import excerpt
 from mm_rag.errors import InputError
@@ -71,11 +71,11 @@ def _document(
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    yield f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>"
-    yield f"<header>\n<div><h1>{escape(title)}</h1><p>{escape(lead)}</p></div>"
+    yield f"<title>{escaped(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>"
+    yield f"<header>\n<div><h1>{escaped(title)}</h1><p>{escaped(lead)}</p></div>"
     yield '<dl class="facts">'
     for what, count in facts.items():
-        yield f"<div><dt>{escape(what)}</dt><dd>{escape(count)}</dd></div>"
+        yield f"<div><dt>{escaped(what)}</dt><dd>{escaped(count)}</dd></div>"
     yield "</dl>\n</header>"
     for answer in answers:
         yield from _article(answer)
@@ -83,7 +83,7 @@ def _document(
 
 
 def _article(answer: Answer) -> Iterator[str]:
-    yield f"<article>\n<h2><span>{escape(answer.query)}</span>{_verdict(answer)}</h2>"
+    yield f"<article>\n<h2><span>{escaped(answer.query)}</span>{_verdict(answer)}</h2>"
     if answer.hits:
         yield from _hits(answer)
     else:
@@ -126,7 +126,7 @@ def _other(hit: Hit, *, is_right: bool) -> str:
 
 
 def _place(hit: Hit) -> str:
-    name = escape(Path(hit.segment.source).name)
+    name = escaped(Path(hit.segment.source).name)
     where = hit.segment.where
     place = f'<span class="where">{where}</span>' if where else ""
     return f'<p class="place"><span class="rank">{hit.rank}</span><b>{name}</b>{place}</p>'
@@ -138,12 +138,12 @@ def _words(query: str, hit: Hit) -> str:
     if not texts:
         return '<p class="words none">No words were read here.</p>'
     pieces = (
-        f"<mark>{escape(words)}</mark>" if wanted else escape(words)
+        f"<mark>{escaped(words)}</mark>" if wanted else escaped(words)
         for words, wanted in excerpt(texts[0], query)
     )
     return f'<p class="words">{"".join(pieces)}</p>'
 
 
 def _scores(hit: Hit) -> str:
-    stages = "".join(f"<li>{escape(name)} {value:.3f}</li>" for name, value in hit.scores.items())
+    stages = "".join(f"<li>{escaped(name)} {value:.3f}</li>" for name, value in hit.scores.items())
     return f'<ul class="scores"><li>score {hit.score:.3f}</li>{stages}</ul>'

@@ -87,7 +87,11 @@ def _engine_1(module: Any, threads: int) -> Engine:
     session = made.text_rec.session
     recogniser = BoundedRecogniser(lambda lines: session(lines)[0], _letters(made.text_rec))
     _see_spaces(made.text_rec)
-    made.text_rec.session = lambda lines: [recogniser(lines)]
+
+    def session_in_time(lines: _Inputs) -> list[_Inputs]:
+        return [recogniser(lines)]
+
+    made.text_rec.session = session_in_time
 
     def read(pixels: npt.NDArray[np.uint8]) -> list[tuple[Corners, str, float]]:
         found, _ = made(pixels)

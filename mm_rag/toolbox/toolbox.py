@@ -24,6 +24,7 @@ from mm_rag.blocks import (
     defused,
 )
 from mm_rag.collection import Collection
+from mm_rag.collection.checks import cut_notice
 from mm_rag.content import Modality
 from mm_rag.errors import InputError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -112,7 +113,8 @@ class Toolbox:
             for hit in hits
         ]
         segments = tuple(hit.segment for hit in hits)
-        return ToolResult(blocks=self._shown(items), segments=segments)
+        said = cut_notice(len(query))
+        return ToolResult(blocks=self._shown(items, said=said), segments=segments)
 
     def open_segment(
         self,
@@ -218,8 +220,11 @@ class Toolbox:
         [hit] = shown_where_possible(self.collection, [found])
         return Item.of_segment(hit.segment, label)
 
-    def _shown(self, items: Sequence[Item], around: Sequence[str] = ()) -> tuple[Block, ...]:
-        notice, count = Words(text=NOTICE), self.budget.tokens_of_text
+    def _shown(
+        self, items: Sequence[Item], around: Sequence[str] = (), *, said: str = ""
+    ) -> tuple[Block, ...]:
+        notice = Words(text="\n".join(filter(None, (NOTICE, said))))
+        count = self.budget.tokens_of_text
         last = Words(text="\n".join([OPENING, *map(defused, around), CLOSING]))
         if count(last.text) > self.budget.tokens // _AROUND:
             around = ()
