@@ -13,8 +13,9 @@ from mm_rag_loaders.pdf.page import Block, BlockKind
 from mm_rag_loaders.pdf.raw import Line, Picture, RawPage, Word, around
 from mm_rag_loaders.pdf.tables import Table
 
-# The dots between "Wages" and "7" of a form or a table of contents.
-_LEADERS = re.compile(r"(?: *[.\u2026_]){4,}")
+# The dots between "Wages" and "7" of a form or a table of contents. They are looked for from the
+# first of several spaces only, or the time would grow with the square of their number.
+_LEADERS = re.compile(r"(?<! )(?: *[.\u2026_]){4,}")
 _MOST_HEADING_ROWS = 3
 
 
