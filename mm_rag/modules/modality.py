@@ -68,9 +68,10 @@ _TAKEN: Mapping[str, list[str]] = {
 }
 # Models whose methods for one modality give a vector of every token or patch; where it is.
 _TOKEN_METHODS: Mapping[str, str] = {"blip-2": "last_hidden_state", "flava": "pooler_output"}
-# Models that sentence-transformers loads and that take what cannot be given here.
+# Models that sentence-transformers loads and that take what is not given here.
 _REFUSED: Mapping[str, str] = {
     "layoutlmv3": "the words of a page with their places on it, as OCR finds them",
+    "t5gemma2": "a text for its decoder, as its encoder is not loaded alone",
     "udop": "the words of a page with their places on it, as OCR finds them",
 }
 # Models whose chat templates want bare values, although the words in them look otherwise.
