@@ -25,3 +25,8 @@ def visible(text: str) -> str:
 def escaped(text: str) -> str:
     """As HTML, without control characters, which no page may hold."""
     return html.escape(visible(text))
+
+
+def counted(number: int, what: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,4 +1,4 @@
-"""The terminal: `mm-rag index`, `search`, `verify`, `reindex`, `eval`, `demo`, `mcp`."""
+"""The terminal: what `mm-rag` does, command by command."""
 
 from __future__ import annotations
 

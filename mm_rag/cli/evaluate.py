@@ -21,7 +21,9 @@ from mm_rag.evaluation import (
     evaluate,
     place_of,
 )
+from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit
+from mm_rag_loaders import find_sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,7 @@ class Setup:
         collection: A folder or a server where the collection is kept; None for a temporary one.
         encoder: The model; None for the embedded default.
         rerank: Whether the best are scored again.
+        reranker: The model that scores them; None for the encoder's own way.
         measures: How many places each measure looks at.
         quiet: Show no progress.
     """
@@ -39,6 +42,7 @@ class Setup:
     collection: str | Path | None = None
     encoder: Encoder | None = None
     rerank: bool = True
+    reranker: Reranker | None = None
     measures: Measures = field(default_factory=Measures)
     quiet: bool = False
 
@@ -48,6 +52,7 @@ def evaluate_corpus(
 ) -> Evaluation:
     """Index a folder of files, ask the questions, score."""
     setup = setup or Setup()
+    find_sources(corpus)  # or an empty collection would be left where there was none
     with _collection(setup) as collection:
         with show.progress(quiet=setup.quiet) as on_progress:
             collection.sync(corpus, on_progress=on_progress)
@@ -68,7 +73,7 @@ def evaluate_beir(beir: Beir, setup: Setup | None = None) -> Evaluation:
 def _collection(setup: Setup) -> Generator[Collection]:
     with ExitStack() as stack:
         place = setup.collection or stack.enter_context(TemporaryFolder()).path
-        yield stack.enter_context(Collection(place, encoder=setup.encoder))
+        yield stack.enter_context(Collection(place, encoder=setup.encoder, reranker=setup.reranker))
 
 
 def _asked(

@@ -25,4 +25,11 @@ WaitOption = Annotated[
 RerankOption = Annotated[
     bool, typer.Option("--rerank/--no-rerank", help="Whether the best are scored again.")
 ]
+RerankerOption = Annotated[
+    str | None,
+    typer.Option(help="The name or folder of a model that scores the best again."),
+]
+TagOption = Annotated[
+    list[str] | None, typer.Option("--tag", help="Only what has this tag; may be repeated.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

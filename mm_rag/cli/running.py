@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from mm_rag.collection import Collection, PictureMode
 
 
+_INTERRUPTED = 128 + 2
+"""The exit code of programs that SIGINT ends."""
+
+
 @contextmanager
 def opened(
     place: str,
     name: str,
     *,
     model: str | None = None,
+    reranker: str | None = None,
     create: bool = False,
     wait: float = 0.0,
     assets: PictureMode | None = None,
@@ -34,6 +39,7 @@ def opened(
         place: Its folder, or a server's address.
         name: Which one there.
         model: The model it was made with; None for the embedded default.
+        reranker: The model that scores the best again; None for the encoder's own way.
         create: Make it if it does not exist.
         wait: How long writing waits for another writer, in seconds.
         assets: How page pictures are kept; None for as before.
@@ -41,17 +47,31 @@ def opened(
     # Imported here: `mm-rag --help` needs no torch.
     from mm_rag.collection import Collection
     from mm_rag.encoder import Encoder
+    from mm_rag.reranker import Reranker
 
-    encoder = Encoder(model) if model else None
     with Collection(
-        place, encoder=encoder, name=name, create=create, wait=wait, assets=assets
+        place,
+        encoder=Encoder(model) if model else None,
+        reranker=Reranker(reranker) if reranker else None,
+        name=name,
+        create=create,
+        wait=wait,
+        assets=assets,
     ) as collection:
         yield collection
 
 
+class Interrupted(Exception):
+    """Ctrl-C was pressed, and there is something to say about it."""
+
+
 @contextmanager
-def errors() -> Generator[None]:
-    """What the library raises on purpose is a message, not a traceback."""
+def errors(kept: str = "") -> Generator[None]:
+    """Print what the library raises on purpose, and exit with 2; after Ctrl-C, with 130.
+
+    Args:
+        kept: What there is to say after Ctrl-C: what was done by then, and how to go on.
+    """
     for stream in (sys.stdout, sys.stderr):
         # What a file is called need not be known to the terminal's encoding.
         if isinstance(stream, io.TextIOWrapper):
@@ -61,6 +81,21 @@ def errors() -> Generator[None]:
     except MMRagError as error:
         show.error(str(error))
         raise typer.Exit(2) from error
+    except (KeyboardInterrupt, Interrupted) as error:
+        show.error(" ".join(filter(None, ["Interrupted.", str(error) or kept])))
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def check_sources(sources: Sequence[str]) -> None:
+    """See that files and folders exist, before anything is made for them.
+
+    Raises:
+        InputError: One does not, or is an address.
+    """
+    from mm_rag.collection.checks import folder_or_file
+    from mm_rag_loaders import find_sources
+
+    find_sources([folder_or_file(source) for source in sources])
 
 
 def print_json(value: Any) -> None:

@@ -13,9 +13,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from mm_rag._printing import one_line
+from mm_rag._printing import counted, one_line
 
 if TYPE_CHECKING:  # `mm-rag --help` needs neither torch nor chromadb
+    from mm_rag.collection.listing import CollectionInfo, SourceRecord
     from mm_rag.collection.report import SyncReport, VerifyReport
     from mm_rag.evaluation import Beir, Evaluation, Score
     from mm_rag.segment import Hit
@@ -64,25 +65,74 @@ def counting(what: str, *, quiet: bool) -> Generator[Callable[[int, int], None] 
 def sync_report(report: SyncReport) -> None:
     """Files in, Segments by modality, and what could not be read and why."""
     if not report.files:
-        console.print("Nothing to index: the folder holds no files.")
+        console.print("Nothing to index: there are no files.")
         return
     for file in report.remarks:
-        # Paths and reasons are long: one line each, whatever the width of the terminal.
-        said = escape(one_line(f"{file.path}: {file.reason}"))
-        line = f"  [yellow]{file.state:11}[/yellow] {said}"
-        console.print(line, highlight=False, soft_wrap=True)
-    console.print(_sync_summary(report), highlight=False)
-
-
-def _sync_summary(report: SyncReport) -> str:
-    counts = [f"{count} {state}" for state, count in report.counts.items()]
+        said = f"{file.path}: {file.reason}"
+        _long(f"  [yellow]{file.state:11}[/yellow] {escape(one_line(said))}")
+    counts = ", ".join(f"{count} {state}" for state, count in report.counts.items())
     changed = sum(report.count(state) for state in ("indexed", "moved", "removed"))
-    modalities = ", ".join(f"{n} {modality}" for modality, n in report.segments.items())
-    return (
-        f"{len(report.files)} files: {', '.join(counts)}, in {report.seconds:.1f} s."
-        f"{'' if changed else ' Nothing to do.'}\n"
-        f"The collection holds {sum(report.segments.values())} segments: {modalities or 'none'}."
+    console.print(
+        f"{counted(len(report.files), 'file')}: {counts}, in {report.seconds:.1f} s."
+        f"{'' if changed else ' Nothing to do.'}\n{_held(report.segments)}",
+        highlight=False,
     )
+
+
+def removal(report: SyncReport) -> None:
+    """What was removed, and what is left."""
+    for file in report.files:
+        said = f"{file.path}: {file.reason}" if file.reason else file.path
+        _long(f"  [yellow]{file.state:11}[/yellow] {escape(one_line(said))}")
+    removed = report.count("removed")
+    console.print(f"{counted(removed, 'file')} removed. {_held(report.segments)}", highlight=False)
+
+
+def sources(records: Sequence[SourceRecord]) -> None:
+    """A line for each file: state, segments, when it was read, its path, its tags and remarks."""
+    if not records:
+        console.print("Nothing there.")
+        return
+    most = max(len(str(sum(record.segments.values()))) for record in records)
+    for record in records:
+        when = f"{record.indexed_at.astimezone():%Y-%m-%d %H:%M}" if record.indexed_at else ""
+        segments = sum(record.segments.values())
+        tags = "".join(f" [cyan]#{escape(one_line(tag))}[/cyan]" for tag in record.tags)
+        remark = f" [dim]{escape(one_line(record.reason))}[/dim]" if record.reason else ""
+        _long(
+            f"{record.state:11} {segments:{most}}  {when:16}  "
+            f"{escape(one_line(record.source))}{tags}{remark}"
+        )
+
+
+def info(told: CollectionInfo) -> None:
+    """What a collection is, one thing a line."""
+    states = ", ".join(f"{count} {state}" for state, count in sorted(told.sources.items()))
+    facts = {
+        "collection": f"{told.place}, {told.name}",
+        "model": told.model or "none yet",
+        "files": f"{sum(told.sources.values())}{f' ({states})' if states else ''}",
+        "segments": f"{sum(told.segments.values())}{_in_brackets(told.segments)}",
+        "tags": ", ".join(f"{tag} ({count})" for tag, count in told.tags.items()) or "none",
+    }
+    for name, value in facts.items():
+        _long(f"[dim]{name:10}[/dim]  {escape(one_line(value))}")
+
+
+def _long(markup: str) -> None:
+    """One line, whatever the width of the terminal: paths and reasons are long."""
+    console.print(markup, highlight=False, soft_wrap=True)
+
+
+def _held(segments: Mapping[str, int]) -> str:
+    held = counted(sum(segments.values()), "segment")
+    modalities = ", ".join(f"{n} {modality}" for modality, n in segments.items())
+    return f"The collection holds {held}{f': {modalities}' if modalities else ''}."
+
+
+def _in_brackets(segments: Mapping[str, int]) -> str:
+    modalities = ", ".join(f"{n} {modality}" for modality, n in segments.items())
+    return f" ({modalities})" if modalities else ""
 
 
 def hits(found: Sequence[Hit]) -> None:
@@ -130,7 +180,8 @@ def stages(seconds: Mapping[str, float]) -> None:
 def verify_report(report: VerifyReport) -> None:
     """What is amiss, and what to do."""
     if report.ok:
-        console.print(f"All {report.segments} segments are whole.")
+        are = "is" if report.segments == 1 else "are"
+        console.print(f"All {counted(report.segments, 'segment')} {are} whole.")
         return
     if report.damaged:
         console.print("[yellow]damaged[/yellow]: Chroma cannot open its files.")
@@ -146,8 +197,8 @@ def beir(given: Beir) -> None:
     """What is about to be indexed and asked."""
     left_out = f", {given.unanswered} left out that none answers" if given.unanswered else ""
     line(
-        f"{given.documents} documents ({len(given.segments)} passages), "
-        f"{len(given.questions)} questions{left_out}."
+        f"{counted(given.documents, 'document')} ({counted(len(given.segments), 'passage')}), "
+        f"{counted(len(given.questions), 'question')}{left_out}."
     )
 
 

@@ -16,9 +16,9 @@ def demo(
     ),
 ) -> None:
     """Index a sample folder, answer eight questions, write a page; exit 1 if an answer is wrong."""
-    from mm_rag.cli.demo import run_demo
-
     with errors():
+        from mm_rag.cli.demo import run_demo
+
         right, asked = run_demo(output)
     if right < asked:
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ import typer
 
 from mm_rag._optional import require
 from mm_rag.cli import show
-from mm_rag.cli.options import JsonOption, ModelOption, RerankOption
+from mm_rag.cli.options import JsonOption, ModelOption, RerankerOption, RerankOption
 from mm_rag.cli.running import errors, print_json
 
 Depth = typer.Option(help="How many of the first places it looks at.", min=1)
@@ -29,6 +29,7 @@ def evaluate(
     recall_at: Annotated[int, Depth] = 5,
     mrr_at: Annotated[int, Depth] = 10,
     rerank: RerankOption = True,
+    reranker: RerankerOption = None,
     collection: Annotated[
         str | None, typer.Option("--collection", "-c", help="Kept here, if named.")
     ] = None,
@@ -36,17 +37,19 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Index a corpus, ask questions with known answers, and score what is found."""
-    from mm_rag.cli.evaluate import Setup, evaluate_beir, evaluate_corpus
-    from mm_rag.encoder import Encoder
-    from mm_rag.evaluation import Measures, read_beir, read_questions
-
     with errors():
         # Before all else: what is missing is said at once, not after an hour of indexing.
         require("ir_measures", extra="eval", feature="Evaluation")
+        from mm_rag.cli.evaluate import Setup, evaluate_beir, evaluate_corpus
+        from mm_rag.encoder import Encoder
+        from mm_rag.evaluation import Measures, read_beir, read_questions
+        from mm_rag.reranker import Reranker
+
         setup = Setup(
             collection=collection,
             encoder=Encoder(model) if model else None,
             rerank=rerank,
+            reranker=Reranker(reranker) if reranker and rerank else None,
             measures=Measures(ndcg_at=ndcg_at, recall_at=recall_at, mrr_at=mrr_at),
             quiet=as_json,
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mm_rag._printing import counted
 from mm_rag.cli import show
 from mm_rag.cli.options import (
     DEFAULT_COLLECTION,
@@ -18,7 +18,10 @@ from mm_rag.cli.options import (
     NameOption,
     WaitOption,
 )
-from mm_rag.cli.running import errors, opened, print_json
+from mm_rag.cli.running import Interrupted, check_sources, errors, opened, print_json
+
+if TYPE_CHECKING:
+    from mm_rag.collection import Collection
 
 
 class Pictures(Enum):
@@ -30,10 +33,31 @@ class Pictures(Enum):
 
 
 def index(
-    sources: Annotated[list[Path], typer.Argument(help="Folders and files.")],
+    sources: Annotated[list[str], typer.Argument(help="Folders and files.")],
     collection: CollectionOption = DEFAULT_COLLECTION,
     name: NameOption = DEFAULT_NAME,
     model: ModelOption = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag", help="Tag all these files so, instead of before; may be repeated. '' for none."
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave out files and folders such as '*.tmp' or 'drafts', and remove them if they "
+            "are in; may be repeated. Not remembered: give it every time."
+        ),
+    ] = None,
+    delete_missing: Annotated[
+        bool,
+        typer.Option("--delete-missing", help="Allow to remove more than half of a folder."),
+    ] = False,
+    checksum: Annotated[
+        bool,
+        typer.Option("--checksum", help="Compare all files by content, not by size and times."),
+    ] = False,
     password: Annotated[str | None, typer.Option(help="Tried on locked documents.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes that read files; 0 for none.", min=0)
@@ -46,26 +70,43 @@ def index(
     as_json: JsonOption = False,
 ) -> None:
     """Make the collection equal to a folder: new files in, changed ones replaced, gone ones out."""
-    from mm_rag_loaders import LoadOptions
+    with errors():
+        from mm_rag_loaders import LoadOptions
 
-    with (
-        errors(),
-        opened(
+        check_sources(sources)  # or an empty collection would be left where there was none
+        with opened(
             collection,
             name,
             model=model,
             create=True,
             wait=wait,
             assets=assets.value if assets else None,
-        ) as target,
-    ):
-        with show.progress(quiet=as_json) as on_progress:
-            options = LoadOptions(password=password, workers=workers)
-            report = target.sync(sources, options=options, on_progress=on_progress)
-        if as_json:
-            print_json(report.to_dict())
-        else:
-            show.sync_report(report)
+        ) as target:
+            try:
+                with show.progress(quiet=as_json) as on_progress:
+                    report = target.sync(
+                        sources,
+                        options=LoadOptions(password=password, workers=workers),
+                        tags=None if tag is None else list(filter(None, tag)),
+                        exclude=exclude or (),
+                        delete_missing=delete_missing,
+                        checksum=checksum,
+                        on_progress=on_progress,
+                    )
+            except KeyboardInterrupt:
+                raise Interrupted(_kept(target)) from None
+            if as_json:
+                print_json(report.to_dict())
+            else:
+                show.sync_report(report)
+
+
+def _kept(target: Collection) -> str:
+    files = sum(record.state in ("indexed", "incomplete") for record in target.list())
+    return (
+        f"{counted(files, 'file')} in the collection, which stay; run the same command again to go "
+        "on."
+    )
 
 
 def reindex(
@@ -76,10 +117,11 @@ def reindex(
     as_json: JsonOption = False,
 ) -> None:
     """Encode everything anew with another model. The files are not read again."""
-    from mm_rag.collection import Collection
-    from mm_rag.encoder import Encoder
+    kept = "What is encoded stays, and the old model serves; run the same command again to go on."
+    with errors(kept), show.counting("segments", quiet=as_json) as on_progress:
+        from mm_rag.collection import Collection
+        from mm_rag.encoder import Encoder
 
-    with errors(), show.counting("segments", quiet=as_json) as on_progress:
         encoder = Encoder(model) if model else Encoder()
         with Collection.reindex(
             collection, encoder=encoder, name=name, wait=wait, on_progress=on_progress
@@ -88,7 +130,7 @@ def reindex(
     if as_json:
         print_json({"segments": segments, "model": encoder.name})
     else:
-        show.line(f"All {segments} segments are encoded by {encoder.name}.")
+        show.line(f"Encoded by {encoder.name}: {counted(segments, 'segment')}.")
 
 
 def verify(
