@@ -139,7 +139,7 @@ def test_search_filters(kept: Path) -> None:
     assert found(kept) == {"lease.txt", "memo.txt", "other.txt"}
     assert found(kept, "--tag", "lease") == {"lease.txt", "memo.txt"}
     assert found(kept, "--where", "tags!=lease") == {"other.txt"}
-    assert found(kept, "--where", "title=memo", "--where", "modality=text") == {"memo.txt"}
+    assert found(kept, "--where", "title=lease", "--where", "modality=text") == {"lease.txt"}
     assert found(kept, "--where", '{"title": {"$in": ["other"]}}') == {"other.txt"}
     assert found(kept, "--threshold", 99) == set()
     assert found(kept, "--time", "0:10-0:20") == set()
