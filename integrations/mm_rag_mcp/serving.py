@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -17,10 +17,9 @@ from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
 from mm_rag.errors import InputError
+from mm_rag_mcp.callers import CheckedCallers, in_url
 from mm_rag_mcp.sdk import http_app
 
-_HERE = ("127.0.0.1", "localhost", "::1")
-_EVERYWHERE = ("0.0.0.0", "::")
 _SHUTDOWN = 3  # seconds that calls are given to end
 
 
@@ -63,27 +62,42 @@ def serve_stdio(server: Server[Any], output: TextIO) -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def serve_http(server: Server[Any], host: str, port: int) -> None:
+def serve_http(
+    server: Server[Any],
+    host: str,
+    port: int,
+    *,
+    allowed_hosts: Sequence[str] = (),
+    allowed_origins: Sequence[str] = (),
+) -> None:
     """Serve over streamable HTTP at `/mcp`, until the process is interrupted.
 
-    Requests that name another host than the one it is bound to are refused, so that no web page
-    reaches it through a browser on this machine. Bound to all addresses, it takes any name.
+    Requests that name another host than the one it is bound to, or come from a page of another
+    site, are refused, so that no web page reaches it through a browser on this machine.
 
     Args:
         server: From `make_server`.
         host: Address to listen at. Whoever reaches it can read the collection.
         port: Of the address; 0 for any that is free.
+        allowed_hosts: More names that it is reached under: `mcp.example.org:8443`.
+        allowed_origins: Sites whose pages may call it: `https://app.example.org`.
 
     Raises:
-        InputError: The address is not this machine's, or the port is taken.
+        InputError: The address is not this machine's, the port is taken, or an allowed host or
+            origin is none.
     """
+    # Its own checks are left out for those of CheckedCallers.
+    unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    app = http_app(server, host, unchecked)
     listener = _listener(host, port)
-    address = f"http://{_in_url(host)}:{listener.getsockname()[1]}/mcp"
-    app = http_app(server, host, _security(host))
+    port = listener.getsockname()[1]
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN
+        CheckedCallers(app, host, port, allowed_hosts, allowed_origins),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_SHUTDOWN,
     )
-    sys.stderr.write(f"Serving at {address}\n")
+    sys.stderr.write(f"Serving at http://{in_url(host)}:{port}/mcp\n")
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -93,19 +107,6 @@ def _listener(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise InputError(
-            f"Nothing can be served at {_in_url(host)}:{port} ({error}). Choose another port, or "
+            f"Nothing can be served at {in_url(host)}:{port} ({error}). Choose another port, or "
             "an address of this machine."
         ) from error
-
-
-def _security(host: str) -> TransportSecuritySettings | None:
-    if host in (*_HERE, *_EVERYWHERE):
-        return None  # the SDK's own: the names of this machine; bound to all addresses, any
-    name = _in_url(host)
-    return TransportSecuritySettings(
-        allowed_hosts=[f"{name}:*"], allowed_origins=[f"http://{name}:*"]
-    )
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

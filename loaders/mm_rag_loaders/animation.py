@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 from PIL import Image
 
 from mm_rag.errors import InputError
+from mm_rag.media.access import OpenedFile
 from mm_rag.media.image import TimedFrame, open_animation
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.reading.changes import Glance, differs, glance
@@ -50,17 +50,19 @@ def kept_frames(file: SourceFile, count: int, policy: MediaPolicy) -> list[Kept]
             f"the first {policy.max_frames:,} of {count:,} frames were looked at "
             "(MediaPolicy.max_frames)"
         )
-    chosen = _distinct(_bounded(_readable(open_animation(file.path, policy), file), policy, file))
+    chosen = _distinct(_bounded(_readable(open_animation(file.opened, policy), file), policy, file))
     most = _thinned(chosen, _MOST_KEPT)
     if len(most) < len(chosen):
         file.notes.append(f"{len(most)} of {len(chosen)} different frames were kept")
     return most
 
 
-def pictures_of(path: Path, kept: Sequence[Kept], policy: MediaPolicy) -> Iterator[Image.Image]:
+def pictures_of(
+    file: OpenedFile, kept: Sequence[Kept], policy: MediaPolicy
+) -> Iterator[Image.Image]:
     """The pictures of some frames of an animation, one by one."""
     wanted = {frame.number for frame in kept}
-    for number, frame in enumerate(open_animation(path, policy)):
+    for number, frame in enumerate(open_animation(file, policy)):
         if number in wanted:
             yield frame.picture
         if number >= kept[-1].number:

@@ -40,7 +40,7 @@ class AudioLoader(Loader):
             MediaTooLarge: It is over a limit of the policy.
         """
         options, note = self.options, note_once(file)
-        with RecordingReader(file.path, options.policy, options.transcriber, note) as reader:
+        with RecordingReader(file.opened, options.policy, options.transcriber, note) as reader:
             audio = reader.audio
             levels = loudness(audio.blocks())
             duration = min(len(levels) * STEP, audio.duration)
@@ -98,7 +98,7 @@ def _whole(file: SourceFile, tags: Mapping[str, str], duration: float) -> Segmen
         sha256=file.sha256,
         title=title_of(tags, file),
         media=str(file.path),
-        mime_type=file_type(file.path).mime,
+        mime_type=file_type(file.opened).mime,
         metadata={**known_tags(tags), "duration": round(duration, 3)},
     )
 

@@ -38,18 +38,18 @@ class ImageLoader(Loader):
             MissingExtra: It is a HEIC photo, and the package that reads them is not installed.
         """
         policy = self.options.policy
-        kind, count = image_format(file.path, policy)
-        sheet = _Sheet(file, image_description(file.path, policy), self.options)
+        kind, count = image_format(file.opened, policy)
+        sheet = _Sheet(file, image_description(file.opened, policy), self.options)
         if kind in _PAGED and count > 1:
-            frames = open_frames(file.path, policy)
+            frames = open_frames(file.opened, policy)
             for page, picture in _pages(frames, min(count, policy.max_pages), file):
                 yield sheet.page(picture, page)
             return
         kept = kept_frames(file, count, policy) if is_animation(kind, count) else []
         if len(kept) < 2:
-            yield sheet.whole(next(open_frames(file.path, policy)))
+            yield sheet.whole(next(open_frames(file.opened, policy)))
             return
-        pictures = pictures_of(file.path, kept, policy)
+        pictures = pictures_of(file.opened, kept, policy)
         for span, picture in zip(kept, pictures, strict=False):
             yield sheet.frame(picture, span.start, span.end)
 
@@ -62,17 +62,17 @@ class ImageLoader(Loader):
         """
         sheet = _Sheet(file, Described(), self.options)
         for segment in segments:
-            picture = next(self._pictures(file.path, segment), None)
+            picture = next(self._pictures(file, segment), None)
             if picture is None:
                 raise UnreadableMedia(f"{file.name} has no {segment.where}.")
             yield sheet.redrawn(segment, picture)
 
-    def _pictures(self, path: Path, segment: Segment) -> Iterator[Image.Image]:
+    def _pictures(self, file: SourceFile, segment: Segment) -> Iterator[Image.Image]:
         """What a file shows from the place of a Segment on."""
         policy = self.options.policy
         if segment.start is None:
-            return islice(open_frames(path, policy), (segment.page or 1) - 1, None)
-        frames = open_animation(path, policy)
+            return islice(open_frames(file.opened, policy), (segment.page or 1) - 1, None)
+        frames = open_animation(file.opened, policy)
         return (frame.picture for frame in frames if frame.end > (segment.start or 0.0))
 
 
@@ -116,7 +116,7 @@ class _Sheet:
 
     @property
     def _original(self) -> tuple[Path, str]:
-        return self._file.path, file_type(self._file.path).mime
+        return self._file.path, file_type(self._file.opened).mime
 
     def _segment(
         self,

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from mm_rag.content import Url
 from mm_rag.errors import SourceForbidden, UnreadableMedia
 from mm_rag.media.access import check_bytes
+from mm_rag.media.addresses import without_user
 from mm_rag.media.kind import is_plain_text
 from mm_rag.segment import Segment
 from mm_rag_loaders.loading import load
 from mm_rag_loaders.names import title_from
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import FileOutcome
-from mm_rag_loaders.sources import last_part
+from mm_rag_loaders.sources import as_source, last_part
 
 _ANYTHING = "application/octet-stream"
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
@@ -34,8 +36,8 @@ def load_bytes(
     Args:
         data: Of a PDF, an office file, a picture, a recording, a video or a text.
         options: As for `load`.
-        source: Where they come from, if that is known: a path or an address, which is not opened;
-            else the kept file is the source.
+        source: Where they come from, if that is known: a path or an address, which is not opened,
+            and whose user and password are left out; else the kept file is the source.
         mime_type: What they are said to be, for contents that do not say it themselves.
 
     Raises:
@@ -46,6 +48,8 @@ def load_bytes(
         StorageError: The assets cannot be written.
     """
     options = options or LoadOptions()
+    if source and isinstance(as_source(source).place, Url):
+        source = without_user(source)
     name = last_part(source) if source else "What was given in memory"
     check_bytes(len(data), name, options.policy)
     kept = options.assets.keep(data, _suffix(data, source, mime_type))

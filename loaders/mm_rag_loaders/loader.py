@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mm_rag.errors import MissingExtra, UnreadableMedia
-from mm_rag.media.access import real_file
+from mm_rag.media.access import OpenedFile
 from mm_rag.segment import Segment
 from mm_rag_loaders.hashing import file_sha256
 from mm_rag_loaders.names import title_from
 from mm_rag_loaders.options import LoadOptions
-from mm_rag_loaders.places import local_path, reading_options
+from mm_rag_loaders.places import open_source, reading_options
 from mm_rag_loaders.sources import Source, as_source, last_part
 
 
@@ -23,7 +23,8 @@ class SourceFile:
     """A file on its way through a loader.
 
     Attributes:
-        path: Absolute; of an address, where it is kept.
+        path: Absolute; of an address, where it is kept. It may lead to another file by now.
+        opened: The file itself, opened once, which is what is read.
         source: Where it comes from: its absolute path as it was named, or its address.
         sha256: Of its bytes.
         notes: What was not as it should be, though the file could be read: "page 3 was damaged".
@@ -33,6 +34,7 @@ class SourceFile:
     """
 
     path: Path
+    opened: OpenedFile
     source: str
     sha256: str
     notes: list[str] = field(default_factory=list[str])
@@ -40,20 +42,21 @@ class SourceFile:
 
     @classmethod
     def of(cls, source: Source, options: LoadOptions) -> SourceFile:
-        """Fetch a source, if it is an address, and hash it.
+        """Fetch a source, if it is an address, open it and hash it. The caller closes it.
 
         Raises:
             SourceForbidden: The policy does not allow to open it.
             UnreadableMedia: There is no such file, it is empty, or it may not be read.
             MediaTooLarge: It is over the policy's `max_bytes`.
         """
-        path = local_path(source, options)
-        policy = reading_options(source, options).policy
-        real_file(path, policy)
+        opened = open_source(source, options)
         try:
-            return cls(path=path, source=str(source), sha256=file_sha256(path, policy))
+            sha256 = file_sha256(opened)
         except OSError as error:
-            raise UnreadableMedia(f"{path.name} cannot be read: {error.strerror}.") from error
+            opened.close()
+            name = opened.path.name
+            raise UnreadableMedia(f"{name} cannot be read: {error.strerror}.") from error
+        return cls(path=opened.path, opened=opened, source=str(source), sha256=sha256)
 
     def note_missing(self, what: str, error: MissingExtra) -> None:
         """Note that something was not read because its reader is not installed."""
@@ -99,7 +102,11 @@ class Loader(ABC):
         file = SourceFile.of(place, self.options)
         reader = copy(self)
         reader.options = options_for(file, place, self.options)
-        return reader.segments(file)
+        return reader._segments(file)
+
+    def _segments(self, file: SourceFile) -> Iterator[Segment]:
+        with file.opened:
+            yield from self.segments(file)
 
     @abstractmethod
     def segments(self, file: SourceFile) -> Iterator[Segment]:

@@ -20,7 +20,7 @@ from mm_rag.errors import (
     SourceForbidden,
     UnreadableMedia,
 )
-from mm_rag.media.access import open_file
+from mm_rag.media.access import opened
 from mm_rag.media.kind import file_type
 from mm_rag.media.office import LOCKED_OFFICE, office_suffix, unpacked_bytes
 from mm_rag.media.policy import MediaPolicy
@@ -72,12 +72,13 @@ class OfficeLoader(Loader):
         with TemporaryFolder() as folder:
             copy = Path(folder.path, "in", _plain_name(file) + suffix)
             copy.parent.mkdir()
-            with open_file(file.path, policy) as source, copy.open("wb") as target:
+            with file.opened.reader() as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target)
             pdf = convert(copy, folder.path, file.name, policy)
             # What was written here lies in no folder of the policy's.
             options = replace(self.options, policy=replace(policy, roots=None))
-            yield PDFLoader(options), replace(file, path=pdf)
+            with opened(pdf) as printed:
+                yield PDFLoader(options), replace(file, path=pdf, opened=printed)
 
 
 def find_program() -> str:
@@ -105,7 +106,7 @@ def _check_roots(file: SourceFile, policy: MediaPolicy) -> None:
 
 def _checked_suffix(file: SourceFile, policy: MediaPolicy) -> str:
     """What a file of this content is called, having seen that it may be converted."""
-    mime = file_type(file.path, policy).mime
+    mime = file_type(file.opened, policy).mime
     if mime == LOCKED_OFFICE:
         raise PasswordNeeded(
             f"{file.name} is locked with a password, and LibreOffice cannot be given one here: "
@@ -114,7 +115,8 @@ def _checked_suffix(file: SourceFile, policy: MediaPolicy) -> str:
     suffix = office_suffix(mime)
     if suffix is None:  # LibreOffice would show any bytes as a table
         raise UnreadableMedia(f"{file.name} is damaged, or no office file.")
-    unpacked = unpacked_bytes(file.path)
+    with file.opened.reader() as reader:
+        unpacked = unpacked_bytes(reader)
     if unpacked > policy.max_bytes:
         raise MediaTooLarge(
             f"{file.name} unpacks to {unpacked:,} bytes; MediaPolicy.max_bytes allows "

@@ -1,8 +1,10 @@
-"""Run a program that may read nothing but itself, fonts and one folder, and that has no network.
+"""Run LibreOffice so that it can read nothing but one folder and what it consists of.
 
 LibreOffice's settings stop links to the network, but not every picture that a file names by its
 path: in version 7.4 those of RTF files and of presentations still get in. On Linux from 5.13 the
-kernel stops them ("Landlock"), and needs no privileges for that.
+kernel stops them ("Landlock"), and needs no privileges for that. What may be read are LibreOffice's
+own folders, shared libraries, programs, fonts, and data about languages and time zones: nothing of
+/home, /opt, /usr/local, /usr/share or /etc besides. From 6.7 on there is no network either.
 
 Run as a script, by its path, so that the limits hold from the program's first instruction:
 `python office_sandbox.py PARENT FOLDER MEMORY SECONDS PROGRAM ARGUMENT...`, where PARENT is the
@@ -11,8 +13,11 @@ process that does so. It imports nothing but the standard library.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import glob
 import os
+import re
 import signal
 import struct
 import sys
@@ -31,12 +36,28 @@ _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
 _FILE_RIGHTS_NOW, _TCP_SINCE, _SCOPES_SINCE = 16, 4, 6
 _ALL_TCP, _ALL_SCOPES = 0b11, 0b11
 
-_PROGRAMS = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/opt", "/snap", "/nix/store")
-_SETTINGS = (
-    *("/etc/fonts", "/etc/libreoffice", "/etc/ld.so.cache", "/etc/localtime"),
-    *("/var/lib/libreoffice", "/var/spool/libreoffice"),
-    *("/var/cache/fontconfig", "/dev/urandom", "/sys/devices/system/cpu"),
+# Where it is installed, if its program does not say so: some systems start it by a script.
+_INSTALLED = ("/usr/lib/libreoffice", "/usr/lib64/libreoffice", "/opt/libreoffice*")
+_PARTS = ("program", "share", "presets", "ure")
+# Systems whose programs are spread over a tree that holds nothing but what was installed.
+_SOFTWARE_TREES = ("/nix/store", "/gnu/store", "/snap")
+_COMMANDS = ("/bin", "/usr/bin")  # of which the script that starts it calls some
+_DATA = (
+    *("/etc/fonts", "/etc/libreoffice", "/etc/ld.so.cache", "/etc/ld-musl-*", "/etc/localtime"),
+    *("/usr/share/libreoffice", "/var/lib/libreoffice", "/var/spool/libreoffice"),
+    *("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/fontconfig"),
+    *("/usr/share/X11/fonts", "/usr/share/ghostscript/fonts", "/var/cache/fontconfig"),
+    *("/usr/lib/locale", "/usr/share/locale", "/usr/share/zoneinfo", "/usr/share/icu"),
+    *("/usr/share/hunspell", "/usr/share/hyphen", "/usr/share/myspell", "/usr/share/mythes"),
+    *("/usr/share/libexttextcat", "/usr/share/liblangtag", "/usr/share/libnumbertext"),
+    *("/usr/share/libthai", "/usr/lib/gconv", "/usr/lib*/gconv", "/usr/lib/*-linux-*/gconv"),
+    *("/dev/urandom", "/sys/devices/system/cpu"),
 )
+_LIBRARIES = (
+    *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib"),
+    *("/lib/*-linux-*", "/usr/lib/*-linux-*", "/usr/lib/*-linux-*/*", "/usr/lib64/*"),
+)
+_LIBRARY = re.compile(r".+\.so(\.[\w.]+)?")
 
 
 def is_available() -> bool:
@@ -78,7 +99,7 @@ def _landlock(number: int, *arguments: object) -> int:
     return int(syscall(number, *arguments))
 
 
-def _hold_in(folder: str, version: int) -> None:
+def _hold_in(folder: str, version: int, program: str) -> None:
     rights = (1 << _FILE_RIGHTS.get(version, _FILE_RIGHTS_NOW)) - 1
     wanted = struct.pack(
         "QQQ",
@@ -91,17 +112,46 @@ def _hold_in(folder: str, version: int) -> None:
     _allow(rules, "/dev/null", rights)
     # LibreOffice listens to its own kind there, whatever TMPDIR says, or does not start.
     _allow(rules, "/tmp", _MAKE_SOCKET | _REMOVE_FILE)
-    for path in (*_PROGRAMS, *_SETTINGS):
-        if Path(path).exists():
-            _allow(rules, path, _READ & rights)
+    for path in (program, *_installation(program), *_matching(_DATA)):
+        _allow(rules, path, _READ & rights)
+    for path in _COMMANDS:
+        _allow(rules, path, (_EXECUTE | _READ_FILE) & rights)
+    for path in _libraries():
+        _allow(rules, path, (_EXECUTE | _READ_FILE) & rights)
     libc = ctypes.CDLL(None, use_errno=True)
     _checked(int(libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)))
     _checked(_landlock(_RESTRICT_SELF, rules, 0))
     os.close(rules)
 
 
+def _installation(program: str) -> list[str]:
+    """The folders that LibreOffice itself is in."""
+    real = Path(program).resolve()
+    trees = [tree for tree in _SOFTWARE_TREES if real.is_relative_to(tree)]
+    roots = [str(real.parent.parent)] if real.with_name("soffice.bin").exists() else []
+    parts = [f"{root}/{part}" for root in roots or _matching(_INSTALLED) for part in _PARTS]
+    return [*trees, *parts]
+
+
+def _libraries() -> set[str]:
+    """The shared libraries of the system, and nothing else that lies beside them."""
+    given = filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
+    found: set[str] = set()
+    for folder in {os.path.realpath(path) for path in (*_matching(_LIBRARIES), *given)}:
+        with contextlib.suppress(OSError), os.scandir(folder) as inside:
+            found |= {os.path.realpath(each) for each in inside if _LIBRARY.fullmatch(each.name)}
+    return found
+
+
+def _matching(patterns: tuple[str, ...]) -> list[str]:
+    return [path for pattern in patterns for path in glob.glob(pattern)]  # noqa: PTH207
+
+
 def _allow(rules: int, path: str, rights: int) -> None:
-    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # not every system has it
     allowed = rights if Path(path).is_dir() else rights & _OF_FILES
     _checked(_landlock(_ADD_RULE, rules, _PATH_BENEATH, struct.pack("=Qi", allowed, place), 0))
     os.close(place)
@@ -122,7 +172,7 @@ def _main() -> None:
     if child == 0:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _limit(int(memory), int(seconds))
-        _hold_in(folder, _version())
+        _hold_in(folder, _version(), program[0])
         os.execv(program[0], program)
     _, status = os.waitpid(child, 0)
     sys.exit(os.waitstatus_to_exitcode(status) & 0xFF)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mm_rag.content import Url
 from mm_rag.media import addresses
-from mm_rag.media.access import check_found, check_path
+from mm_rag.media.access import OpenedFile, check_path, opened_whole
 from mm_rag.media.fetch import fetched
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.sources import Source
@@ -24,16 +24,37 @@ def local_path(source: Source, options: LoadOptions) -> Path:
         UnreadableMedia: The path cannot be followed, or the address not be fetched.
         MediaTooLarge: It is over the policy's `max_bytes`.
     """
-    path = source.place
-    if isinstance(path, Url):
-        named = addresses.local_path(path, options.policy)
-        if named is None:
-            return _kept(path, options)
-        path = named
-    if source.within is not None:
-        check_found(path, source.within, options.policy)
-    check_path(path, options.policy)
+    path = named_file(source, options)
+    if path is None:
+        assert isinstance(source.place, Url)
+        return _kept(source.place, options)
+    check_path(path, options.policy, within=source.within)
     return path
+
+
+def named_file(source: Source, options: LoadOptions) -> Path | None:
+    """The file of this machine that a source names; None for an address of the web.
+
+    Raises:
+        SourceForbidden: The policy does not allow its address.
+        InputError: Its address names no file.
+    """
+    if isinstance(source.place, Path):
+        return source.place
+    return addresses.local_path(source.place, options.policy)
+
+
+def open_source(source: Source, options: LoadOptions) -> OpenedFile:
+    """The file that a source is, opened once: what is hashed, looked at and read is this.
+
+    Raises:
+        SourceForbidden: As for `local_path`.
+        UnreadableMedia: As for `local_path`, or it is empty or may not be read.
+        MediaTooLarge: As for `local_path`.
+    """
+    path = local_path(source, options)
+    policy = reading_options(source, options).policy
+    return opened_whole(path, policy, within=source.within)
 
 
 def reading_options(source: Source, options: LoadOptions) -> LoadOptions:
@@ -44,7 +65,7 @@ def reading_options(source: Source, options: LoadOptions) -> LoadOptions:
     Raises:
         SourceForbidden: The policy does not allow its address.
     """
-    if isinstance(source.place, Path) or addresses.local_path(source.place, options.policy):
+    if named_file(source, options) is not None:
         return options
     return replace(options, policy=replace(options.policy, roots=None))
 

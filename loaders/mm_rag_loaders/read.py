@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
@@ -44,12 +45,18 @@ def read_source(source: Source, options: LoadOptions) -> Iterator[Event]:
     Raises:
         StorageError: What was found cannot be written to the assets.
     """
+    with ExitStack() as opened:
+        yield from _events(source, options, opened)
+
+
+def _events(source: Source, options: LoadOptions, opened: ExitStack) -> Iterator[Event]:
     spent, resumed = 0.0, time.monotonic()
     file, kind = None, None
     try:
         file = SourceFile.of(source, options)
+        opened.enter_context(file.opened)
         options = options_for(file, source, options)
-        found = file_type(file.path, options.policy)
+        found = file_type(file.opened, options.policy)
         kind = found.kind
         misnamed = _misnamed(file.path, found)
         if misnamed:

@@ -73,14 +73,15 @@ def redrawn(segments: Sequence[Segment], options: LoadOptions) -> list[Segment]:
         raise InputError("Only Segments of one file can be drawn together; these are of several.")
     place = as_source(first.source)
     file = SourceFile.of(place, options)
-    if file.sha256 != first.sha256:
-        raise UnreadableMedia(
-            f"{file.name} is no longer the file that was indexed, so its pages cannot be shown: "
-            "index it again."
-        )
-    reading = options_for(file, place, options)
-    kind = file_type(file.path, reading.policy).kind
-    return list(LOADERS[kind](reading).redrawn(file, segments)) if kind else list(segments)
+    with file.opened:
+        if file.sha256 != first.sha256:
+            raise UnreadableMedia(
+                f"{file.name} is no longer the file that was indexed, so its pages cannot be "
+                "shown: index it again."
+            )
+        reading = options_for(file, place, options)
+        kind = file_type(file.opened, reading.policy).kind
+        return list(LOADERS[kind](reading).redrawn(file, segments)) if kind else list(segments)
 
 
 def _outside(path: str | None, root: Path) -> str | None:

@@ -20,7 +20,9 @@ from mm_rag_loaders.patterns import files_matching
 Sources: TypeAlias = str | Path | Iterable[str | Path]
 """A file, a folder, a pattern such as `"scans/**/*.pdf"`, an address, or several of these."""
 
-_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/|https?:", re.IGNORECASE)
+# What is no path to anything may be an address, with a password in it.
+_WITH_USER = re.compile(r"\s*(([^/\\]*:|[/\\]{2}).*@|data:)", re.DOTALL)
 _SUBTITLES = frozenset([".ass", ".srt", ".ssa", ".sub", ".vtt"])
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """Of a link that leads nowhere, or of what was deleted meanwhile."""
@@ -111,7 +113,8 @@ def _found(given: str | Path) -> Iterator[Source]:
             raise InputError(f"No file matches {path}.")
         yield from (Source(match, folder) for match in _without_sidecars(found))
     else:
-        raise InputError(f"There is no file or folder {given}.")
+        name = shown(str(given)) if _WITH_USER.match(str(given)) else given
+        raise InputError(f"There is no file or folder {name}.")
 
 
 def _is_there(path: Path) -> bool:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 
 from mm_rag.errors import UnreadableMedia
-from mm_rag.media.access import open_file
 from mm_rag.media.kind import is_plain_text
 from mm_rag.reading.layout import printable
 from mm_rag.segment import Segment
@@ -28,8 +27,8 @@ class TextLoader(Loader):
             UnreadableMedia: It is not text, or has no words.
         """
         most = min(_MOST_BYTES, self.options.policy.max_bytes)
-        with open_file(file.path, self.options.policy) as opened:
-            data = opened.read(most + 1)
+        with file.opened.reader() as reader:
+            data = reader.read(most + 1)
         if not is_plain_text(data[:65_536]):
             raise UnreadableMedia(f"{file.path.name} is not plain text.")
         if len(data) > most:

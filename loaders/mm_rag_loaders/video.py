@@ -38,11 +38,11 @@ class VideoLoader(Loader):
             UnreadableMedia: It cannot be decoded.
             MediaTooLarge: It is over a limit of the policy.
         """
-        if probe(file.path, self.options.policy).video is None:
+        if probe(file.opened, self.options.policy).video is None:
             yield from AudioLoader(self.options).segments(file)
             return
         options, note = self.options, note_once(file)
-        with VideoReader(file.path, options.policy, options.transcriber, note) as reader:
+        with VideoReader(file.opened, options.policy, options.transcriber, note) as reader:
             yield from self._clips(file, reader)
 
     def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
@@ -55,7 +55,7 @@ class VideoLoader(Loader):
         if all(segment.modality == "audio" for segment in segments):
             yield from super().redrawn(file, segments)
             return
-        with open_video(file.path, self.options.policy) as video:
+        with open_video(file.opened, self.options.policy) as video:
             for segment in segments:
                 preview = self._preview(video.frame_at(key_time(_seen_again(video, segment))))
                 yield replace(segment, media=str(file.path), preview=preview)
@@ -114,7 +114,7 @@ def _whole(file: SourceFile, reader: VideoReader, duration: float) -> Segment:
         sha256=file.sha256,
         title=title_of(video.probe.tags, file),
         media=str(file.path),
-        mime_type=file_type(file.path).mime,
+        mime_type=file_type(file.opened).mime,
         metadata={
             **known_tags(video.probe.tags),
             "duration": round(duration, 3),

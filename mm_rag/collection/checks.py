@@ -10,6 +10,7 @@ from mm_rag.collection.pictures import MODES, PictureMode, Pictures
 from mm_rag.content import Content, Text, Url
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionMismatch, InputError
+from mm_rag.media.addresses import shown
 from mm_rag.reading.speech import PocketSphinxTranscriber
 from mm_rag.reranker import Reranker
 from mm_rag_loaders import LoadOptions
@@ -111,7 +112,7 @@ def folder_or_file(given: str | Path) -> Path:
     place = as_source(given).place
     if isinstance(place, Url):
         raise InputError(
-            f"sync makes a collection equal to files and folders, and {place.address} is an "
+            f"sync makes a collection equal to files and folders, and {shown(place.address)} is an "
             "address. Load it once: collection.add(load(address))."
         )
     return place

@@ -159,7 +159,8 @@ class Planner:
                 if self._tags not in (None, known.tags):
                     self._touched[name] = replace(known, tags=self._tags)
                 return self._unchanged(source, known)
-            now = replace(_as_it_is(path, name, self._options), tags=self._tags_of(known))
+            now = _as_it_is(path, name, source.within, self._options)
+            now = replace(now, tags=self._tags_of(known))
         except SourceForbidden as error:
             return self._refuse(name, error)
         except InputError as error:
@@ -261,12 +262,12 @@ def _can_move(owner: LedgerFile, now: LedgerFile) -> bool:
     return same_kind and same_beside and owner.state == "indexed"
 
 
-def _as_it_is(path: Path, name: str, options: LoadOptions) -> LedgerFile:
+def _as_it_is(path: Path, name: str, within: Path | None, options: LoadOptions) -> LedgerFile:
     # The stamp comes first: a file that is replaced meanwhile differs from it the next time.
     stamp = Stamp.of(path.stat())
     return LedgerFile(
         path=name,
-        sha256=file_sha256(path, options.policy),
+        sha256=file_sha256(path, options.policy, within=within),
         size=stamp.size,
         mtime_ns=stamp.mtime_ns,
         ctime_ns=stamp.ctime_ns,

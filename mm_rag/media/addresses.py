@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     import httpx
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+# One scheme, or several before slashes: "view-source:http://".
+_BEGIN = re.compile(
+    r"[\x00-\x20]*(?P<scheme>([a-z][a-z0-9+.-]*:)+(?=[/\\])|[a-z][a-z0-9+.-]*:|)(?P<slashes>[/\\]*)",
+    re.IGNORECASE,
+)
+_HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")
 # The same parts as in httpx: scheme, user, host, port, and the rest.
 _WEB = re.compile(
     r"(?P<before>https?://(?:[^/?#]*@)?)(?P<host>\[[^/?#@]*\]|[^/?#@:]*)(?P<after>(?::\d*)?([/?#].*)?)",
@@ -26,9 +32,30 @@ _WEB = re.compile(
 
 def shown(address: str) -> str:
     """An address for a message, without the secrets in it: no user, no password, no query."""
-    bare = re.sub(r"//[^/]*@", "//", re.split(r"[?#]", address)[0])
-    # What an address that is cut off in the middle of a password has instead of a port.
-    return re.sub(r"(//[^/:\[]*):(?!\d+(/|$))[^/]*", r"\1", bare)[:300]
+    return re.split(r"[?#]", without_user(address))[0][:300]
+
+
+def without_user(address: str) -> str:
+    """An address without user and password, however oddly it is written; else as it is.
+
+    Of a `data:` address only what it claims to be is left.
+    """
+    begin = _BEGIN.match(address)
+    assert begin
+    scheme, rest = begin["scheme"].lower(), address[begin.end() :]
+    if scheme == "data:":
+        return f"{begin[0]}{rest.partition(',')[0][:100]},..."
+    if scheme == "file:" and begin["slashes"] != "//":
+        return address
+    authority = re.split(r"[/\\?#]", rest, maxsplit=1)[0]
+    if "@" in authority:
+        return begin[0] + rest[authority.rindex("@") + 1 :]
+    if _HOST_AND_PORT.fullmatch(authority):
+        return address
+    # A password with a slash in it, or one that was cut off in the middle.
+    if "@" in rest:
+        return begin[0] + rest[rest.rindex("@") + 1 :]
+    return begin[0] + authority.partition(":")[0] + rest[len(authority) :]
 
 
 def scheme_of(address: str, policy: MediaPolicy) -> str:
@@ -99,7 +126,8 @@ def parsed_url(address: str, policy: MediaPolicy, base: httpx.URL | None = None)
     import httpx
 
     try:
-        address = str(base.join(address)) if base is not None else address
+        if base is not None and "\\" not in address:
+            address = str(base.join(address))
         if scheme_of(address, policy) == "file":
             raise SourceForbidden(f"{shown(address)!r} is not opened: the web does not name files.")
         parts = _WEB.fullmatch(address)

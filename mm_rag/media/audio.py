@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mm_rag._closing import Closing
 from mm_rag._optional import require
 from mm_rag.errors import InputError, UnreadableMedia
+from mm_rag.media.access import FileSource
 from mm_rag.media.decoding import Backend, sample_decoder
 from mm_rag.media.ffmpeg import Probe, probe
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -28,6 +29,7 @@ class AudioFile(Closing):
 
     Attributes:
         path: The file.
+        probe: What its headers say.
         full_duration: In seconds, as its header says.
         duration: Of what is read, in seconds: no more than the policy's `max_seconds`.
         sample_rate: Its own, in Hz.
@@ -38,6 +40,7 @@ class AudioFile(Closing):
         if source.audio is None:
             raise UnreadableMedia(f"{source.path.name} has no sound.")
         self.path: Path = source.path
+        self.probe: Probe = source
         self.full_duration: float = source.duration
         self.duration: float = min(source.duration, policy.max_seconds)
         self.sample_rate: int = source.audio.sample_rate
@@ -98,6 +101,7 @@ class AudioFile(Closing):
     def close(self) -> None:
         """Let go of the file."""
         self._decoder.close()
+        self.probe.file.close()
 
     def _read(self, start: float, end: float) -> npt.NDArray[np.float32]:
         return self._decoder.read(self._zero + start, self._zero + end)
@@ -175,7 +179,10 @@ def resample(
 
 
 def open_audio(
-    path: str | Path, policy: MediaPolicy = DEFAULT_POLICY, *, backend: Backend | None = None
+    path: str | FileSource,
+    policy: MediaPolicy = DEFAULT_POLICY,
+    *,
+    backend: Backend | None = None,
 ) -> AudioFile:
     """Open a recording, or the sound of a video.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mm_rag._optional import require
 from mm_rag.errors import UnreadableMedia
-from mm_rag.media.access import real_file
+from mm_rag.media.access import FileSource, OpenedFile, opened_whole
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dv,eac3,flac,flv,ivf,matroska,webm,mov,mp3,mp4,m4a,3gp,"
     "3g2,mj2,mpeg,mpegts,mxf,nut,ogg,rm,tta,w64,wav,wv"
 )
-_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Probe:
 
     Attributes:
         path: The file, as it was named.
-        file: The same with all links followed: what is opened.
+        file: The same, opened once; whatever reads more of it reads this. The caller closes it.
         start: The time stamp, in seconds, that all other times of mm_rag count from.
         duration: In seconds, as the header claims, or measured where it claims nothing.
         tags: Such as `title`, `artist` and `album`, with lower-case names.
@@ -94,7 +94,7 @@ class Probe:
     """
 
     path: Path
-    file: Path
+    file: OpenedFile
     start: float
     duration: float
     tags: Mapping[str, str]
@@ -116,16 +116,25 @@ class FrameTable:
     end: float
 
 
-def probe(path: str | Path, policy: MediaPolicy = DEFAULT_POLICY) -> Probe:
-    """Read a file's headers.
+def probe(path: str | FileSource, policy: MediaPolicy = DEFAULT_POLICY) -> Probe:
+    """Open a file and read its headers.
 
     Raises:
         SourceForbidden: The policy does not allow to open it.
         UnreadableMedia: It is missing, empty, damaged, or holds neither sound nor pictures.
         MediaTooLarge: It is over the policy's `max_bytes`.
     """
-    path = Path(path).absolute()
-    file = real_file(path, policy)
+    source = path if isinstance(path, OpenedFile) else Path(path).absolute()
+    file = opened_whole(source, policy)
+    try:
+        return _probe(file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _probe(file: OpenedFile) -> Probe:
+    path = file.path
     with open_container(file) as container, readable(path):
         audio, video = _sound(container), _moving_pictures(container)
         if audio is None and video is None:
@@ -168,15 +177,16 @@ def frame_table(source: Probe, track: VideoTrack) -> FrameTable:
 
 
 @contextmanager
-def open_container(path: Path) -> Generator[InputContainer]:
-    """Open a file with PyAV, no other file through it, and close it again."""
+def open_container(file: OpenedFile) -> Generator[InputContainer]:
+    """Read a file with PyAV, no other file through it, and let go of it again."""
     av = require("av", extra="video", feature="Reading recordings and videos")
-    with readable(path):
-        container = av.open(str(path), options=dict(_OPTIONS), metadata_errors="replace")
-    try:
-        yield container
-    finally:
-        container.close()
+    with file.reader() as reader:
+        with readable(file.path):
+            container = av.open(reader, options=dict(_OPTIONS), metadata_errors="replace")
+        try:
+            yield container
+        finally:
+            container.close()
 
 
 @contextmanager

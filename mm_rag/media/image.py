@@ -19,13 +19,14 @@ from PIL import Image, ImageOps
 
 from mm_rag.content import Url
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
-from mm_rag.media.access import check_bytes, open_bounded
+from mm_rag.media.access import FileSource, OpenedFile, check_bytes, open_bounded
+from mm_rag.media.addresses import shown
 from mm_rag.media.arrays import rgb_array
 from mm_rag.media.described import Described, describe
 from mm_rag.media.heif import is_heif, let_pillow_read_heif
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
-ImageSource: TypeAlias = Path | Url | bytes | Image.Image | npt.NDArray[np.uint8]
+ImageSource: TypeAlias = FileSource | Url | bytes | Image.Image | npt.NDArray[np.uint8]
 
 # What Pillow's plugins raise on damaged files: they parse with struct, slices and dicts.
 _DAMAGED = (
@@ -223,7 +224,7 @@ def _opened(source: ImageSource, policy: MediaPolicy) -> Generator[Image.Image]:
         _check_pixels(source, "The picture", policy)
         yield source
         return
-    if not isinstance(source, Path | bytes):
+    if not isinstance(source, Path | OpenedFile | bytes):
         picture = Image.fromarray(rgb_array(source))
         _check_pixels(picture, "The picture", policy)
         yield picture
@@ -243,8 +244,8 @@ def _opened(source: ImageSource, policy: MediaPolicy) -> Generator[Image.Image]:
             yield picture
 
 
-def _file(source: Path | bytes, policy: MediaPolicy) -> BinaryIO:
-    if isinstance(source, Path):
+def _file(source: FileSource | bytes, policy: MediaPolicy) -> BinaryIO:
+    if not isinstance(source, bytes):
         return open_bounded(source, policy)
     check_bytes(len(source), "The picture", policy)
     return io.BytesIO(source)
@@ -260,7 +261,9 @@ def _check_format(picture: Image.Image, name: str) -> None:
 
 def _name(source: ImageSource) -> str:
     if isinstance(source, Url):
-        return source.address.split("?")[0].rsplit("/", 1)[-1] or "The picture"
+        return shown(source.address).rsplit("/", 1)[-1] or "The picture"
+    if isinstance(source, OpenedFile):
+        return source.path.name
     return source.name if isinstance(source, Path) else "The picture"
 
 

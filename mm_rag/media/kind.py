@@ -7,13 +7,12 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
 import filetype  # pyright: ignore[reportMissingTypeStubs]
 
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from mm_rag.media.access import open_file
+from mm_rag.media.access import FileSource, opened
 from mm_rag.media.heif import is_heif
 from mm_rag.media.office import OFFICE_SUFFIXES, office_type
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -75,7 +74,7 @@ class FileType:
     certain: bool = True
 
 
-def media_kind(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> MediaKind | None:
+def media_kind(path: FileSource, policy: MediaPolicy = DEFAULT_POLICY) -> MediaKind | None:
     """What mm_rag reads a file as, or None for a kind that it does not read.
 
     Raises:
@@ -85,15 +84,15 @@ def media_kind(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> MediaKind | 
     return file_type(path, policy).kind
 
 
-def file_type(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> FileType:
+def file_type(path: FileSource, policy: MediaPolicy = DEFAULT_POLICY) -> FileType:
     """What a file is, from its first bytes.
 
     Raises:
         SourceForbidden: The policy does not allow to open it.
         UnreadableMedia: The file cannot be opened.
     """
-    with open_file(path, policy) as file:
-        return _type_of(file, path.suffix.lower())
+    with opened(path, policy) as file, file.reader() as reader:
+        return _type_of(reader, file.path.suffix.lower())
 
 
 def bytes_type(data: bytes, suffix: str = "") -> FileType:

@@ -9,7 +9,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 _OPENXML = "application/vnd.openxmlformats-officedocument."
@@ -88,13 +87,13 @@ def office_suffix(mime: str) -> str | None:
     return _TYPES[mime][1] if mime in _TYPES else None
 
 
-def unpacked_bytes(path: Path) -> int:
+def unpacked_bytes(file: BinaryIO) -> int:
     """What a ZIP's index says that its members come to; the file's size where it is none."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             return sum(member.file_size for member in archive.infolist())
     except _DAMAGE:
-        return path.stat().st_size
+        return file.seek(0, io.SEEK_END)
 
 
 def _in_zip(file: BinaryIO) -> str | None:

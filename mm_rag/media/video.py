@@ -12,6 +12,7 @@ from PIL import Image
 
 from mm_rag._closing import Closing
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
+from mm_rag.media.access import FileSource
 from mm_rag.media.decoding import Backend, frame_decoder
 from mm_rag.media.ffmpeg import FrameTable, Probe, VideoTrack, probe
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -93,10 +94,14 @@ class VideoFile(Closing):
     def close(self) -> None:
         """Let go of the file."""
         self._decoder.close()
+        self.probe.file.close()
 
 
 def open_video(
-    path: str | Path, policy: MediaPolicy = DEFAULT_POLICY, *, backend: Backend | None = None
+    path: str | FileSource,
+    policy: MediaPolicy = DEFAULT_POLICY,
+    *,
+    backend: Backend | None = None,
 ) -> VideoFile:
     """Open a video.
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from mm_rag._closing import Closing
 from mm_rag.errors import InputError, MissingExtra
+from mm_rag.media.access import FileSource
 from mm_rag.media.audio import SPEECH_RATE, AudioFile, open_audio, resample
-from mm_rag.media.ffmpeg import probe
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.reading.pauses import LONGEST_CLIP, clips, loudness
 from mm_rag.reading.speech import Transcriber, default_transcriber
@@ -60,7 +60,7 @@ class RecordingReader(Closing):
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | FileSource,
         policy: MediaPolicy = DEFAULT_POLICY,
         transcriber: Transcriber | None = None,
         on_missing: OnMissing | None = None,
@@ -73,7 +73,7 @@ class RecordingReader(Closing):
     @cached_property
     def cues(self) -> list[Cue]:
         """The subtitles of the whole recording."""
-        return read_subtitles(probe(self.audio.path, self._policy), self._policy)
+        return read_subtitles(self.audio.probe, self._policy)
 
     def read(self, start: float = 0.0, end: float | None = None) -> str:
         """The words between `start` and `end`, in seconds: subtitles, or else recognised speech."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mm_rag._optional import require
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import InputError, MediaTooLarge
-from mm_rag.media.access import check_found, open_bounded
+from mm_rag.media.access import open_bounded
 from mm_rag.media.ffmpeg import Probe, open_container, readable
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
@@ -96,16 +96,23 @@ def sidecars(path: Path) -> list[Path]:
     return sorted(found, key=lambda p: (not _is_english(p.stem[len(path.stem) + 1 :]), p.name))
 
 
-def read_subtitle_file(path: Path, policy: MediaPolicy = DEFAULT_POLICY) -> list[Cue]:
+def read_subtitle_file(
+    path: Path, policy: MediaPolicy = DEFAULT_POLICY, *, within: Path | None = None
+) -> list[Cue]:
     """The cues of an .srt, .vtt or .ass file.
 
+    Args:
+        path: The file.
+        policy: What may be opened.
+        within: The folder that it was found in, where the caller did not name it.
+
     Raises:
-        SourceForbidden: The policy does not allow to open it.
+        SourceForbidden: The policy does not allow to open it, or a link leads out of `within`.
         UnreadableMedia: It is no subtitle file, or may not be read.
         MediaTooLarge: It is over the policy's `max_bytes`, or too large for subtitles.
     """
     av = require("av", extra="video", feature="Reading subtitles")
-    with open_bounded(path, policy) as file:
+    with open_bounded(path, policy, within=within) as file:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise MediaTooLarge(f"{path.name} has over {_MOST_BYTES:,} bytes: too many for subtitles.")
@@ -124,8 +131,7 @@ def cues_between(cues: Sequence[Cue], start: float, end: float) -> list[Cue]:
 
 def _readable_cues(sidecar: Path, policy: MediaPolicy) -> list[Cue]:
     try:
-        check_found(sidecar, sidecar.parent, policy)
-        return read_subtitle_file(sidecar, policy)
+        return read_subtitle_file(sidecar, policy, within=sidecar.parent)
     except InputError as error:
         # A bad file beside a good video is no reason not to read the video.
         logger.warning("Left out the subtitles %s: %s", sidecar, error)

@@ -18,6 +18,7 @@ from PIL import Image
 
 from mm_rag._closing import Closing
 from mm_rag.errors import MissingExtra
+from mm_rag.media.access import FileSource
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.media.video import VideoFile, open_video
 from mm_rag.reading.onscreen import distinct_lines
@@ -46,7 +47,7 @@ class VideoReader(Closing):
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | FileSource,
         policy: MediaPolicy = DEFAULT_POLICY,
         transcriber: Transcriber | None = None,
         on_missing: OnMissing | None = None,
@@ -58,7 +59,7 @@ class VideoReader(Closing):
             self.video: VideoFile = opened.enter_context(open_video(path, policy))
             if self.video.has_audio:
                 self.sound = opened.enter_context(
-                    RecordingReader(path, policy, transcriber, on_missing)
+                    RecordingReader(self.video.probe.file, policy, transcriber, on_missing)
                 )
             self.cues: list[Cue] = (
                 self.sound.cues if self.sound else read_subtitles(self.video.probe, policy)
@@ -128,7 +129,7 @@ class VideoReader(Closing):
 
     @cached_property
     def _stills(self) -> VideoFile:
-        return self._stack.enter_context(open_video(self.video.path, self._policy))
+        return self._stack.enter_context(open_video(self.video.probe.file, self._policy))
 
     def _without_reader(self, error: MissingExtra) -> None:
         if self._on_missing is None:

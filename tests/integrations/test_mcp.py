@@ -294,6 +294,19 @@ async def test_a_process_serves_over_http(
             assert "/deck.pdf" in words(listed)
             stranger = httpx.post(address, json={}, headers={"Host": "attacker.example"})
             assert stranger.status_code == 421
+            here = address.removeprefix("http://").removesuffix("/mcp")
+            for host in (f"{here}@evil.com", f"evil.com:80@{here}", "localhost:1", "localhost"):
+                assert httpx.post(address, json={}, headers={"Host": host}).status_code == 421
+            for origin in (
+                f"http://{here}@evil.com",
+                "http://localhost:1",
+                "null",
+                "http://evil.com",
+            ):
+                page = httpx.post(address, json={}, headers={"Origin": origin})
+                assert page.status_code == 403
+            page = httpx.post(address, json={}, headers={"Origin": f"http://{here}"})
+            assert page.status_code == 400  # it is no call, but it came through
             process.send_signal(signal.SIGTERM)
             output, _ = await asyncio.to_thread(process.communicate, timeout=60)
     assert output == ""

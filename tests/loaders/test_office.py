@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -261,6 +262,66 @@ def test_files_in_the_roots_are_read_and_nothing_else_of_the_machine(
     path = docx(tmp_path / "a.docx", "lighthouse")
     policy = MediaPolicy(roots=(tmp_path,))
     assert "lighthouse" in texts(path, replace(options, policy=policy))[0]
+
+
+def _files_in(folder: str) -> list[Path]:
+    found = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+    return [path for path in found if path.is_file()]
+
+
+@needs_sandbox
+def test_the_sandbox_opens_no_file_but_those_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "own.txt").write_text("own")
+    (tmp_path / "private.txt").write_text("private")
+    link = tmp_path / "work" / "link.txt"
+    link.symlink_to(tmp_path / "private.txt")
+    cat = str(shutil.which("cat"))
+    folders = ("/usr/local", "/opt", "/usr/share/doc", "/usr/include", "/usr/src", "/srv", "/home")
+    places = [next(iter(_files_in(folder)), None) for folder in folders]
+    outside = [tmp_path / "private.txt", link, Path(__file__), Path(os.__file__), *places]
+    private = [str(path) for path in (*outside, Path("/etc/passwd")) if path and os.access(path, 4)]
+    for path in ("work/own.txt", *private):
+        command = [cat, str(tmp_path / path)]
+        held = office_sandbox.command(tmp_path / "work", 2**32, 60, command)
+        done = subprocess.run(held, capture_output=True, start_new_session=True, check=False)
+        if path == "work/own.txt":
+            assert done.stdout == b"own", done.stderr
+        else:
+            assert done.stdout == b"", path
+            assert b"denied" in done.stderr, path
+
+
+@pytest.mark.slow
+@needs_office
+@needs_sandbox
+@pytest.mark.parametrize("suffix", [".rtf", ".odp", ".docx"])
+def test_pictures_of_the_system_do_not_get_in(tmp_path: Path, suffix: str) -> None:
+    folders = ("/usr/share/icons", "/usr/share/pixmaps", "/usr/share/doc", "/usr/local", "/opt")
+    pictures = (path for folder in folders for path in _files_in(folder) if path.suffix == ".png")
+    picture = next((path for path in pictures if not _is_of_libreoffice(path)), None)
+    if picture is None:
+        pytest.skip("this system has no picture to link to")
+    path = linked(tmp_path / f"a{suffix}", [str(picture.parent), picture.parent.as_uri()])
+    if suffix == ".rtf":
+        path.write_text(path.read_text().replace("/c.png", f"/{picture.name}"))
+    else:
+        _renamed_inside(path, "/c.png", f"/{picture.name}")
+    text, images = found_in_pdf(path, tmp_path / "work")
+    assert "hello" in text
+    assert images == []
+
+
+def _is_of_libreoffice(path: Path) -> bool:
+    return "office" in str(path).lower()
+
+
+def _renamed_inside(path: Path, old: str, new: str) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data.replace(old.encode(), new.encode()))
 
 
 def test_where_nothing_holds_it_in_roots_are_not_left(

@@ -309,6 +309,10 @@ def run_script(text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+_NAMING = '{"segment": {"source": "%%s", "sha256": "0", "modality": "image", "%s": "%s"}}'
+_FOREIGN = ("/etc/passwd", "%s.other", "%s/../b", "a.txt", "https://h/a.png", "a\\u0000b", "/")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the program is a shell script")
 @pytest.mark.parametrize(
     "line",
@@ -324,6 +328,7 @@ def run_script(text: str) -> subprocess.CompletedProcess[str]:
         '{"segment": {"source": "%s", "sha256": "0", "modality": "text", "page": -1}}',
         '{"segment": {"source": "%s", "sha256": "0", "modality": "text", "metadata": {"a": []}}}',
         '{"segment": {"source": "%s", "sha256": "0", "modality": "text", "kind": "text"}}',
+        *(_NAMING % (field, path) for field in ("media", "preview", "boxes") for path in _FOREIGN),
         '{"log": {"logger": 5, "level": 30, "text": ""}}',
         '{"log": {"logger": "a", "level": "loud", "text": ""}}',
     ],

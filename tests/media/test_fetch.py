@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
 import socket
 import threading
 import time
@@ -21,10 +22,13 @@ from PIL import Image
 from mm_rag.content import Audio, Url, Video
 from mm_rag.errors import InputError, MediaTooLarge, SourceForbidden, UnreadableMedia
 from mm_rag.media import MediaPolicy
+from mm_rag.media.addresses import shown
 from mm_rag.media.clip import open_clip
 from mm_rag.media.fetch import fetch_bytes, fetched
 from mm_rag.media.image import open_image
 from mm_rag.media.waveform import waveform
+from mm_rag_loaders import AssetStore, FileOutcome, LoadOptions, load
+from mm_rag_loaders.in_memory import load_bytes
 from tests.av_made import colours, make_video, make_wav, tone
 from tests.media.web import INSIDE, NO_HOSTS, PUBLIC, Answer, listening, served, wired
 
@@ -114,6 +118,72 @@ def test_nothing_stays_behind_where_it_cannot_be_opened(
 def test_what_is_no_medium_says_so(media: str, path: str, words: str) -> None:
     with pytest.raises(UnreadableMedia, match=words):
         fetch_bytes(Url(media + path), _HERE)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("data:text/plain,secret", "mailto:ann@example.org", "javascript:alert(1)", "tel:1"),
+        *("urn:x", "about:blank", "https:ann:secret@h/x", "https:/ann:secret@h/x", "http://[::1/"),
+        *("?" * 70_000, "view-source:http://ann:secret@h/", "http:\\\\ann:secret@h"),
+        *("\\\\ann:secret@h", "http://%zz/"),
+    ],
+)
+def test_redirects_that_lead_nowhere(location: str) -> None:
+    with served({"/a.png": location}) as address, pytest.raises(InputError) as caught:
+        fetch_bytes(Url(f"{address}/a.png"), _HERE)
+    assert re.search("not opened|is no address|neither the name", str(caught.value))
+    assert "secret" not in str(caught.value)
+
+
+_WITH_PASSWORDS = [
+    *("https:ann:secret@h.example/x", "https:/ann:secret@h.example/x", "//ann:secret@h.example/x"),
+    *("HTTPS://ann:secret@h/x", "https:///ann:secret@h/x", " https://ann:secret@h/"),
+    *("https:\\\\ann:secret@h.example", "https://ann:se@cret@h/", "https://ann:secret/secret@h/"),
+    *("https://ann:secret?secret@h/", "https://ann:secret#secret@h/", "https://ann%3Asecret@h/x"),
+    *("https://ann:secret%40h/x", "https://secret@h/x", "ann:secret@h/x", "https://h:secret"),
+    *("http://ann:secret@[::1]:80/x", "ftp://ann:secret@h/", "jdbc:https://ann:secret@h/"),
+    *("https://ann:secret@h", "https://ann:secret@h?secret", "file://ann:secret@h/x"),
+    "data:,secret",
+]
+
+
+@pytest.mark.parametrize("address", _WITH_PASSWORDS)
+def test_no_spelling_shows_a_password(address: str) -> None:
+    told = [shown(address)]
+
+    def note(outcome: FileOutcome) -> None:
+        told.extend([outcome.source, outcome.reason])
+
+    with contextlib.suppress(InputError):
+        assert list(load(address, LoadOptions(workers=0), on_file=note)) == []
+    try:
+        list(load(address, LoadOptions(workers=0)))
+    except InputError as error:
+        told.append(str(error))
+    for opens in (fetch_bytes, open_image):
+        with pytest.raises(InputError) as caught:
+            opens(Url(address))
+        told.append(str(caught.value))
+    assert not any(re.search("secret|cret@", each) for each in told), told
+
+
+def test_records_of_what_is_in_memory_keep_no_password(tmp_path: Path) -> None:
+    options = LoadOptions(assets=AssetStore(tmp_path), workers=0)
+    for source in ("https://ann:secret@h/a.txt?id=3", "https:ann:secret@h/a.txt?id=3"):
+        [segment] = load_bytes(b"words", options, source=source)
+        assert segment.source == source.replace("ann:secret@", "")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("https://h.example/@ann/b@c", "https://h.example:8080/a@b", "http://[2606::1]/a@b"),
+        *("file:///home/a@b/c.pdf", "file:/a@b", "https://1.2.3.4:80"),
+    ],
+)
+def test_what_is_no_password_is_shown(address: str) -> None:
+    assert shown(f"{address}?q") == address
 
 
 def test_messages_keep_secrets(media: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol, Self
 
 from mm_rag._optional import install_command
 from mm_rag.errors import MissingExtra, PasswordNeeded
+from mm_rag.media.access import FileSource, opened
 from mm_rag_loaders.options import PDFBackend
 from mm_rag_loaders.pdf.page import PageContent
 
@@ -53,7 +53,7 @@ class PDFDocument(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def open_pdf(path: Path, password: str | None, backend: PDFBackend | None) -> PDFDocument:
+def open_pdf(path: FileSource, password: str | None, backend: PDFBackend | None) -> PDFDocument:
     """Open a PDF with a library, by default PyMuPDF where it is installed, else pypdfium2.
 
     Raises:
@@ -61,13 +61,14 @@ def open_pdf(path: Path, password: str | None, backend: PDFBackend | None) -> PD
         UnreadableMedia: It is damaged beyond repair.
         MissingExtra: The library is not installed, or neither is.
     """
-    if (backend or _installed()) == "pdfium":
-        from mm_rag_loaders.pdf.pdfium import PdfiumDocument
+    with opened(path) as file:
+        if (backend or _installed()) == "pdfium":
+            from mm_rag_loaders.pdf.pdfium import PdfiumDocument
 
-        return PdfiumDocument(path, password)
-    from mm_rag_loaders.pdf.mupdf import MuPDFDocument
+            return PdfiumDocument(file, password)
+        from mm_rag_loaders.pdf.mupdf import MuPDFDocument
 
-    return MuPDFDocument(path, password)
+        return MuPDFDocument(file, password)
 
 
 def locked_pdf(name: str, password: str | None) -> PasswordNeeded:

@@ -38,7 +38,7 @@ class PDFLoader(Loader):
         blank: list[int] = []
         found = False
         options = self.options
-        with open_pdf(file.path, options.password, options.pdf_backend) as document:
+        with open_pdf(file.opened, options.password, options.pdf_backend) as document:
             if document.is_repaired:
                 file.notes.append("damaged; repaired while opening")
             about, heads = _About.of(document, file), _Headings(document.page_count)
@@ -76,7 +76,7 @@ class PDFLoader(Loader):
         """
         options = self.options
         shots: dict[int | None, _Shot] = {}
-        with open_pdf(file.path, options.password, options.pdf_backend) as document:
+        with open_pdf(file.opened, options.password, options.pdf_backend) as document:
             for segment in segments:
                 if segment.page not in shots:
                     shots[segment.page] = self._shot_of(document, segment, file)

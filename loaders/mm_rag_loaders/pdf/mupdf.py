@@ -6,7 +6,6 @@ import re
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -15,6 +14,7 @@ from mm_rag._closing import Closing
 from mm_rag._optional import require
 from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
+from mm_rag.media.access import OpenedFile
 from mm_rag.reading.layout import printable
 from mm_rag_loaders.pdf.content import page_content
 from mm_rag_loaders.pdf.dates import iso_date
@@ -44,14 +44,13 @@ class MuPDFDocument(Closing):
         MissingExtra: PyMuPDF is not installed.
     """
 
-    def __init__(self, path: Path, password: str | None = None) -> None:
-        self._name = path.name
+    def __init__(self, file: OpenedFile, password: str | None = None) -> None:
+        self._name = file.path.name
         self._fonts = FontUse()
         self._has_pictures = False  # the page read last
         with self._mupdf() as mupdf:
             mupdf.TOOLS.reset_mupdf_warnings()
-            # By its content it is a PDF; the name may say otherwise.
-            self._document = mupdf.open(str(path), filetype="pdf")
+            self._document = _opened(mupdf, file)
             try:
                 self._unlock(password)
                 self.page_count = int(self._document.page_count)
@@ -111,6 +110,14 @@ class MuPDFDocument(Closing):
         said = str(error).strip().partition("\n")[0].removeprefix("code=7: ")
         reason = _complaint(mupdf) or said or type(error).__name__
         return f"{self._name} is a damaged PDF: {reason}."
+
+
+def _opened(mupdf: Any, file: OpenedFile) -> Any:
+    # By its content it is a PDF; the name may say otherwise.
+    if place := file.place():
+        return mupdf.open(place, filetype="pdf")
+    with file.reader() as reader:  # MuPDF takes no readers
+        return mupdf.open(stream=reader.read(), filetype="pdf")
 
 
 def _metadata(known: Mapping[str, Any]) -> dict[str, str]:

@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -20,6 +19,7 @@ from mm_rag._closing import Closing
 from mm_rag._optional import require
 from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
+from mm_rag.media.access import OpenedFile
 from mm_rag_loaders.pdf.content import page_content
 from mm_rag_loaders.pdf.dates import iso_date
 from mm_rag_loaders.pdf.document import locked_pdf
@@ -40,7 +40,7 @@ class PdfiumDocument(Closing):
     """An open PDF. Use it as a context manager; its methods may be called from any thread.
 
     Args:
-        path: The file.
+        file: The file, which the caller may close.
         password: Tried where it is locked.
 
     Raises:
@@ -49,10 +49,10 @@ class PdfiumDocument(Closing):
         MissingExtra: pypdfium2 is not installed.
     """
 
-    def __init__(self, path: Path, password: str | None = None) -> None:
+    def __init__(self, file: OpenedFile, password: str | None = None) -> None:
         self._fonts = FontUse()
         with _pdfium() as pdfium:
-            self._document = _opened(pdfium, path, password)
+            self._document = _opened(pdfium, file, password)
             # What was never closed is closed when it is no longer used, for one thread at a time.
             self._close = weakref.finalize(self, _close, self._document)
             self._close.atexit = False
@@ -66,7 +66,7 @@ class PdfiumDocument(Closing):
             except BaseException as error:
                 self._close()
                 if isinstance(error, (pdfium.PdfiumError, ValueError)):
-                    raise UnreadableMedia(f"{path.name} is a damaged PDF: {error}") from error
+                    raise UnreadableMedia(f"{file.path.name} is a damaged PDF: {error}") from error
                 raise
 
     @property
@@ -159,18 +159,19 @@ def _close(document: Any) -> None:
         document.close()
 
 
-def _opened(pdfium: Any, path: Path, password: str | None) -> Any:
+def _opened(pdfium: Any, file: OpenedFile, password: str | None) -> Any:
+    name = file.path.name
     try:
-        return pdfium.PdfDocument(path, password=password)
+        return pdfium.PdfDocument(file.reader(), password=password, autoclose=True)
     except pdfium.PdfiumError as error:
         if error.err_code == pdfium.raw.FPDF_ERR_PASSWORD:
-            raise locked_pdf(path.name, password) from error
+            raise locked_pdf(name, password) from error
         reason = "it is encrypted in a way that pdfium does not know"
         if error.err_code != pdfium.raw.FPDF_ERR_SECURITY:
             reason = "pdfium finds no document in it"
-        raise UnreadableMedia(f"{path.name} is a damaged PDF: {reason}.") from error
+        raise UnreadableMedia(f"{name} is a damaged PDF: {reason}.") from error
     except (OSError, ValueError) as error:
-        raise UnreadableMedia(f"{path.name} cannot be opened: {error}.") from error
+        raise UnreadableMedia(f"{name} cannot be opened: {error}.") from error
 
 
 def _metadata(document: Any) -> dict[str, str]:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import IO, Literal
 
 from mm_rag._closing import Closing
@@ -26,6 +27,7 @@ from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import Event, FileOutcome
+from mm_rag_loaders.places import named_file
 from mm_rag_loaders.sources import Source
 from mm_rag_loaders.workers.child import READY
 from mm_rag_loaders.workers.wire import MOST_BYTES, Failure, LogLine, Message, from_line
@@ -78,7 +80,7 @@ class WorkerProcess(Closing):
         Raises:
             WorkerError: It did not start, or cannot take the options.
         """
-        self._policy = options.policy
+        self._options, self._policy = options, options.policy
         self._give(options)
         if self._line() != READY:
             raise WorkerError(f"A process that loads files did not start: it {self._end()}.")
@@ -94,7 +96,7 @@ class WorkerProcess(Closing):
         last, self._left = None, _longest(self._policy)
         self._give(source)
         while True:
-            match self._next(str(source)):
+            match self._next(source):
                 case None:
                     yield self._death(source, last)
                     return
@@ -143,7 +145,7 @@ class WorkerProcess(Closing):
         self._left -= time.monotonic() - asked
         return line
 
-    def _next(self, source: str) -> Message | None:
+    def _next(self, source: Source) -> Message | None:
         """What it tells of a source; None where it has died, or talks nonsense and dies of it."""
         line = self._line()
         if not line:
@@ -152,7 +154,7 @@ class WorkerProcess(Closing):
             message = from_line(line)
         except ValueError:
             message = None
-        if message is None or getattr(message, "source", source) != source:
+        if message is None or not _is_about(message, source, self._options):
             self._verdict = "nonsense"
             self._process.kill()
             return None
@@ -187,6 +189,28 @@ class WorkerProcess(Closing):
         lines = self._said.read().decode(errors="replace").strip().splitlines()
         how = f"died of {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         return f"{how} ({lines[-1].strip()})" if lines else how
+
+
+def _is_about(message: Message, source: Source, options: LoadOptions) -> bool:
+    """Whether a message is about a source, and its files are that one or lie among the assets.
+
+    What a Segment names is opened later, by models and readers: a process that was subverted by
+    what it read could have them open any file.
+    """
+    if isinstance(message, Segment | FileOutcome) and message.source != str(source):
+        return False
+    if not isinstance(message, Segment):
+        return True
+    named = filter(None, (message.media, message.preview, message.boxes))
+    own = str(named_file(source, options))
+    return all(path == own or _is_inside(path, options.assets.root) for path in named)
+
+
+def _is_inside(path: str, root: Path) -> bool:
+    try:
+        return Path(path).is_absolute() and Path(path).resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 @contextmanager

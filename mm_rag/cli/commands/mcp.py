@@ -35,6 +35,14 @@ def mcp(
     port: Annotated[
         int, typer.Option(help="Of that address; 0 for any that is free.", min=0, max=65535)
     ] = 8321,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name more that it is reached under, such as mcp.example.org:8443."),
+    ] = None,
+    allowed_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="A site whose pages may call it, such as https://app.example.org."),
+    ] = None,
     tokens: Annotated[
         int | None, typer.Option(help="Upper bound of each answer, words and pictures.", min=500)
     ] = None,
@@ -51,7 +59,13 @@ def mcp(
 
             server = serving.make_server(toolbox)
             if http:
-                serving.serve_http(server, host, port)
+                serving.serve_http(
+                    server,
+                    host,
+                    port,
+                    allowed_hosts=allowed_host or (),
+                    allowed_origins=allowed_origin or (),
+                )
             else:
                 serving.serve_stdio(server, output)
 

@@ -108,6 +108,6 @@ def _open(kind: str, source: Probe, index: int, **options: Any) -> Any:
         "torchcodec.decoders", extra="video", feature="Decoding with the system's FFmpeg"
     )
     try:
-        return getattr(decoders, kind)(str(source.file), stream_index=index, **options)
+        return getattr(decoders, kind)(source.file.reader(), stream_index=index, **options)
     except (RuntimeError, ValueError):
         return None  # the caller reads it with PyAV
