@@ -29,7 +29,6 @@ _MOST_REDIRECTS = 5
 _MOST_ADDRESSES = 4  # of one host that are tried
 _UNPACKED = 1024**2  # bytes at a time
 _TOO_LONG = "takes too long to fetch (MediaPolicy.max_load_seconds)."
-_REDIRECTS_TO = "redirects_to"  # among the extensions of a response
 _HEADERS = {"User-Agent": "mm-rag", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
@@ -124,7 +123,7 @@ def local_file(
 def _download(url: httpx.URL, path: Path, policy: MediaPolicy, deadline: float) -> None:
     for _ in range(_MOST_REDIRECTS + 1):
         with _answer(url, policy, deadline) as response:
-            location = response.extensions.get(_REDIRECTS_TO)
+            location = response.headers.get("location")
             if not (response.is_redirect and location):
                 _write(response, path, shown(str(url)), policy, deadline)
                 return
@@ -168,17 +167,10 @@ def _client(proxy: str | None, deadline: float) -> Generator[httpx.Client]:
     end.daemon = True
     end.start()
     try:
-        hooks = {"response": [_keep_location]}
-        with httpx.Client(timeout=_SILENCE, transport=transport, event_hooks=hooks) as client:
+        with httpx.Client(timeout=_SILENCE, transport=transport) as client:
             yield client
     finally:
         end.cancel()
-
-
-def _keep_location(response: httpx.Response) -> None:
-    """Have httpx make no request of where it leads: it fails at addresses like `mailto:`."""
-    if location := response.headers.pop("location", ""):
-        response.extensions[_REDIRECTS_TO] = location
 
 
 def _request(client: httpx.Client, url: httpx.URL, address: str) -> httpx.Request:
@@ -265,6 +257,8 @@ def _network_errors(address: str, deadline: float) -> Generator[None]:
         if isinstance(error, httpx.TimeoutException):
             reason = f"no answer within {_SILENCE:.0f} s"
         raise UnreadableMedia(f"{name} cannot be fetched: {reason}.") from error
+    except httpx.InvalidURL as error:  # of where it redirects to, such as `mailto:`
+        raise UnreadableMedia(f"{name} redirects to what is no address of the web.") from error
     except OSError as error:
         raise UnreadableMedia(
             f"{name} cannot be kept while it is read: {error.strerror}."
