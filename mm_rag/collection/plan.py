@@ -290,7 +290,7 @@ def _is_there(file: LedgerFile, options: LoadOptions) -> bool:
     path = Path(file.path)
     try:
         return _looks_same(path, file, options) or _is_only_touched(
-            file, _as_it_is(path, file.path, options)
+            file, _as_it_is(path, file.path, None, options)
         )
     except (OSError, InputError):
         return False
