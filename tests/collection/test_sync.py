@@ -215,9 +215,26 @@ def test_what_a_missing_reader_left_out_is_read_by_the_next_run(
         patch.setattr(seen, "read_image", _not_installed)
         first = collection.sync(folder)
     assert "not installed" in next(f.reason for f in first.files if f.path.endswith(".png"))
+    assert states(first)["harbour light.png"] == "incomplete"
+    assert first.count("incomplete") == 1
     assert states(collection.sync(folder))["harbour light.png"] == "indexed"
     assert sources(collection, "lighthouse")[0] == "harbour light.png"
     assert states(collection.sync(folder))["harbour light.png"] == "unchanged"
+
+
+def test_what_is_incomplete_stays_so_where_it_is_moved(
+    collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mm_rag_loaders.seen_text as seen
+
+    picture = make_picture(folder / "light.png", "Lighthouse")
+    with monkeypatch.context() as patch:
+        patch.setattr(seen, "read_image", _not_installed)
+        collection.sync(folder)
+        picture.rename(folder / "beacon.png")
+        assert states(collection.sync(folder))["beacon.png"] in ("moved", "incomplete")
+    assert states(collection.sync(folder))["beacon.png"] == "indexed"
+    assert sources(collection, "lighthouse")[0] == "beacon.png"
 
 
 def test_subtitles_added_later_are_read(collection: Collection, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -109,18 +111,6 @@ def test_lines_of_a_very_wide_picture_are_joined_where_it_was_cut() -> None:
 
 
 @pytest.mark.usefixtures("new_engine")
-def test_the_successor_of_the_ocr_package_reads_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It loads its recogniser late, which used to end in an AttributeError."""
-    pytest.importorskip("rapidocr")
-    monkeypatch.setattr(ocr_engine, "_package", lambda: "rapidocr")
-    text = "Please remember: The Annual Enrollment period"
-    assert read_image(page(text, size=(900, 100))).text.split() == text.split()
-    assert read_image(Image.new("RGB", (600, 400), "white")) == Reading()
-    assert may_show_text(page(text, size=(900, 100)))
-    assert not may_show_text(Image.new("RGB", (600, 400), "white"))
-
-
-@pytest.mark.usefixtures("new_engine")
 def test_an_engine_that_cannot_be_started_is_a_missing_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -133,6 +123,32 @@ def test_an_engine_that_cannot_be_started_is_a_missing_extra(
     monkeypatch.setattr(ocr_engine, "require", installed)
     with pytest.raises(MissingExtra, match="could not be started"):
         read_image(page("Closing time"))
+
+
+class FailsOnPages:
+    """RapidOCR, as far as it is started; it fails on all but the blank that it starts with."""
+
+    def __init__(self, **_: object) -> None:
+        decode = SimpleNamespace(character=["blank", " "])
+        self.text_rec = SimpleNamespace(postprocess_op=decode, session=None)
+        self.text_det = SimpleNamespace(mean=None, std=None, session=self)
+
+    def __call__(self, pixels: npt.NDArray[np.uint8], **_: object) -> None:
+        if pixels.size > 48 * 48 * 3:
+            raise IndexError("Non-zero status code")
+
+
+@pytest.mark.usefixtures("new_engine")
+def test_an_engine_that_fails_is_told_from_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def installed(module: str, *, extra: str, feature: str) -> object:
+        return SimpleNamespace(RapidOCR=FailsOnPages)
+
+    monkeypatch.setattr(ocr_engine, "require", installed)
+    message = r"failed on one of 1000 x 356 pixels: IndexError: Non-zero status code"
+    with pytest.raises(MissingExtra, match=message):
+        read_image(page("Closing time"))
+    with pytest.raises(MissingExtra, match="failed on one of"):
+        may_show_text(page("Closing time"))
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (320, 180), (1200, 300)])

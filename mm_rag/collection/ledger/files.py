@@ -21,7 +21,7 @@ class LedgerFile:
         mtime_ns: Its modification time.
         beside: The subtitle files that lie beside it, as they were, and who read it.
         state: `unread`: it is in, and to be read again, as something of it is damaged.
-            `incomplete`: it is in, without what a missing reader would have read.
+            `incomplete`: it is in, without what a missing or failing reader would have read.
         reason: What there is to say about it; empty when all is well.
         ctime_ns: When anything of it was changed; 0 where that is not known (`stamps`).
         inode: Its number in the file system.
