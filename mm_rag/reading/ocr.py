@@ -170,5 +170,5 @@ def _line(box: Corners, text: str, score: float, scale: float) -> TextLine:
     words = " ".join(normalized("NFKC", text).split())
     left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
     margin = _MARGIN * min(right - left, bottom - top)
-    box = (left + margin, top + margin, right - margin, bottom - margin)
-    return TextLine(words, box, float(score))
+    inner = (left + margin, top + margin, right - margin, bottom - margin)
+    return TextLine(words, inner, float(score))
