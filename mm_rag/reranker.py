@@ -425,7 +425,7 @@ class Reranker:
         order = sorted(range(len(scores)), key=lambda index: -scores[index])
         ranking: list[Ranked] = []
         for index in order[:top_k]:
-            place = Ranked(index=index, corpus_id=index, score=float(scores[index]))
+            place = Ranked(index=index, score=float(scores[index]), corpus_id=index)
             ranking.append({**place, "text": several[index]} if return_documents else place)
         return ranking
 
