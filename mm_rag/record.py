@@ -17,7 +17,8 @@ from mm_rag.content import MODALITIES, Chat, Content, Mixed, Text
 from mm_rag.errors import InputError
 from mm_rag.segment import Hit, Scalar, Segment, place_in_words
 
-_FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata", "tags"}
+FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata", "tags"}
+"""The names of a Segment's fields that stand in metadata as they are."""
 
 Value: TypeAlias = Scalar | list[str]
 """Of metadata; the tags are a list."""
@@ -48,7 +49,7 @@ class Model(Protocol):
 
 def segment_to_metadata(segment: Segment) -> dict[str, Value]:
     """Flat metadata without nulls, which Chroma refuses. The Segment's own fields come first."""
-    own = {name: getattr(segment, name) for name in sorted(_FIELDS)}
+    own = {name: getattr(segment, name) for name in sorted(FIELDS)}
     known = {name: value for name, value in own.items() if value is not None}
     tags: dict[str, Value] = {"tags": list(segment.tags)} if segment.tags else {}
     return {**segment.metadata, **known, **tags}
@@ -62,8 +63,8 @@ def segment_to_document_metadata(segment: Segment) -> dict[str, Value]:
 def segment_from_record(text: str | None, metadata: Mapping[str, Any] | None) -> Segment:
     """The Segment that was stored."""
     metadata = metadata or {}
-    own = {name: value for name, value in metadata.items() if name in _FIELDS}
-    other = {name: value for name, value in metadata.items() if name not in _FIELDS | _FOREIGN}
+    own = {name: value for name, value in metadata.items() if name in FIELDS}
+    other = {name: value for name, value in metadata.items() if name not in FIELDS | _FOREIGN}
     tags = tuple(other.pop("tags")) if isinstance(other.get("tags"), list | tuple) else ()
     segment = Segment(**own, text=text or "", metadata=other, tags=tags)
     if other.get("id") != segment.id:
@@ -82,7 +83,7 @@ def segment_of_foreign_record(
     told = {k: v for k, v in (metadata or {}).items() if _is_value(k, v)}
     if not told.keys() >= {"modality", "source", "sha256"} or told["modality"] not in MODALITIES:
         return None
-    own = {name: value for name, value in told.items() if name in _FIELDS}
+    own = {name: value for name, value in told.items() if name in FIELDS}
     if not all(_fits(name, value) for name, value in own.items()):
         return None
     try:
@@ -93,7 +94,7 @@ def segment_of_foreign_record(
 
 def segment_to_json(segment: Segment) -> str:
     """All of a Segment, as `segment_from_json` reads it."""
-    own = {name: getattr(segment, name) for name in sorted(_FIELDS)}
+    own = {name: getattr(segment, name) for name in sorted(FIELDS)}
     known = {name: value for name, value in own.items() if value is not None}
     known |= {"tags": segment.tags} if segment.tags else {}
     return json.dumps({**known, "text": segment.text, "metadata": dict(segment.metadata)})

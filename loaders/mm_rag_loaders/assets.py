@@ -135,6 +135,17 @@ class AssetStore:
         return path
 
 
+def is_damaged(path: Path) -> bool:
+    """Whether a file of a store is not what it is named after; False for a half-written one."""
+    if path.suffix == _HALF:
+        return False
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() != path.name[:64]
+    except OSError:
+        return True
+
+
 def _write_atomically(path: Path, data: io.BytesIO | io.BufferedReader) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=_HALF)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any, Literal, Unpack, overload
 from chromadb.api import ClientAPI
 
 from mm_rag._closing import Closing
+from mm_rag._forking import ForkableLock
 from mm_rag.collection.checks import (
     check_encoder,
     check_reranker,
@@ -26,7 +26,7 @@ from mm_rag.collection.contents import Contents
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.exclusion import Exclusion
 from mm_rag.collection.home import home_of
-from mm_rag.collection.ledger import Commit, Ledger
+from mm_rag.collection.ledger import Commit, Entry, Ledger
 from mm_rag.collection.listing import CollectionInfo, SourceRecord, listed, named, summed_up
 from mm_rag.collection.parts import Parts
 from mm_rag.collection.pictures import PictureMode, delete, orphans
@@ -53,7 +53,8 @@ class Collection(Closing):
     One process writes at a time, and many may read; what is written is seen when it is finished.
 
     Args:
-        path: A folder for everything it keeps, made if it does not exist; or `":memory:"`, for as
+        path: A folder for everything it keeps, made if it does not exist, which may be copied,
+            renamed, or mounted read-only; or `":memory:"`, for as
             long as it is open; or the address of a Chroma server, `"http://host:8000"`, for many
             machines; or a client made by `chromadb.HttpClient`, for a server that wants
             authorisation headers.
@@ -89,7 +90,7 @@ class Collection(Closing):
         check_reranker(reranker)
         self._encoder, self._reranker = encoder, reranker
         self._by_default = encoder is None and reranker is None
-        self._loading = threading.RLock()  # the first searches may be several at once
+        self._loading = ForkableLock()  # the first searches may be several at once
         self._options = LoadOptions()  # as the last sync was given them
         with ExitStack() as undo:
             self._parts = Parts(home_of(path, name, create=create), wait)
@@ -420,16 +421,18 @@ class Collection(Closing):
 
         On a server only files that this machine keeps are looked at: others' pictures are theirs.
         """
-        self._parts.refresh()
-        if not self._parts.are_whole():
+        if self._parts.ledger.is_damaged() or not self._parts.are_whole():
             return VerifyReport(segments=len(self), damaged=True)
+        self._parts.refresh()
         return self._inspector.verify()
 
     def repair(self) -> VerifyReport:
-        """Heal what can be healed from the ledger; have `sync` read again what cannot.
+        """Heal what can be healed; have `sync` read again what cannot.
 
-        Chroma and the lexical index are made anew from the ledger, wholly if they are damaged.
-        Files whose pictures are gone are marked to be read again.
+        Chroma and the lexical index are made anew from the ledger, wholly if they are damaged. A
+        damaged row of the ledger is restored from Chroma, or encoded again. Files whose pictures
+        are gone or damaged, or of which a Segment is lost, are marked to be read again; all are
+        where the ledger's file itself is damaged, of which what can be read is saved.
 
         Returns:
             What `verify` says afterwards: the marked files are `unfinished`.
@@ -437,7 +440,10 @@ class Collection(Closing):
         Raises:
             CollectionLocked: Another process is writing.
             CollectionMismatch: What another program wrote is of another model.
+            CollectionError: The ledger cannot even be opened.
         """
+        self._parts.check_writable()
+        self._parts.save_ledger()
         report = self.verify()
         if report.damaged:
             self._parts.rebuild()
@@ -445,8 +451,15 @@ class Collection(Closing):
         with self._parts.writing() as writer:
             if report.strays and self._parts.ledger.meta("encoder") is None:
                 note_encoder(self._parts, self.encoder)  # or another model could be mixed in
-            self._inspector.repair(writer, report)
-        return self.verify()
+            lost = self._inspector.repair(writer, report, self._encoded_again)
+        report = self.verify()
+        if report.missing_vectors or report.missing_words or report.differing:
+            self._parts.rebuild()  # what was put again did not arrive
+            report = self.verify()
+        return replace(report, lost=tuple(sorted(lost)))
+
+    def _encoded_again(self, segments: Sequence[Segment]) -> list[Entry]:
+        return SegmentEncoder(self.encoder, self._parts.ledger).entries(segments)
 
     @classmethod
     def reindex(

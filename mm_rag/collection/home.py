@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 import sqlite3
@@ -19,6 +20,7 @@ from contextlib import (
     suppress,
 )
 from pathlib import Path
+from typing import cast
 
 import chromadb
 from chromadb.api import ClientAPI
@@ -26,10 +28,11 @@ from chromadb.errors import ChromaError
 from filelock import FileLock, Timeout
 
 from mm_rag._temporary import TemporaryFolder
-from mm_rag.collection.damage import is_whole, state_of
+from mm_rag.collection.damage import KnownFiles, is_panic, is_whole, remove
 from mm_rag.collection.ledger import IN_MEMORY, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.lock import writer_lock
+from mm_rag.collection.remote_chroma import RemoteChroma
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import CollectionError, InputError
@@ -65,6 +68,10 @@ class Home(ABC):
     assets: Path
     ledger: Path
     lexical: Path | None
+    is_read_only = False
+    """Whether nothing may be written: what is repaired is repaired in a copy."""
+    can_move = False
+    """Whether the folder may be moved, so that what Chroma says of its files is outdated."""
 
     @abstractmethod
     def open_store(self) -> VectorStore:
@@ -123,12 +130,23 @@ class Home(ABC):
     def clear_up(self) -> None:  # noqa: B027 - most have nothing to clear up
         """Delete what older formats kept, after the migration."""
 
+    def after_fork(self, ledger: Ledger) -> None:  # noqa: B027 - most have nothing to renew
+        """Make usable in a forked child what the child cannot share with its parent.
+
+        Args:
+            ledger: The collection's, as the child sees it.
+        """
+
     def close(self) -> None:  # noqa: B027 - most have nothing to close
         """Let go of what is not the ledger's, the store's or the index's."""
 
 
 class Folder(Home):
     """A folder of this machine. Several named collections share its vectors and its pictures.
+
+    A folder that cannot be written to, such as one that is mounted read-only, is searched by way of
+    a temporary folder: databases are copied there, and all else is linked to. What another machine
+    writes to it later is seen when it is opened again.
 
     Args:
         root: The folder.
@@ -145,14 +163,29 @@ class Folder(Home):
         self.folder = root.absolute()
         self.place, self.name = str(self.folder), name
         self.assets = self.folder / "assets"
-        self.ledger = self.folder / name / "ledger.sqlite3"
-        self.lexical = self.folder / name / "words"
-        self.chroma = self.folder / "chroma"
-        self._lock = self.folder / "writer.lock"
-        # Chroma changes its files in place: nobody may open them while it does.
-        self._files = FileLock(self.folder / "chroma.lock")
-        self._state = self.folder / "chroma.state"
+        self.can_move = True
+        self._lay_out(self.folder)
         self._prepare(create=create)
+        if not (os.access(self.folder, os.W_OK) and os.access(self.ledger.parent, os.W_OK)):
+            self.is_read_only = True
+            self._mirror = TemporaryFolder()
+            _mirror(self.folder, self._mirror.path, name)
+            self._lay_out(self._mirror.path)
+
+    def _lay_out(self, root: Path) -> None:
+        self._root = root
+        self.ledger = root / self.name / "ledger.sqlite3"
+        self.lexical = root / self.name / "words"
+        self.chroma = root / "chroma"
+        self._lock = root / "writer.lock"
+        # Chroma changes its files in place: nobody may open them while it does.
+        self._files = FileLock(root / "chroma.lock")
+        self._known = KnownFiles(self.chroma, root / "chroma.state")
+
+    def close(self) -> None:
+        """Delete the temporary folder of one that cannot be written to."""
+        if self.is_read_only:
+            self._mirror.close()
 
     def _prepare(self, *, create: bool) -> None:
         if not create and not self.ledger.is_file() and not _holds(self.chroma, self.name):
@@ -178,8 +211,10 @@ class Folder(Home):
         with self._quiet():
             try:
                 # Default settings: Chroma refuses another client with other ones in one process.
-                client = chromadb.PersistentClient(_spelling(self.chroma, next(_OPENINGS)))
-            except (ChromaError, ValueError, OSError) as error:
+                client = self._client()
+            except BaseException as error:
+                if not isinstance(error, Exception) and not is_panic(error):
+                    raise
                 raise CollectionError(
                     f"Chroma cannot open {self.chroma}: {error}. Try: mm-rag verify --repair"
                 ) from error
@@ -187,34 +222,41 @@ class Folder(Home):
                 undo.callback(client.close)  # pyright: ignore[reportAttributeAccessIssue]
                 store = VectorStore(client, self.name, self.place, changing=self._changing)
                 store.load()
-                self._note_state()
+                self._known.note()
                 undo.pop_all()
         if not len(store):
             self._note_if_lost()
         return store
 
+    def _client(self) -> ClientAPI:
+        if self._is_forked:
+            return cast("ClientAPI", RemoteChroma(self.chroma))
+        return chromadb.PersistentClient(_spelling(self.chroma, next(_OPENINGS)))
+
     def _note_if_lost(self) -> None:
         """Where its files are gone Chroma begins anew, and says nothing."""
-        with closing(Ledger(self.ledger)) as ledger:
+        with closing(Ledger(self.ledger, self.folder)) as ledger:
             if ledger.counts():
                 ledger.note_vectors_lost()
 
     def siblings(self) -> list[Path]:
         """Collections of other names in the folder."""
-        return sorted(set(self.folder.glob("*/ledger.sqlite3")) - {self.ledger})
+        return sorted(set(self._root.glob("*/ledger.sqlite3")) - {self.ledger})
 
     def store_is_untouched(self) -> bool:
-        """Told by sizes and times, as a process leaves them that is not killed."""
+        """Told by sizes, times and checksums, as a process leaves them that is not killed."""
         with self._quiet():
-            try:
-                return self._state.read_text() == state_of(self.chroma)
-            except OSError:  # it is new, or an older mm_rag made it
-                return not self.chroma.exists()
+            return not self.chroma.exists() or self._known.are_untouched()
 
     def store_is_whole(self) -> bool:
-        """Tried by a process of its own."""
+        """Tried by a process of its own; an index must also be what was written."""
         with self._quiet():
-            return not self.chroma.exists() or is_whole(self.chroma)
+            if not self.chroma.exists():
+                return True
+            whole = self._known.are_sound() and is_whole(self.chroma)
+            if whole:
+                self._known.note()  # Chroma writes to its database whenever it is opened
+            return whole
 
     def discard_store(self) -> None:
         """Move them aside; every collection in the folder then makes its own anew.
@@ -224,30 +266,33 @@ class Folder(Home):
         # Other collections in this folder have their vectors there, too. Noted first: whoever is
         # killed in between has lost nothing.
         for ledger in (self.ledger, *self.siblings()):
-            with closing(Ledger(ledger)) as theirs:
+            with closing(Ledger(ledger, self.folder)) as theirs:
                 theirs.note_vectors_lost()
-        aside = self.folder / _ASIDE
+        aside = self._root / _ASIDE
         with self._quiet():
-            shutil.rmtree(aside, ignore_errors=True)
+            remove(aside)
             try:
                 self.chroma.rename(aside)
             except OSError:  # it was never made, or somebody has it open on Windows
-                shutil.rmtree(self.chroma, ignore_errors=True)
-            self._state.unlink(missing_ok=True)
+                remove(self.chroma)
+            self._known.forget()
 
     def clear_up(self) -> None:
         """Delete the lexical index of format 1, which had another schema."""
         shutil.rmtree(self.ledger.with_name("lexical"), ignore_errors=True)
 
+    def after_fork(self, ledger: Ledger) -> None:
+        """Locks belong to the process that made them, and Chroma has to be in another one."""
+        self._files = FileLock(self._root / "chroma.lock")
+        self._is_forked = True
+
+    _is_forked = False
+
     @contextmanager
     def _changing(self) -> Generator[None]:
         with self._quiet():
             yield
-            self._note_state()
-
-    def _note_state(self) -> None:
-        with suppress(OSError):  # the next one to open them has them read, as if they were damaged
-            self._state.write_text(state_of(self.chroma))
+            self._known.note()
 
     @contextmanager
     def _quiet(self) -> Generator[None]:
@@ -279,11 +324,14 @@ class Memory(Home):
         self.folder = self._temporary.path
         self.assets = self.folder / "assets"
         self.ledger, self.lexical = IN_MEMORY, None
-        self._end = weakref.finalize(self, _forget, self.name, self._temporary)
+        self._end = weakref.finalize(self, _forget, self.name, self._temporary, os.getpid())
 
     def open_store(self) -> VectorStore:
         """Open the vectors in Chroma's memory."""
         # All clients in memory are one client to Chroma: the name keeps collections apart.
+        if self._is_forked:
+            chroma = cast("ClientAPI", RemoteChroma(None))
+            return VectorStore(chroma, self.name, self.place, closes=True)
         return VectorStore(chromadb.EphemeralClient(), self.name, self.place, closes=False)
 
     def writing(self, wait: float) -> nullcontext[None]:
@@ -292,7 +340,15 @@ class Memory(Home):
 
     def discard_store(self) -> None:
         """Delete them."""
-        _delete_from_memory(self.name)
+        if not self._is_forked:  # there they end with their process
+            _delete_from_memory(self.name)
+
+    def after_fork(self, ledger: Ledger) -> None:
+        """Begin with an empty Chroma, which has to be in another process."""
+        self._is_forked = True
+        ledger.note_vectors_lost()
+
+    _is_forked = False
 
     def close(self) -> None:
         """Delete everything."""
@@ -312,7 +368,24 @@ def _holds(chroma: Path, name: str) -> bool:
         return False
 
 
-def _forget(name: str, folder: TemporaryFolder) -> None:
+def _mirror(folder: Path, mirror: Path, name: str) -> None:
+    """Make a folder look like a collection's: databases copied, other files linked to."""
+    for top in (folder / name, folder / "chroma"):
+        for path in sorted(top.rglob("*")):
+            there = mirror / path.relative_to(folder)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file() and not path.name.endswith(".lock"):
+                if path.suffix == ".state" or ".sqlite3" in path.name:
+                    shutil.copy2(path, there)
+                else:
+                    there.symlink_to(path)
+    with suppress(OSError):
+        shutil.copy2(folder / "chroma.state", mirror / "chroma.state")
+
+
+def _forget(name: str, folder: TemporaryFolder, process: int) -> None:
+    if os.getpid() != process:  # a forked child ends: the parent goes on using it
+        return
     _delete_from_memory(name)
     folder.close()
 

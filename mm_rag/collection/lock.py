@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from mm_rag.collection.damage import remove
 from mm_rag.errors import CollectionError, CollectionLocked
 
 
@@ -34,8 +35,7 @@ def writer_lock(path: Path, *, timeout: float = 0.0, place: str = "") -> Generat
             holder.write_text(json.dumps({"pid": os.getpid(), "since": time.ctime()}))
         yield
     finally:
-        with suppress(OSError):
-            holder.unlink(missing_ok=True)
+        remove(holder)
         lock.release()
 
 
@@ -59,5 +59,6 @@ def _describe(holder: Path) -> str:
     try:
         known = json.loads(holder.read_text())
         return f"process {known['pid']} (since {known['since']})"
-    except (OSError, ValueError, KeyError):  # it has just begun, or has just ended
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        # It has just begun, or has just ended, or the file is damaged.
         return "another process"

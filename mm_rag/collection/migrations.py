@@ -31,8 +31,15 @@ def _from_2(ledger: Ledger, store: VectorStore, lexical: LexicalIndex) -> None:
     """Format 3 knows more of files, and has tags; a ledger gets the columns when it is opened."""
 
 
+def _from_3(ledger: Ledger, store: VectorStore, lexical: LexicalIndex) -> None:
+    """Format 3 had no checksums, and named the collection's own files by absolute paths."""
+    if not ledger.seal():
+        ledger.set_meta(folder="")  # it was moved: Chroma's records name files that are gone
+
+
 _MIGRATIONS: Mapping[int, Callable[[Ledger, VectorStore, LexicalIndex], None]] = {
     1: _from_1,
     2: _from_2,
+    3: _from_3,
 }
 """By the format that they begin with."""

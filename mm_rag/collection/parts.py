@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TypeVar
 
+from mm_rag._forking import ForkableLock, leak, renew_after_fork
 from mm_rag._optional import upgrade_command
+from mm_rag.collection.damage import is_whole, remove
 from mm_rag.collection.home import Home
 from mm_rag.collection.ledger import FORMAT_VERSION, Ledger
-from mm_rag.collection.lexical import LexicalIndex
+from mm_rag.collection.lexical import LexicalIndex, known_words
 from mm_rag.collection.migrations import migrate
 from mm_rag.collection.search import Spaces
 from mm_rag.collection.store import VectorStore
@@ -44,11 +45,11 @@ class Parts:
 
     def __init__(self, home: Home, wait: float) -> None:
         self.home, self._wait = home, wait
-        self._lock, self._spaces_lock = threading.Lock(), threading.Lock()
+        self._lock, self._spaces_lock = ForkableLock(), ForkableLock()
         self._turns, self._is_writing = Turns(), False
         with ExitStack() as undo:
             undo.callback(home.close)
-            self.ledger = Ledger(home.ledger)
+            self.ledger = Ledger(home.ledger, home.folder)
             undo.callback(self.ledger.close)
             self._check_format()
             self._recover()
@@ -61,10 +62,19 @@ class Parts:
             self._refill_lexical()
             self._refill()
             undo.pop_all()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Chroma's threads are not in a forked child: what is open is opened again there."""
+        leak(self.store, self.lexical)
+        self._turns, self._is_writing, self._is_parents = Turns(), False, True
+
+    _is_parents = False
 
     def close(self) -> None:
         """Let go of everything."""
-        self.store.close()
+        if not self._is_parents:
+            self.store.close()
         self.ledger.close()
         self.home.close()
 
@@ -82,8 +92,8 @@ class Parts:
         """Stands still while nobody writes."""
         return 0.0 if self.ledger.meta(_WRITING) is None else time.monotonic() // _RECENTLY
 
-    def read(self, task: Callable[[VectorStore], Result]) -> Result:
-        """Do something with the vectors as they are now, and which nobody closes meanwhile.
+    def read(self, task: Callable[[VectorStore, LexicalIndex], Result]) -> Result:
+        """Do something with vectors and words as they are now, and which stay open meanwhile.
 
         It is done twice where Chroma fails at first: another process may have written, and this
         one's Chroma misses what it remembers.
@@ -95,14 +105,24 @@ class Parts:
         with self._turns.together():
             store = self.store
             try:
-                return task(store)
+                return task(store, self.lexical)
             except CollectionMismatch:
                 raise
             except CollectionError as error:
                 logger.info("Chroma is opened again: %s", error)
         self.refresh(stale=store)
+        try:
+            with self._turns.together():
+                return task(self.store, self.lexical)
+        except CollectionMismatch:
+            raise
+        except CollectionError:
+            if self.ledger.is_damaged() or self.are_whole() or self._is_writing:
+                raise
+            logger.warning("Vectors or words are damaged, and are made again.")
+            self.rebuild()
         with self._turns.together():
-            return task(self.store)
+            return task(self.store, self.lexical)
 
     @contextmanager
     def writing(self) -> Generator[SegmentWriter]:
@@ -111,6 +131,7 @@ class Parts:
         Raises:
             CollectionLocked: Another one is.
         """
+        self.check_writable()
         with self.home.writing(self._wait):
             self.refresh(writing=True)
             self._is_writing = True
@@ -120,6 +141,7 @@ class Parts:
             try:
                 writer = self.home.writer(self.store, self.lexical, self.ledger)
                 self.ledger.detach_drafts()
+                self._note_folder()
                 writer.settle()
                 self.ledger.set_meta(refill=None)
                 yield writer
@@ -131,6 +153,26 @@ class Parts:
             finally:
                 self._count_write()
                 self._is_writing = False
+
+    def check_writable(self) -> None:
+        """See that the collection may be written to.
+
+        Raises:
+            CollectionError: It is read-only.
+        """
+        if self.home.is_read_only:
+            raise CollectionError(
+                f"{self.home.place} cannot be written to: it is mounted read-only, or belongs to "
+                "another user. It can be searched; to change it, copy it to a folder of your own."
+            )
+
+    def _note_folder(self) -> None:
+        """Where the collection was moved, have Chroma's records name its files where they are."""
+        here, was = str(self.home.folder), self.ledger.meta("folder")
+        if self.home.can_move and was != here:
+            if was is not None:
+                self.ledger.unsettle_own_files()
+            self.ledger.set_meta(folder=here)
 
     def refresh(self, *, stale: VectorStore | None = None, writing: bool = False) -> None:
         """Open the vectors again if another process has written since.
@@ -144,6 +186,7 @@ class Parts:
             writing: Whether this process is the one writer, and has just become it.
         """
         with self._lock:
+            self._leave_parent()
             self.home.follow(self.ledger, self.lexical, writing=writing)
             writes = self.ledger.writes()
             if writes != self._writes or (self.store is stale and not self._is_writing):
@@ -153,6 +196,17 @@ class Parts:
                 self._writes = writes
         if not writing:
             self._refill()
+
+    def _leave_parent(self) -> None:
+        """In a forked child, open again what the parent had opened."""
+        if not self._is_parents:
+            return
+        self.home.after_fork(self.ledger)
+        if self.home.lexical is not None:
+            self.lexical = self._open_lexical()
+        self.store = self._open_store()
+        self._writes = self.ledger.writes()
+        self._is_parents = False
 
     def rebuild(self) -> None:
         """Make vectors and words anew from the ledger.
@@ -165,10 +219,22 @@ class Parts:
                 self.store.close()
                 self.home.discard_store()
                 if self.home.lexical is not None:
-                    shutil.rmtree(self.home.lexical, ignore_errors=True)
+                    remove(self.home.lexical)
                 self.store, self.lexical = self.home.open_store(), self._open_lexical()
                 self._writes = self.ledger.writes()
             self._settle()
+
+    def save_ledger(self) -> None:
+        """Where the ledger's file is damaged, keep what can be read of it.
+
+        Raises:
+            CollectionLocked: Another process writes.
+        """
+        if not self.ledger.is_damaged():
+            return
+        with self.home.writing(self._wait), self._lock:
+            self.ledger.save()
+            self._writes = self.ledger.writes()
 
     def are_whole(self) -> bool:
         """Whether vectors and words can be read at all."""
@@ -176,7 +242,7 @@ class Parts:
             self.lexical.ids()
         except CollectionError:
             return False
-        return self.home.store_is_whole()
+        return self.lexical.is_sound() and self.home.store_is_whole()
 
     def _recover(self) -> None:
         """After a writer was killed, see to it that Chroma can be opened at all."""
@@ -226,14 +292,33 @@ class Parts:
         folder = self.home.lexical
         if folder is None:
             return LexicalIndex(None)
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            self._begin_words(folder)
+        elif any(folder.iterdir()) and not known_words(folder).are_untouched():
+            self._check_words(folder)
         try:
             return LexicalIndex(folder)
         except CollectionError:  # damaged, or another version's: the ledger has all that is in it
             with self.home.writing(self._wait):
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True)
+                self._begin_words(folder)
             return LexicalIndex(folder)
+
+    def _check_words(self, folder: Path) -> None:
+        """Have files that are not as they were written read where a crash harms nothing."""
+        try:
+            with self.home.writing(0.0):
+                if is_whole(folder, "words"):
+                    known_words(folder).note()
+                else:
+                    logger.warning("The words are damaged, and are made again.")
+                    self._begin_words(folder)
+        except CollectionLocked:
+            logger.info("Another process is writing the words.")
+
+    def _begin_words(self, folder: Path) -> None:
+        remove(folder)
+        known_words(folder).forget()
+        folder.mkdir(parents=True, exist_ok=True)
 
     def _refill_lexical(self) -> None:
         """Make the words anew where they are gone altogether."""
@@ -244,8 +329,8 @@ class Parts:
             self.ledger.set_meta(words="begun")
             ids = sorted(self.ledger.ids())
             for start in range(0, len(ids), AT_ONCE):
-                found = self.ledger.segments(ids[start : start + AT_ONCE])
-                self.lexical.put(found.values())
+                found, _ = self.ledger.sound_entries(ids[start : start + AT_ONCE])
+                self.lexical.put(entry.segment for entry in found)
             self.ledger.set_meta(words=None)
 
     def _count_write(self) -> None:
@@ -258,6 +343,12 @@ class Parts:
         made_by = self.ledger.meta("format")
         if made_by is None:
             self.ledger.set_meta(format=str(FORMAT_VERSION))
+        elif not self.ledger.number("format"):
+            raise CollectionError(
+                f"The ledger {self.home.ledger} is damaged: it says that its format is "
+                f"{made_by!r:.100}. Put it back from a copy, or delete it: repair() then takes in "
+                "what Chroma has."
+            )
         elif int(made_by) > FORMAT_VERSION:
             raise CollectionMismatch(
                 f"{self.home.place} was made by a newer mm_rag (format {made_by}; this one reads "

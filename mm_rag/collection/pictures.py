@@ -17,6 +17,7 @@ from mm_rag.collection.ledger import Ledger
 from mm_rag.errors import CollectionError
 from mm_rag.segment import Segment
 from mm_rag_loaders import AssetStore, LoadOptions, as_reference, redrawn
+from mm_rag_loaders.assets import is_damaged
 
 PictureMode: TypeAlias = Literal["jpeg", "webp", "reference"]
 """How page screenshots and key frames are kept. `reference`: not at all; they are drawn from their
@@ -99,9 +100,15 @@ def orphans(home: Home, ledger: Ledger) -> list[Path]:
     if not present:
         return []
     with ExitStack() as stack:
-        others = [stack.enter_context(closing(Ledger(path))) for path in home.siblings()]
+        ledgers = (Ledger(path, home.folder) for path in home.siblings())
+        others = [stack.enter_context(closing(each)) for each in ledgers]
         referred = {path for each in (ledger, *others) for path in references(each)}
     return sorted(path for path in present if str(path) not in referred)
+
+
+def damaged_pictures(home: Home) -> list[Path]:
+    """Pictures and word boxes that are not what they are named after."""
+    return sorted(path for path in AssetStore(home.assets).written() if is_damaged(path))
 
 
 def delete(paths: Iterable[Path]) -> None:

@@ -82,24 +82,34 @@ class VerifyReport:
 
     Attributes:
         segments: How many Segments the ledger knows.
+        damaged_segments: Ids of Segments whose record or vector in the ledger is not what was
+            written.
+        differing: Ids of Segments of which Chroma holds another record or vector than the ledger.
+        lost: Ids of Segments that `repair` could not restore; their files are `unfinished`.
         missing_vectors: Ids of Segments that Chroma lacks or cannot give.
         missing_words: Ids of Segments that the lexical index lacks.
         strays: Ids that Chroma or the lexical index has and the ledger does not know: left by a run
             that was killed, or by a ledger that was lost.
-        damaged: Whether the files of Chroma or of the lexical index cannot be read at all.
+        damaged: Whether files of Chroma, of the lexical index or of the ledger cannot be read at
+            all, or are not what was written.
         missing_files: Pictures, recordings, videos and word boxes that Segments refer to and that
             are gone.
+        damaged_files: Pictures and word boxes among the assets that are not what was written.
         orphaned_files: Pictures and word boxes among the assets that no Segment refers to.
         unfinished: Files that the next sync reads again.
         foreign: How many records other programs keep in the Chroma collection; nothing is amiss.
     """
 
     segments: int
+    damaged_segments: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     missing_vectors: tuple[str, ...] = ()
     missing_words: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
     damaged: bool = False
     missing_files: tuple[str, ...] = ()
+    damaged_files: tuple[str, ...] = ()
     orphaned_files: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
     foreign: int = 0
@@ -109,11 +119,15 @@ class VerifyReport:
         """True when nothing is amiss."""
         return not any(
             (
+                self.damaged_segments,
+                self.differing,
+                self.lost,
                 self.missing_vectors,
                 self.missing_words,
                 self.strays,
                 self.damaged,
                 self.missing_files,
+                self.damaged_files,
                 self.orphaned_files,
                 self.unfinished,
             )

@@ -63,7 +63,6 @@ def explained(
             return Explanation(hits=[], seconds=watch.seconds, listed={}, places=0)
         engine = SearchEngine(
             read=parts.read,
-            lexical=parts.lexical,
             ledger=parts.ledger,
             spaces=spaces,
             encoder=encoder,

@@ -13,10 +13,11 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 from chromadb.api import ClientAPI
-from chromadb.errors import ChromaError, InvalidArgumentError
+from chromadb.errors import InvalidArgumentError
 
-from mm_rag.collection.ledger import Entry, given_of
-from mm_rag.errors import CollectionError, CollectionMismatch, InputError
+from mm_rag.collection.damage import is_panic
+from mm_rag.collection.ledger import Entry, given_of, holds_segment
+from mm_rag.errors import CollectionError, CollectionMismatch, InputError, MMRagError
 from mm_rag.record import segment_of_foreign_record, segment_to_metadata
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
@@ -29,6 +30,7 @@ _COSINES: Mapping[str, Callable[[float], float]] = {
 }
 """What a distance of Chroma's says of the cosine of two vectors of length 1, by its space."""
 
+_SAME = 1e-5  # that much a number of a unit vector may differ from its copy
 _PAGE = 5_000  # ids asked for at once, where all are wanted
 
 
@@ -209,6 +211,41 @@ class VectorStore:
                     )
         return found
 
+    def copies(self, ids: Iterable[str]) -> dict[str, Entry]:
+        """By its id, what the collection itself wrote."""
+        return self.records(ids)
+
+    def differing(self, entries: Sequence[Entry]) -> set[str]:
+        """The ids of Segments of which Chroma holds another record or vector.
+
+        Args:
+            entries: What it should hold, all of it with vectors that can be given.
+        """
+        wanted = {entry.segment.id: entry for entry in entries}
+        differing: set[str] = set()
+        for rows in self._batches(len(entries)):
+            with self._errors():
+                got = self._collection.get(
+                    ids=[entry.segment.id for entry in entries[rows]],
+                    include=["documents", "metadatas", "uris", "embeddings"],
+                )
+            columns: Any = zip(
+                got["ids"],
+                got["documents"] or [],
+                got["metadatas"] or [],
+                got["uris"] or [None] * len(got["ids"]),
+                got["embeddings"],
+                strict=True,
+            )
+            for id_, document, metadata, uri, vector in columns:
+                entry = wanted[id_]
+                if not (
+                    holds_segment(entry.segment, document, metadata, uri)
+                    and _is_same_direction(entry.vector, np.asarray(vector, np.float32))
+                ):
+                    differing.add(id_)
+        return differing
+
     def drop(self, ids: Sequence[str]) -> None:
         """Delete Segments; unknown ids are no error."""
         for rows in self._batches(len(ids)):
@@ -233,8 +270,9 @@ class VectorStore:
     def _with_vectors(self, ids: list[str]) -> set[str]:
         # One lost vector makes Chroma refuse the whole batch: then they are asked for in halves.
         try:
-            return set(self._collection.get(ids=ids, include=["embeddings"])["ids"])
-        except (ChromaError, ValueError):
+            with self._errors():
+                return set(self._collection.get(ids=ids, include=["embeddings"])["ids"])
+        except CollectionError:
             if len(ids) == 1:
                 return set()
             middle = len(ids) // 2
@@ -247,7 +285,12 @@ class VectorStore:
     def _errors(self, where: Where | None = None) -> Generator[None]:
         try:
             yield
-        except (ChromaError, ValueError, OSError) as error:
+        except MMRagError:
+            raise
+        except BaseException as error:
+            # Damaged files make Chroma raise whatever it likes, and its Rust code panic.
+            if not isinstance(error, Exception) and not is_panic(error):
+                raise
             if where and isinstance(error, InvalidArgumentError | ValueError):
                 raise InputError(
                     f"Chroma refuses the filter {dict(where)}: {error}. A filter is one condition "
@@ -257,6 +300,16 @@ class VectorStore:
                 f"Chroma cannot use '{self._name}' in {self._place}: {error}. Is the disk full, "
                 "the folder not writable, or the server gone? If not: mm-rag verify --repair"
             ) from error
+
+
+def _is_same_direction(one: Vectors, other: Vectors) -> bool:
+    """Whether two vectors are the same, their lengths aside: Chroma keeps them of length 1."""
+    if one.shape != other.shape or not np.isfinite(other).all():
+        return False
+    lengths = float(np.linalg.norm(one)), float(np.linalg.norm(other))
+    if not all(lengths):
+        return not any(lengths)
+    return bool(np.abs(one / lengths[0] - other / lengths[1]).max() <= _SAME)
 
 
 def _where(where: Where | None) -> dict[str, Any] | None:

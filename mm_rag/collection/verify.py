@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mm_rag.collection.home import Home
-from mm_rag.collection.ledger import Commit, Entry, Ledger
+from mm_rag.collection.ledger import CheckedRow, Commit, Entry, Ledger, OwnFiles
 from mm_rag.collection.lexical import LexicalIndex
-from mm_rag.collection.pictures import delete, orphans, references
+from mm_rag.collection.pictures import damaged_pictures, delete, orphans, references
 from mm_rag.collection.report import VerifyReport
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.writer import SegmentWriter
+from mm_rag.errors import InputError
+from mm_rag.segment import Segment
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,15 @@ class Inspector:
         healthy = self.store.ids_with_vectors(sorted(known))
         words, unknown = self.lexical.ids(), self.store.ids() - known
         ours = set(self._ours(unknown - unsettled))
-        referred = references(self.ledger)
+        damaged, differing = self._compared(healthy - unsettled)
+        # What a damaged record refers to is not known: no file can be called an orphan then.
+        referred = {} if damaged else references(self.ledger)
+        spoilt = damaged_pictures(self.home)
         files = self.ledger.files().values()
         return VerifyReport(
             segments=len(known),
+            damaged_segments=tuple(sorted(damaged)),
+            differing=tuple(sorted(differing)),
             missing_vectors=tuple(sorted(known - healthy)),
             missing_words=tuple(sorted(known - words)),
             strays=tuple(sorted((words - known) | (unknown & unsettled) | ours)),
@@ -41,28 +49,100 @@ class Inspector:
             missing_files=tuple(
                 sorted(p for p in referred if self.home.keeps(p) and not Path(p).is_file())
             ),
-            orphaned_files=tuple(map(str, orphans(self.home, self.ledger))),
+            damaged_files=tuple(map(str, spoilt)),
+            orphaned_files=() if damaged else tuple(map(str, orphans(self.home, self.ledger))),
             unfinished=tuple(file.path for file in files if file.state == "unread"),
         )
 
-    def repair(self, writer: SegmentWriter, report: VerifyReport) -> None:
+    def _compared(self, healthy: set[str]) -> tuple[list[str], set[str]]:
+        """The ids of damaged rows of the ledger, and those of which Chroma holds something else.
+
+        Args:
+            healthy: Those whose vectors Chroma can give, and should.
+        """
+        damaged, differing = list[str](), set[str]()
+        for rows in self.ledger.rows_to_check():
+            damaged += [row.id for row in rows if not row.is_sound]
+            sound = [row.entry for row in rows if row.is_sound and row.id in healthy]
+            differing |= self.store.differing(sound)
+        return damaged, differing
+
+    def repair(
+        self,
+        writer: SegmentWriter,
+        report: VerifyReport,
+        encode: Callable[[Sequence[Segment]], list[Entry]],
+    ) -> list[str]:
         """Heal from the ledger what it can heal; have files read again that lack something.
 
         Segments that only Chroma has are taken in: the ledger was lost, or LangChain or LlamaIndex
         wrote them.
+
+        Args:
+            writer: Of the collection.
+            report: What is amiss.
+            encode: Makes the vectors of Segments again.
+
+        Returns:
+            The ids of Segments that nothing can restore; their files are marked to be read again.
         """
+        lost = self._heal_rows(encode) if report.damaged_segments else []
         found = list(self._ours(set(report.strays) - set(self.ledger.unsettled())).values())
         writer.draft(found)
         writer.commit(Commit(added=[entry.segment.id for entry in found]))
-        self.ledger.unsettle({*report.missing_vectors, *report.missing_words, *report.strays})
-        writer.settle()
-        referred = references(self.ledger) if report.missing_files else {}
-        self.ledger.mark_unread(
-            sha256 for path in report.missing_files for sha256 in referred.get(path, ())
+        self.ledger.unsettle(
+            {*report.missing_vectors, *report.missing_words, *report.strays, *report.differing}
         )
-        delete(Path(path) for path in report.orphaned_files)
+        writer.settle()
+        referred = references(self.ledger) if report.missing_files or report.damaged_files else {}
+        self.ledger.mark_unread(
+            sha256
+            for path in (*report.missing_files, *report.damaged_files)
+            for sha256 in referred.get(path, ())
+        )
+        delete(Path(path) for path in (*report.orphaned_files, *report.damaged_files))
+        return lost
+
+    def _heal_rows(self, encode: Callable[[Sequence[Segment]], list[Entry]]) -> list[str]:
+        """Restore damaged rows from Chroma, or by encoding them again; return the ids of others."""
+        own, lost = OwnFiles(self.home.folder), list[CheckedRow]()
+        for rows in self.ledger.rows_to_check():
+            damaged = [row for row in rows if not row.is_sound]
+            if not damaged:
+                continue
+            copies = self._copies([row.id for row in damaged])
+            healed = {row.rowid: row.healed(copies.get(row.id), own) for row in damaged}
+            entries = [entry for entry in healed.values() if entry is not None]
+            again = [row for row in damaged if healed[row.rowid] is None]
+            encoded = _encoded([row for row in again if row.record_is_sound], encode)
+            self.ledger.restore(damaged, [*entries, *encoded.values()])
+            lost += [row for row in again if row.rowid not in encoded]
+            self.ledger.unsettle(row.id for row in damaged)
+        self.ledger.mark_unread(row.sha256 for row in lost)
+        return [row.id for row in lost]
+
+    def _copies(self, ids: Iterable[str]) -> dict[str, Entry]:
+        found = self.store.copies(self.store.ids_with_vectors(sorted(set(ids))))
+        return {id_: entry for id_, entry in found.items() if id_ == entry.segment.id}
 
     def _ours(self, ids: set[str]) -> dict[str, Entry]:
         """Those that are Segments; what other programs keep under names of theirs stays theirs."""
         found = self.store.records(self.store.ids_with_vectors(sorted(ids)))
         return {id_: entry for id_, entry in found.items() if id_ == entry.segment.id}
+
+
+def _encoded(
+    rows: Sequence[CheckedRow], encode: Callable[[Sequence[Segment]], list[Entry]]
+) -> dict[int, Entry]:
+    """By its row's number, what can be encoded again."""
+    left = list(rows)
+    while left:
+        try:
+            entries = encode([row.segment for row in left if row.segment is not None])
+        except InputError as error:  # its picture is gone, for one
+            if error.position is None:
+                return {}
+            left.pop(error.position)
+            continue
+        return {row.rowid: entry for row, entry in zip(left, entries, strict=True)}
+    return {}

@@ -57,14 +57,17 @@ class SegmentWriter:
         """Called once, when all is written."""
 
     def settle(self) -> None:
-        """Make Chroma and the lexical index hold what the ledger says they do."""
+        """Make Chroma and the lexical index hold what the ledger says they do.
+
+        What is damaged in the ledger stays as it is in them, and unsettled: it may be whole there.
+        """
         left = self.ledger.unsettled()
         for start in range(0, len(left), AT_ONCE):
             ids = left[start : start + AT_ONCE]
-            entries = list(self.ledger.entries(ids))
+            entries, damaged = self.ledger.sound_entries(ids)
             self._put(entries)
             self.ledger.settled(entry.segment.id for entry in entries)
-            self._drop(sorted(set(ids) - {entry.segment.id for entry in entries}))
+            self._drop(sorted(set(ids) - damaged - {entry.segment.id for entry in entries}))
 
     def _put(self, entries: Sequence[Entry]) -> None:
         self.store.put(entries)

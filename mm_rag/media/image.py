@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 import warnings
 import zlib
 from collections.abc import Generator, Iterator
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from mm_rag._forking import ForkableLock
 from mm_rag.content import Url
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media.access import FileSource, OpenedFile, check_bytes, open_bounded
@@ -44,7 +44,7 @@ _DAMAGED = (
     struct.error,
     zlib.error,
 )
-_warnings_lock = threading.Lock()
+_warnings_lock = ForkableLock()
 _HEAD_BYTES = 128
 _ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, frozenset({5, 6, 7, 8})  # of EXIF
 _BITS_PER_SAMPLE = 0x0102  # of TIFF

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
@@ -11,6 +10,7 @@ from typing import Any, Self, cast
 import torch
 from torch import nn
 
+from mm_rag._forking import ForkableLock
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.modules import registry
 from mm_rag.modules.model_kind import check_kind
@@ -45,7 +45,7 @@ class Chain(nn.Module):
             raise CheckpointError("The first module of a chain must be one that takes content.")
         _check_dimensions(modules)
         self.steps = nn.ModuleList(modules)
-        self.lock = threading.RLock()
+        self.lock = ForkableLock()
 
     def at(self, task: str | None) -> Chain:
         """The same modules, on their routes for a task such as `"query"`.
@@ -67,7 +67,7 @@ class Chain(nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make a lock anew."""
         super().__setstate__(state)
-        self.lock = threading.RLock()
+        self.lock = ForkableLock()
 
     def __iter__(self) -> Iterator[Module]:
         return iter(cast("list[Module]", list(self.steps)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from pathlib import Path
 
+from mm_rag._forking import ForkableLock
 from mm_rag.errors import InputError
 from mm_rag.modules.feature_files import FeatureFiles, check_key
 from mm_rag.modules.seen_medium import SeenMedium
@@ -54,7 +54,7 @@ class FeatureCache:
         self._files = None if folder is None else FeatureFiles(Path(folder), max_disk_bytes)
         self._kept: OrderedDict[str, SeenMedium] = OrderedDict()
         self._nbytes = 0
-        self._lock = threading.Lock()  # held for what is in RAM only, never while a file is read
+        self._lock = ForkableLock()  # held for what is in RAM only, never while a file is read
 
     def get(self, key: str) -> SeenMedium | None:
         """What was seen under `key`, on the CPU; None where it is not kept (any more).

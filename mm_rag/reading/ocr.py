@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from mm_rag._forking import ForkableLock
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.reading.layout import TextLine, rows, text_of
 from mm_rag.reading.ocr_engine import MAX_SIDE, MIN_CONFIDENCE, TEXT_PROBABILITY, Corners, engine
@@ -33,7 +33,7 @@ _BYTES_A_PIXEL = 190
 # The engine's boxes reach beyond the letters, on each side by this share of a line's height: the
 # recogniser wants it so, but lines of two paragraphs would seem to touch.
 _MARGIN = 0.1
-_lock = threading.Lock()
+_lock = ForkableLock()
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from mm_rag._forking import leak, renew_after_fork
 from mm_rag._optional import pip_install, require
 from mm_rag.errors import MissingExtra
 from mm_rag.reading.ocr_limits import BoundedRecogniser
@@ -71,6 +72,20 @@ def engine() -> Engine:
             f"installed one could not be started ({error}). "
             f"Install it anew with: {pip_install('--force-reinstall', '--no-deps', 'rapidocr')}"
         ) from error
+
+
+class _EngineOfParent:
+    """A forked child makes an engine of its own: it lacks the threads of its parent's."""
+
+    def after_fork(self) -> None:
+        """Forget the parent's."""
+        if engine.cache_info().currsize:
+            leak(engine())
+            engine.cache_clear()
+
+
+_engine_of_parent = _EngineOfParent()
+renew_after_fork(_engine_of_parent)
 
 
 def _start(module: Any) -> Engine:

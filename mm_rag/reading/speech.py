@@ -7,7 +7,6 @@ silence must not come out as words at all: hence the sieve behind the recogniser
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from mm_rag._forking import ForkableLock
 from mm_rag._optional import require
 from mm_rag.media.audio import SPEECH_RATE
 
@@ -92,7 +92,7 @@ class PocketSphinxTranscriber:
 
     def __init__(self) -> None:
         self._module = require("pocketsphinx", extra="offline", feature="Reading speech")
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._made: Decoder | None = None
 
     @property

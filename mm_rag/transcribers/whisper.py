@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES
 from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
+from mm_rag._forking import ForkableLock
 from mm_rag.checkpoint import Hub, find_model
 from mm_rag.device import as_dtype, best_device
 from mm_rag.errors import CheckpointError, InputError
@@ -111,7 +111,7 @@ class WhisperTranscriber:
         self._forget()
 
     def _forget(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._made: _Recogniser | None = None
 
     def _heard(self, samples: npt.NDArray[np.float32], start: float) -> Iterator[Word]:

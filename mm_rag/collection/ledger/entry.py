@@ -13,10 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mm_rag.collection.ledger.checksums import is_record, is_vector, record_sum, vector_sums
+from mm_rag.collection.ledger.own_files import OwnFiles
+from mm_rag.errors import CollectionError
 from mm_rag.record import segment_from_json, segment_to_json
 from mm_rag.segment import Segment
 
-COLUMNS = "id, sha256, source, modality, page, start, given, record, vector"
+RECORD = "id, sha256, source, modality, page, start, given, record"
+COLUMNS = f"{RECORD}, checksums, vector"
+
+_RECORD = tuple(RECORD.split(", "))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,27 +39,74 @@ class Entry:
     vector: npt.NDArray[np.float32]
     given: str
 
-    def to_row(self) -> tuple[object, ...]:
+    def to_row(self, own: OwnFiles) -> tuple[object, ...]:
         """As the columns `COLUMNS`."""
-        segment = self.segment
-        return (
-            segment.id,
-            segment.sha256,
-            segment.source.encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
-            segment.modality,
-            segment.page,
-            segment.start,
-            self.given,
-            segment_to_json(segment),
-            np.asarray(self.vector, dtype=np.float32).tobytes(),
-        )
+        record = record_of_entry(self, own)
+        vector = np.asarray(self.vector, dtype=np.float32).tobytes()
+        return (*record, record_sum(record) + vector_sums(self.segment.id, vector), vector)
 
     @classmethod
-    def of_row(cls, row: sqlite3.Row) -> Entry:
-        """What `to_row` made."""
+    def of_row(cls, row: sqlite3.Row, own: OwnFiles) -> Entry:
+        """What `to_row` made.
+
+        Raises:
+            CollectionError: It is not what was written.
+        """
+        segment = segment_of_row(row, own)
+        _check_vector(row["checksums"], segment.id, row["vector"])
         vector = np.frombuffer(row["vector"], dtype=np.float32)
-        segment = segment_from_json(row["record"])
         return cls(segment=segment, vector=vector, given=row["given"])
+
+
+def record_of_entry(entry: Entry, own: OwnFiles) -> tuple[object, ...]:
+    """The columns `RECORD` of an Entry."""
+    segment = own.stored(entry.segment)
+    return (
+        segment.id,
+        segment.sha256,
+        segment.source.encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
+        segment.modality,
+        segment.page,
+        segment.start,
+        entry.given,
+        segment_to_json(segment),
+    )
+
+
+def segment_of_row(row: sqlite3.Row, own: OwnFiles) -> Segment:
+    """The Segment of a row that has the columns `RECORD` and `checksums`.
+
+    Raises:
+        CollectionError: It is not what was written.
+    """
+    if not is_record(row["checksums"], (row[name] for name in _RECORD)):
+        raise _damaged("record", row["id"])
+    try:
+        return own.found(segment_from_json(row["record"]))
+    except (ValueError, TypeError, RecursionError) as error:  # of a row without checksums
+        raise _damaged("record", row["id"]) from error
+
+
+def found_of_row(row: sqlite3.Row) -> Found:
+    """The `Found` of a row that has its fields and `checksums`.
+
+    Raises:
+        CollectionError: The vector is not what was written.
+    """
+    _check_vector(row["checksums"], row["id"], row["vector"])
+    return Found._make(tuple(row)[: len(Found._fields)])
+
+
+def _check_vector(checksums: bytes | None, id_: str, vector: bytes) -> None:
+    if not is_vector(checksums, id_, vector):
+        raise _damaged("vector", id_)
+
+
+def _damaged(what: str, id_: object) -> CollectionError:
+    return CollectionError(
+        f"The ledger is damaged: the {what} of Segment {id_} is not what was written. "
+        "Mend it with repair(), or mm-rag verify --repair."
+    )
 
 
 class Found(NamedTuple):

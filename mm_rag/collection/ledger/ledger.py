@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mm_rag.collection.ledger.changes import (
@@ -20,27 +21,45 @@ from mm_rag.collection.ledger.changes import (
     put_files,
     replace_content,
 )
+from mm_rag.collection.ledger.checked_row import RAW_COLUMNS, CheckedRow
+from mm_rag.collection.ledger.checksums import HASH, is_vector, vector_sums
 from mm_rag.collection.ledger.commit import Commit
 from mm_rag.collection.ledger.database import Database
-from mm_rag.collection.ledger.entry import COLUMNS, Entry, Found
+from mm_rag.collection.ledger.entry import (
+    COLUMNS,
+    RECORD,
+    Entry,
+    Found,
+    found_of_row,
+    segment_of_row,
+)
 from mm_rag.collection.ledger.files import LedgerFile
 from mm_rag.collection.ledger.outline import Outline
-from mm_rag.record import segment_from_json
+from mm_rag.collection.ledger.own_files import OwnFiles
+from mm_rag.errors import CollectionError
 from mm_rag.segment import Scalar, Segment
 
 _SOURCE = "segments.source"
+_PORTION = 2_000  # rows with their vectors in memory, where all are gone through
 _DRAFTED = "SELECT id FROM drafts WHERE sha256 != ''"  # the others are detached
 
 
 class Ledger:
     """The ledger of one collection.
 
+    Args:
+        path: Its file; `IN_MEMORY` for none.
+        folder: The collection's folder, to which the paths of its own files are relative; None
+            where the ledger lies in the folder of its name there.
+
     Raises:
-        CollectionError: As `Database`, from every method.
+        CollectionError: As `Database`, from every method; also where a row that is read is not what
+            was written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, folder: Path | None = None) -> None:
         self._db = Database(path)
+        self._own = OwnFiles(folder or path.absolute().parent.parent)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -68,7 +87,12 @@ class Ledger:
 
     def writes(self) -> int:
         """How often somebody has begun or ended to write."""
-        return int(self.meta("writes") or 0)
+        return self.number("writes")
+
+    def number(self, key: str) -> int:
+        """A fact that is a whole number; 0 where there is none, or it is damaged."""
+        told = self.meta(key) or ""
+        return int(told) if told.isascii() and told.isdigit() else 0
 
     def count_write(self) -> int:
         """Count one more; return how many there are now."""
@@ -119,7 +143,14 @@ class Ledger:
     def entries(self, ids: Iterable[str]) -> Iterator[Entry]:
         """The Segments of these ids that there are, with their vectors; in no order."""
         rows = self._db.rows_of(f"SELECT {COLUMNS} FROM segments WHERE id IN ({{}})", ids)
-        return (Entry.of_row(row) for row in rows)
+        return (Entry.of_row(row, self._own) for row in rows)
+
+    def sound_entries(self, ids: Iterable[str]) -> tuple[list[Entry], set[str]]:
+        """As `entries`, without damaged rows; and the ids of those."""
+        query = f"SELECT rowid, {RAW_COLUMNS} FROM segments WHERE id IN ({{}})"
+        rows = [CheckedRow.of_row(row, self._own) for row in self._db.rows_of(query, ids)]
+        sound = [row.entry for row in rows if row.is_sound]
+        return sound, {row.id for row in rows if not row.is_sound}
 
     def segments(self, ids: Iterable[str]) -> dict[str, Segment]:
         """The Segments of these ids that there are."""
@@ -128,12 +159,12 @@ class Ledger:
     def content(self, sha256: str) -> list[Entry]:
         """What a file's content gave, in the order of its pages and clips."""
         query = f"SELECT {COLUMNS} FROM segments WHERE sha256 = ? ORDER BY page, start, rowid"
-        return [Entry.of_row(row) for row in self._db.rows(query, (sha256,))]
+        return [Entry.of_row(row, self._own) for row in self._db.rows(query, (sha256,))]
 
     def find(self, ids: Iterable[str]) -> dict[str, Found]:
         """What a search needs to know of the Segments of these ids."""
-        query = f"SELECT {', '.join(Found._fields)} FROM segments WHERE id IN ({{}})"
-        return {found.id: found for found in map(Found._make, self._db.rows_of(query, ids))}
+        query = f"SELECT {', '.join(Found._fields)}, checksums FROM segments WHERE id IN ({{}})"
+        return {found.id: found for found in map(found_of_row, self._db.rows_of(query, ids))}
 
     def sources(self, place: str) -> list[str]:
         """The sources that are this file or address, or lie in this folder.
@@ -256,10 +287,10 @@ class Ledger:
     def of_sources(self, sources: Iterable[str]) -> Iterator[Segment]:
         """The Segments of some sources, each source's in the order of its pages and clips."""
         query = (
-            "SELECT record FROM segments WHERE source IN ({}) "
+            f"SELECT {RECORD}, checksums FROM segments WHERE source IN ({{}}) "
             "ORDER BY page, start, modality, json_extract(record, '$.part')"
         )
-        return (segment_from_json(row["record"]) for row in self._db.rows_of(query, sources))
+        return (segment_of_row(row, self._own) for row in self._db.rows_of(query, sources))
 
     def sources_with(self, letters: str, sources: Iterable[str]) -> set[str]:
         """Those of the sources that have these plain ASCII letters in a record, in any case."""
@@ -273,31 +304,35 @@ class Ledger:
 
         Ids are hashes: the smallest of them are as random a choice as any.
         """
-        query = "SELECT vector FROM segments WHERE modality = ? ORDER BY id LIMIT ?"
-        return [row["vector"] for row in self._db.rows(query, (modality, n))]
+        query = (
+            f"SELECT {', '.join(Found._fields)}, checksums FROM segments "
+            "WHERE modality = ? ORDER BY id LIMIT ?"
+        )
+        return [found_of_row(row).vector for row in self._db.rows(query, (modality, n))]
 
     def all_segments(self) -> Iterator[Segment]:
         """Every Segment, in no order."""
-        for row in self._db.rows("SELECT record FROM segments"):
-            yield segment_from_json(row["record"])
+        for row in self._db.rows(f"SELECT {RECORD}, checksums FROM segments"):
+            yield segment_of_row(row, self._own)
 
     def neighbours(self, segment: Segment) -> list[Segment]:
         """The Segments of the same file and modality, in the order of its pages and clips."""
         query = (
-            "SELECT record FROM segments WHERE sha256 = ? AND modality = ? "
+            f"SELECT {RECORD}, checksums FROM segments WHERE sha256 = ? AND modality = ? "
             "ORDER BY page, start, json_extract(record, '$.part')"
         )
         rows = self._db.rows(query, (segment.sha256, segment.modality))
-        return [segment_from_json(row["record"]) for row in rows]
+        return [segment_of_row(row, self._own) for row in rows]
 
     def kept_vectors(self, segments: Sequence[Segment], given: Sequence[str]) -> dict[str, bytes]:
         """Vectors that need not be made: of Segments that a model was given just so before."""
         wanted = {segment.id: told for segment, told in zip(segments, given, strict=True)}
         kept: dict[str, bytes] = {}
         for table in ("segments", "drafts"):
-            query = f"SELECT id, given, vector FROM {table} WHERE id IN ({{}})"
+            query = f"SELECT id, given, checksums, vector FROM {table} WHERE id IN ({{}})"
             for row in self._db.rows_of(query, wanted):
-                if row["given"] == wanted[row["id"]]:
+                is_sound = is_vector(row["checksums"], row["id"], row["vector"])
+                if is_sound and row["given"] == wanted[row["id"]]:
                     kept[row["id"]] = row["vector"]
         return kept
 
@@ -309,7 +344,7 @@ class Ledger:
         with self._db.transaction() as connection:
             connection.executemany(
                 f"INSERT OR REPLACE INTO drafts ({COLUMNS}) VALUES ({marks})",
-                (entry.to_row() for entry in entries),
+                (entry.to_row(self._own) for entry in entries),
             )
             note_unsettled(connection, (entry.segment.id for entry in entries))
 
@@ -322,7 +357,7 @@ class Ledger:
     def drafts(self, ids: Iterable[str]) -> Iterator[Entry]:
         """The drafts of these ids that there are, with their vectors; in no order."""
         rows = self._db.rows_of(f"SELECT {COLUMNS} FROM drafts WHERE id IN ({{}})", ids)
-        return (Entry.of_row(row) for row in rows)
+        return (Entry.of_row(row, self._own) for row in rows)
 
     def commit(
         self, commit: Commit, publish: Callable[[Sequence[str]], None] | None = None
@@ -393,6 +428,14 @@ class Ledger:
             else:
                 note_unsettled(connection, ids)
 
+    def unsettle_own_files(self) -> None:
+        """Note that Chroma may name the files of the collection where they are no more."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO unsettled SELECT id FROM segments "
+                """WHERE record LIKE '%: "assets/%'"""
+            )
+
     def note_vectors_lost(self) -> None:
         """Note that Chroma has none of the vectors (any more), for whoever opens it next."""
         with self._db.transaction() as connection:
@@ -413,6 +456,59 @@ class Ledger:
         """Take Segments in that Chroma has already."""
         self.draft(entries)
         self.commit(Commit(added=[entry.segment.id for entry in entries]))
+
+    # Damage.
+
+    def rows_to_check(self) -> Iterator[list[CheckedRow]]:
+        """Every row of a Segment, checked, a portion at a time."""
+        last = 0
+        query = f"SELECT rowid, {RAW_COLUMNS} FROM segments WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        while rows := self._db.rows(query, (last, _PORTION)):
+            last = rows[-1]["rowid"]
+            yield [CheckedRow.of_row(row, self._own) for row in rows]
+
+    def restore(self, damaged: Iterable[CheckedRow], healed: Iterable[Entry]) -> None:
+        """Take damaged rows out, whose ids may be damaged, too, and put healed ones in."""
+        marks = ", ".join("?" * len(COLUMNS.split(",")))
+        with self._db.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM segments WHERE rowid = ?", ((row.rowid,) for row in damaged)
+            )
+            connection.executemany(
+                f"INSERT OR REPLACE INTO segments ({COLUMNS}) VALUES ({marks})",
+                (entry.to_row(self._own) for entry in healed),
+            )
+
+    def seal(self) -> bool:
+        """Give checksums to the rows that have none, and relative paths to own files.
+
+        Returns:
+            Whether all own files were named where they are now.
+        """
+        last, stayed = 0, True
+        query = (
+            f"SELECT rowid, {RAW_COLUMNS} FROM segments "
+            "WHERE rowid > ? AND checksums IS NULL ORDER BY rowid LIMIT ?"
+        )
+        while rows := self._db.rows(query, (last, _PORTION)):
+            last = rows[-1]["rowid"]
+            checked = [CheckedRow.of_row(row, self._own) for row in rows]
+            sound = [row for row in checked if row.is_sound]
+            self.restore(sound, [entry for row in sound if (entry := row.healed(None, self._own))])
+            stayed = stayed and not any(row.was_elsewhere for row in checked)
+        return stayed
+
+    def save(self) -> None:
+        """Keep what can be read of a damaged file, and have all files read again."""
+        with suppress(CollectionError), self._db.transaction() as connection:
+            connection.execute("REINDEX")
+        if self._db.is_damaged():
+            self._db.salvage()
+            with self._db.transaction() as connection:
+                connection.execute(
+                    "UPDATE files SET state = 'unread' WHERE state IN ('indexed', 'incomplete')"
+                )
+        self.count_write()
 
     # What an older mm_rag left.
 
@@ -451,7 +547,10 @@ class Ledger:
     def put_reindexed(self, vectors: Iterable[tuple[str, bytes]]) -> None:
         """Keep vectors of the model that is to come."""
         with self._db.transaction() as connection:
-            connection.executemany("INSERT OR REPLACE INTO reindexed VALUES (?, ?)", vectors)
+            connection.executemany(
+                "INSERT OR REPLACE INTO reindexed (id, checksums, vector) VALUES (?, ?, ?)",
+                ((id_, vector_sums(id_, vector), vector) for id_, vector in vectors),
+            )
 
     def drop_reindexed(self) -> None:
         """Forget the vectors of a model that will not come."""
@@ -462,8 +561,9 @@ class Ledger:
         """Take the vectors of the other model, and the facts about it, in one transaction."""
         with self._db.transaction() as connection:
             connection.execute(
-                "UPDATE segments SET vector = (SELECT vector FROM reindexed AS r "
-                "WHERE r.id = segments.id)"
+                "UPDATE segments SET vector = r.vector, "
+                f"checksums = CAST(substr(segments.checksums, 1, {HASH}) || r.checksums AS BLOB) "
+                "FROM reindexed AS r WHERE r.id = segments.id"
             )
             connection.execute("DELETE FROM reindexed")
             connection.execute("DELETE FROM drafts")

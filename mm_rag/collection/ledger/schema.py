@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Of a collection's whole folder. Raised when an older mm_rag could not read what a newer wrote."""
 
 NEW_COLUMNS = {
@@ -27,7 +27,8 @@ CREATE INDEX IF NOT EXISTS files_sha256 ON files (sha256);
 -- What can be found. The vector comes last: who reads the other columns does not read its pages.
 CREATE TABLE IF NOT EXISTS segments (
     id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, source TEXT NOT NULL, modality TEXT NOT NULL,
-    page INTEGER, start REAL, given TEXT NOT NULL, record TEXT NOT NULL, vector BLOB NOT NULL
+    page INTEGER, start REAL, given TEXT NOT NULL, record TEXT NOT NULL, checksums BLOB,
+    vector BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS segments_sha256 ON segments (sha256);
 CREATE INDEX IF NOT EXISTS segments_source ON segments (source);
@@ -36,13 +37,19 @@ CREATE INDEX IF NOT EXISTS segments_modality ON segments (modality, id);
 -- What is being written: it becomes `segments`, all of a file at once.
 CREATE TABLE IF NOT EXISTS drafts (
     id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, source TEXT NOT NULL, modality TEXT NOT NULL,
-    page INTEGER, start REAL, given TEXT NOT NULL, record TEXT NOT NULL, vector BLOB NOT NULL
+    page INTEGER, start REAL, given TEXT NOT NULL, record TEXT NOT NULL, checksums BLOB,
+    vector BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS drafts_sha256 ON drafts (sha256);
 
 -- Ids of which Chroma and the lexical index may hold something else than `segments` does.
 CREATE TABLE IF NOT EXISTS unsettled (id TEXT PRIMARY KEY);
 
--- Vectors of another model, until all are there.
-CREATE TABLE IF NOT EXISTS reindexed (id TEXT PRIMARY KEY, vector BLOB NOT NULL);
+-- Vectors of another model, until all are there, with their part of the checksums.
+CREATE TABLE IF NOT EXISTS reindexed (id TEXT PRIMARY KEY, checksums BLOB, vector BLOB NOT NULL);
 """
+
+CHECKED = ("segments", "drafts", "reindexed")
+"""The tables whose rows have checksums; before format 3 they had none."""
+
+TABLES = ("meta", "files", *CHECKED, "unsettled")

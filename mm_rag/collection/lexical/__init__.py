@@ -7,6 +7,6 @@ the one that others use.
 
 from __future__ import annotations
 
-from mm_rag.collection.lexical.index import LexicalIndex
+from mm_rag.collection.lexical.index import LexicalIndex, known_words
 
-__all__ = ["LexicalIndex"]
+__all__ = ["LexicalIndex", "known_words"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import tantivy
 
+from mm_rag._forking import ForkableLock
+from mm_rag.collection.damage import KnownFiles, is_panic, is_whole
 from mm_rag.collection.lexical.query import parse, read
 from mm_rag.collection.lexical.schema import as_document, make_schema, open_index
 from mm_rag.collection.lexical.scoring import Scorer
-from mm_rag.errors import CollectionError
+from mm_rag.errors import CollectionError, MMRagError
 from mm_rag.segment import Segment
 
 _HEAP_BYTES = 50_000_000  # the writer's buffer; tantivy asks for 15 MB at least
@@ -37,8 +38,9 @@ class LexicalIndex:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._known = None if path is None else known_words(path)
         self._schema = make_schema()
-        self._writing = threading.Lock()
+        self._writing = ForkableLock()
         with self._explained("opened", _OPENING):
             self._index = open_index(self._schema, path)
 
@@ -75,6 +77,8 @@ class LexicalIndex:
             finally:
                 del writer  # frees tantivy's lock, even while somebody keeps the error
             self._index.reload()
+            if self._known is not None:
+                self._known.note()
 
     def search(self, words: str, n: int) -> list[tuple[str, float]]:
         """The `n` Segments that share the rarest words with a query, best first.
@@ -101,6 +105,12 @@ class LexicalIndex:
                     best[key] = max(best.get(key, (0.0, address)), (share, address), key=_share)
             ranked = sorted(best.values(), key=_share, reverse=True)[:n]
             return [(searcher.doc(address)["id"][0], share) for share, address in ranked]
+
+    def is_sound(self) -> bool:
+        """Whether the files are what was written, and everything in them can be read."""
+        if self._path is None or self._known is None:
+            return True
+        return self._known.are_sound() and is_whole(self._path, "words")
 
     def __len__(self) -> int:
         """How many Segments there are."""
@@ -129,7 +139,9 @@ class LexicalIndex:
         try:
             yield
         except BaseException as error:
-            if not _is_of_tantivy(error):
+            # Damaged files make tantivy raise whatever it likes, and its Rust code panic.
+            is_ours = isinstance(error, MMRagError)
+            if is_ours or not (isinstance(error, Exception) or is_panic(error)):
                 raise
             where = "in memory" if self._path is None else str(self._path)
             raise CollectionError(
@@ -137,9 +149,9 @@ class LexicalIndex:
             ) from error
 
 
-def _is_of_tantivy(error: BaseException) -> bool:
-    # A damaged file can make it panic: that is no Exception, and its class cannot be imported.
-    return isinstance(error, ValueError | OSError) or type(error).__module__ == "pyo3_runtime"
+def known_words(path: Path) -> KnownFiles:
+    """The files of an index as they were last written."""
+    return KnownFiles(path, path.with_name(f"{path.name}.state"))
 
 
 def _found(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
 
+from mm_rag._forking import ForkableLock
 from mm_rag.words import is_common
 
 PLAIN = "plain"
@@ -47,7 +47,7 @@ _SHORT = 20  # characters; names and numbers rather than sentences
 _SURE = 0.5  # its probability; of 948 questions in four languages, 3 were below or wrong
 _ENGLISH = 0.2  # of the words; English prose has 40% of these, Dutch and German some 10%
 _SPACE = re.compile(r"\s+")
-_loading = threading.Lock()
+_loading = ForkableLock()
 
 
 class _Identifier(Protocol):

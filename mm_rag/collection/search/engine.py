@@ -64,8 +64,8 @@ class Explanation:
     places: int
 
 
-Read: TypeAlias = Callable[[Callable[[VectorStore], Proposals]], Proposals]
-"""Has something done with the vectors, which nobody closes meanwhile."""
+Read: TypeAlias = Callable[[Callable[[VectorStore, LexicalIndex], Proposals]], Proposals]
+"""Has something done with vectors and words, which stay open meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,7 @@ class SearchEngine:
     """The parts that a search needs, and the search itself.
 
     Attributes:
-        read: Gives vectors.
-        lexical: Words.
+        read: Gives vectors and words.
         ledger: What there is.
         spaces: What the vectors look like now.
         encoder: Makes the query's vector.
@@ -84,7 +83,6 @@ class SearchEngine:
     """
 
     read: Read
-    lexical: LexicalIndex
     ledger: Ledger
     spaces: Callable[[], Spaces]
     encoder: Encoder
@@ -117,10 +115,10 @@ class SearchEngine:
             raise InputError("The model makes no numbers of this query: its vector has NaN in it.")
         question = Question(vector=vector, words=query_words(query), modality=modality_name(query))
 
-        def proposed(store: VectorStore) -> Proposals:
+        def proposed(store: VectorStore, lexical: LexicalIndex) -> Proposals:
             with self.watch.stage("open"):
                 spaces = self.spaces()
-            proposer = Proposer(store, self.lexical, self.ledger, spaces, self.watch)
+            proposer = Proposer(store, lexical, self.ledger, spaces, self.watch)
             return proposer.propose(question, request)
 
         return self.read(proposed)

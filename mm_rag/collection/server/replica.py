@@ -41,7 +41,7 @@ class Replica:
         return is_of and self._revision() == head.revision
 
     def _revision(self) -> int:
-        return int(self.ledger.meta(_REVISION) or 0)
+        return self.ledger.number(_REVISION)
 
     @property
     def is_written_to(self) -> bool:

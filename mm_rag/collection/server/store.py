@@ -139,6 +139,10 @@ class ServerStore(VectorStore):
         found = super().records(ids)
         return {i: entry for i, entry in found.items() if REVISION not in entry.segment.metadata}
 
+    def copies(self, ids: Iterable[str]) -> dict[str, Entry]:
+        """By its id, what the collection itself wrote."""
+        return {entry.segment.id: entry for entry, _, _ in self.written(ids)}
+
     def ids(self) -> set[str]:
         """The ids of all records, except of what is being written."""
         with self._errors():
