@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mm_rag.record import FIELDS, segment_to_metadata
-from mm_rag.segment import Scalar, Segment
+from mm_rag.record import FIELDS, Value, segment_to_metadata
+from mm_rag.segment import Segment
 
 _ASSETS = "assets/"
 _KEPT = re.compile(r"[/\\]assets[/\\]([0-9a-f]{2})[/\\](\1[0-9a-f]{62}(?:\.[A-Za-z0-9]+)?)$")
@@ -76,7 +76,7 @@ def holds_segment(
     )
 
 
-def _is_same(told: Scalar, held: Any) -> bool:
+def _is_same(told: Value, held: Any) -> bool:
     if told == held:
         return True
     if isinstance(told, str) and isinstance(held, str):
