@@ -139,6 +139,10 @@ class ServerStore(VectorStore):
         found = super().records(ids)
         return {i: entry for i, entry in found.items() if REVISION not in entry.segment.metadata}
 
+    def differing(self, entries: Sequence[Entry]) -> set[str]:
+        """None: what a server holds may be a later revision, which a replica has yet to follow."""
+        return set()
+
     def copies(self, ids: Iterable[str]) -> dict[str, Entry]:
         """By its id, what the collection itself wrote."""
         return {entry.segment.id: entry for entry, _, _ in self.written(ids)}
