@@ -12,11 +12,13 @@ from mm_rag._forking import ForkableLock
 from mm_rag.collection.damage import KnownFiles, is_panic, is_whole
 from mm_rag.collection.lexical.query import parse, read
 from mm_rag.collection.lexical.schema import as_document, make_schema, open_index
-from mm_rag.collection.lexical.scoring import Scorer
+from mm_rag.collection.lexical.scoring import Scorer, Weighed
 from mm_rag.errors import CollectionError, MMRagError
 from mm_rag.segment import Segment
 
 _HEAP_BYTES = 50_000_000  # the writer's buffer; tantivy asks for 15 MB at least
+
+_EQUALS = 16  # times as many texts as are wanted are looked at, where all score the same
 
 _OPENING = "It holds nothing that is not elsewhere: delete that folder and repair() makes it again."
 _READING = "If it is damaged or gone, delete its folder and repair() makes it again."
@@ -99,12 +101,15 @@ class LexicalIndex:
             # that there is, and a Segment is as good as the best of these finds it.
             readings = dict.fromkeys(read(question, each) for each in scorer.languages)
             best: dict[tuple[int, int], tuple[float, tantivy.DocAddress]] = {}
-            for query, most in map(scorer.weigh, readings):
-                for share, address in _found(searcher, query, most, n):
+            for weighed in map(scorer.weigh, readings):
+                hits = scorer.scores(weighed, _found(searcher, weighed, n))
+                for score, address in hits:
+                    share = min(1.0, score / weighed.most)
                     key = (address.segment_ord, address.doc)
                     best[key] = max(best.get(key, (0.0, address)), (share, address), key=_share)
-            ranked = sorted(best.values(), key=_share, reverse=True)[:n]
-            return [(searcher.doc(address)["id"][0], share) for share, address in ranked]
+            found = [(searcher.doc(address)["id"][0], share) for share, address in best.values()]
+            # Equals in an order that does not depend on when they were written.
+            return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:n]
 
     def is_sound(self) -> bool:
         """Whether the files are what was written, and everything in them can be read."""
@@ -155,13 +160,20 @@ def known_words(path: Path) -> KnownFiles:
 
 
 def _found(
-    searcher: tantivy.Searcher, query: tantivy.Query, most: float, n: int
+    searcher: tantivy.Searcher, weighed: Weighed, n: int
 ) -> list[tuple[float, tantivy.DocAddress]]:
-    n = min(n, searcher.num_docs)
-    if n < 1 or not most:
+    n, query = min(n, searcher.num_docs), weighed.query
+    if n < 1 or not weighed.most:
         return []
-    found = searcher.search(query, n, count=False)
-    return [(min(1.0, score / most), address) for score, address in found.hits]
+    hits = searcher.search(query, n, count=False).hits
+    # tantivy cuts a row of equals by when they were written: all of them are looked at.
+    wanted = n
+    while len(hits) == wanted < searcher.num_docs and wanted < _EQUALS * n:
+        if hits[-1][0] < hits[n - 1][0]:
+            break
+        wanted = min(4 * wanted, searcher.num_docs)
+        hits = searcher.search(query, wanted, count=False).hits
+    return list(hits)
 
 
 def _share(found: tuple[float, tantivy.DocAddress]) -> float:

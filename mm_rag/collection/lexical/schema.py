@@ -25,8 +25,10 @@ def make_schema() -> tantivy.Schema:
     builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("sha256", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("title", tokenizer_name=_SPACES, index_option="position")
-    builder.add_text_field("text", tokenizer_name=_SPACES, index_option="position")
+    # Stored, and counted, for `live`, which scores by what has not been deleted.
+    for name in ("title", "text"):
+        builder.add_text_field(name, stored=True, tokenizer_name=_SPACES, index_option="position")
+        builder.add_integer_field(f"{name}_length", fast=True)
     builder.add_text_field("whole", tokenizer_name=_SPACES, index_option="basic")
     return builder.build()
 
@@ -44,12 +46,15 @@ def as_document(segment: Segment) -> tantivy.Document:
     """A Segment as it is indexed."""
     title, text = (spaced(cleaned(part), ends=True) for part in (segment.title, segment.text))
     language = language_of(segment.text if segment.text.strip() else segment.title)
+    in_title, in_text = stems(title, language), stems(text, language)
     whole = {*stems(title, PLAIN), *stems(text, PLAIN), *codes(title), *codes(text)}
     return tantivy.Document(
         id=segment.id,
         sha256=segment.sha256,
         language=language,
-        title=" ".join(stems(title, language)),
-        text=" ".join(stems(text, language)),
+        title=" ".join(in_title),
+        title_length=len(in_title),
+        text=" ".join(in_text),
+        text_length=len(in_text),
         whole=" ".join(whole),
     )

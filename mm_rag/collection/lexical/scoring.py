@@ -7,17 +7,16 @@ small: it is not sure, and says so.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import Any, TypeAlias
 
 import tantivy
 
 from mm_rag.collection.lexical.analysis import is_identifier, is_letter
 from mm_rag.collection.lexical.languages import LANGUAGES
+from mm_rag.collection.lexical.live import K1, LiveBM25, LiveCounts
 from mm_rag.collection.lexical.query import Reading
 
 TITLE_WEIGHT = 0.5
@@ -27,10 +26,25 @@ MOST_TERMS = 100
 """How many words of a query are searched for. The work grows with each; of a pasted chapter, the
 rarest say what it is about, and the others are in every other text, too."""
 
-_K1 = 1.2  # tantivy's
-
 _Clause: TypeAlias = tuple[tantivy.Occur, tantivy.Query]
-_Weighed: TypeAlias = tuple[tantivy.Query, float]  # and the most that it could give
+_Fixed: TypeAlias = tuple[tantivy.Query, float]  # and the most that it could give
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A reading, weighed.
+
+    Attributes:
+        query: Tantivy's.
+        most: The most that a text could score by it: 0 if nothing is asked.
+        constant: Those of its clauses whose scores do not depend on a text.
+        live: Scores the others by what has not been deleted.
+    """
+
+    query: tantivy.Query
+    most: float
+    constant: Sequence[_Clause]
+    live: LiveBM25
 
 
 @dataclass(frozen=True)
@@ -51,39 +65,83 @@ class Scorer:
         return [language for language in LANGUAGES if self._in(language)]
 
     @cached_property
-    def _n(self) -> int:
-        # As `doc_freq` does, this counts deleted documents until tantivy merges them away.
-        return sum(map(self._in, LANGUAGES))
+    def has_deleted(self) -> bool:
+        """Whether tantivy counts texts that have been deleted, and not yet merged away."""
+        return sum(map(self._in, LANGUAGES)) != self.searcher.num_docs
+
+    @cached_property
+    def _counts(self) -> LiveCounts:
+        return LiveCounts(self.searcher, self.schema)
+
+    def _df(self, field: str, term: str) -> int:
+        if self.has_deleted:
+            return self._counts.frequency(field, term)
+        return self.searcher.doc_freq(field, term)
 
     def _in(self, language: str) -> int:
         return self.searcher.doc_freq("language", language)
 
-    def weigh(self, reading: Reading) -> tuple[tantivy.Query, float]:
-        """Tantivy's query, and the most that a text could score by it: 0 if nothing is asked."""
-        clauses: list[_Clause] = []
-        most = 0.0
-        weighed = (self._terms(reading.terms), self._codes(reading), self._begin(reading))
-        for query, best in chain.from_iterable(weighed):
-            clauses.append((tantivy.Occur.Should, query))
-            most += best
+    def weigh(self, reading: Reading) -> Weighed:
+        """What to ask tantivy, and what it amounts to."""
+        terms = self._chosen(reading.terms)
+        fixed = [*self._codes(reading), *self._begin(reading)]
+        most = sum(best for _, best in fixed) + sum(self._most(df) for df, _ in terms)
+        clauses = [(tantivy.Occur.Should, query) for query in self._terms(terms)]
+        constant: list[_Clause] = [(tantivy.Occur.Should, query) for query, _ in fixed]
+        clauses += constant
         # A condition, and no more: the words of a phrase are scored as all others are.
         for phrase in reading.phrases:
             needed = tantivy.Query.const_score_query(self._phrase(phrase), 0.0)
             clauses.append((tantivy.Occur.Must, needed))
-        return tantivy.Query.boolean_query(clauses), most
+        weights = {"title": TITLE_WEIGHT, "text": 1.0}
+        live = LiveBM25(self._counts, [term for _, term in terms], weights)
+        return Weighed(tantivy.Query.boolean_query(clauses), most, constant, live)
 
-    def _terms(self, terms: Iterable[str]) -> Iterator[_Weighed]:
-        counted = ((self.searcher.doc_freq("text", term), term) for term in terms)
+    def _chosen(self, terms: Iterable[str]) -> list[tuple[int, str]]:
+        counted = ((self._df("text", term), term) for term in terms)
         # Words that no text has make all others less sure; they push none out.
-        for df, term in sorted(counted, key=lambda pair: (not pair[0], pair))[:MOST_TERMS]:
+        return sorted(counted, key=lambda pair: (not pair[0], pair))[:MOST_TERMS]
+
+    def _terms(self, terms: Iterable[tuple[int, str]]) -> Iterator[tantivy.Query]:
+        for _, term in terms:
             title = self._term("title", term, "freq")
             either = tantivy.Query.boost_query(title, TITLE_WEIGHT)
-            yield self._term("text", term, "freq"), self._most(df)
-            yield either, 0.0
+            yield self._term("text", term, "freq")
+            yield either
 
-    def _codes(self, reading: Reading) -> Iterator[_Weighed]:
+    def scores(
+        self, weighed: Weighed, found: Sequence[tuple[float, tantivy.DocAddress]]
+    ) -> list[tuple[float, tantivy.DocAddress]]:
+        """What texts score by what has not been deleted, in the order in which they were found.
+
+        Args:
+            weighed: By which they were found.
+            found: Their scores as tantivy counts, and where they are.
+        """
+        if not self.has_deleted or not found:
+            return list(found)
+        documents: list[dict[str, list[str]]] = [
+            self.searcher.doc(address).to_dict() for _, address in found
+        ]
+        constant = self._constant(weighed.constant, [one["id"][0] for one in documents])
+        return [
+            (weighed.live.score(one) + constant.get(one["id"][0], 0.0), address)
+            for one, (_, address) in zip(documents, found, strict=True)
+        ]
+
+    def _constant(self, clauses: Sequence[_Clause], ids: Sequence[str]) -> dict[str, float]:
+        """What does not depend on how often a text has a word, by its id."""
+        if not clauses:
+            return {}
+        among = tantivy.Query.term_set_query(self.schema, "id", list(ids))
+        needed = (tantivy.Occur.Must, tantivy.Query.const_score_query(among, 0.0))
+        query = tantivy.Query.boolean_query([needed, *clauses])
+        hits = self.searcher.search(query, len(ids), count=False).hits
+        return {self.searcher.doc(address)["id"][0]: score for score, address in hits}
+
+    def _codes(self, reading: Reading) -> Iterator[_Fixed]:
         for code, pieces in reading.codes:
-            df = self.searcher.doc_freq("whole", code)
+            df = self._df("whole", code)
             if not df:
                 continue  # written like that by nobody, it tells no texts apart; its pieces may
             score, most = self._once(df), self._most(df)
@@ -91,11 +149,11 @@ class Scorer:
                 # As much as its pieces could ever give: texts that have it are before those that
                 # have the pieces. Compounds like well-known are just one word more: weighed like
                 # identifiers they cost 0.002 nDCG@10 on PubMedQA.
-                given = sum(self._most(self.searcher.doc_freq("text", each)) for each in pieces)
+                given = sum(self._most(self._df("text", each)) for each in pieces)
                 score = most = (1 + TITLE_WEIGHT) * given
             yield tantivy.Query.const_score_query(self._term("whole", code), score), most
 
-    def _begin(self, reading: Reading) -> Iterator[_Weighed]:
+    def _begin(self, reading: Reading) -> Iterator[_Fixed]:
         for beginning in reading.beginnings:
             query = self._beginning(beginning)
             found: Any = self.searcher.search(query, 1)
@@ -104,10 +162,10 @@ class Scorer:
 
     def _once(self, df: int) -> float:
         """What a word gives that is once in a text of mean length."""
-        return self._most(df) / (_K1 + 1)
+        return self._most(df) / (K1 + 1)
 
     def _most(self, df: int) -> float:
-        return (_K1 + 1) * math.log(1 + (self._n - df + 0.5) / (df + 0.5))
+        return (K1 + 1) * self._counts.idf(df)
 
     def _phrase(self, phrase: tuple[str, ...]) -> tantivy.Query:
         return tantivy.Query.boolean_query(
