@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import tantivy
 
@@ -42,7 +43,8 @@ class LiveCounts:
     def frequency(self, field: str, term: str) -> int:
         """In how many texts a word is."""
         query = tantivy.Query.term_query(self.schema, field, term, "basic")
-        return int(self.searcher.search(query, 1).count or 0)
+        found: Any = self.searcher.search(query, 1)  # its annotations forget `count`
+        return int(found.count or 0)
 
     def idf(self, df: int) -> float:
         """What it is worth that a text has a word that is in `df` of them."""
