@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 import chromadb
 import numpy as np
@@ -233,11 +234,13 @@ def test_what_can_be_read_of_a_damaged_ledger_is_saved(
         assert {one.id: one for one in collection.contents} == before
 
 
-HARM: dict[str, Callable[[random.Random, bytearray], None]] = {}
+Harm: TypeAlias = Callable[[random.Random, bytearray], None]
+HARM: dict[str, Harm] = {}
 
 
-def harm(function: Callable[[random.Random, bytearray], None]) -> None:
+def harm(function: Harm) -> Harm:
     HARM[function.__name__] = function
+    return function
 
 
 @harm
