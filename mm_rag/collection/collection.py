@@ -334,8 +334,9 @@ class Collection(Closing):
                 stand so, and `valv*` is any word that begins so.
             k: How many, at most. None: 5, or as many as the quotas of `modalities` come to.
             modalities: Only Segments of these; as a dict, at most so many hits of each:
-                `{"image": 3, "text": 2}`. A page counts as what matched on it, and then that is the
-                Hit's Segment, not the page.
+                `{"image": 3, "text": 2}`. A page counts as what matched best on it, or
+                as what else did, where there is room only for that; and then that is the Hit's
+                Segment, not the page.
             where: Only Segments whose metadata match this Chroma filter: `{"author": "Ada"}`.
             source: Only of this file, or of the files in this folder, or of several. A copy of a
                 file that is in counts as that file.

@@ -70,6 +70,8 @@ class Home(ABC):
     lexical: Path | None
     is_read_only = False
     """Whether nothing may be written: what is repaired is repaired in a copy."""
+    has_index = False
+    """Whether Chroma's index is in files here, and has to be written out (`write_out`)."""
     can_move = False
     """Whether the folder may be moved, so that what Chroma says of its files is outdated."""
 
@@ -123,6 +125,15 @@ class Home(ABC):
         """Whether the vectors can be opened and read; tried where a crash harms nobody."""
         return True
 
+    def write_out(self) -> None:  # noqa: B027 - most have nothing that is not written out
+        """Have what was written to the vectors read in one and the same way by every opening.
+
+        Called where they are not open, by the one writer.
+
+        Raises:
+            CollectionError: Chroma cannot.
+        """
+
     @abstractmethod
     def discard_store(self) -> None:
         """Throw the vectors away, which the ledger has, too, and note that they are to be made."""
@@ -163,7 +174,7 @@ class Folder(Home):
         self.folder = root.absolute()
         self.place, self.name = str(self.folder), name
         self.assets = self.folder / "assets"
-        self.can_move = True
+        self.can_move = self.has_index = True
         self._lay_out(self.folder)
         self._prepare(create=create)
         if not (os.access(self.folder, os.W_OK) and os.access(self.ledger.parent, os.W_OK)):
@@ -232,6 +243,18 @@ class Folder(Home):
         if self._is_forked:
             return cast("ClientAPI", RemoteChroma(self.chroma))
         return chromadb.PersistentClient(_spelling(self.chroma, next(_OPENINGS)))
+
+    def write_out(self) -> None:
+        """Have Chroma write its index out."""
+        if self._is_forked:
+            return
+        with self._quiet():
+            store = VectorStore(self._client(), self.name, self.place, changing=self._changing)
+            try:
+                store.write_out()
+            finally:
+                store.close()
+            self._known.note()
 
     def _note_if_lost(self) -> None:
         """Where its files are gone Chroma begins anew, and says nothing."""

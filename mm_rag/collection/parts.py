@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from mm_rag.collection.ledger import FORMAT_VERSION, Ledger
 from mm_rag.collection.lexical import LexicalIndex, known_words
 from mm_rag.collection.migrations import migrate
 from mm_rag.collection.search import Spaces
-from mm_rag.collection.store import VectorStore
+from mm_rag.collection.store import BREADTH, VectorStore
 from mm_rag.collection.turns import Turns
 from mm_rag.collection.writer import AT_ONCE, SegmentWriter
 from mm_rag.encoder import Encoder
@@ -27,7 +26,13 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-_RECENTLY = 5.0  # seconds for which the spaces hold while somebody writes
+_TRIES = 3
+"""How often something is read beside commits, before these are held off for it."""
+
+_MOST_MISSED = 1_000
+"""As many Segments may be missing in an open Chroma while another process writes. A search reads
+their vectors from the ledger, which takes it 10 ms; to open Chroma takes some 100 ms."""
+
 _WRITING = "writing"  # the fact that somebody is, or was when he was killed
 
 
@@ -55,7 +60,7 @@ class Parts:
             self._recover()
             self.lexical = self._open_lexical()
             home.follow(self.ledger, self.lexical)
-            self._writes = self.ledger.writes()
+            self._seen = self._state()
             self.store = self._open_store()
             undo.callback(lambda: self.store.close())
             self._migrate()
@@ -68,6 +73,7 @@ class Parts:
         """Chroma's threads are not in a forked child: what is open is opened again there."""
         leak(self.store, self.lexical)
         self._turns, self._is_writing, self._is_parents = Turns(), False, True
+        self._has_written = False
 
     _is_parents = False
 
@@ -75,32 +81,57 @@ class Parts:
         """Let go of everything."""
         if not self._is_parents:
             self.store.close()
+            if self._has_written and self.home.has_index:
+                self._write_out()
         self.ledger.close()
         self.home.close()
 
+    def _write_out(self) -> None:
+        try:
+            # Of few all are looked at anyway; and a folder that was deleted is not made again.
+            is_small = sum(self.ledger.counts().values()) <= BREADTH
+            if is_small or not self.home.folder.is_dir():
+                return
+            with self.home.writing(0.0):
+                self.home.write_out()
+                self._count_write()
+        except (CollectionError, OSError) as error:  # another process writes
+            logger.info("Chroma's index is not written out: %s", error)
+
+    _has_written = False
+
     def spaces(self, encoder: Encoder) -> Spaces:
-        """What the vectors look like; computed once for as long as nobody writes."""
+        """What the vectors look like; computed once for every state of the collection."""
         with self._spaces_lock:
-            key = (self.ledger.writes(), encoder.fingerprint, self._moment())
+            key = (self._state(), encoder.fingerprint)
             if self._spaces is None or self._spaces[0] != key:
                 self._spaces = (key, Spaces(self.ledger, encoder))
             return self._spaces[1]
 
-    _spaces: tuple[tuple[int, str, float], Spaces] | None = None
-
-    def _moment(self) -> float:
-        """Stands still while nobody writes."""
-        return 0.0 if self.ledger.meta(_WRITING) is None else time.monotonic() // _RECENTLY
+    _spaces: tuple[tuple[tuple[int, int], str], Spaces] | None = None
 
     def read(self, task: Callable[[VectorStore, LexicalIndex], Result]) -> Result:
         """Do something with vectors and words as they are now, and which stay open meanwhile.
 
-        It is done twice where Chroma fails at first: another process may have written, and this
-        one's Chroma misses what it remembers.
+        It is done again where something is committed meanwhile, so that its result is of one state;
+        after a few times commits are held off for it. It is also done again where Chroma fails at
+        first: another process may have written, and this one's Chroma misses what it remembers.
 
         Args:
             task: Must not write, and not ask for `read` or `refresh`.
         """
+        for _ in range(_TRIES):
+            state = self._state()
+            if state[1] & 1:
+                with self.ledger.steady():  # waits for the end of the commit
+                    state = self._state()
+            result = self._read(task)
+            if self._state() == state:
+                return result
+        with self.ledger.steady():
+            return self._read(task)
+
+    def _read(self, task: Callable[[VectorStore, LexicalIndex], Result]) -> Result:
         self.refresh()
         with self._turns.together():
             store = self.store
@@ -134,7 +165,7 @@ class Parts:
         self.check_writable()
         with self.home.writing(self._wait):
             self.refresh(writing=True)
-            self._is_writing = True
+            self._is_writing = self._has_written = True
             self.ledger.set_meta(**{_WRITING: "yes"})
             # Before and after: others must look again, even if this process is killed.
             self._count_write()
@@ -188,12 +219,13 @@ class Parts:
         with self._lock:
             self._leave_parent()
             self.home.follow(self.ledger, self.lexical, writing=writing)
-            writes = self.ledger.writes()
-            if writes != self._writes or (self.store is stale and not self._is_writing):
+            writes, generation = self._state()
+            is_behind = writes != self._seen[0] or len(self.missed()) > _MOST_MISSED
+            if (is_behind or self.store is stale) and not self._is_writing:
                 with self._turns.alone():
                     self.store.close()
                     self.store = self._open_store()
-                self._writes = writes
+                self._seen = writes, generation
         if not writing:
             self._refill()
 
@@ -205,7 +237,7 @@ class Parts:
         if self.home.lexical is not None:
             self.lexical = self._open_lexical()
         self.store = self._open_store()
-        self._writes = self.ledger.writes()
+        self._seen = self._state()
         self._is_parents = False
 
     def rebuild(self) -> None:
@@ -221,7 +253,7 @@ class Parts:
                 if self.home.lexical is not None:
                     remove(self.home.lexical)
                 self.store, self.lexical = self.home.open_store(), self._open_lexical()
-                self._writes = self.ledger.writes()
+                self._seen = self._state()
             self._settle()
 
     def save_ledger(self) -> None:
@@ -234,7 +266,7 @@ class Parts:
             return
         with self.home.writing(self._wait), self._lock:
             self.ledger.save()
-            self._writes = self.ledger.writes()
+            self._seen = self._state()
 
     def are_whole(self) -> bool:
         """Whether vectors and words can be read at all."""
@@ -337,7 +369,19 @@ class Parts:
         # At one go: a thread that searches in between would take this write for another process's
         # and close the vectors that the writer is using.
         with self._lock:
-            self._writes = self.ledger.count_write()
+            self.ledger.count_write()
+            self._seen = self._state()
+        self.ledger.forget_changes()
+
+    def missed(self) -> list[str]:
+        """The ids of what another process has committed since Chroma was opened here."""
+        if self._is_writing:
+            return []
+        return self.ledger.changed_since(self._seen[1], _MOST_MISSED + 1)
+
+    def _state(self) -> tuple[int, int]:
+        """Changes with everything that any process writes."""
+        return self.ledger.writes(), self.ledger.generation()
 
     def _check_format(self) -> None:
         made_by = self.ledger.meta("format")

@@ -65,6 +65,7 @@ def explained(
             read=parts.read,
             ledger=parts.ledger,
             spaces=spaces,
+            missed=parts.missed,
             encoder=encoder,
             reranker=reranker,
             shown=shown,

@@ -6,6 +6,7 @@ cosine space, a document text that is never null, flat metadata, media as `uris`
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeAlias, cast
@@ -29,6 +30,13 @@ _COSINES: Mapping[str, Callable[[float], float]] = {
     "l2": lambda distance: 1.0 - distance / 2,
 }
 """What a distance of Chroma's says of the cosine of two vectors of length 1, by its space."""
+
+BREADTH = 400
+"""How many candidates Chroma's index looks at (`ef_search`). Of the 10 nearest of 10,000 random
+vectors of 384 numbers, the worst that there is for such an index, it finds 9.2 so, and 5.4 with
+Chroma's own 100, in 1.7 ms instead of 1.0."""
+
+_OFTEN, _SELDOM = 2, 1_000  # after how many changes Chroma writes its index out; the latter its own
 
 _SAME = 1e-5  # that much a number of a unit vector may differ from its copy
 _PAGE = 5_000  # ids asked for at once, where all are wanted
@@ -69,7 +77,9 @@ class VectorStore:
         # Chroma would otherwise store its own default model with the collection and embed with it
         # whatever comes without a vector.
         return self._client.get_or_create_collection(
-            self._name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+            self._name,
+            embedding_function=None,
+            configuration={"hnsw": {"space": "cosine", "ef_search": BREADTH}},
         )
 
     def _similarity(self) -> Callable[[float], float]:
@@ -97,6 +107,26 @@ class VectorStore:
         with self._errors():
             [*vectors] = self._collection.get(limit=1, include=["embeddings"])["embeddings"]
         return len(vectors[0]) if vectors else None
+
+    def write_out(self) -> None:
+        """Have Chroma write its index out; to be called first of all, as even `len` has it read.
+
+        What it has not written out it adds to the index whenever that is opened, each time in
+        another way: of 10,000 random vectors, 785 of them not written out, 46 of 50 queries had
+        other neighbours from one opening to the next, and each opening took 0.5 s more.
+        """
+        with self._changing(), self._errors():
+            self._configure(ef_search=BREADTH, sync_threshold=_OFTEN)
+            try:
+                self.load()
+            finally:
+                self._configure(sync_threshold=_SELDOM)
+
+    def _configure(self, **hnsw: int) -> None:
+        with warnings.catch_warnings():
+            # Chroma takes it for an old collection, as it has no embedding function.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._collection.modify(configuration={"hnsw": hnsw})
 
     def recreate(self) -> None:
         """Begin anew, without records, as for vectors of another dimension."""

@@ -7,12 +7,13 @@ makes Chroma and the lexical index hold the same.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mm_rag.collection.ledger import Commit, Entry, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.store import VectorStore
+from mm_rag.segment import Segment
 
 AT_ONCE = 2_000
 """Segments held in memory while the ledger is followed."""
@@ -40,15 +41,22 @@ class SegmentWriter:
         with self._turn:
             if entries:
                 self.ledger.draft(entries)
-                self._put(entries)
+                self.store.put(entries)
 
     def commit(self, commit: Commit) -> None:
-        """Show what was drafted, and drop what is no more."""
-        with self._turn:
+        """Show what was drafted, and drop what is no more.
+
+        The words follow at one go: an index that holds drafts would count them, too.
+        """
+        if not any(vars(commit).values()):
+            return
+        with self._turn, self.ledger.steady():
+            shown = self.ledger.drafted(commit)
             gone = self._commit(commit)
-            if gone:
-                self.dropped.extend(gone)
-                self._drop(gone)
+            self.dropped.extend(gone)
+            self.lexical.change(self._segments(shown), gone)
+            self.store.drop(gone)
+            self.ledger.followed([*shown, *gone])
 
     def _commit(self, commit: Commit) -> list[str]:
         return self.ledger.commit(commit)
@@ -68,6 +76,12 @@ class SegmentWriter:
             self._put(entries)
             self.ledger.settled(entry.segment.id for entry in entries)
             self._drop(sorted(set(ids) - damaged - {entry.segment.id for entry in entries}))
+        self.ledger.followed(())
+
+    def _segments(self, ids: Sequence[str]) -> Iterator[Segment]:
+        for start in range(0, len(ids), AT_ONCE):
+            found, _ = self.ledger.sound_entries(ids[start : start + AT_ONCE])
+            yield from (entry.segment for entry in found)
 
     def _put(self, entries: Sequence[Entry]) -> None:
         self.store.put(entries)

@@ -40,7 +40,7 @@ def replace_content(connection: sqlite3.Connection, sha256: str) -> list[str]:
 
 
 def promote(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    """Drafts become what can be found; Chroma and the lexical index hold them already."""
+    """Drafts become what can be found; the lexical index has yet to follow."""
     for id_ in ids:
         connection.execute(
             f"INSERT OR REPLACE INTO segments ({COLUMNS}) SELECT {COLUMNS} FROM drafts "
@@ -48,7 +48,6 @@ def promote(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
             (id_,),
         )
         connection.execute("DELETE FROM drafts WHERE id = ?", (id_,))
-        connection.execute("DELETE FROM unsettled WHERE id = ?", (id_,))
 
 
 def drop_if_orphaned(connection: sqlite3.Connection, sha256: str) -> list[str]:

@@ -8,10 +8,14 @@ was. What Chroma and the lexical index may not have followed yet is `unsettled`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from sqlite3 import Connection
 
+from filelock import FileLock, Timeout
+
+from mm_rag._forking import ForkableLock
 from mm_rag.collection.ledger.changes import (
     contents,
     drop_if_orphaned,
@@ -24,7 +28,7 @@ from mm_rag.collection.ledger.changes import (
 from mm_rag.collection.ledger.checked_row import RAW_COLUMNS, CheckedRow
 from mm_rag.collection.ledger.checksums import HASH, is_vector, vector_sums
 from mm_rag.collection.ledger.commit import Commit
-from mm_rag.collection.ledger.database import Database
+from mm_rag.collection.ledger.database import IN_MEMORY, Database
 from mm_rag.collection.ledger.entry import (
     COLUMNS,
     RECORD,
@@ -41,6 +45,8 @@ from mm_rag.segment import Scalar, Segment
 
 _SOURCE = "segments.source"
 _PORTION = 2_000  # rows with their vectors in memory, where all are gone through
+_PATIENCE = 10.0  # seconds for another process to commit, or to search
+_POLL = 0.005
 _DRAFTED = "SELECT id FROM drafts WHERE sha256 != ''"  # the others are detached
 
 
@@ -60,6 +66,8 @@ class Ledger:
     def __init__(self, path: Path, folder: Path | None = None) -> None:
         self._db = Database(path)
         self._own = OwnFiles(folder or path.absolute().parent.parent)
+        self._committing = ForkableLock()
+        self._lock = None if path == IN_MEMORY else path.with_name("commits.lock")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -372,7 +380,7 @@ class Ledger:
             Ids that are no more, which are unsettled until Chroma and the lexical index have
             dropped them.
         """
-        gone: list[str] = []
+        gone, new = list[str](), self.drafted(commit)
         with self._db.transaction() as connection:
             rows = (*commit.written, *commit.noted)
             before = contents(connection, [*(file.path for file in rows), *commit.forgotten])
@@ -392,12 +400,61 @@ class Ledger:
             gone = [id_ for id_ in gone if id_ not in drafted]
             if publish is not None:
                 publish(gone)
+            if gone or commit.written or commit.added:
+                # Until the others have followed searches would find parts of both states.
+                generation = self.generation() | 1
+                _set_generation(connection, generation)
+                connection.executemany(
+                    "INSERT OR IGNORE INTO changed VALUES (?, ?)",
+                    ((generation, id_) for id_ in (*new, *gone)),
+                )
         return gone
+
+    def generation(self) -> int:
+        """Which state can be found: odd while Chroma and the lexical index have yet to follow."""
+        return self.number("generation")
+
+    @contextmanager
+    def steady(self) -> Generator[None]:
+        """While no other thread or process commits.
+
+        A commit holds this until all have followed: who has it and sees an odd generation knows
+        that a writer was killed. Another process that was stopped in between is not waited for.
+        """
+        with self._committing, ExitStack() as held:
+            if self._lock is not None and not self._is_steady:
+                with suppress(Timeout, OSError):
+                    held.enter_context(FileLock(self._lock).acquire(_PATIENCE, _POLL))
+            was, self._is_steady = self._is_steady, True
+            try:
+                yield
+            finally:
+                self._is_steady = was
+
+    _is_steady = False  # for the thread that holds the lock
+
+    def changed_since(self, generation: int, n: int) -> list[str]:
+        """The ids, at most `n`, of what the writing that goes on committed after a state."""
+        query = "SELECT DISTINCT id FROM changed WHERE generation > ? ORDER BY id LIMIT ?"
+        return [row["id"] for row in self._db.rows(query, (generation, n))]
+
+    def forget_changes(self) -> None:
+        """Forget what was committed: whoever reads opens Chroma anew."""
+        with self.steady(), self._db.transaction() as connection:
+            connection.execute("DELETE FROM changed")
+
+    def followed(self, ids: Iterable[str]) -> None:
+        """Note that Chroma and the words have followed the last commit, which was of these ids."""
+        with self._db.transaction() as connection:
+            connection.executemany("DELETE FROM unsettled WHERE id = ?", ((id_,) for id_ in ids))
+            generation = self.generation()
+            if generation & 1:
+                _set_generation(connection, generation + 1)
 
     def clear(self) -> None:
         """Forget all files and Segments; the facts stay."""
         with self._db.transaction() as connection:
-            for table in ("segments", "files", "drafts", "unsettled", "reindexed"):
+            for table in ("segments", "files", "drafts", "unsettled", "reindexed", "changed"):
                 connection.execute(f"DELETE FROM {table}")
 
     def drop(self, ids: Sequence[str]) -> None:
@@ -454,8 +511,10 @@ class Ledger:
 
     def adopt(self, entries: Sequence[Entry]) -> None:
         """Take Segments in that Chroma has already."""
+        ids = [entry.segment.id for entry in entries]
         self.draft(entries)
-        self.commit(Commit(added=[entry.segment.id for entry in entries]))
+        self.commit(Commit(added=ids))
+        self.followed(ids)
 
     # Damage.
 
@@ -478,6 +537,7 @@ class Ledger:
                 f"INSERT OR REPLACE INTO segments ({COLUMNS}) VALUES ({marks})",
                 (entry.to_row(self._own) for entry in healed),
             )
+            _set_generation(connection, self.generation() + 2)
 
     def seal(self) -> bool:
         """Give checksums to the rows that have none, and relative paths to own files.
@@ -494,7 +554,7 @@ class Ledger:
             last = rows[-1]["rowid"]
             checked = [CheckedRow.of_row(row, self._own) for row in rows]
             sound = [row for row in checked if row.is_sound]
-            self.restore(sound, [entry for row in sound if (entry := row.healed({}, self._own))])
+            self.restore(sound, [entry for row in sound if (entry := row.healed(None, self._own))])
             stayed = stayed and not any(row.was_elsewhere for row in checked)
         return stayed
 
@@ -569,3 +629,7 @@ class Ledger:
             connection.execute("DELETE FROM drafts")
             connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+
+
+def _set_generation(connection: Connection, generation: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(generation),))

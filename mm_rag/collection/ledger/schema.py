@@ -45,6 +45,11 @@ CREATE INDEX IF NOT EXISTS drafts_sha256 ON drafts (sha256);
 -- Ids of which Chroma and the lexical index may hold something else than `segments` does.
 CREATE TABLE IF NOT EXISTS unsettled (id TEXT PRIMARY KEY);
 
+-- What each commit of the writing that goes on has changed: who opened Chroma before misses that.
+CREATE TABLE IF NOT EXISTS changed (
+    generation INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, id)
+) WITHOUT ROWID;
+
 -- Vectors of another model, until all are there, with their part of the checksums.
 CREATE TABLE IF NOT EXISTS reindexed (id TEXT PRIMARY KEY, checksums BLOB, vector BLOB NOT NULL);
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import tantivy
@@ -52,8 +53,7 @@ class LexicalIndex:
         Raises:
             CollectionError: They cannot be written; none of them is in.
         """
-        documents = {segment.id: as_document(segment) for segment in segments}
-        self._commit(documents, documents.values())
+        self.change(segments, ())
 
     def drop(self, ids: Sequence[str]) -> None:
         """Delete Segments; unknown ids are no error.
@@ -61,21 +61,26 @@ class LexicalIndex:
         Raises:
             CollectionError: It cannot be written; all of them are still in.
         """
-        self._commit(ids)
+        self.change((), ids)
 
-    def _commit(self, gone: Iterable[str], new: Iterable[tantivy.Document] = ()) -> None:
-        gone = list(gone)
-        if not gone:
+    def change(self, new: Iterable[Segment], gone: Sequence[str]) -> None:
+        """Delete Segments, and add others, replacing those of the same id, in one commit.
+
+        Raises:
+            CollectionError: It cannot be written; nothing has changed.
+        """
+        new = iter(new)
+        first = next(new, None)
+        if first is None and not gone:
             return
         with self._writing, self._explained("written", _WRITING):
             writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
             try:
-                # A writer that was killed in its commit left files of the names that come next.
-                writer.garbage_collect_files()
                 for id_ in gone:
                     writer.delete_documents_by_term("id", id_)
-                for document in new:
-                    writer.add_document(document)
+                for segment in chain([] if first is None else [first], new):
+                    writer.delete_documents_by_term("id", segment.id)
+                    writer.add_document(as_document(segment))
                 writer.commit()
                 writer.wait_merging_threads()
             finally:

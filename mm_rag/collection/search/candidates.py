@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from mm_rag.collection.search.spaces import Spaces, unit
 from mm_rag.collection.search.stopwatch import Stopwatch
 from mm_rag.collection.store import Vectors, VectorStore, Where
 from mm_rag.content import Modality
+from mm_rag.segment import Segment
 
 Place: TypeAlias = tuple[str, int | None, float | None]
 
@@ -32,6 +34,7 @@ ENOUGH = 30
 DEEPER = 8
 """How much deeper the lists go where most of what they gave was at the same places."""
 
+_MOST_HIDDEN = 2_000  # that more is asked for because of what is being written
 _FILTERED = 10  # how much deeper the lexical list goes where a filter will thin it out
 
 
@@ -43,11 +46,14 @@ class Candidate:
         found: The ids of its Segments that were found, with the best score that any list gave them.
         modality: Of the best of them.
         voices: The best raw score of each list: `vector:words`, `vector:image`, `lexical`.
+        counted_as: The modality by which it fills a quota, where that is not that of the best of
+            its Segments.
     """
 
     found: dict[str, float] = field(default_factory=dict[str, float])
     modalities: dict[str, Modality] = field(default_factory=dict[str, Modality])
     voices: dict[str, float] = field(default_factory=dict[str, float])
+    counted_as: Modality | None = None
 
     def add(
         self, id_: str, modality: Modality, relative: float, voices: Mapping[str, float]
@@ -70,13 +76,30 @@ class Candidate:
 
     @property
     def matched(self) -> list[str]:
-        """The ids of the Segments found, best first."""
-        return sorted(self.found, key=lambda id_: (-self.found[id_], id_))
+        """The ids of the Segments found, best first; those by which it fills a quota before all."""
+        return sorted(self.found, key=self._order)
+
+    def _order(self, id_: str) -> tuple[bool, float, str]:
+        counts = self.counted_as is None or self.modalities[id_] == self.counted_as
+        return not counts, -self.found[id_], id_
 
     @property
     def modality(self) -> Modality:
         """Of the Segment that matched best."""
         return self.modalities[self.matched[0]]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What hits are made of, of the state in which they were found.
+
+    Attributes:
+        segments: By id.
+        copies: By content, the files that were left out because another one has the same.
+    """
+
+    segments: Mapping[str, Segment]
+    copies: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -88,12 +111,16 @@ class Proposals:
         vectors: The vector of every Segment found, of length 1, by id.
         foreign: Records that another program wrote, by id.
         listed: How many Segments each list proposed.
+        generation: The state of the collection that they are of.
+        kept: What hits are made of; None where the ledger is asked.
     """
 
     places: dict[Place, Candidate]
     vectors: Mapping[str, Vectors]
     foreign: Mapping[str, Entry]
     listed: Mapping[str, int]
+    generation: int
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +147,7 @@ class Proposer:
         lexical: Words.
         ledger: What there is.
         spaces: What the vectors look like.
+        missed: The ids of what the store does not know yet.
         watch: Times the stages `vectors`, `words` and `merge`.
     """
 
@@ -127,6 +155,7 @@ class Proposer:
     lexical: LexicalIndex
     ledger: Ledger
     spaces: Spaces
+    missed: Sequence[str]
     watch: Stopwatch
 
     def propose(self, question: Question, request: Request) -> Proposals:
@@ -183,11 +212,38 @@ class Proposer:
         where: Where | None,
     ) -> int:
         """Add what is nearest to some vectors; return how many that are for the first of them."""
-        lists = self.store.nearest(queries, depth, where)
-        new = dict.fromkeys(id_ for found in lists for id_, _ in found if id_ not in near)
-        known = self.ledger.find(new)
-        near.update((id_, known.get(id_)) for id_ in new)
-        return len(lists[0])
+        # What is being written takes no place from what can be found.
+        more = min(len(self._hidden), _MOST_HIDDEN)
+        lists = self.store.nearest(queries, depth + more, where)
+        if self.missed:
+            missed = self._missed_vectors(where)
+            lists = [_merged(*each, missed) for each in zip(lists, queries, strict=True)]
+        known = self.ledger.find(dict.fromkeys(id_ for found in lists for id_, _ in found))
+        shown = [
+            [id_ for id_, _ in found if id_ in known or id_ not in self._hidden][:depth]
+            for found in lists
+        ]
+        near.update((id_, known.get(id_)) for found in shown for id_ in found if id_ not in near)
+        return len(shown[0])
+
+    @cached_property
+    def _hidden(self) -> frozenset[str]:
+        """The ids of what Chroma may hold and nothing finds yet, or any more."""
+        return frozenset((*self.ledger.unsettled(), *self.missed))
+
+    @cached_property
+    def _missed(self) -> dict[str, Vectors]:
+        found = self.ledger.find(self.missed)
+        vectors = unit(stacked(one.vector for one in found.values()))
+        return dict(zip(found, vectors, strict=True))
+
+    def _missed_vectors(self, where: Where | None) -> dict[str, Vectors | None]:
+        """By id, what Chroma's client does not know yet; None for what is gone or not wanted."""
+        vectors = self._missed
+        if where is not None:
+            matching = self.store.matching(list(vectors), where)
+            vectors = {id_: vector for id_, vector in vectors.items() if id_ in matching}
+        return {id_: vectors.get(id_) for id_ in self.missed}
 
     def _missing(self, near: Mapping[str, Found | None], request: Request) -> list[Modality]:
         """The wanted modalities of which there should be more among what was found."""
@@ -233,6 +289,7 @@ class Proposer:
             vectors=dict(zip(known, vectors, strict=True)),
             foreign=foreign,
             listed={"vectors": len(near), "words": len(shares)},
+            generation=self.ledger.generation(),
         )
 
     def _places(
@@ -269,8 +326,16 @@ class Proposer:
         """What other programs wrote; what the ledger is about to follow is not theirs."""
         if not ids:
             return {}
-        unsettled = set(self.ledger.unsettled())
-        return self.store.records([id_ for id_ in ids if id_ not in unsettled])
+        return self.store.records([id_ for id_ in ids if id_ not in self._hidden])
+
+
+def _merged(
+    found: Sequence[tuple[str, float]], query: Vectors, missed: Mapping[str, Vectors | None]
+) -> list[tuple[str, float]]:
+    """What was found, nearest first, with what is missed there."""
+    pairs = [pair for pair in found if pair[0] not in missed]
+    pairs += [(id_, float(each @ query)) for id_, each in missed.items() if each is not None]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
 
 
 def _count(near: Mapping[str, Found | None], modalities: Set[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from mm_rag.collection.search.candidates import Place, Proposals
 from mm_rag.collection.search.fusion import best_first, min_max
 from mm_rag.collection.search.request import Request
 from mm_rag.collection.store import Vectors
+from mm_rag.content import Modality
 
 POOL = 4
 """Among how many times as many places as are wanted diverse ones are looked for."""
@@ -38,8 +40,12 @@ def _first(
     left = Counter({modality: times * quota for modality, quota in request.quotas.items()})
     kept: list[Place] = []
     for place in ranked:
-        modality = proposals.places[place].modality
-        if left[modality] > 0:
+        candidate = proposals.places[place]
+        # A page counts as its passage, or as its picture, whatever there is still room for.
+        own = (candidate.modalities[id_] for id_ in candidate.matched)
+        modality = next((each for each in own if left[each] > 0), None)
+        if modality is not None:
+            candidate.counted_as = cast("Modality", modality)
             left[modality] -= 1
             kept.append(place)
     return kept[: times * request.k]

@@ -15,6 +15,7 @@ from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.search.candidates import (
     DEPTH,
     Candidate,
+    Kept,
     Place,
     Proposals,
     Proposer,
@@ -40,6 +41,10 @@ JUDGED = 50
 
 VOICED = 10
 """How many places the default one scores. 20 take twice as long and gain 0.002 nDCG@10."""
+
+_TRIES = 2
+"""How often a search is done where something is committed while it ranks what it has found, before
+it keeps what it has found."""
 
 VOICE = 0.25
 """What the default one's score counts beside the vectors' and the words' (see `fusion`)."""
@@ -76,6 +81,7 @@ class SearchEngine:
         read: Gives vectors and words.
         ledger: What there is.
         spaces: What the vectors look like now.
+        missed: The ids of what Chroma's client does not know yet.
         encoder: Makes the query's vector.
         reranker: Scores the best candidates again.
         shown: Draws the pictures of Segments again, where they are not kept.
@@ -85,6 +91,7 @@ class SearchEngine:
     read: Read
     ledger: Ledger
     spaces: Callable[[], Spaces]
+    missed: Callable[[], Sequence[str]]
     encoder: Encoder
     reranker: Reranker | None
     shown: Callable[[Sequence[Segment]], list[Segment]]
@@ -92,7 +99,15 @@ class SearchEngine:
 
     def search(self, query: Content, request: Request) -> Explanation:
         """The best places for a query, best first."""
-        proposals = self._propose(query, request)
+        question = self._question(query)
+        for _ in range(_TRIES):
+            proposals = self._propose(question, request)
+            explanation = self._answer(query, proposals, request)
+            if self.ledger.generation() == proposals.generation:
+                return explanation  # else what was found may be gone by the time that it is shown
+        return self._answer(query, self._propose(question, request, keep=True), request)
+
+    def _answer(self, query: Content, proposals: Proposals, request: Request) -> Explanation:
         voices = _voices(proposals.places, max(DEPTH, request.k))
         scores = fuse(*voices)
         with self.watch.stage("rerank"):
@@ -108,20 +123,31 @@ class SearchEngine:
             places=len(proposals.places),
         )
 
-    def _propose(self, query: Content, request: Request) -> Proposals:
+    def _question(self, query: Content) -> Question:
         with self.watch.stage("encode"):
             vector = unit(self.encoder.encode_query(query))
         if not np.isfinite(vector).all():
             raise InputError("The model makes no numbers of this query: its vector has NaN in it.")
-        question = Question(vector=vector, words=query_words(query), modality=modality_name(query))
+        return Question(vector=vector, words=query_words(query), modality=modality_name(query))
+
+    def _propose(self, question: Question, request: Request, *, keep: bool = False) -> Proposals:
+        """What was found, all of it of one state; with its Segments, if they are to be kept."""
 
         def proposed(store: VectorStore, lexical: LexicalIndex) -> Proposals:
             with self.watch.stage("open"):
                 spaces = self.spaces()
-            proposer = Proposer(store, lexical, self.ledger, spaces, self.watch)
-            return proposer.propose(question, request)
+            proposer = Proposer(store, lexical, self.ledger, spaces, self.missed(), self.watch)
+            proposals = proposer.propose(question, request)
+            return replace(proposals, kept=self._kept(proposals)) if keep else proposals
 
         return self.read(proposed)
+
+    def _kept(self, proposals: Proposals) -> Kept:
+        found = [id_ for one in proposals.places.values() for id_ in one.found]
+        segments = self.ledger.segments(found)
+        wholes = self.ledger.segments({_whole_id(segment) for segment in segments.values()})
+        copies = self.ledger.duplicates_of({place[0] for place in proposals.places})
+        return Kept({**wholes, **segments}, copies)
 
     def _rerank(
         self,
@@ -182,7 +208,11 @@ class SearchEngine:
     def _segments(self, ids: Iterable[str], proposals: Proposals) -> dict[str, Segment]:
         wanted = list(ids)
         foreign = {i: proposals.foreign[i].segment for i in wanted if i in proposals.foreign}
-        return {**foreign, **self.ledger.segments(i for i in wanted if i not in foreign)}
+        own = [i for i in wanted if i not in foreign]
+        if proposals.kept is None:
+            return {**foreign, **self.ledger.segments(own)}
+        kept = proposals.kept.segments
+        return {**foreign, **{i: kept[i] for i in own if i in kept}}
 
     def _hits(
         self,
@@ -203,8 +233,9 @@ class SearchEngine:
         matched = self._matched(best, proposals)
         shown = list(matched)
         pages = [_whole_id(matched[place][0]) for place in shown] if whole else []
-        wholes = self.ledger.segments(pages)
-        copies = self.ledger.duplicates_of({place[0] for place in shown})
+        wholes = self._segments(pages, proposals)
+        kept = proposals.kept
+        copies = kept.copies if kept else self.ledger.duplicates_of({place[0] for place in shown})
         return [
             Hit(
                 segment=wholes.get(_whole_id(matched[place][0]), matched[place][0]),

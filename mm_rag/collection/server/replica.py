@@ -103,7 +103,7 @@ class Replica:
             there = self.ledger.segments(ids)
             self.lexical.put(there.values())
             self.lexical.drop([id_ for id_ in ids if id_ not in there])
-        self.ledger.settled(left)
+        self.ledger.followed(left)
 
     def _draft(self, store: ServerStore, ids: Sequence[str], changes: Changes) -> list[str]:
         """Fetch what is new; return the ids of it."""
@@ -127,13 +127,12 @@ class Replica:
     def _apply(self, changes: Changes, drafted: Sequence[str]) -> None:
         """Show it, all at once."""
         new = set(drafted)
-        gone = self.ledger.commit(
-            Commit(
-                noted=changes.files,
-                forgotten=changes.forgotten,
-                added=drafted,
-                dropped=[id_ for id_ in changes.removed if id_ not in new],
-            )
+        commit = Commit(
+            noted=changes.files,
+            forgotten=changes.forgotten,
+            added=drafted,
+            dropped=[id_ for id_ in changes.removed if id_ not in new],
         )
+        gone = self.ledger.commit(commit)
         self.lexical.drop(gone)
-        self.ledger.settled(gone)
+        self.ledger.followed([*drafted, *gone])

@@ -87,11 +87,8 @@ class ServerWriter(SegmentWriter):
         with self._turn:
             if entries:
                 self.ledger.draft(entries)
-                self.lexical.put(entry.segment for entry in entries)
 
     def _commit(self, commit: Commit) -> list[str]:
-        if not any(vars(commit).values()):
-            return []
         arriving = self.ledger.drafted(commit)
         for start in range(0, len(arriving), AT_ONCE):
             self.publisher.put(list(self.ledger.drafts(arriving[start : start + AT_ONCE])))
