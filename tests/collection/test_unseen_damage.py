@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 import chromadb
 import numpy as np
@@ -64,6 +65,11 @@ def negate_vectors(folder: Path) -> None:
         for id_, vector in ledger.execute("SELECT id, vector FROM segments").fetchall():
             turned = (-np.frombuffer(vector, np.float32)).tobytes()
             ledger.execute("UPDATE segments SET vector = ? WHERE id = ?", (turned, id_))
+
+
+def spoil_texts(held: chromadb.Collection, ids: list[str]) -> None:
+    vectors = held.get(ids=ids, include=["embeddings"])["embeddings"]
+    held.update(ids=ids, documents=["spoilt"] * len(ids), embeddings=vectors)  # pyright: ignore
 
 
 def best(collection: Collection, query: str) -> str:
@@ -142,6 +148,7 @@ def test_vectors_that_nothing_has_any_more_are_encoded_again(
         "UPDATE segments SET modality = CAST(x'ff' AS TEXT)",
         "UPDATE segments SET page = 'x'",
         "UPDATE segments SET id = upper(id)",
+        "UPDATE segments SET id = CAST(x'ff' || id AS TEXT)",
         "UPDATE segments SET checksums = x'00'",
         "UPDATE segments SET vector = x'000000'",
     ],
@@ -156,13 +163,28 @@ def test_changed_records_in_the_ledger_are_restored_from_chroma(
     assert {one.id: one for one in opened.contents} == before
 
 
+@pytest.mark.parametrize("column", ["id", "source", "modality"])
+def test_what_the_ledger_can_restore_by_itself_needs_no_chroma(
+    copy: Path, opened: Collection, encoded: list[str], column: str
+) -> None:
+    before = {one.id: one for one in opened.contents}
+    opened.close()
+    change(copy, f"UPDATE segments SET {column} = upper({column}) WHERE rowid % 3 = 0")
+    shutil.rmtree(copy / "chroma")
+    with Collection(copy, encoder=Encoder(modules=[BagOfWords()])) as collection:
+        assert collection.repair().ok
+        assert not encoded
+        assert {one.id: one for one in collection.contents} == before
+        assert best(collection, "passage number 8") == "passage number 8"
+
+
 def test_what_is_lost_of_a_file_is_read_again_by_the_next_sync(
     copy: Path, opened: Collection, documents: Path
 ) -> None:
     before = {one.id: one for one in opened.contents}
     with closing(chromadb.PersistentClient(str(copy / "chroma"))) as client:  # pyright: ignore
         held = client.get_collection("default", embedding_function=None)
-        held.update(ids=held.get()["ids"], documents=["spoilt"] * held.count())
+        spoil_texts(held, held.get()["ids"])
     change(copy, "UPDATE segments SET record = replace(record, 'ferry', 'berry') WHERE page = 1")
     report = opened.repair()
     assert not report.ok
@@ -178,7 +200,7 @@ def test_records_that_differ_in_chroma_are_put_again(copy: Path, opened: Collect
     with closing(chromadb.PersistentClient(str(copy / "chroma"))) as client:  # pyright: ignore
         held = client.get_collection("default", embedding_function=None)
         one, two, three = held.get(limit=3)["ids"]
-        held.update(ids=[one], documents=["spoilt"])
+        spoil_texts(held, [one])
         held.update(ids=[two], embeddings=np.ones((1, 64), np.float32))
         held.update(ids=[three], metadatas=[{"sha256": "spoilt"}])
     with Collection(copy, encoder=Encoder(modules=[BagOfWords()])) as collection:
@@ -233,11 +255,13 @@ def test_what_can_be_read_of_a_damaged_ledger_is_saved(
         assert {one.id: one for one in collection.contents} == before
 
 
-HARM: dict[str, Callable[[random.Random, bytearray], None]] = {}
+Harm: TypeAlias = Callable[[random.Random, bytearray], None]
+HARM: dict[str, Harm] = {}
 
 
-def harm(function: Callable[[random.Random, bytearray], None]) -> None:
+def harm(function: Harm) -> Harm:
     HARM[function.__name__] = function
+    return function
 
 
 @harm

@@ -148,7 +148,7 @@ def stored(collection: Collection, encoder: Encoder) -> list[NodeWithScore]:
     hits = collection.shown(collection.search("slide", 9, modalities=["image"]))
     segments = [hit.segment for hit in hits]
     client = chromadb.EphemeralClient()
-    chroma = client.get_or_create_collection("slides", embedding_function=None)
+    chroma: Any = client.get_or_create_collection("slides", embedding_function=None)
     chroma.upsert(
         ids=[segment.id for segment in segments],
         embeddings=encoder.encode_document([segment.content for segment in segments]),

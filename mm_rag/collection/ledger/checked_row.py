@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mm_rag.collection.ledger.checksums import is_record, is_same_vector, is_vector
-from mm_rag.collection.ledger.entry import RECORD, Entry, record_of_entry
+from mm_rag.collection.ledger.entry import RECORD, Entry, record_of
 from mm_rag.collection.ledger.own_files import OwnFiles
 from mm_rag.record import segment_from_json
 from mm_rag.segment import Segment
@@ -88,36 +89,56 @@ class CheckedRow:
             was_elsewhere=checksums is None and segment != named,
         )
 
-    def healed(self, copy: Entry | None, own: OwnFiles) -> Entry | None:
-        """The Segment as it was written, put together from this row and Chroma's copy.
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids that the row and its record name: one of them may be damaged."""
+        return frozenset((self.id,) if self.segment is None else (self.id, self.segment.id))
+
+    def healed(self, copies: Mapping[str, Entry], own: OwnFiles) -> Entry | None:
+        """The Segment as it was written, put together from this row and Chroma's copies.
 
         Of the row, the copy and the checksums, two that agree are right.
+
+        Args:
+            copies: What Chroma holds under `ids`, as far as it does, by id.
+            own: The files of the collection.
 
         Returns:
             None where no two agree.
         """
-        segment, given = self.segment, self.given
-        if not self.record_is_sound:
-            written = None if copy is None else self._as_written(copy, own)
-            if written is None:
-                return None
-            segment, given = written.segment, written.given
+        written = self._as_written(copies, own)
+        if written is None:
+            return None
+        segment, given = written
         vector = self.vector
-        if not self.vector_is_sound:
+        if not self._is_vector_under(segment.id):
+            copy = copies.get(segment.id)
             if copy is None or not self._is_vector_of(copy):
                 return None
             vector = copy.vector
-        assert segment is not None
         assert vector is not None
         return Entry(segment=segment, vector=vector, given=given)
 
-    def _as_written(self, copy: Entry, own: OwnFiles) -> Entry | None:
-        """The copy, if it has the record that was written."""
-        for entry in (copy, replace(copy, given=self.given)):  # Chroma does not keep `given`
-            if self.checksums and is_record(self.checksums, record_of_entry(entry, own)):
-                return entry
-        is_same = self.segment is not None and own.stored(copy.segment) == own.stored(self.segment)
-        return copy if is_same else None
+    def _as_written(self, copies: Mapping[str, Entry], own: OwnFiles) -> tuple[Segment, str] | None:
+        """The Segment whose record was written, and what was given of it."""
+        if self.record_is_sound and self.segment is not None:
+            return self.segment, self.given
+        named = [copies[id_] for id_ in sorted(self.ids) if id_ in copies]
+        told = [(copy.segment, given) for copy in named for given in (copy.given, self.given)]
+        if self.segment is not None:  # a column may be damaged that the record tells, too
+            told.append((self.segment, self.given))
+        for segment, given in told:
+            if self.checksums and is_record(self.checksums, record_of(segment, given, own)):
+                return segment, given
+        copy = copies.get(self.segment.id) if self.segment is not None else None
+        if copy is None or self.segment is None:
+            return None
+        is_same = own.stored(copy.segment) == own.stored(self.segment)
+        return (copy.segment, copy.given) if is_same else None
+
+    def _is_vector_under(self, id_: str) -> bool:
+        """Whether the vector is what was written with an id."""
+        return self.vector is not None and is_vector(self.checksums, id_, self.vector.tobytes())
 
     def _is_vector_of(self, copy: Entry) -> bool:
         if is_same_vector(self.checksums, copy.vector):

@@ -41,7 +41,7 @@ class Entry:
 
     def to_row(self, own: OwnFiles) -> tuple[object, ...]:
         """As the columns `COLUMNS`."""
-        record = record_of_entry(self, own)
+        record = record_of(self.segment, self.given, own)
         vector = np.asarray(self.vector, dtype=np.float32).tobytes()
         return (*record, record_sum(record) + vector_sums(self.segment.id, vector), vector)
 
@@ -58,9 +58,9 @@ class Entry:
         return cls(segment=segment, vector=vector, given=row["given"])
 
 
-def record_of_entry(entry: Entry, own: OwnFiles) -> tuple[object, ...]:
-    """The columns `RECORD` of an Entry."""
-    segment = own.stored(entry.segment)
+def record_of(segment: Segment, given: str, own: OwnFiles) -> tuple[object, ...]:
+    """The columns `RECORD` of a Segment, with the `Entry.given` of it."""
+    segment = own.stored(segment)
     return (
         segment.id,
         segment.sha256,
@@ -68,7 +68,7 @@ def record_of_entry(entry: Entry, own: OwnFiles) -> tuple[object, ...]:
         segment.modality,
         segment.page,
         segment.start,
-        entry.given,
+        given,
         segment_to_json(segment),
     )
 

@@ -554,7 +554,7 @@ class Ledger:
             last = rows[-1]["rowid"]
             checked = [CheckedRow.of_row(row, self._own) for row in rows]
             sound = [row for row in checked if row.is_sound]
-            self.restore(sound, [entry for row in sound if (entry := row.healed(None, self._own))])
+            self.restore(sound, [entry for row in sound if (entry := row.healed({}, self._own))])
             stayed = stayed and not any(row.was_elsewhere for row in checked)
         return stayed
 

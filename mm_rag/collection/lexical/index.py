@@ -76,6 +76,8 @@ class LexicalIndex:
         with self._writing, self._explained("written", _WRITING):
             writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
             try:
+                # A writer that was killed in its commit left files of the names that come next.
+                writer.garbage_collect_files()
                 for id_ in gone:
                     writer.delete_documents_by_term("id", id_)
                 for segment in chain([] if first is None else [first], new):
