@@ -40,7 +40,9 @@ help:
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(call install,$(VENV),--constraint constraints.txt)
 
+# Made anew: what is installed would count as low enough.
 .venv-oldest/installed: pyproject.toml
+	rm -rf .venv-oldest
 	$(call install,.venv-oldest,--resolution lowest-direct)
 
 # Always: what is newest changes without a change here.

@@ -53,13 +53,21 @@ class ForkableLock:
         """The thread that may hold it is not in the child."""
         self._lock = threading.RLock()
 
+    def acquire(self, blocking: bool = True) -> bool:
+        """Hold it, and say whether it is held; without `blocking` only if it is free."""
+        return self._lock.acquire(blocking)
+
+    def release(self) -> None:
+        """Let it go."""
+        self._lock.release()
+
     def __enter__(self) -> None:
         """Wait for it and hold it."""
-        self._lock.acquire()
+        self.acquire()
 
     def __exit__(self, *_: object) -> None:
         """Let it go."""
-        self._lock.release()
+        self.release()
 
 
 def _after_fork() -> None:

@@ -12,6 +12,7 @@ from PIL import Image as Pictures
 
 from mm_rag import Audio, Encoder, Image, Mixed, Text, Video
 from mm_rag.errors import CheckpointError, InputError, MissingExtra, UnsupportedModality
+from mm_rag.media import MediaPolicy
 
 from .parity import replicas
 
@@ -68,7 +69,7 @@ def test_a_picture_without_words_is_read(encoder: Encoder, monkeypatch: pytest.M
 
     asked: list[tuple[int, int]] = []
 
-    def read(picture: Pictures.Image) -> ocr.Reading:
+    def read(picture: Pictures.Image, _: MediaPolicy) -> ocr.Reading:
         asked.append(picture.size)
         return ocr.Reading(text="total due 42")
 

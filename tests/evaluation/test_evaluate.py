@@ -172,7 +172,7 @@ def test_a_missing_package_is_said_before_anything_is_searched(
         asked.append(query)
         return []
 
-    with pytest.raises(MissingExtra, match=r"mm-rag\[eval\]"):
+    with pytest.raises(MissingExtra, match=r"\[eval\]"):
         evaluate(search, [Question(id="q", query="?", relevant=(PAGE,))])
     assert asked == []
 
