@@ -44,7 +44,10 @@ OPENERS: dict[str, tuple[str, Opener]] = {
     "image_format": ("a.png", image_format),
     "image_description": ("a.png", image_description),
     "image_outline": ("a.png", image_outline),
-    "blocks_of": ("a.png", lambda path, policy: blocks_of([_item(path)], policy=policy, lenient=False)),
+    "blocks_of": (
+        "a.png",
+        lambda path, policy: blocks_of([_item(path)], policy=policy, lenient=False),
+    ),
     "file_type": ("a.png", file_type),
     "media_kind": ("a.wav", media_kind),
     "probe": ("a.wav", probe),
