@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
 
+from mm_rag.collection.ledger.checksums import HASH
 from mm_rag.collection.ledger.entry import COLUMNS
 from mm_rag.collection.ledger.files import LedgerFile
 
@@ -73,3 +74,37 @@ def drop_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
 def note_unsettled(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     """Note ids of which Chroma and the lexical index may hold something else."""
     connection.executemany("INSERT OR IGNORE INTO unsettled VALUES (?)", ((id_,) for id_ in ids))
+
+
+def forget_format_1(connection: sqlite3.Connection) -> None:
+    """Take what an older mm_rag left out; see `Ledger.forget_format_1`."""
+    tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'stale'")
+    if not tables.fetchone():  # it was done, and then somebody was killed
+        return
+    for row in connection.execute("SELECT sha256 FROM stale").fetchall():
+        drop_if_orphaned(connection, row["sha256"])
+    connection.execute(
+        "UPDATE files SET state = 'unread' WHERE state = 'writing' OR state IN "
+        "('indexed', 'incomplete') AND sha256 IN (SELECT sha256 FROM segments_of_format_1 "
+        "WHERE id NOT IN (SELECT id FROM segments))"
+    )
+    connection.execute("DROP TABLE segments_of_format_1")
+    connection.execute("DROP TABLE stale")
+
+
+def switch(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
+    """Take the vectors of another model, and the facts about it."""
+    connection.execute(
+        "UPDATE segments SET vector = r.vector, "
+        f"checksums = CAST(substr(segments.checksums, 1, {HASH}) || r.checksums AS BLOB) "
+        "FROM reindexed AS r WHERE r.id = segments.id"
+    )
+    connection.execute("DELETE FROM reindexed")
+    connection.execute("DELETE FROM drafts")
+    connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+
+
+def set_generation(connection: sqlite3.Connection, generation: int) -> None:
+    """Write down which state can be found (`Ledger.generation`)."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(generation),))

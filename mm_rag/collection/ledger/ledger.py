@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from sqlite3 import Connection
 
-from filelock import FileLock, Timeout
-
-from mm_rag._forking import ForkableLock
 from mm_rag.collection.ledger.changes import (
     contents,
     drop_if_orphaned,
     drop_rows,
+    forget_format_1,
     note_unsettled,
     promote,
     put_files,
     replace_content,
+    set_generation,
+    switch,
 )
 from mm_rag.collection.ledger.checked_row import RAW_COLUMNS, CheckedRow
-from mm_rag.collection.ledger.checksums import HASH, is_vector, vector_sums
+from mm_rag.collection.ledger.checksums import is_vector, vector_sums
 from mm_rag.collection.ledger.commit import Commit
+from mm_rag.collection.ledger.commit_lock import CommitLock
 from mm_rag.collection.ledger.database import IN_MEMORY, Database
 from mm_rag.collection.ledger.entry import (
     COLUMNS,
@@ -45,8 +45,6 @@ from mm_rag.segment import Scalar, Segment
 
 _SOURCE = "segments.source"
 _PORTION = 2_000  # rows with their vectors in memory, where all are gone through
-_PATIENCE = 10.0  # seconds for another process to commit, or to search
-_POLL = 0.005
 _DRAFTED = "SELECT id FROM drafts WHERE sha256 != ''"  # the others are detached
 
 
@@ -66,8 +64,7 @@ class Ledger:
     def __init__(self, path: Path, folder: Path | None = None) -> None:
         self._db = Database(path)
         self._own = OwnFiles(folder or path.absolute().parent.parent)
-        self._committing = ForkableLock()
-        self._lock = None if path == IN_MEMORY else path.with_name("commits.lock")
+        self._turn = CommitLock(None if path == IN_MEMORY else path.with_name("commits.lock"))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -403,7 +400,7 @@ class Ledger:
             if gone or commit.written or commit.added:
                 # Until the others have followed searches would find parts of both states.
                 generation = self.generation() | 1
-                _set_generation(connection, generation)
+                set_generation(connection, generation)
                 connection.executemany(
                     "INSERT OR IGNORE INTO changed VALUES (?, ?)",
                     ((generation, id_) for id_ in (*new, *gone)),
@@ -421,17 +418,8 @@ class Ledger:
         A commit holds this until all have followed: who has it and sees an odd generation knows
         that a writer was killed. Another process that was stopped in between is not waited for.
         """
-        with self._committing, ExitStack() as held:
-            if self._lock is not None and not self._is_steady:
-                with suppress(Timeout, OSError):
-                    held.enter_context(FileLock(self._lock).acquire(_PATIENCE, _POLL))
-            was, self._is_steady = self._is_steady, True
-            try:
-                yield
-            finally:
-                self._is_steady = was
-
-    _is_steady = False  # for the thread that holds the lock
+        with self._turn.held():
+            yield
 
     def changed_since(self, generation: int, n: int) -> list[str]:
         """The ids, at most `n`, of what the writing that goes on committed after a state."""
@@ -449,7 +437,7 @@ class Ledger:
             connection.executemany("DELETE FROM unsettled WHERE id = ?", ((id_,) for id_ in ids))
             generation = self.generation()
             if generation & 1:
-                _set_generation(connection, generation + 1)
+                set_generation(connection, generation + 1)
 
     def clear(self) -> None:
         """Forget all files and Segments; the facts stay."""
@@ -537,7 +525,7 @@ class Ledger:
                 f"INSERT OR REPLACE INTO segments ({COLUMNS}) VALUES ({marks})",
                 (entry.to_row(self._own) for entry in healed),
             )
-            _set_generation(connection, self.generation() + 2)
+            set_generation(connection, self.generation() + 2)
 
     def seal(self) -> bool:
         """Give checksums to the rows that have none, and relative paths to own files.
@@ -584,18 +572,7 @@ class Ledger:
         Files that had been begun then, or of which Chroma lacks something, are read again.
         """
         with self._db.transaction() as connection:
-            tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'stale'")
-            if not tables.fetchone():  # it was done, and then somebody was killed
-                return
-            for row in connection.execute("SELECT sha256 FROM stale").fetchall():
-                drop_if_orphaned(connection, row["sha256"])
-            connection.execute(
-                "UPDATE files SET state = 'unread' WHERE state = 'writing' OR state IN "
-                "('indexed', 'incomplete') AND sha256 IN (SELECT sha256 FROM segments_of_format_1 "
-                "WHERE id NOT IN (SELECT id FROM segments))"
-            )
-            connection.execute("DROP TABLE segments_of_format_1")
-            connection.execute("DROP TABLE stale")
+            forget_format_1(connection)
 
     # Another model.
 
@@ -620,16 +597,4 @@ class Ledger:
     def switch(self, **facts: str) -> None:
         """Take the vectors of the other model, and the facts about it, in one transaction."""
         with self._db.transaction() as connection:
-            connection.execute(
-                "UPDATE segments SET vector = r.vector, "
-                f"checksums = CAST(substr(segments.checksums, 1, {HASH}) || r.checksums AS BLOB) "
-                "FROM reindexed AS r WHERE r.id = segments.id"
-            )
-            connection.execute("DELETE FROM reindexed")
-            connection.execute("DELETE FROM drafts")
-            connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
-            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
-
-
-def _set_generation(connection: Connection, generation: int) -> None:
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(generation),))
+            switch(connection, facts)
