@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _PAGE = 5_000
+_HEADER = 96  # bytes that the header of an index has at least; Chroma opens one that is cut short
 _MAGIC = 1337  # at the end of tantivy's files, before it the footer's length and the footer
 
 
@@ -31,6 +32,9 @@ def read_chroma(folder: Path) -> None:
             # The index of words in Chroma's documents; nothing of ours asks it.
             if told != "ok" and "embedding_fulltext" not in told:
                 raise ValueError(f"{database}: {told}")
+    for header in folder.glob("*/header.bin"):
+        if header.stat().st_size < _HEADER:
+            raise ValueError(f"{header} is cut short")
     client = chromadb.PersistentClient(str(folder))
     for collection in client.list_collections():
         count = collection.count()

@@ -13,6 +13,8 @@ import pytest
 
 from mm_rag import Collection, Encoder, Segment
 from mm_rag.collection import SyncReport
+from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.errors import CollectionMismatch, InputError, MissingExtra
 from mm_rag.reading.speech import PocketSphinxTranscriber, Transcript, Word
 from mm_rag_loaders import LoadOptions
@@ -148,18 +150,27 @@ def test_a_missing_folder_is_an_error(collection: Collection, tmp_path: Path) ->
         collection.sync(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("dies", "method", "state"),
+    [
+        pytest.param(Ledger, "commit", "indexed", id="after the vectors and before the commit"),
+        pytest.param(LexicalIndex, "change", "unchanged", id="after the commit, before the words"),
+    ],
+)
 def test_a_run_that_was_interrupted_is_finished_by_the_next(
-    collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+    collection: Collection,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    dies: type,
+    method: str,
+    state: str,
 ) -> None:
-    """The process dies after the vectors were written and before the words were."""
-    from mm_rag.collection.lexical import LexicalIndex
-
     with monkeypatch.context() as patch:
-        patch.setattr(LexicalIndex, "put", _die)
+        patch.setattr(dies, method, _die)
         with pytest.raises(KeyboardInterrupt):
             collection.sync(folder)
     assert not collection.verify().ok
-    assert set(states(collection.sync(folder)).values()) == {"indexed"}
+    assert set(states(collection.sync(folder)).values()) == {state}
     report = collection.verify()
     assert report.ok
     assert report.segments == 6
@@ -191,12 +202,10 @@ def test_progress_names_every_file(collection: Collection, folder: Path) -> None
 def test_a_run_killed_while_replacing_a_file_leaves_nothing_of_the_old_one(
     collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mm_rag.collection.lexical import LexicalIndex
-
     collection.sync(folder)
     make_pdf(folder / "bakery.pdf", ["The harbour office opens at noon."])
     with monkeypatch.context() as patch:
-        patch.setattr(LexicalIndex, "put", _die)
+        patch.setattr(LexicalIndex, "change", _die)
         with pytest.raises(KeyboardInterrupt):
             collection.sync(folder)
     report = collection.sync(folder)
