@@ -43,9 +43,10 @@ def test_it_does_what_others_do(encoder: Encoder, folder: Path) -> None:
 
 
 def test_what_is_lost_in_it_is_healed(encoder: Encoder) -> None:
+    before = kept_by_chroma()
     with Collection(":memory:", encoder=encoder) as collection:
         collection.add([segment("alpha", 1), segment("beta", 2)])
-        (name,) = kept_by_chroma()
+        (name,) = kept_by_chroma() - before
         records = chromadb.EphemeralClient().get_collection(name, embedding_function=None)
         records.delete(ids=[segment("alpha", 1).id])
         assert not collection.verify().ok
