@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from PIL import Image, ImageChops
 
 from mm_rag._forking import ForkableLock
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.reading.layout import TextLine, rows, text_of
+from mm_rag.reading.layout import Box, TextLine, rows, text_of
 from mm_rag.reading.ocr_engine import MAX_SIDE, MIN_CONFIDENCE, TEXT_PROBABILITY, Corners, engine
 from mm_rag.reading.tiles import Tile, joined, tiles
 from mm_rag.words import normalized
@@ -86,7 +86,8 @@ def read_image(picture: Image.Image, policy: MediaPolicy = DEFAULT_POLICY) -> Re
                 *(*picture.size, policy.max_load_seconds),
             )
             break
-    ordered = rows(list(used.own(joined(lines) if len(parts) > 1 else lines)))
+    found = used.own(joined(lines) if len(parts) > 1 else lines)
+    ordered = rows([replace(line, box=_clipped(line.box, used.box)) for line in found])
     return Reading(tuple(line for row in ordered for line in row), text_of(ordered))
 
 
@@ -128,11 +129,17 @@ def _without_margins(picture: Image.Image) -> Tile:
     return Tile((left, top, right, bottom))
 
 
+def _clipped(box: Box, part: tuple[int, int, int, int]) -> Box:
+    """The box without what reaches into blank margins."""
+    left, top, right, bottom = part
+    return (max(box[0], left), max(box[1], top), min(box[2], right), min(box[3], bottom))
+
+
 def _stretch(start: int, end: int, side: int, least: int) -> tuple[int, int]:
     """A stretch of a side, with some room around it and at least so many pixels long."""
     start, end = max(0, start - _ROOM), min(side, end + _ROOM)
-    start = max(0, min(start, end - least))
-    return start, min(side, max(end, start + least))
+    end = min(side, max(end, start + least))
+    return max(0, min(start, end - least)), end
 
 
 def _pixels(picture: Image.Image) -> npt.NDArray[np.uint8]:
