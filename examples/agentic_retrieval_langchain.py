@@ -22,8 +22,8 @@ from langchain_core.messages import HumanMessage
 
 from langchain_mm_rag import MultimodalTool
 from mm_rag import Collection
-from mm_rag.blocks import Budget
-from mm_rag.toolbox import AGENT_PROMPT, Citation, Toolbox, Trajectory
+from mm_rag.agent_tools import AGENT_PROMPT, Citation, Toolbox, Trajectory
+from mm_rag.prompt_content import Budget
 
 
 def answer(

@@ -20,8 +20,8 @@ from llama_index.core.workflow import Context, WorkflowRuntimeError
 from llama_index.tools.mm_rag import MultimodalTool
 
 from mm_rag import Collection
-from mm_rag.blocks import Budget
-from mm_rag.toolbox import AGENT_PROMPT, Citation, Toolbox, Trajectory
+from mm_rag.agent_tools import AGENT_PROMPT, Citation, Toolbox, Trajectory
+from mm_rag.prompt_content import Budget
 
 
 async def answer(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mm_rag.encoder import Encoder
     from mm_rag.highlight import highlighted
     from mm_rag.media import MediaPolicy
-    from mm_rag.modules import FeatureCache
     from mm_rag.reranker import Reranker
+    from mm_rag.rerankers import FeatureCache
 
 __all__ = [
     "Audio",
@@ -46,7 +46,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Collection": "mm_rag.collection",
     "Encoder": "mm_rag.encoder",
-    "FeatureCache": "mm_rag.modules",
+    "FeatureCache": "mm_rag.rerankers",
     "MediaPolicy": "mm_rag.media",
     "Reranker": "mm_rag.reranker",
     "highlighted": "mm_rag.highlight",

@@ -17,7 +17,11 @@ from torch.nn import functional as F
 
 from mm_rag._attributes import check_attribute
 from mm_rag._peer_names import ENCODE, ENCODER, also_named
-from mm_rag.checkpoint import Hub, find_default_model, find_model
+from mm_rag.checkpoints.fingerprint import fingerprint
+from mm_rag.checkpoints.locate import Hub, find_default_model, find_model
+from mm_rag.checkpoints.placement import move, place
+from mm_rag.checkpoints.publish import PushOptions, push_to_hub
+from mm_rag.checkpoints.requirements import check_requirements
 from mm_rag.content import MODALITIES, Content, modality_name
 from mm_rag.device import as_device, as_dtype
 from mm_rag.embedded import embedded_chain
@@ -25,16 +29,8 @@ from mm_rag.errors import CheckpointError, InputError, UnsupportedModality, at_p
 from mm_rag.inputs import as_contents
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.modules import Chain, LoadOptions, Module
-from mm_rag.modules.batching import (
-    BatchOptions,
-    TokenVectors,
-    sentence_vectors,
-    token_vectors,
-)
-from mm_rag.modules.fingerprint import fingerprint
 from mm_rag.modules.finite import check_finite
 from mm_rag.modules.module import read_json, write_json
-from mm_rag.modules.placement import move, place
 from mm_rag.options import (
     EncodeOptions,
     Output,
@@ -46,8 +42,12 @@ from mm_rag.options import (
 )
 from mm_rag.parallel import EncoderPool
 from mm_rag.precision import Precision, quantize
-from mm_rag.publishing import PushOptions, push_to_hub
-from mm_rag.requirements import check_requirements
+from mm_rag.preprocessing.batching import (
+    BatchOptions,
+    TokenVectors,
+    sentence_vectors,
+    token_vectors,
+)
 from mm_rag.similarity import (
     SIMILARITIES,
     Similarity,

@@ -18,7 +18,10 @@ from torch import Tensor
 
 from mm_rag._attributes import check_attribute
 from mm_rag._peer_names import PREDICT, RANK, RERANKER, also_named
-from mm_rag.checkpoint import Hub, find_default_model, find_model
+from mm_rag.checkpoints.locate import Hub, find_default_model, find_model
+from mm_rag.checkpoints.placement import move, place
+from mm_rag.checkpoints.publish import PushOptions, push_to_hub
+from mm_rag.checkpoints.requirements import check_requirements
 from mm_rag.content import MODALITIES, Chat, Content, Text, modality_name
 from mm_rag.device import as_device, as_dtype
 from mm_rag.embedded import embedded_chain
@@ -27,23 +30,22 @@ from mm_rag.errors import InputError, UnsupportedModality, at_position
 from mm_rag.inputs import as_content
 from mm_rag.inputs.pairs import listed, listed_pairs, modalities_in, sides_of
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.modules import FeatureCache, LateInteraction, LoadOptions, Module, Scorer
+from mm_rag.modules import LoadOptions, Module
 from mm_rag.modules.finite import check_finite
 from mm_rag.modules.module import read_json, write_json
-from mm_rag.modules.placement import move, place
-from mm_rag.modules.score_activation import (
+from mm_rag.options import Output, check_form, chosen_prompt, named_prompts, whole_number
+from mm_rag.parallel import RerankerPool
+from mm_rag.preprocessing.pairs import Asked
+from mm_rag.rerankers import FeatureCache, LateInteraction, Scorer
+from mm_rag.rerankers.score_activation import (
     Activation,
     activated,
     activation_name,
     checked,
     saved_activation,
 )
-from mm_rag.modules.scorer import Asked, ScoreOptions
-from mm_rag.modules.scorers import load_scorer, scorer_of
-from mm_rag.options import Output, check_form, chosen_prompt, named_prompts, whole_number
-from mm_rag.parallel import RerankerPool
-from mm_rag.publishing import PushOptions, push_to_hub
-from mm_rag.requirements import check_requirements
+from mm_rag.rerankers.scorer import ScoreOptions
+from mm_rag.rerankers.scorers import load_scorer, scorer_of
 
 Scores: TypeAlias = npt.NDArray[np.float32]
 

@@ -65,7 +65,7 @@ def test_mixed_content_is_read_part_by_part(encoder: Encoder) -> None:
 
 
 def test_a_picture_without_words_is_read(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mm_rag.reading import ocr
+    from mm_rag.extraction import ocr
 
     asked: list[tuple[int, int]] = []
 

@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from mm_rag import Encoder, Reranker
-from mm_rag.checkpoint import Hub, find_model
+from mm_rag.checkpoints.locate import Hub, find_model
 from mm_rag.errors import CheckpointError
 from tests.parity.replicas.cross_encoders import cross_encoder
 from tests.parity.replicas.text import bert

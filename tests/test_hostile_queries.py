@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from mm_rag import Collection, Segment
-from mm_rag.blocks import defused
+from mm_rag.agent_tools import Toolbox, tools_of
 from mm_rag.boxes import WordBox, find_words
 from mm_rag.demo.page import Answer, write_page
 from mm_rag.errors import InputError, MMRagError
+from mm_rag.prompt_content import defused
 from mm_rag.segment import Hit
-from mm_rag.toolbox import Toolbox, tools_of
 
 ESCAPES = "\x1b[31mred\x07\x9b2J\u202edrawkcab\udc80"
 

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from mm_rag.blocks import Budget
+from mm_rag.agent_tools.lines import answer
 from mm_rag.boxes import WordBox, find_words
 from mm_rag.collection.lexical.query import parse, read
+from mm_rag.extraction.subtitles import read_subtitle_file
 from mm_rag.media.image import image_description
-from mm_rag.reading.subtitles import read_subtitle_file
-from mm_rag.toolbox.lines import answer
+from mm_rag.prompt_content import Budget
 from mm_rag.words import plain_words
 
 _MOST_GROWTH = 10.0

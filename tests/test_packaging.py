@@ -14,7 +14,7 @@ from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from mm_rag.checkpoint import DEFAULT_MODEL_WHEEL
+from mm_rag.checkpoints.locate import DEFAULT_MODEL_WHEEL
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -33,17 +33,24 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "mm_rag.words",
     ),
     ("mm_rag.inputs", "mm_rag.media", "mm_rag.record"),
-    ("mm_rag.reading", "mm_rag.highlight", "mm_rag.blocks"),
+    ("mm_rag.extraction", "mm_rag.highlight", "mm_rag.prompt_content"),
     ("mm_rag.device", "mm_rag.precision", "mm_rag.similarity", "mm_rag.attention"),
-    ("mm_rag.modules", "mm_rag.checkpoint", "mm_rag.embedded"),
+    ("mm_rag.checkpoints", "mm_rag.preprocessing", "mm_rag.modules", "mm_rag.embedded"),
+    ("mm_rag.rerankers",),
     ("mm_rag.encoder", "mm_rag.reranker", "mm_rag.parallel", "mm_rag.transcribers"),
     ("mm_rag_loaders", "mm_rag.evaluation"),
     ("mm_rag.collection",),
-    ("mm_rag.toolbox",),
+    ("mm_rag.agent_tools",),
     ("mm_rag.demo",),
     ("mm_rag.cli",),
 )
-NO_TORCH = ("mm_rag.errors", "mm_rag.content", "mm_rag.segment", "mm_rag.record", "mm_rag.reading")
+NO_TORCH = (
+    "mm_rag.errors",
+    "mm_rag.content",
+    "mm_rag.segment",
+    "mm_rag.record",
+    "mm_rag.extraction",
+)
 NO_MODEL = ("torch", "transformers", "mm_rag.modules", "mm_rag.encoder", "mm_rag.reranker")
 
 

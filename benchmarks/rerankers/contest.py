@@ -16,7 +16,7 @@ from benchmarks.rerankers.cases import Case
 from benchmarks.rerankers.interleaved import Run, Times, cpu_seconds, gpu_seconds, interleaved
 from benchmarks.rerankers.plans import Plan
 from mm_rag import Reranker
-from mm_rag.modules.feature_cache import FeatureCache
+from mm_rag.rerankers.feature_cache import FeatureCache
 
 DEFAULT_BATCH = 32
 

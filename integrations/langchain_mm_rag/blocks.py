@@ -8,8 +8,8 @@ from langchain_core.documents import Document
 from langchain_core.messages.content import ContentBlock, ImageContentBlock, TextContentBlock
 
 from langchain_mm_rag.documents import checked_documents
-from mm_rag.blocks import Block, Budget, Item, Words, blocks_of
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.prompt_content import Block, Budget, Item, Words, blocks_of
 from mm_rag.record import label_of_record
 
 
@@ -24,7 +24,7 @@ def documents_to_blocks(
     Each Document gives a text block, which says where it comes from and holds its words, and what
     there is to see: the picture, the page, or a few frames of a clip. A recording is what is said
     in it. A picture or video that is gone, damaged or forbidden becomes words that say so. See
-    `mm_rag.blocks.blocks_of` for how the budget is divided.
+    `mm_rag.prompt_content.blocks_of` for how the budget is divided.
 
     Args:
         documents: What a retriever found, best first.

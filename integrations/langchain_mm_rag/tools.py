@@ -14,11 +14,11 @@ from pydantic import PrivateAttr
 from langchain_mm_rag.blocks import content_block
 from langchain_mm_rag.documents import segment_to_document
 from mm_rag._off_loop import off_loop
-from mm_rag.blocks import Budget
+from mm_rag.agent_tools import Tool, Toolbox, ToolResult, tools_of
 from mm_rag.collection import Collection
 from mm_rag.errors import MMRagError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.toolbox import Tool, Toolbox, ToolResult, tools_of
+from mm_rag.prompt_content import Budget
 
 
 class MultimodalTool(BaseTool):

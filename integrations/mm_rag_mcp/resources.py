@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote
 from mm_rag.errors import InputError
 
 if TYPE_CHECKING:  # a server that opens its toolbox later needs no torch before
-    from mm_rag.toolbox import Toolbox
-    from mm_rag.toolbox.place import Place
+    from mm_rag.agent_tools import Toolbox
+    from mm_rag.agent_tools.place import Place
 
 _SCHEME = "mm-rag://"
 _AT_ONCE = 100  # resources in one answer
@@ -59,7 +59,7 @@ def read_resource(toolbox: Toolbox, uri: str) -> dict[str, Any]:
 
 def _places(toolbox: Toolbox, first: str, skipped: int) -> Iterator[tuple[str, int, Place]]:
     """The places from a file on, each with its file and its number in that file."""
-    from mm_rag.toolbox.browser import Browser
+    from mm_rag.agent_tools.browser import Browser
 
     browser = Browser(toolbox.collection)
     for path, file in browser.tree.files.items():

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from mcp.server import Server
 
 import mm_rag
-from mm_rag.blocks import Block, Words
 from mm_rag.errors import InputError, MMRagError
+from mm_rag.prompt_content import Block, Words
 from mm_rag_mcp.prompts import get_prompt, list_prompts
 from mm_rag_mcp.resources import list_resources, read_resource
 from mm_rag_mcp.sdk import Handler, Message, make_sdk_server
 
 if TYPE_CHECKING:  # a server that opens its toolbox later needs no torch before
-    from mm_rag.toolbox import Tool, Toolbox
+    from mm_rag.agent_tools import Tool, Toolbox
 
 INSTRUCTIONS = """\
 A collection of documents, pictures, recordings and videos. search finds the pages, pictures and \
@@ -95,7 +95,7 @@ class _Opened:
     @property
     def tools(self) -> Mapping[str, Tool]:
         toolbox = self.toolbox
-        from mm_rag.toolbox import tools_of
+        from mm_rag.agent_tools import tools_of
 
         return {tool.name: tool for tool in tools_of(toolbox)}
 

@@ -10,10 +10,10 @@ from itertools import pairwise
 from PIL import Image
 
 from mm_rag.errors import InputError
+from mm_rag.extraction.frame_diff import Glance, differs, glance
 from mm_rag.media.access import OpenedFile
 from mm_rag.media.image import TimedFrame, open_animation
 from mm_rag.media.policy import MediaPolicy
-from mm_rag.reading.changes import Glance, differs, glance
 from mm_rag_loaders.loader import SourceFile
 
 _SHORTEST = 0.5  # seconds from one frame that is kept to the next

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mm_rag.errors import InputError
+from mm_rag.extraction.speech import Transcriber
 from mm_rag.media import DEFAULT_POLICY, MediaPolicy
-from mm_rag.reading.speech import Transcriber
 from mm_rag_loaders.assets import AssetStore
 from mm_rag_loaders.passages import PASSAGE_WORDS
 

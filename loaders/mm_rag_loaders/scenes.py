@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mm_rag.reading.watching import Look
+from mm_rag.extraction.frame_sampling import Look
 
 _SHORTEST = 4.0  # seconds
 _CUT = 0.12  # mean difference of two neighbours, of 1.0, that makes a new scene

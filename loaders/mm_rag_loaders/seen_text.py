@@ -7,7 +7,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from mm_rag.errors import MissingExtra
-from mm_rag.reading.ocr import Reading, read_image
+from mm_rag.extraction.ocr import Reading, read_image
 from mm_rag_loaders.loader import SourceFile
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import InputError
-from mm_rag.reading.speech import PocketSphinxTranscriber
-from mm_rag.reading.subtitles import sidecars
+from mm_rag.extraction.speech import PocketSphinxTranscriber
+from mm_rag.extraction.subtitles import sidecars
 from mm_rag_loaders.hashing import file_sha256
 from mm_rag_loaders.options import LoadOptions
 

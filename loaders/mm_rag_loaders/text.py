@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from mm_rag.errors import UnreadableMedia
+from mm_rag.extraction.layout import printable
 from mm_rag.media.kind import is_plain_text
-from mm_rag.reading.layout import printable
 from mm_rag.segment import Segment
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.passages import passages

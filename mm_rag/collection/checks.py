@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from mm_rag.collection.parts import Parts
 from mm_rag.collection.pictures import MODES, PictureMode, Pictures
+from mm_rag.collection.session import Parts
 from mm_rag.content import Content, Text, Url
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionMismatch, InputError
+from mm_rag.extraction.speech import PocketSphinxTranscriber
 from mm_rag.media.addresses import shown
-from mm_rag.reading.speech import PocketSphinxTranscriber
 from mm_rag.reranker import Reranker
 from mm_rag_loaders import LoadOptions
 from mm_rag_loaders.sources import as_source

@@ -13,6 +13,7 @@ from chromadb.api import ClientAPI
 
 from mm_rag._closing import Closing
 from mm_rag._forking import ForkableLock
+from mm_rag.collection.catalog import Commit, Entry, Ledger
 from mm_rag.collection.checks import (
     check_encoder,
     check_reranker,
@@ -25,16 +26,15 @@ from mm_rag.collection.checks import (
 from mm_rag.collection.contents import Contents
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.exclusion import Exclusion
-from mm_rag.collection.home import home_of
-from mm_rag.collection.ledger import Commit, Entry, Ledger
 from mm_rag.collection.listing import CollectionInfo, SourceRecord, listed, named, summed_up
-from mm_rag.collection.parts import Parts
 from mm_rag.collection.pictures import PictureMode, delete, orphans
 from mm_rag.collection.pipeline import BATCH
 from mm_rag.collection.reindexing import reindex
 from mm_rag.collection.report import SyncReport, VerifyReport
 from mm_rag.collection.search import Explanation, SearchOptions, checked_request
 from mm_rag.collection.searching import explained
+from mm_rag.collection.session import Parts
+from mm_rag.collection.storage import home_of
 from mm_rag.collection.sync import FolderSync, SyncRequest
 from mm_rag.collection.verify import Inspector
 from mm_rag.collection.writer import SegmentWriter

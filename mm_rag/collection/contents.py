@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mm_rag.collection.ledger import Outline
-from mm_rag.collection.parts import Parts
+from mm_rag.collection.catalog import Outline
+from mm_rag.collection.session import Parts
 from mm_rag.errors import InputError
 from mm_rag.segment import Scalar, Segment
 

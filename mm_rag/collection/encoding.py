@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mm_rag.collection.ledger import Entry, Ledger, given_of
+from mm_rag.collection.catalog import Entry, Ledger, given_of
 from mm_rag.collection.store import Vectors
 from mm_rag.content import Content, Text
 from mm_rag.encoder import Encoder

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from mm_rag.collection.ledger import Ledger, LedgerFile, LedgerState
+from mm_rag.collection.catalog import Ledger, LedgerFile, LedgerState
 from mm_rag.errors import InputError
 
 SourceState: TypeAlias = LedgerState | Literal["added"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mm_rag.collection.ledger import FORMAT_VERSION, Ledger
+from mm_rag.collection.catalog import FORMAT_VERSION, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.writer import AT_ONCE

@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias, get_args
 
 from mm_rag._closing import Closing
 from mm_rag._temporary import TemporaryFolder
-from mm_rag.collection.home import Home
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.storage import Home
 from mm_rag.errors import CollectionError
 from mm_rag.segment import Segment
 from mm_rag_loaders import AssetStore, LoadOptions, as_reference, redrawn

@@ -10,8 +10,8 @@ from queue import Queue
 from types import TracebackType
 from typing import Self
 
+from mm_rag.collection.catalog import Commit, Entry, LedgerFile
 from mm_rag.collection.encoding import SegmentEncoder
-from mm_rag.collection.ledger import Commit, Entry, LedgerFile
 from mm_rag.collection.pictures import Pictures
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import InputError

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from mm_rag.collection.catalog import Ledger
 from mm_rag.collection.encoding import SegmentEncoder
-from mm_rag.collection.ledger import Ledger
 from mm_rag.collection.pipeline import BATCH
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.writer import SegmentWriter

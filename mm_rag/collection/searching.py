@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mm_rag.collection.checks import bounded_query, check_encoder, printable_words
-from mm_rag.collection.parts import Parts
 from mm_rag.collection.search import (
     Explanation,
     Request,
@@ -15,6 +14,7 @@ from mm_rag.collection.search import (
     Stopwatch,
     query_words,
 )
+from mm_rag.collection.session import Parts
 from mm_rag.content import Text, modality_name
 from mm_rag.encoder import Encoder
 from mm_rag.inputs import as_content

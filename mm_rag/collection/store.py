@@ -16,8 +16,8 @@ import numpy.typing as npt
 from chromadb.api import ClientAPI
 from chromadb.errors import InvalidArgumentError
 
+from mm_rag.collection.catalog import Entry, given_of, holds_segment
 from mm_rag.collection.damage import is_panic
-from mm_rag.collection.ledger import Entry, given_of, holds_segment
 from mm_rag.errors import CollectionError, CollectionMismatch, InputError, MMRagError
 from mm_rag.record import segment_of_foreign_record, segment_to_metadata
 

@@ -15,13 +15,13 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
+from mm_rag.collection.catalog import Commit, Entry, Ledger, LedgerFile
+from mm_rag.collection.diff import Change, Move, Plan, Planner
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.exclusion import Exclusion
-from mm_rag.collection.ledger import Commit, Entry, Ledger, LedgerFile
 from mm_rag.collection.missing import check_missing
 from mm_rag.collection.pictures import Pictures
 from mm_rag.collection.pipeline import BATCH, Pipeline
-from mm_rag.collection.plan import Change, Move, Plan, Planner
 from mm_rag.collection.report import FileReport, SyncReport
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import InputError

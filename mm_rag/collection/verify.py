@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mm_rag.collection.home import Home
-from mm_rag.collection.ledger import CheckedRow, Commit, Entry, Ledger, OwnFiles
+from mm_rag.collection.catalog import CheckedRow, Commit, Entry, Ledger, OwnFiles
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.pictures import damaged_pictures, delete, orphans, references
 from mm_rag.collection.report import VerifyReport
+from mm_rag.collection.storage import Home
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import InputError

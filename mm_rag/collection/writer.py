@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mm_rag.collection.ledger import Commit, Entry, Ledger
+from mm_rag.collection.catalog import Commit, Entry, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.store import VectorStore
 from mm_rag.segment import Segment

@@ -22,8 +22,8 @@ from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media.access import FileSource, OpenedFile, check_bytes, open_bounded
 from mm_rag.media.addresses import shown
 from mm_rag.media.arrays import rgb_array
-from mm_rag.media.described import Described, describe
 from mm_rag.media.heif import is_heif, let_pillow_read_heif
+from mm_rag.media.image_metadata import Described, describe
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 ImageSource: TypeAlias = FileSource | Url | bytes | Image.Image | npt.NDArray[np.uint8]

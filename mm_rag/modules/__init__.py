@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from mm_rag._lazy import lazy_exports
 from mm_rag.modules.chain import Chain
-from mm_rag.modules.cross_encoder import CrossEncoder
 from mm_rag.modules.dense import Dense
 from mm_rag.modules.dropout import Dropout
-from mm_rag.modules.feature_cache import FeatureCache
-from mm_rag.modules.late_interaction import LateInteraction
 from mm_rag.modules.layer_norm import LayerNorm
 from mm_rag.modules.legacy_clip import LegacyCLIP
 from mm_rag.modules.logit_score import LogitScore
@@ -17,19 +15,15 @@ from mm_rag.modules.pooling import Pooling
 from mm_rag.modules.readers import ReadAudio, Reader, ReadImage, ReadVideo
 from mm_rag.modules.registry import register, register_old
 from mm_rag.modules.router import Router
-from mm_rag.modules.scorer import Scorer
 from mm_rag.modules.static_embedding import StaticEmbedding
 from mm_rag.modules.transformer import Transformer
 
 __all__ = [
     "Chain",
-    "CrossEncoder",
     "Dense",
     "Dropout",
-    "FeatureCache",
     "Features",
     "InputModule",
-    "LateInteraction",
     "LayerNorm",
     "LoadOptions",
     "LogitScore",
@@ -41,7 +35,6 @@ __all__ = [
     "ReadVideo",
     "Reader",
     "Router",
-    "Scorer",
     "StaticEmbedding",
     "Transformer",
     "register",
@@ -62,3 +55,7 @@ register(
     Transformer,
 )
 register_old("CLIPModel", LegacyCLIP())
+
+# These were here before the folder `rerankers` was, and can still be imported from here.
+_RERANKERS = ("CrossEncoder", "FeatureCache", "LateInteraction", "Scorer")
+__getattr__, __dir__ = lazy_exports(__name__, dict.fromkeys(_RERANKERS, "mm_rag.rerankers"))

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from mm_rag._forking import ForkableLock
+from mm_rag.checkpoints.model_kind import check_kind
+from mm_rag.checkpoints.placement import input_device
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.modules import registry
-from mm_rag.modules.model_kind import check_kind
 from mm_rag.modules.module import (
     Features,
     InputModule,
@@ -23,7 +24,6 @@ from mm_rag.modules.module import (
     read_json,
     write_json,
 )
-from mm_rag.modules.placement import input_device
 from mm_rag.modules.pooling import Pooling
 from mm_rag.modules.transformer import Transformer
 

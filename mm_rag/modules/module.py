@@ -17,10 +17,10 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from mm_rag.checkpoints.weights import load_weights, save_weights
 from mm_rag.content import Content, modality_name
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.modules.weights import load_weights, save_weights
 
 # Features that modules make for each other: no model is given them.
 OURS = frozenset({"content_mask", "token_embeddings", "sentence_embedding", "scores"})

@@ -1,7 +1,7 @@
 """Readers: a picture, a recording or a video becomes the words in it.
 
-They wrap the code that loaders read with (`mm_rag.reading`), so that a picture read by a loader and
-a picture given straight to a model give the same vector.
+They wrap the code that loaders read with (`mm_rag.extraction`), so that a picture read by a loader
+and a picture given straight to a model give the same vector.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class ReadImage(Reader):
 
     def read_medium(self, content: Image) -> str:
         """The words on the picture, line by line."""
+        from mm_rag.extraction import ocr
         from mm_rag.media.image import open_image
-        from mm_rag.reading import ocr
 
         return ocr.read_image(open_image(content.source, self.policy), self.policy).text
 
@@ -87,10 +87,10 @@ class ReadAudio(Reader):
 
     def read_medium(self, content: Audio) -> str:
         """What is said between the start and the end of the part."""
+        from mm_rag.extraction import recording
         from mm_rag.media.audio import SPEECH_RATE
         from mm_rag.media.fetch import local_file
         from mm_rag.media.waveform import waveform
-        from mm_rag.reading import recording
 
         if isinstance(content.source, Path | Url | bytes):
             with local_file(content.source, self.policy) as (path, policy):
@@ -107,8 +107,8 @@ class ReadVideo(Reader):
 
     def read_medium(self, content: Video) -> str:
         """The words between the start and the end of the part."""
+        from mm_rag.extraction import video
         from mm_rag.media.fetch import local_file
-        from mm_rag.reading import video
 
         if not isinstance(content.source, Path | Url | bytes):
             raise UnsupportedModality(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from mm_rag.checkpoints.remote_code import find_code
 from mm_rag.errors import CheckpointError
-from mm_rag.modules.custom_code import find_code
 
 if TYPE_CHECKING:
     from mm_rag.modules.module import LoadOptions, Module

@@ -12,11 +12,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from mm_rag.checkpoints.weights import read_weights, save_weights, weights_file
 from mm_rag.content import Content, Text
 from mm_rag.errors import CheckpointError, UnsupportedModality
-from mm_rag.modules.control_tokens import ControlTokens
 from mm_rag.modules.module import Features, InputModule, LoadOptions
-from mm_rag.modules.weights import read_weights, save_weights, weights_file
+from mm_rag.preprocessing.control_tokens import ControlTokens
 
 _TOKENIZER = "tokenizer.json"
 

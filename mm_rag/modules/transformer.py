@@ -13,10 +13,7 @@ import torch
 from transformers import PreTrainedModel
 
 from mm_rag.attention import TreeRefused
-from mm_rag.content import Chat, Content, Text, modality_name, parts_of
-from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
-from mm_rag.modules.kept_logits import keeping_logits
-from mm_rag.modules.modality import (
+from mm_rag.checkpoints.modality import (
     GENERATIVE,
     Methods,
     Task,
@@ -24,14 +21,17 @@ from mm_rag.modules.modality import (
     read_methods,
     text_methods,
 )
+from mm_rag.checkpoints.placement import input_device
+from mm_rag.checkpoints.pretrained import load_pretrained, no_progress_bar, positions_of
+from mm_rag.checkpoints.saved_config import merged_options, processing_settings, read_config
+from mm_rag.content import Chat, Content, Text, modality_name, parts_of
+from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
+from mm_rag.modules.kept_logits import keeping_logits
 from mm_rag.modules.module import OURS, Features, InputModule, LoadOptions, write_json
-from mm_rag.modules.pairs import as_messages
-from mm_rag.modules.placement import input_device
-from mm_rag.modules.pretrained import load_pretrained, no_progress_bar, positions_of
-from mm_rag.modules.processing import Processing
-from mm_rag.modules.rendering import check_pairs
-from mm_rag.modules.saved_config import merged_options, processing_settings, read_config
 from mm_rag.modules.windows import split_text
+from mm_rag.preprocessing.chat_template import check_pairs
+from mm_rag.preprocessing.pairs import as_messages
+from mm_rag.preprocessing.processor import Processing
 
 # Where configurations keep the size of their last layer.
 _DIMENSIONS = (

@@ -25,15 +25,15 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MA
 from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
 from mm_rag._forking import ForkableLock
-from mm_rag.checkpoint import Hub, find_model
+from mm_rag.checkpoints.allowed_settings import restrict_config
+from mm_rag.checkpoints.locate import Hub, find_model
+from mm_rag.checkpoints.pretrained import no_progress_bar
 from mm_rag.device import as_dtype, best_device
 from mm_rag.errors import CheckpointError, InputError
+from mm_rag.extraction.pauses import clips, loudness
+from mm_rag.extraction.speech import Transcript, Word
+from mm_rag.extraction.voice import has_voice
 from mm_rag.media.audio import SPEECH_RATE, resample
-from mm_rag.modules.allowed_settings import restrict_config
-from mm_rag.modules.pretrained import no_progress_bar
-from mm_rag.reading.pauses import clips, loudness
-from mm_rag.reading.speech import Transcript, Word
-from mm_rag.reading.voice import has_voice
 
 _STAMP = 0.02  # seconds that Whisper's time stamps count in
 _WINDOW = 30.0  # seconds that Whisper listens to at once

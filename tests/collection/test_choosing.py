@@ -15,7 +15,8 @@ from torch import Tensor
 
 from mm_rag import Collection, Hit, Reranker, Text
 from mm_rag.errors import InputError
-from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
+from mm_rag.preprocessing.pairs import Asked
+from mm_rag.rerankers.scorer import ScoreOptions, Scorer
 from tests.collection.conftest import segment
 from tests.collection.seeing import seeing, seen
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mm_rag import Collection, Encoder
-from mm_rag.collection.home import home_of
+from mm_rag.collection.storage import home_of
 from mm_rag.errors import CollectionError
 from tests.collection import conftest
 from tests.collection.conftest import BagOfWords, segment

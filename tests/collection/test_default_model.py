@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mm_rag import Collection, Image
-from mm_rag.reading import ocr
+from mm_rag.extraction import ocr
 from tests.media_made import make_pdf, make_picture
 
 

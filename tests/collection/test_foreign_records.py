@@ -14,7 +14,7 @@ from PIL import Image as PILImage
 
 from langchain_mm_rag import MultimodalEmbeddings, MultimodalLoader
 from mm_rag import Collection, Encoder
-from mm_rag.collection.ledger import Commit, Ledger
+from mm_rag.collection.catalog import Commit, Ledger
 from mm_rag.collection.store import VectorStore
 from mm_rag.record import segment_to_metadata
 from tests.collection.conftest import segment

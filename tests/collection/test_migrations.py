@@ -13,7 +13,7 @@ import chromadb
 import pytest
 
 from mm_rag import Collection, Encoder, Segment
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.catalog import Ledger
 from mm_rag.record import segment_to_metadata
 from mm_rag_loaders import LoadOptions, load_file
 

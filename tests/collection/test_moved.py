@@ -17,7 +17,7 @@ import pytest
 from mm_rag import Collection, Encoder
 from mm_rag.collection import SyncReport
 from mm_rag.collection import sync as sync_module
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.catalog import Ledger
 from mm_rag_loaders import LoadOptions, Source
 from tests.av_made import make_wav, tone
 from tests.media_made import make_pdf

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from mm_rag import Collection, Encoder, Reranker
-from mm_rag.collection.turns import Turns
-from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
+from mm_rag.collection.readers_writer_lock import Turns
+from mm_rag.preprocessing.pairs import Asked
+from mm_rag.rerankers.scorer import ScoreOptions, Scorer
 from tests.collection.conftest import segment
 from tests.media_made import make_pdf
 

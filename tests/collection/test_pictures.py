@@ -14,7 +14,8 @@ from torch import Tensor
 from mm_rag import Collection, Encoder, Hit, Image, Reranker, Text
 from mm_rag.collection import PictureMode
 from mm_rag.errors import InputError
-from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
+from mm_rag.preprocessing.pairs import Asked
+from mm_rag.rerankers.scorer import ScoreOptions, Scorer
 from mm_rag_loaders import LoadOptions
 from tests.media_made import make_pdf
 from tests.mixed_made import Given

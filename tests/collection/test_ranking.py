@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as PILImage
 
 from mm_rag import Collection, Image, Segment, Text
-from mm_rag.collection.search.spaces import Spaces
+from mm_rag.collection.search.calibration import Spaces
 from mm_rag.content import Mixed
 from tests.collection.conftest import segment
 from tests.collection.seeing import seeing, seen

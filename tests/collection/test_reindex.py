@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mm_rag import Collection, Encoder
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.catalog import Ledger
 from mm_rag.collection.store import VectorStore
 from mm_rag.errors import CollectionMismatch
 from tests.collection.conftest import BagOfWords, segment

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mm_rag import Collection
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.catalog import Ledger
 from mm_rag.collection.search.fusion import fuse, min_max
 from mm_rag.collection.store import VectorStore
 from mm_rag.errors import InputError

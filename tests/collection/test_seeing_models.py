@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mm_rag import Collection, Encoder, Image, Reranker, Text
 from mm_rag.content import Chat, Content, Mixed
-from mm_rag.modules.scorer import Asked, ScoreOptions, Scorer
+from mm_rag.preprocessing.pairs import Asked
+from mm_rag.rerankers.scorer import ScoreOptions, Scorer
 from tests.collection.conftest import segment
 from tests.media_made import make_pdf
 from tests.parity import replicas

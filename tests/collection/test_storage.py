@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mm_rag import Collection, Encoder
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.catalog import Ledger
 from mm_rag.collection.lock import writer_lock
 from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch, InputError
 from tests.collection.conftest import BagOfWords, segment

@@ -13,10 +13,10 @@ import pytest
 
 from mm_rag import Collection, Encoder, Segment
 from mm_rag.collection import SyncReport
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.catalog import Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.errors import CollectionMismatch, InputError, MissingExtra
-from mm_rag.reading.speech import PocketSphinxTranscriber, Transcript, Word
+from mm_rag.extraction.speech import PocketSphinxTranscriber, Transcript, Word
 from mm_rag_loaders import LoadOptions
 from mm_rag_loaders.progress import Progress
 from tests.av_made import make_wav, tone

@@ -14,7 +14,7 @@ import pytest
 
 from mm_rag import Collection, Encoder
 from mm_rag.collection import SyncReport
-from mm_rag.collection import plan as plan_module
+from mm_rag.collection import diff as plan_module
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import FilesMissing, InputError
 from mm_rag_loaders import LoadOptions

@@ -12,7 +12,7 @@ import pytest
 
 from mm_rag.demo import QUESTIONS, make_samples
 from mm_rag.errors import InputError
-from mm_rag.reading.ocr import read_image
+from mm_rag.extraction.ocr import read_image
 
 NAMES = [
     "quarterly_review.pdf",

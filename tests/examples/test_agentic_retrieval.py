@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock
 
 from mm_rag import Collection, Encoder
-from mm_rag.toolbox import Citation
+from mm_rag.agent_tools import Citation
 from tests.collection.conftest import BagOfWords
 from tests.integrations.scripted import (
     ScriptedChatModel,

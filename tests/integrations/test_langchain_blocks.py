@@ -14,9 +14,9 @@ from langchain_core.messages import HumanMessage, ToolMessage, convert_to_openai
 from PIL import Image as PILImage
 
 from langchain_mm_rag import documents_to_blocks
-from mm_rag.blocks import Budget
 from mm_rag.errors import InputError
 from mm_rag.media import MediaPolicy
+from mm_rag.prompt_content import Budget
 from tests.av_made import colours, make_video
 
 

@@ -24,9 +24,9 @@ from PIL import Image as PILImage
 
 from langchain_mm_rag import MultimodalSearchTool, MultimodalTool, multimodal_tools
 from mm_rag import Collection
-from mm_rag.blocks import Budget, Words
+from mm_rag.agent_tools import Toolbox, ToolResult
 from mm_rag.errors import CollectionError
-from mm_rag.toolbox import Toolbox, ToolResult
+from mm_rag.prompt_content import Budget, Words
 
 from .scripted import ScriptedChatModel, asks
 

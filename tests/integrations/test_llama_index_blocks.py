@@ -12,9 +12,9 @@ from llama_index.core.schema import ImageNode, MediaResource, Node, NodeWithScor
 from llama_index.readers.mm_rag import MultimodalReader, nodes_to_blocks
 from PIL import Image as PILImage
 
-from mm_rag.blocks import Budget
 from mm_rag.errors import InputError
 from mm_rag.media import MediaPolicy
+from mm_rag.prompt_content import Budget
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from llama_index.core.workflow import Context
 from llama_index.tools.mm_rag import MultimodalTool, MultimodalToolSpec
 
 from mm_rag import Collection
-from mm_rag.blocks import Words
+from mm_rag.agent_tools import Toolbox, ToolResult
 from mm_rag.errors import CollectionError, InputError
-from mm_rag.toolbox import Toolbox, ToolResult
+from mm_rag.prompt_content import Words
 
 from .scripted import ScriptedLLM, llama_asks, llama_says, with_function_agent
 

@@ -24,9 +24,9 @@ from mcp.types import CallToolResult, ImageContent, TextContent
 
 from mm_rag import Collection
 from mm_rag._optional import install_command
-from mm_rag.blocks import Budget
+from mm_rag.agent_tools import Toolbox, ToolResult
 from mm_rag.errors import CollectionMismatch
-from mm_rag.toolbox import Toolbox, ToolResult
+from mm_rag.prompt_content import Budget
 from mm_rag_mcp import make_server
 from tests.cli.typed import run
 
@@ -204,7 +204,7 @@ def shout(where):
     os.system("echo noise of a child " + where)
     os.write(1, b"noise of C\\n")
 from mm_rag.collection import Collection
-from mm_rag.toolbox import Toolbox
+from mm_rag.agent_tools import Toolbox
 begin, ls, close = Collection.__init__, Toolbox.ls, Collection.close
 def noisy_begin(self, *args, **kwargs):
     shout("at the beginning")

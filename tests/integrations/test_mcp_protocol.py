@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from mm_rag import Collection, Segment
-from mm_rag.toolbox import Toolbox
+from mm_rag.agent_tools import Toolbox
 from mm_rag_mcp import resources
 from mm_rag_mcp.resources import list_resources, read_resource
 

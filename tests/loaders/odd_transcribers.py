@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mm_rag.reading.speech import Transcript
+from mm_rag.extraction.speech import Transcript
 
 
 @dataclass(frozen=True)

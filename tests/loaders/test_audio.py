@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from mm_rag.errors import MissingExtra
-from mm_rag.reading import recording
-from mm_rag.reading.speech import PocketSphinxTranscriber, Transcript, Word
+from mm_rag.extraction import recording
+from mm_rag.extraction.speech import PocketSphinxTranscriber, Transcript, Word
 from mm_rag.segment import Segment
 from mm_rag_loaders import LoadOptions
 from mm_rag_loaders.audio import AudioLoader

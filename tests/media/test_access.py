@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import pytest
 from PIL import Image as Pictures
 
-from mm_rag.blocks import Item, blocks_of
 from mm_rag.content import Audio, Url, Video
 from mm_rag.errors import InputError, MediaTooLarge, SourceForbidden, UnreadableMedia
+from mm_rag.extraction.subtitles import read_subtitle_file, read_subtitles
 from mm_rag.media import MediaPolicy
 from mm_rag.media.access import open_bounded, open_file, real_file
 from mm_rag.media.audio import open_audio
@@ -31,7 +31,7 @@ from mm_rag.media.image import (
 from mm_rag.media.kind import file_type, media_kind
 from mm_rag.media.video import open_video
 from mm_rag.media.waveform import waveform
-from mm_rag.reading.subtitles import read_subtitle_file, read_subtitles
+from mm_rag.prompt_content import Item, blocks_of
 from mm_rag_loaders.hashing import file_sha256
 from tests.av_made import colours, make_video, make_wav, tone
 

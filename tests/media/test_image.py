@@ -11,8 +11,8 @@ from PIL import Image
 
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media import MediaPolicy
-from mm_rag.media.described import Described
 from mm_rag.media.image import image_description, image_format, open_frames, open_image
+from mm_rag.media.image_metadata import Described
 
 
 def encoded(picture: Image.Image, image_format: str = "PNG", **options: object) -> bytes:

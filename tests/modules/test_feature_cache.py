@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from mm_rag.errors import InputError
-from mm_rag.modules.feature_cache import FeatureCache
-from mm_rag.modules.seen_medium import SeenMedium
+from mm_rag.rerankers.feature_cache import FeatureCache
+from mm_rag.rerankers.seen_medium import SeenMedium
 
 TOKENS, DIM = 8, 16
 GRID = 24  # bytes of a grid: three int64
@@ -338,8 +338,8 @@ def test_threads_share_it(tmp_path: Path) -> None:
 
 WORKER = """
 import hashlib, sys, torch
-from mm_rag.modules.feature_cache import FeatureCache
-from mm_rag.modules.seen_medium import SeenMedium
+from mm_rag.rerankers.feature_cache import FeatureCache
+from mm_rag.rerankers.seen_medium import SeenMedium
 kept = FeatureCache(5000, folder=sys.argv[1], max_disk_bytes=15000, min_tokens=1)
 for step in range(150):
     number = step % 7

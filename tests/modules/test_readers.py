@@ -8,8 +8,8 @@ import pytest
 
 from mm_rag.content import Audio, Video
 from mm_rag.errors import UnreadableMedia, UnsupportedModality
+from mm_rag.extraction import recording
 from mm_rag.modules.readers import ReadAudio, ReadVideo
-from mm_rag.reading import recording
 from tests.av_made import tone
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mm_rag.checkpoint import find_default_model
+from mm_rag.checkpoints.locate import find_default_model
 
 from . import replicas
 from .replicas import (

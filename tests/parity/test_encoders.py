@@ -11,7 +11,7 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 from mm_rag import Encoder
-from mm_rag.checkpoint import find_default_model
+from mm_rag.checkpoints.locate import find_default_model
 from mm_rag.errors import CheckpointError, InputError
 
 from . import replicas

@@ -20,7 +20,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from mm_rag import Reranker
 from mm_rag.errors import InputError
-from mm_rag.modules.feature_cache import FeatureCache
+from mm_rag.rerankers.feature_cache import FeatureCache
 
 from .replicas.visual_rerankers import jina_reranker_m0, nemotron_rerank_vl, qwen3_vl_reranker
 from .visual_pairs import QUERY, TEXTS, films, picture_pairs, same_size

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from mm_rag.errors import CheckpointError, InputError
-from mm_rag.reading.recording import RecordingReader
+from mm_rag.extraction.recording import RecordingReader
 from mm_rag.transcribers import WhisperTranscriber
 from tests.av_made import make_wav, tone, wordless
 from tests.parity.replicas.whisper import whisper

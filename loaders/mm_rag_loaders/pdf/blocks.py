@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mm_rag.boxes import Box, WordBox
-from mm_rag.reading.layout import Row, TextLine, begins_paragraph, rows, text_of
+from mm_rag.extraction.layout import Row, TextLine, begins_paragraph, rows, text_of
 from mm_rag_loaders.pdf.headings import FontUse, is_caption
 from mm_rag_loaders.pdf.page import Block, BlockKind
 from mm_rag_loaders.pdf.raw import Line, Picture, RawPage, Word, around
@@ -31,7 +31,7 @@ class Item(TextLine):
 
     @classmethod
     def of(cls, source: Line | Table | Picture) -> Item:
-        """With the text and the box of its source, the way `mm_rag.reading.layout` wants it."""
+        """With the text and the box of its source, the way `mm_rag.extraction.layout` wants it."""
         text = "" if isinstance(source, Picture) else source.text
         return cls(text, source.box, source=source)
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
-from mm_rag.reading.layout import printable
+from mm_rag.extraction.layout import printable
 from mm_rag_loaders.pdf.blocks import arrange
 from mm_rag_loaders.pdf.headings import FontUse
 from mm_rag_loaders.pdf.page import PageContent, Scan

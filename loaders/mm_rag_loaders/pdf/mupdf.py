@@ -14,8 +14,8 @@ from mm_rag._closing import Closing
 from mm_rag._optional import require
 from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
+from mm_rag.extraction.layout import printable
 from mm_rag.media.access import OpenedFile
-from mm_rag.reading.layout import printable
 from mm_rag_loaders.pdf.content import page_content
 from mm_rag_loaders.pdf.dates import iso_date
 from mm_rag_loaders.pdf.document import locked_pdf

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from PIL import Image
 
 from mm_rag.boxes import Box
-from mm_rag.reading import layout
+from mm_rag.extraction import layout
 
 Direction: TypeAlias = tuple[int, int]
 

@@ -19,7 +19,7 @@ from mm_rag.cli.options import (
 from mm_rag.cli.running import errors, opened
 
 if TYPE_CHECKING:
-    from mm_rag.toolbox import Toolbox
+    from mm_rag.agent_tools import Toolbox
 
 
 def mcp(
@@ -72,7 +72,7 @@ def mcp(
 
 def _check_that_it_exists(collection: str, name: str) -> None:
     # Opening it takes seconds, for torch, and more for a model: clients are greeted before that.
-    from mm_rag.collection.home import home_of
+    from mm_rag.collection.storage import home_of
 
     home_of(collection, name, create=False).close()
 
@@ -81,8 +81,8 @@ def _check_that_it_exists(collection: str, name: str) -> None:
 def _toolbox(
     collection: str, name: str, model: str | None, tokens: int | None
 ) -> Generator[Toolbox]:
-    from mm_rag.blocks import Budget
-    from mm_rag.toolbox import Toolbox
+    from mm_rag.agent_tools import Toolbox
+    from mm_rag.prompt_content import Budget
 
     with opened(collection, name, model=model) as target:
         yield Toolbox(target, budget=Budget() if tokens is None else Budget(tokens=tokens))

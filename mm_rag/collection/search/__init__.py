@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mm_rag.collection.search.engine import Explanation, SearchEngine
+from mm_rag.collection.search.calibration import Spaces
 from mm_rag.collection.search.request import Request, SearchOptions, checked_request
 from mm_rag.collection.search.reranking import query_words
-from mm_rag.collection.search.spaces import Spaces
+from mm_rag.collection.search.searcher import Explanation, SearchEngine
 from mm_rag.collection.search.stopwatch import Stopwatch
 
 __all__ = [

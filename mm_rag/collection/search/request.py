@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.catalog import Ledger
 from mm_rag.collection.search.spelling import by_spelling
 from mm_rag.collection.store import Where
 from mm_rag.content import MODALITIES, Modality

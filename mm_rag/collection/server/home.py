@@ -15,8 +15,7 @@ import platformdirs
 from chromadb.api import ClientAPI
 from filelock import FileLock, Timeout
 
-from mm_rag.collection.home import Home
-from mm_rag.collection.ledger import Ledger
+from mm_rag.collection.catalog import Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.lock import writer_lock
 from mm_rag.collection.server.client import address_of, answering, connected, hang_up
@@ -25,6 +24,7 @@ from mm_rag.collection.server.replica import Replica
 from mm_rag.collection.server.shared import SharedLedger
 from mm_rag.collection.server.store import ServerStore
 from mm_rag.collection.server.writer import Publisher, ServerWriter
+from mm_rag.collection.storage import Home
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import CollectionError

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mm_rag._optional import upgrade_command
-from mm_rag.collection.ledger import FORMAT_VERSION, Commit, Entry, Ledger
+from mm_rag.collection.catalog import FORMAT_VERSION, Commit, Entry, Ledger
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.server.shared import Changes, Head, SharedLedger
 from mm_rag.collection.server.store import ServerStore

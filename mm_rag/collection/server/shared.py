@@ -12,7 +12,7 @@ import numpy as np
 from chromadb.api import ClientAPI
 from chromadb.errors import NotFoundError
 
-from mm_rag.collection.ledger import LedgerFile
+from mm_rag.collection.catalog import LedgerFile
 from mm_rag.collection.server.client import answering
 from mm_rag.errors import CollectionError
 

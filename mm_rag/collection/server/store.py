@@ -10,7 +10,7 @@ from typing import Any
 from chromadb.api import ClientAPI
 from chromadb.errors import NotFoundError
 
-from mm_rag.collection.ledger import Entry
+from mm_rag.collection.catalog import Entry
 from mm_rag.collection.server.client import answering
 from mm_rag.collection.server.shared import SharedLedger
 from mm_rag.collection.store import VectorStore, Where

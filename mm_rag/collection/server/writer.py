@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from mm_rag.collection.ledger import FORMAT_VERSION, Commit, Entry, Ledger, LedgerFile
+from mm_rag.collection.catalog import FORMAT_VERSION, Commit, Entry, Ledger, LedgerFile
 from mm_rag.collection.server.lock import ServerLock
 from mm_rag.collection.server.replica import FACTS, Replica
 from mm_rag.collection.server.shared import Head, SharedLedger

@@ -10,10 +10,10 @@ from llama_index.core.base.llms.types import ImageBlock, TextBlock
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 from llama_index.readers.mm_rag.nodes import media_of_others
 
-from mm_rag.blocks import Block, Budget, Item, Words, blocks_of
 from mm_rag.content import Image
 from mm_rag.errors import InputError, UnreadableMedia
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.prompt_content import Block, Budget, Item, Words, blocks_of
 from mm_rag.record import label_of_record
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def nodes_to_blocks(
     Each node gives a block of text, which says where it comes from and holds its words, and what
     there is to see: the picture, the page, or a few frames of a clip. A recording is what is said
     in it. A picture or video that is gone, damaged or forbidden becomes words that say so, and one
-    at an address is not fetched. See `mm_rag.blocks.blocks_of` for how the budget is divided.
+    at an address is not fetched. `mm_rag.prompt_content.blocks_of` says how the budget is divided.
 
     Args:
         nodes: What a retriever found, best first; those of other readers count, too.

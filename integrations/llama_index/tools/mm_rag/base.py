@@ -12,11 +12,11 @@ from llama_index.readers.mm_rag.blocks import content_block
 from llama_index.readers.mm_rag.nodes import segment_to_node
 
 from mm_rag._off_loop import off_loop
-from mm_rag.blocks import Budget
+from mm_rag.agent_tools import Tool, Toolbox, ToolResult, tools_of
 from mm_rag.collection import Collection
 from mm_rag.errors import InputError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.toolbox import Tool, Toolbox, ToolResult, tools_of
+from mm_rag.prompt_content import Budget
 
 
 class MultimodalTool(FunctionTool):

@@ -1,0 +1,1 @@
+"""Finding, checking and reading checkpoints, in the layout of sentence-transformers."""

@@ -1,0 +1,212 @@
+"""Reading the text on a picture, offline, with RapidOCR's ONNX models."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageChops
+
+from mm_rag._forking import ForkableLock
+from mm_rag.extraction.layout import Box, TextLine, rows, text_of
+from mm_rag.extraction.ocr_engine import MAX_SIDE, MIN_CONFIDENCE, TEXT_PROBABILITY, Corners, engine
+from mm_rag.extraction.tiles import Tile, joined, tiles
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.words import normalized
+
+# Letters of a screenshot that are 8 pixels high are read at twice the size.
+_SMALL_SIDE = 1000
+# A quick look for text is taken at this length of the short side, in pixels, and finds some where
+# the detector says so of a single pixel. At a third of the cost it found every line of 12 pixels or
+# more on frames of 720 lines that is found at full size.
+_QUICK_SIDE = 448
+# The engine enlarges the short side of a picture to this, whatever the long side becomes. It pads
+# what is wider than 8 times its height by itself; what is higher than wide it does not.
+_DETECTED_SIDE = 736
+_MOST_TALL, _MOST_WIDE = 3.0, 8.0
+# Of memory for each pixel that the detector looks at: 3.3 GB were measured for 17 million.
+_BYTES_A_PIXEL = 190
+# The engine's boxes reach beyond the letters, on each side by this share of a line's height: the
+# recogniser wants it so, but lines of two paragraphs would seem to touch.
+_MARGIN = 0.1
+# Blank margins: levels by which noise differs from a corner's colour, and the room in pixels that
+# is left around what stands on the picture.
+_NOISE, _ROOM = 8, 16
+_lock = ForkableLock()
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read on a picture.
+
+    Attributes:
+        lines: In reading order; boxes in pixels of the picture.
+        text: The lines' text, one row of the picture per line.
+    """
+
+    lines: tuple[TextLine, ...] = ()
+    text: str = ""
+
+
+def read_image(picture: Image.Image, policy: MediaPolicy = DEFAULT_POLICY) -> Reading:
+    """Read the text on a picture; a picture without text gives an empty Reading.
+
+    Safe to call from several threads; they take turns.
+
+    Args:
+        picture: Of any size and shape.
+        policy: What is not read within its `max_load_seconds` is left out, with a warning. The
+            picture is shrunk where the engine would take more than half of its `max_memory`.
+
+    Raises:
+        MissingExtra: The OCR engine is not installed, or fails.
+    """
+    if min(picture.size) < 8:
+        return Reading()
+    left = policy.max_load_seconds
+    most = max(_DETECTED_SIDE**2, policy.max_memory // 2 // _BYTES_A_PIXEL)
+    used = _without_margins(picture)
+    seen = picture.crop(used.box)
+    parts = tiles(seen, MAX_SIDE)
+    lines: list[TextLine] = []
+    for number, tile in enumerate(parts, start=1):
+        found, taken, is_late = _lines(seen.crop(tile.box), most, left)
+        lines += tile.own(found)
+        left -= taken
+        if is_late or (left <= 0 and number < len(parts)):
+            logger.warning(
+                "Left out some of the text on a picture of %d x %d pixels: reading it takes longer "
+                "than %g s (MediaPolicy.max_load_seconds).",
+                *(*picture.size, policy.max_load_seconds),
+            )
+            break
+    found = used.own(joined(lines) if len(parts) > 1 else lines)
+    ordered = rows([replace(line, box=_clipped(line.box, used.box)) for line in found])
+    return Reading(tuple(line for row in ordered for line in row), text_of(ordered))
+
+
+def may_show_text(picture: Image.Image) -> bool:
+    """Whether it is worth the time to read a picture, such as a frame of a video.
+
+    In doubt it is: only text that is less than 1.5% as high as the picture may be overlooked.
+
+    Raises:
+        MissingExtra: The OCR engine is not installed, or fails.
+    """
+    scale = _QUICK_SIDE / min(picture.size)
+    if scale * max(picture.size) > MAX_SIDE:  # no frame is so long and narrow
+        return True
+    # The detector takes sides that are multiples of 32.
+    width, height = (max(32, round(side * scale / 32) * 32) for side in picture.size)
+    quality = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    pixels = _pixels(picture.convert("RGB").resize((width, height), quality))
+    with _lock:
+        return engine().surest(pixels) >= TEXT_PROBABILITY
+
+
+def _without_margins(picture: Image.Image) -> Tile:
+    """The part of a large picture on which something stands; all of a small or blank one.
+
+    On a large sheet the detector overlooks a few words: of two lines of 36 pixels on 1900 x 1900 it
+    found none. The part is never so small that it would be enlarged.
+    """
+    colours = picture.convert("RGB")
+    corner = Image.new("RGB", (1, 1), colours.getpixel((0, 0)))  # pyright: ignore[reportArgumentType]
+    differs = ImageChops.difference(colours, corner.resize(picture.size))
+    box = differs.point(([0] * _NOISE + [255] * (256 - _NOISE)) * 3).getbbox()
+    if box is None or max(picture.size) < _SMALL_SIDE:
+        return Tile((0, 0, *picture.size))
+    width, height = picture.size
+    least = (_SMALL_SIDE, 0) if width >= height else (0, _SMALL_SIDE)
+    left, right = _stretch(box[0], box[2], width, least[0])
+    top, bottom = _stretch(box[1], box[3], height, least[1])
+    return Tile((left, top, right, bottom))
+
+
+def _clipped(box: Box, part: tuple[int, int, int, int]) -> Box:
+    """The box without what reaches into blank margins."""
+    left, top, right, bottom = part
+    return (max(box[0], left), max(box[1], top), min(box[2], right), min(box[3], bottom))
+
+
+def _stretch(start: int, end: int, side: int, least: int) -> tuple[int, int]:
+    """A stretch of a side, with some room around it and at least so many pixels long."""
+    start, end = max(0, start - _ROOM), min(side, end + _ROOM)
+    end = min(side, max(end, start + least))
+    return max(0, min(start, end - least)), end
+
+
+def _pixels(picture: Image.Image) -> npt.NDArray[np.uint8]:
+    """Blue, green, red, as the engine takes them."""
+    return np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
+
+
+def _lines(
+    picture: Image.Image, most_pixels: int, seconds: float
+) -> tuple[list[TextLine], float, bool]:
+    """The lines on a picture, the seconds that it took, and whether some were left out for that."""
+    scale = _scale(picture.size, most_pixels)
+    pixels = _pixels(_padded(_scaled(picture.convert("RGB"), scale), most_pixels))
+    with _lock:
+        reader = engine()
+        # Neither starting the engine nor waiting for another thread counts.
+        start = time.monotonic()
+        reader.recogniser.until(start + seconds)
+        found = reader.read(pixels)
+        taken, is_late = time.monotonic() - start, reader.recogniser.is_late
+    lines = [_line(box, text, score, scale) for box, text, score in found]
+    read = [line for line in lines if line.text and line.confidence >= MIN_CONFIDENCE]
+    return read, taken, is_late
+
+
+def _scale(size: tuple[int, int], most_pixels: int) -> float:
+    longest = max(size)
+    if longest > MAX_SIDE:
+        scale = MAX_SIDE / longest
+    else:
+        scale = min(2.0, _SMALL_SIDE / longest) if longest < _SMALL_SIDE else 1.0
+    short, area = min(size) * scale, size[0] * size[1] * scale**2
+    if area <= most_pixels or short <= _DETECTED_SIDE:
+        return scale
+    return scale * max(math.sqrt(most_pixels / area), _DETECTED_SIDE / short)
+
+
+def _padded(picture: Image.Image, most_pixels: int) -> Image.Image:
+    """A picture on a sheet that is not so narrow that the engine would enlarge it beyond bounds."""
+    width, height = picture.size
+    most = most_pixels / _DETECTED_SIDE**2
+    sheet = (
+        max(width, math.ceil(height / min(_MOST_TALL, most))),
+        max(height, math.ceil(width / min(_MOST_WIDE, most))),
+    )
+    # The engine itself pads what is wider.
+    if sheet == (width, height) or (width > height and most >= _MOST_WIDE):
+        return picture
+    edge = (width - 1, 0, width, height) if height > width else (0, height - 1, width, height)
+    colour = picture.crop(edge).resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+    padded = Image.new("RGB", sheet, colour)  # pyright: ignore[reportArgumentType]
+    padded.paste(picture)
+    return padded
+
+
+def _scaled(picture: Image.Image, scale: float) -> Image.Image:
+    if scale == 1.0:
+        return picture
+    width, height = (max(8, round(side * scale)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _line(box: Corners, text: str, score: float, scale: float) -> TextLine:
+    xs, ys = ([point[axis] / scale for point in box] for axis in (0, 1))
+    # The models were trained on Chinese: full-width punctuation creeps into Latin text.
+    words = " ".join(normalized("NFKC", text).split())
+    left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
+    margin = _MARGIN * min(right - left, bottom - top)
+    inner = (left + margin, top + margin, right - margin, bottom - margin)
+    return TextLine(words, inner, float(score))

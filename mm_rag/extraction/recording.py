@@ -1,0 +1,185 @@
+"""The words of a recording: what is said between two moments.
+
+The audio loader and the encoder's audio route both call this, so a clip that was indexed and the
+same clip given straight to `Encoder.encode` are read alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mm_rag._closing import Closing
+from mm_rag.errors import InputError, MissingExtra
+from mm_rag.extraction.pauses import LONGEST_CLIP, clips, loudness
+from mm_rag.extraction.speech import Transcriber, default_transcriber
+from mm_rag.extraction.subtitles import Cue, cues_between, read_subtitles
+from mm_rag.media.access import FileSource
+from mm_rag.media.audio import SPEECH_RATE, AudioFile, open_audio, resample
+from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+
+# Seconds by which two hearings may place a word differently: rather twice than lost.
+_JITTER = 0.05
+
+OnMissing: TypeAlias = Callable[[str, MissingExtra], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoken:
+    """What is said in a span of a recording or video, and who says so.
+
+    Attributes:
+        text: Its words.
+        subtitles: Whether they are subtitles.
+        transcriber: The name of what recognised them; empty where nothing did.
+    """
+
+    text: str = ""
+    subtitles: bool = False
+    transcriber: str = ""
+
+
+class RecordingReader(Closing):
+    """Reads spans of one recording, or of the sound of a video. Use it in a `with` block.
+
+    Args:
+        path: The file.
+        policy: Limits on what is opened.
+        transcriber: What recognises speech; by default PocketSphinx.
+        on_missing: Told, instead of an exception, what is left out where a package is missing.
+
+    Raises:
+        UnreadableMedia: The file cannot be opened or has no sound.
+    """
+
+    def __init__(
+        self,
+        path: str | FileSource,
+        policy: MediaPolicy = DEFAULT_POLICY,
+        transcriber: Transcriber | None = None,
+        on_missing: OnMissing | None = None,
+    ) -> None:
+        self.audio: AudioFile = open_audio(path, policy)
+        self._on_missing = on_missing
+        self._policy = policy
+        self._transcriber = transcriber
+
+    @cached_property
+    def cues(self) -> list[Cue]:
+        """The subtitles of the whole recording."""
+        return read_subtitles(self.audio.probe, self._policy)
+
+    def read(self, start: float = 0.0, end: float | None = None) -> str:
+        """The words between `start` and `end`, in seconds: subtitles, or else recognised speech."""
+        return self.hear(start, end).text
+
+    def hear(self, start: float = 0.0, end: float | None = None, *, margin: float = 0.0) -> Spoken:
+        """The words between `start` and `end`, as `read`, with where they come from.
+
+        Args:
+            start: In seconds.
+            end: In seconds; None for the end.
+            margin: Seconds before and after that are listened to as well, so that a word at either
+                end is heard whole. It belongs to the span that its middle is in.
+        """
+        last = float("inf") if end is None or end >= self.audio.duration else end
+        cues = cues_between(self.cues, start, last)
+        if cues:
+            return Spoken(text="\n".join(cue.text for cue in cues), subtitles=True)
+        try:
+            return self._speech(start, min(last, self.audio.duration), margin)
+        except MissingExtra as error:
+            if self._on_missing is None:
+                raise
+            self._on_missing("the speech", error)
+            return Spoken()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.audio.close()
+
+    def _speech(self, start: float, end: float, margin: float) -> Spoken:
+        transcriber = self._transcriber or default_transcriber()
+        spans = self._spans(start, end, LONGEST_CLIP - 2 * margin)
+        heard = [self._words(transcriber, a, b, margin) for a, b in spans]
+        text = " ".join(filter(None, heard))
+        return Spoken(text=text, transcriber=transcriber.name if text else "")
+
+    def _words(self, transcriber: Transcriber, start: float, end: float, margin: float) -> str:
+        first = max(0.0, start - margin)
+        last = min(end + margin, self.audio.duration)
+        transcript = transcriber.transcribe(self.audio.samples(first, last))
+        if not margin:
+            return transcript.text
+        until = end if last > end else float("inf")
+        since = start - first - (_JITTER if first < start else 0.0)
+        return transcript.between(since, until - first).text
+
+    def _spans(self, start: float, end: float, longest: float) -> list[tuple[float, float]]:
+        """Cut a long span at pauses, holding no more than one piece of it at a time."""
+        if end - start <= longest:
+            return [(start, end)]
+        levels = loudness(self._pieces(start, end))
+        return [(start + a, start + b) for a, b in clips(levels, end - start, longest)]
+
+    def _pieces(self, start: float, end: float) -> Iterator[npt.NDArray[np.float32]]:
+        for first in map(float, np.arange(start, end, LONGEST_CLIP)):
+            last = min(first + LONGEST_CLIP, end)
+            piece = self.audio.samples(first, last)
+            # Silence stands for what is missing, so that what follows keeps its place.
+            whole = round((last - first) * SPEECH_RATE)
+            yield np.pad(piece, (0, max(0, whole - len(piece))))
+
+
+def read_audio(
+    path: str | Path,
+    start: float = 0.0,
+    end: float | None = None,
+    *,
+    policy: MediaPolicy = DEFAULT_POLICY,
+) -> str:
+    """The words of a recording between `start` and `end`, in seconds; empty where none are said.
+
+    Raises:
+        UnreadableMedia: The file cannot be decoded or has no sound.
+        MediaTooLarge: It is over a limit of the policy.
+        MissingExtra: PyAV or PocketSphinx is not installed.
+    """
+    with RecordingReader(path, policy) as reader:
+        return reader.read(start, end)
+
+
+def read_audio_samples(
+    samples: npt.NDArray[np.float32], rate: int, *, transcriber: Transcriber | None = None
+) -> str:
+    """The words in mono samples.
+
+    Long recordings are cut at pauses first, so that memory and the recogniser's search stay small.
+
+    Args:
+        samples: Shape (n,), float32 in [-1, 1].
+        rate: Samples per second.
+        transcriber: What recognises speech; by default PocketSphinx.
+
+    Raises:
+        InputError: The samples are not mono or not floating-point numbers, or the rate is not
+            positive.
+        MissingExtra: PocketSphinx is not installed.
+    """
+    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating) or rate <= 0:
+        raise InputError(
+            "Samples are mono, of shape (n,), floating-point numbers in [-1, 1], with rate > 0; "
+            f"got {samples.shape = }, {samples.dtype = }, {rate = }."
+        )
+    transcriber = transcriber or default_transcriber()
+    heard = samples.astype(np.float32, copy=False)
+    heard = heard if rate == SPEECH_RATE else resample(heard, rate)
+    spans = clips(loudness([heard]), len(heard) / SPEECH_RATE)
+    parts = (heard[round(a * SPEECH_RATE) : round(b * SPEECH_RATE)] for a, b in spans)
+    return " ".join(filter(None, (transcriber.transcribe(part).text for part in parts)))

@@ -1,0 +1,1 @@
+"""Content into the tensors that a model takes: chat template, media, tokens, batches."""

@@ -1,0 +1,1 @@
+"""A generative reranker reads the tokens that its pairs share once."""
