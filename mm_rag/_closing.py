@@ -1,4 +1,4 @@
-"""Closing: what is opened is closed, in a `with` block or by hand."""
+"""Base class of objects that can be closed, by hand or by a `with` block."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Self
 
 
 class Closing(ABC):
-    """Something that holds a file open until it is closed."""
+    """An object that holds files or processes until it is closed."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file."""
+        """Release what is held; closing twice has no effect."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Exports that are imported when they are first asked for."""
+"""Import the exports of a package when they are first used."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 def lazy_exports(
     package: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The `__getattr__` and `__dir__` of a package.
+    """Return the `__getattr__` and `__dir__` of a package.
 
     Args:
-        package: Its name.
-        homes: By name, the module that has it.
+        package: Name of the package.
+        homes: The module that defines each exported name.
     """
 
     def getattribute(name: str) -> Any:

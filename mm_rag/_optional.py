@@ -1,4 +1,4 @@
-"""The one place where optional packages are imported, and where it is explained why one is not."""
+"""Import optional packages, and explain what to install where one is missing or unfit."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def require(module: str, *, extra: str, feature: str) -> ModuleType:
 
 
 def install_command(extra: str) -> str:
-    """The shell command that adds an extra to this installation of mm-rag."""
+    """Return the shell command that adds an extra to this installation of mm-rag."""
     return pip_install(*_source(f"[{extra}]"))
 
 
 def upgrade_command() -> str:
-    """The shell command that brings a newer mm-rag; a clone is pulled first."""
+    """Return the shell command that upgrades mm-rag; a clone is pulled first."""
     option, *place = _source("")
     if option != "-e":
         return pip_install("--upgrade", option)
@@ -64,9 +64,9 @@ def upgrade_command() -> str:
 
 
 def pip_install(*arguments: str) -> str:
-    """The shell command for `pip install` into the running environment.
+    """Return the shell command for `pip install` into the running environment.
 
-    uv's pip stands in where the environment has none of its own.
+    `uv pip` is used where the environment has no pip.
     """
     python = sys.executable or "python"
     if importlib.util.find_spec("pip"):
@@ -75,13 +75,13 @@ def pip_install(*arguments: str) -> str:
 
 
 class _Package(NamedTuple):
-    """A package that an extra asks for.
+    """A requirement of an extra, and what is installed of it.
 
     Attributes:
-        name: Of its distribution, such as `"llama-index-core"`.
+        name: Name of the distribution, such as `"llama-index-core"`.
         versions: The range that mm-rag was tested with, such as `">=2,<3"`.
-        installed: The version that is installed; None if it is not installed.
-        unfit: `"older"` or `"newer"` if that version is outside of the range, else empty.
+        installed: The installed version; None if the package is not installed.
+        unfit: `"older"` or `"newer"` if that version is outside the range, else empty.
     """
 
     name: str
@@ -92,9 +92,9 @@ class _Package(NamedTuple):
 
 @cache
 def _packages(module: str, extra: str) -> tuple[_Package, ...]:
-    """What brings `module`: its own distribution, or else all that the extra asks for.
+    """Return the distribution of `module`, or else all requirements of the extra.
 
-    Empty where mm-rag itself is not installed, as on a bare `PYTHONPATH`.
+    Empty where mm-rag itself is not installed, such as on a bare `PYTHONPATH`.
     """
     wanted = {canonicalize_name(each.name): each for each in _requirements(extra)}
     parts = module.split(".")
@@ -135,7 +135,7 @@ def _package(requirement: Requirement) -> _Package:
 def _fault_of_import(
     module: str, packages: tuple[_Package, ...], error: Exception
 ) -> tuple[str, bool]:
-    """What is wrong, and whether installing the extra again mends it."""
+    """Describe the fault, and whether installing the extra again can mend it."""
     for package in packages:
         if package.unfit:
             return f"{_other_version(package)} ({error}).", True
@@ -158,7 +158,7 @@ def _other_version(package: _Package) -> str:
 
 
 def _source(extras: str) -> list[str]:
-    """What to give `pip install`: mm-rag as it was installed, from a clone, a file or the index."""
+    """Return the arguments that install mm-rag from where it came: a clone, a file or the index."""
     origin = _origin()
     url, editable = origin.get("url", ""), origin.get("dir_info", {}).get("editable")
     if "vcs_info" in origin:
@@ -170,7 +170,7 @@ def _source(extras: str) -> list[str]:
 
 
 def _origin() -> dict[str, Any]:
-    """How pip or uv recorded an installation that is not from an index (PEP 610)."""
+    """Return the record of an installation that is not from an index (PEP 610)."""
     try:
         record = metadata.distribution(_NAME).read_text("direct_url.json")
     except metadata.PackageNotFoundError:

@@ -1,20 +1,20 @@
-"""Everything that goes wrong in mm_rag, split by whose fault it is.
+"""The errors that mm_rag raises on purpose, split by cause.
 
 MMRagError
-├── InputError               what was given cannot be used (also a ValueError)
+├── InputError               an argument or an input cannot be used (also a ValueError)
 │   ├── UnreadableMedia      a file is missing, damaged, or not what it claims to be
-│   │   └── PasswordNeeded   a file is locked
-│   ├── MediaTooLarge        a file is over a limit of the MediaPolicy
-│   ├── SourceForbidden      the MediaPolicy does not allow to open it, wherever it leads
-│   ├── UnsupportedModality  the model does not take this kind of input
-│   ├── NotFinite            the model makes NaN or infinity of an input
-│   └── UnknownAttribute     an attribute that is assigned does not exist (also an AttributeError)
-├── MissingExtra             an optional package is not installed (also an ImportError)
-├── CheckpointError          a model's files are missing, incomplete or not understood
-├── WorkerError              a process of an EncoderPool, or of a loader, did not start, or died
-├── StorageError             what was found in files cannot be written: no room, or no right
+│   │   └── PasswordNeeded   a document is encrypted
+│   ├── MediaTooLarge        a file exceeds a limit of the MediaPolicy
+│   ├── SourceForbidden      the MediaPolicy forbids opening a path or URL
+│   ├── UnsupportedModality  the model does not accept this kind of input
+│   ├── NotFinite            the model returned NaN or infinity for an input
+│   └── UnknownAttribute     the assigned attribute does not exist (also an AttributeError)
+├── MissingExtra             an optional package is missing or unfit (also an ImportError)
+├── CheckpointError          a model's files are missing, incomplete or unsupported
+├── WorkerError              a process of an EncoderPool or a loader did not start, or died
+├── StorageError             writing failed: the disk is full or permission is denied
 └── CollectionError          a collection cannot be used
-    ├── CollectionMismatch   it was made with another model or by a newer version
+    ├── CollectionMismatch   it was made with another model or by a newer mm_rag
     ├── FilesMissing         a sync would remove most of a folder's files
     └── CollectionLocked     another process is writing to it
 """
@@ -48,32 +48,32 @@ __all__ = [
 
 
 class MMRagError(Exception):
-    """The root: catching it catches whatever mm_rag raises on purpose."""
+    """Base class of all errors that mm_rag raises on purpose."""
 
     def __str__(self) -> str:
-        """The message without control characters, which names of files may bring into it."""
+        """Return the message with control characters replaced; file names may contain them."""
         return visible(super().__str__())
 
 
 class InputError(MMRagError, ValueError):
-    """What was given cannot be used.
+    """An argument or an input cannot be used.
 
     Attributes:
-        position: Which input of a batch it was, from 0; None where it was the only one, or all of
-            them together.
+        position: Index of the input in its batch, from 0; None for a single input, and where the
+            error concerns the whole batch.
     """
 
     position: int | None = None
 
     def __str__(self) -> str:
-        """Begins with the position, where there is one."""
+        """Return the message, preceded by the position if it is known."""
         message = super().__str__()
         return message if self.position is None else f"Input {self.position}: {message}"
 
 
 @contextmanager
 def at_position(position: int) -> Generator[None]:
-    """Say in an InputError which input of a batch it is about."""
+    """Set the position of any InputError that is raised inside the block."""
     try:
         yield
     except InputError as error:
@@ -86,43 +86,43 @@ class UnreadableMedia(InputError):
 
 
 class PasswordNeeded(UnreadableMedia):
-    """A file is locked, and no password or a wrong one was given."""
+    """A document is encrypted, and the password is missing or wrong."""
 
 
 class MediaTooLarge(InputError):
-    """A file is over a limit of the `MediaPolicy`."""
+    """A file exceeds a limit of the `MediaPolicy`."""
 
 
 class SourceForbidden(InputError):
-    """The `MediaPolicy` does not allow to open a path or an address."""
+    """The `MediaPolicy` forbids opening a path or a URL."""
 
 
 class UnsupportedModality(InputError):
-    """The model does not take this kind of input."""
+    """The model does not accept this kind of input."""
 
 
 class NotFinite(InputError):
-    """The model returned NaN or infinity for an input: a vector or a score without a meaning."""
+    """The model returned NaN or infinity for an input, as an embedding or a score."""
 
 
 class UnknownAttribute(InputError, AttributeError):
-    """An attribute that is assigned does not exist, so that assigning it would do nothing."""
+    """The assigned attribute does not exist; setting it would have no effect."""
 
 
 class MissingExtra(MMRagError, ImportError):
-    """A feature needs an optional package that is not installed."""
+    """A feature needs an optional package that is missing, broken, or of an untested version."""
 
 
 class CheckpointError(MMRagError):
-    """A model's files are missing, incomplete or not understood."""
+    """A model's files are missing, incomplete or unsupported."""
 
 
 class WorkerError(MMRagError):
-    """A process of an `EncoderPool`, or one that loads files, did not start, or died."""
+    """A process of an `EncoderPool` or of a loader did not start, or died."""
 
 
 class StorageError(MMRagError):
-    """What was found in files cannot be written: there is no room, or no right to."""
+    """Writing failed: the disk is full, or permission is denied."""
 
 
 class CollectionError(MMRagError):
@@ -134,7 +134,7 @@ class CollectionMismatch(CollectionError):
 
 
 class FilesMissing(CollectionError):
-    """A sync would remove most of what a collection has of a folder; nothing was changed."""
+    """A sync would remove most of a folder's files from the collection; nothing was changed."""
 
 
 class CollectionLocked(CollectionError):
