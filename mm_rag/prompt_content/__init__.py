@@ -1,18 +1,16 @@
-"""Blocks: what a chat model is shown of what was found, within a budget.
+"""Retrieved records as content for a chat model: text and pictures within a budget.
 
-A record (text and metadata) becomes words, and pictures no larger than the budget allows. A page or
-picture is shown, a video is a few of its frames and what is said in it, a recording is what is said
-in it: no provider takes everything, and every provider takes text and pictures. The integrations
-turn these blocks into those of their framework.
+A page or picture becomes a picture, a video clip a few frames and its transcript, a recording its
+transcript: not every provider accepts audio or video, but all accept text and pictures. Pictures
+are never larger than the budget allows. The integrations convert these blocks to those of their
+framework.
 """
 
 from __future__ import annotations
 
-from mm_rag.prompt_content.block import Block, Picture, Words
-from mm_rag.prompt_content.budget import Budget, as_budget
-from mm_rag.prompt_content.fitting import blocks_of
-from mm_rag.prompt_content.item import Item
-from mm_rag.prompt_content.wording import CLOSING, OPENING, defused
+from mm_rag.prompt_content.blocks import blocks_of
+from mm_rag.prompt_content.text import CLOSING, OPENING, defused
+from mm_rag.prompt_content.types import Block, Budget, Item, Picture, Words, as_budget
 
 __all__ = [
     "CLOSING",

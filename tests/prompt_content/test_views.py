@@ -203,7 +203,7 @@ def test_without_pyav_a_clip_is_its_preview(
     def missing(*_: object) -> None:
         raise MissingExtra("Reading videos needs the package 'av'.")
 
-    monkeypatch.setattr("mm_rag.prompt_content.view.open_video", missing)
+    monkeypatch.setattr("mm_rag.prompt_content.pictures.open_video", missing)
     clip = _clip(film, preview=str(photo))
     with pytest.raises(MissingExtra, match="'av'"):
         blocks_of([clip], lenient=False)
