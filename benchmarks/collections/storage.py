@@ -1,4 +1,4 @@
-"""How much room a page takes: vectors, ledger, words and pictures."""
+"""How much room a page takes: vectors, catalog, words and pictures."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Room:
         dimension: Of the model's vectors.
         kept: Of those that are stored.
         chroma: Vectors, texts and metadata in Chroma.
-        ledger: The same in the ledger.
+        catalog: The same in the catalog.
         words: The lexical index.
     """
 
     dimension: int
     kept: int
     chroma: float
-    ledger: float
+    catalog: float
     words: float
 
 
@@ -109,13 +109,13 @@ def _room(
             # Another file, as far as the collection knows.
             collection.add(replace(one, sha256=f"{number:064x}") for one in segments)
     pages = plan.pages * plan.copies
-    ledger = _bytes((path / "default").glob("ledger*")) / pages
+    catalog = _bytes((path / "default").glob("ledger*")) / pages
     return Room(
         dimension=dimension,
         kept=cut or dimension,
         chroma=_bytes((path / "chroma").rglob("*")) / pages,
-        ledger=ledger,
-        words=_bytes((path / "default").rglob("*")) / pages - ledger,
+        catalog=catalog,
+        words=_bytes((path / "default").rglob("*")) / pages - catalog,
     )
 
 

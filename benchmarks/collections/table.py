@@ -98,15 +98,15 @@ def storage_table(storage: Storage) -> str:
     rows = [
         [
             f"{room.dimension}" + (f", cut to {room.kept}" * (room.kept < room.dimension)),
-            *(f"{kind / 1e3:.1f}" for kind in (room.chroma, room.ledger, room.words)),
-            f"{(room.chroma + room.ledger + room.words) / 1e3:.1f}",
+            *(f"{kind / 1e3:.1f}" for kind in (room.chroma, room.catalog, room.words)),
+            f"{(room.chroma + room.catalog + room.words) / 1e3:.1f}",
         ]
         for room in storage.rooms
     ]
     pictures = ", ".join(
         f"{size / 1e3:.0f} as {name.upper()}" for name, size in storage.pictures.items()
     )
-    return as_table(["dimensions", "Chroma", "ledger", "words", "together"], rows) + (
+    return as_table(["dimensions", "Chroma", "catalog", "words", "together"], rows) + (
         f"\nkB per page on disk, over {storage.pages:,} pages of {storage.segments:.1f} Segments "
         f'each, before pictures: these take {pictures}, none with `assets="reference"`, and '
         f"{storage.boxes / 1e3:.0f} where their words are. The PDF itself has "

@@ -26,7 +26,7 @@ class Browser:
 
     def __init__(self, collection: Collection) -> None:
         self._contents = collection.contents
-        self.tree = Tree(self._contents.outlines(), self._contents.copies())
+        self.tree = Tree(self._contents.source_stats(), self._contents.copies())
         self._read: dict[str, list[Place]] = {}
 
     def at(self, path: str) -> str:

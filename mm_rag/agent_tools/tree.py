@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mm_rag.agent_tools.spelling import folded
-from mm_rag.collection.catalog import Outline
+from mm_rag.collection.catalog import SourceStats
 
 # What would break a line, turn it round, or stand for a fence.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069<>]")
@@ -33,7 +33,7 @@ class File:
     """
 
     path: str
-    outline: Outline
+    outline: SourceStats
     same_as: str | None = None
 
     @property
@@ -50,7 +50,7 @@ class Tree:
         copies: By the path of a file on disk, the source with the same content.
     """
 
-    def __init__(self, outlines: Iterable[Outline], copies: Mapping[str, str]) -> None:
+    def __init__(self, outlines: Iterable[SourceStats], copies: Mapping[str, str]) -> None:
         by_source = {outline.source: outline for outline in outlines}
         copies = {copy: same for copy, same in copies.items() if same in by_source}
         self._root = _common_folder([*by_source, *copies])

@@ -184,7 +184,7 @@ def verify_report(report: VerifyReport) -> None:
         console.print(f"All {counted(report.segments, 'segment')} {are} whole.")
         return
     if report.damaged:
-        console.print("[yellow]damaged[/yellow]: files of Chroma, of the words or of the ledger.")
+        console.print("[yellow]damaged[/yellow]: files of Chroma, of the words or of the catalog.")
     for name, values in report.to_dict().items():
         if isinstance(values, tuple) and values:
             console.print(f"[yellow]{name.replace('_', ' ')}[/yellow]: {len(values)}")

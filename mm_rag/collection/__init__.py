@@ -1,8 +1,8 @@
 """A collection: what was found in files, kept in Chroma and beside it, and searched together.
 
-The ledger (SQLite) is the truth: Segments, their vectors, and which files they are of. Chroma and
+The catalog (SQLite) is the truth: Segments, their vectors, and which files they are of. Chroma and
 the lexical index (tantivy) are made from it. Data flows one way. In: `sync` (`plan`, `pipeline`) or
-`add` -> `encoding` -> `writer` -> ledger, store, lexical. Out: `search` -> candidates from both ->
+`add` -> `encoding` -> `writer` -> catalog, store, lexical. Out: `search` -> candidates from both ->
 fusion -> reranker -> Hits.
 """
 

@@ -27,11 +27,11 @@ def check_encoder(parts: Parts, encoder: Encoder) -> None:
     Raises:
         CollectionMismatch: They are of another one.
     """
-    ledger, place = parts.ledger, parts.home.place
-    made_with = ledger.meta("encoder")
+    catalog, place = parts.catalog, parts.storage.place
+    made_with = catalog.meta("encoder")
     if made_with is not None and made_with != encoder.fingerprint:
         raise CollectionMismatch(
-            f"{place} was made with the model {ledger.meta('model')} ({made_with}), and this is "
+            f"{place} was made with the model {catalog.meta('model')} ({made_with}), and this is "
             f"{encoder.name} ({encoder.fingerprint}): their vectors cannot be mixed. Open it with "
             "the model it was made with, or encode it anew with this one: "
             f"Collection.reindex({place!r}, encoder=...), or mm-rag reindex."
@@ -52,7 +52,7 @@ def note_encoder(parts: Parts, encoder: Encoder) -> None:
         CollectionMismatch: Another process has brought in those of another model meanwhile.
     """
     check_encoder(parts, encoder)
-    parts.ledger.set_meta(encoder=encoder.fingerprint, model=encoder.name)
+    parts.catalog.set_meta(encoder=encoder.fingerprint, model=encoder.name)
 
 
 def check_reranker(reranker: Reranker | None) -> None:
@@ -74,10 +74,10 @@ def pictures_of(parts: Parts, mode: PictureMode | None, max_bytes: int | None) -
     Raises:
         InputError: There is no such way.
     """
-    chosen = mode or parts.ledger.meta("assets") or "jpeg"
+    chosen = mode or parts.catalog.meta("assets") or "jpeg"
     if chosen not in MODES:
         raise InputError(f"assets is one of {', '.join(MODES)}; got {chosen!r}.")
-    return Pictures(parts.home.assets, chosen, max_bytes)
+    return Pictures(parts.storage.assets, chosen, max_bytes)
 
 
 def check_transcriber(parts: Parts, options: LoadOptions) -> None:
@@ -86,10 +86,10 @@ def check_transcriber(parts: Parts, options: LoadOptions) -> None:
     Raises:
         CollectionMismatch: Another one than the default heard them, and is not named.
     """
-    heard_by = parts.ledger.meta("transcriber")
+    heard_by = parts.catalog.meta("transcriber")
     if heard_by is not None and options.transcriber is None:
         raise CollectionMismatch(
-            f"The recordings in {parts.home.place} were heard by {heard_by}. Name it again: "
+            f"The recordings in {parts.storage.place} were heard by {heard_by}. Name it again: "
             "sync(..., options=LoadOptions(transcriber=...)); or name another, by which they "
             "are then all heard anew, such as PocketSphinxTranscriber()."
         )
@@ -100,7 +100,7 @@ def note_transcriber(parts: Parts, options: LoadOptions) -> None:
     transcriber = options.transcriber
     if transcriber is not None:
         is_default = isinstance(transcriber, PocketSphinxTranscriber)
-        parts.ledger.set_meta(transcriber=None if is_default else transcriber.name)
+        parts.catalog.set_meta(transcriber=None if is_default else transcriber.name)
 
 
 def folder_or_file(given: str | Path) -> Path:

@@ -13,7 +13,7 @@ from chromadb.api import ClientAPI
 
 from mm_rag._closing import Closing
 from mm_rag._forking import ForkableLock
-from mm_rag.collection.catalog import Commit, Entry, Ledger
+from mm_rag.collection.catalog import Catalog, Commit, Entry
 from mm_rag.collection.checks import (
     check_encoder,
     check_reranker,
@@ -34,7 +34,7 @@ from mm_rag.collection.report import SyncReport, VerifyReport
 from mm_rag.collection.search import Explanation, SearchOptions, checked_request
 from mm_rag.collection.searching import explained
 from mm_rag.collection.session import Parts
-from mm_rag.collection.storage import home_of
+from mm_rag.collection.storage import open_storage
 from mm_rag.collection.sync import FolderSync, SyncRequest
 from mm_rag.collection.verify import Inspector
 from mm_rag.collection.writer import SegmentWriter
@@ -93,7 +93,7 @@ class Collection(Closing):
         self._loading = ForkableLock()  # the first searches may be several at once
         self._options = LoadOptions()  # as the last sync was given them
         with ExitStack() as undo:
-            self._parts = Parts(home_of(path, name, create=create), wait)
+            self._parts = Parts(open_storage(path, name, create=create), wait)
             undo.callback(self._parts.close)
             self._pictures = pictures_of(self._parts, assets, max_picture_bytes)
             undo.callback(self._pictures.close)
@@ -103,17 +103,17 @@ class Collection(Closing):
 
     def __repr__(self) -> str:
         """Where it is, and how much is in it."""
-        home = self._parts.home
+        storage = self._parts.storage
         try:
-            held = f"{sum(self._parts.ledger.counts().values()):,} segments"
+            held = f"{sum(self._parts.catalog.counts().values()):,} segments"
         except CollectionError:
             held = "closed or damaged"
-        return f"Collection({home.place!r}, name={home.name!r}, {held})"
+        return f"Collection({storage.place!r}, name={storage.name!r}, {held})"
 
     @property
     def path(self) -> Path:
         """Its folder; a temporary one if it is in memory, the replica's if it is on a server."""
-        return self._parts.home.folder
+        return self._parts.storage.folder
 
     @property
     def encoder(self) -> Encoder:
@@ -148,18 +148,18 @@ class Collection(Closing):
         With its state, how many Segments it gave, its tags, and when it was read.
         """
         self._parts.refresh()
-        return listed(self._parts.ledger)
+        return listed(self._parts.catalog)
 
     def info(self) -> CollectionInfo:
         """Where it is, its model, and how many files, Segments and tags there are."""
         self._parts.refresh()
-        home = self._parts.home
-        return summed_up(self._parts.ledger, home.place, home.name)
+        storage = self._parts.storage
+        return summed_up(self._parts.catalog, storage.place, storage.name)
 
     def segment_counts(self) -> dict[str, int]:
         """How many Segments there are of each modality."""
         self._parts.refresh()
-        return self._parts.ledger.counts()
+        return self._parts.catalog.counts()
 
     def add(self, segments: Iterable[Segment], *, tags: str | Sequence[str] | None = None) -> int:
         """Add Segments, replacing those of the same id; return how many different ones were given.
@@ -179,12 +179,12 @@ class Collection(Closing):
             tagged = checked_tags(tags)
             segments = (replace(segment, tags=tagged) for segment in segments)
         given = builtins.list({segment.id: segment for segment in segments}.values())
-        encoder = SegmentEncoder(self.encoder, self._parts.ledger)
+        encoder = SegmentEncoder(self.encoder, self._parts.catalog)
         with self._parts.writing() as writer:
             note_encoder(self._parts, self.encoder)
             for start in range(0, len(given), BATCH):
                 entries = encoder.entries(given[start : start + BATCH])
-                writer.draft(entries)
+                writer.stage(entries)
                 writer.commit(Commit(added=[entry.segment.id for entry in entries]))
         return len(given)
 
@@ -251,7 +251,7 @@ class Collection(Closing):
         )
         with parts.writing() as writer:
             note_encoder(parts, self.encoder)
-            parts.ledger.set_meta(assets=self._pictures.mode)
+            parts.catalog.set_meta(assets=self._pictures.mode)
             note_transcriber(parts, options)
             self._options = options
             report = self._syncing(writer, on_progress).run(request)
@@ -274,23 +274,23 @@ class Collection(Closing):
         """
         parts = self._parts
         parts.refresh()
-        named(parts.ledger, source)  # what is not in is an error before anything is written
+        named(parts.catalog, source)  # what is not in is an error before anything is written
         with parts.writing() as writer:
-            report = self._syncing(writer).remove(*named(parts.ledger, source))
+            report = self._syncing(writer).remove(*named(parts.catalog, source))
             self._delete_orphans(writer)
         return report
 
     def _syncing(self, writer: SegmentWriter, on_progress: OnProgress | None = None) -> FolderSync:
-        ledger, options = self._parts.ledger, self._options
+        catalog, options = self._parts.catalog, self._options
 
         def encoder() -> SegmentEncoder:
-            return SegmentEncoder(self.encoder, ledger)
+            return SegmentEncoder(self.encoder, catalog)
 
-        return FolderSync(self.path, ledger, writer, encoder, options, self._pictures, on_progress)
+        return FolderSync(self.path, catalog, writer, encoder, options, self._pictures, on_progress)
 
     def _delete_orphans(self, writer: SegmentWriter) -> None:
         if writer.dropped:
-            delete(orphans(self._parts.home, self._parts.ledger))
+            delete(orphans(self._parts.storage, self._parts.catalog))
 
     @overload
     def search(
@@ -361,7 +361,7 @@ class Collection(Closing):
         """
         request = checked_request(
             k,
-            self._ledger,
+            self._catalog,
             modalities=modalities,
             where=where,
             source=source,
@@ -382,9 +382,9 @@ class Collection(Closing):
         )
         return found if explain else found.hits
 
-    def _ledger(self) -> Ledger:
+    def _catalog(self) -> Catalog:
         self._parts.refresh()
-        return self._parts.ledger
+        return self._parts.catalog
 
     def _shown(self, segments: Sequence[Segment]) -> builtins.list[Segment]:
         return self._pictures.shown(segments, self._options)
@@ -418,11 +418,11 @@ class Collection(Closing):
         )
 
     def verify(self) -> VerifyReport:
-        """Compare ledger, vectors, words and files; change nothing.
+        """Compare catalog, vectors, words and files; change nothing.
 
         On a server only files that this machine keeps are looked at: others' pictures are theirs.
         """
-        if self._parts.ledger.is_damaged() or not self._parts.are_whole():
+        if self._parts.catalog.is_damaged() or not self._parts.are_whole():
             return VerifyReport(segments=len(self), damaged=True)
         self._parts.refresh()
         return self._inspector.verify()
@@ -430,10 +430,10 @@ class Collection(Closing):
     def repair(self) -> VerifyReport:
         """Heal what can be healed; have `sync` read again what cannot.
 
-        Chroma and the lexical index are made anew from the ledger, wholly if they are damaged. A
-        damaged row of the ledger is restored from Chroma, or encoded again. Files whose pictures
+        Chroma and the lexical index are made anew from the catalog, wholly if they are damaged. A
+        damaged row of the catalog is restored from Chroma, or encoded again. Files whose pictures
         are gone or damaged, or of which a Segment is lost, are marked to be read again; all are
-        where the ledger's file itself is damaged, of which what can be read is saved.
+        where the catalog's file itself is damaged, of which what can be read is saved.
 
         Returns:
             What `verify` says afterwards: the marked files are `unfinished`.
@@ -441,16 +441,16 @@ class Collection(Closing):
         Raises:
             CollectionLocked: Another process is writing.
             CollectionMismatch: What another program wrote is of another model.
-            CollectionError: The ledger cannot even be opened.
+            CollectionError: The catalog cannot even be opened.
         """
         self._parts.check_writable()
-        self._parts.save_ledger()
+        self._parts.save_catalog()
         report = self.verify()
         if report.damaged:
             self._parts.rebuild()
             report = self.verify()
         with self._parts.writing() as writer:
-            if report.strays and self._parts.ledger.meta("encoder") is None:
+            if report.strays and self._parts.catalog.meta("encoder") is None:
                 note_encoder(self._parts, self.encoder)  # or another model could be mixed in
             lost = self._inspector.repair(writer, report, self._encoded_again)
         report = self.verify()
@@ -460,7 +460,7 @@ class Collection(Closing):
         return replace(report, lost=tuple(sorted(lost)))
 
     def _encoded_again(self, segments: Sequence[Segment]) -> list[Entry]:
-        return SegmentEncoder(self.encoder, self._parts.ledger).entries(segments)
+        return SegmentEncoder(self.encoder, self._parts.catalog).entries(segments)
 
     @classmethod
     def reindex(
@@ -488,9 +488,9 @@ class Collection(Closing):
         opened = cls(path, reranker=reranker, name=name, create=False, wait=wait)
         try:
             parts, encoder = opened._parts, encoder or Encoder()
-            if parts.ledger.meta("encoder") != encoder.fingerprint:
+            if parts.catalog.meta("encoder") != encoder.fingerprint:
                 with parts.writing() as writer:
-                    reindex(parts.ledger, parts.store, writer, encoder, on_progress)
+                    reindex(parts.catalog, parts.store, writer, encoder, on_progress)
         finally:
             opened.close()
         return cls(path, encoder=encoder, reranker=reranker, name=name, wait=wait)
@@ -503,4 +503,4 @@ class Collection(Closing):
     @property
     def _inspector(self) -> Inspector:
         parts = self._parts
-        return Inspector(parts.store, parts.lexical, parts.ledger, parts.home)
+        return Inspector(parts.store, parts.lexical, parts.catalog, parts.storage)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeGuard
 
-from mm_rag.collection.catalog import LedgerFile
+from mm_rag.collection.catalog import CatalogFile
 from mm_rag.collection.missing import lies_in
 from mm_rag.collection.report import FileReport
 from mm_rag.collection.stamps import Stamp
@@ -38,7 +38,7 @@ class Change:
     """
 
     source: Source
-    now: LedgerFile
+    now: CatalogFile
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Move:
         by_name: Whether the file itself went there; else a copy takes its place.
     """
 
-    source: LedgerFile
-    now: LedgerFile
+    source: CatalogFile
+    now: CatalogFile
     by_name: bool
 
 
@@ -71,10 +71,10 @@ class Plan:
     """
 
     reports: list[FileReport] = field(default_factory=list[FileReport])
-    noted: list[LedgerFile] = field(default_factory=list[LedgerFile])
+    noted: list[CatalogFile] = field(default_factory=list[CatalogFile])
     moves: list[Move] = field(default_factory=list[Move])
     changes: list[Change] = field(default_factory=list[Change])
-    gone: list[LedgerFile] = field(default_factory=list[LedgerFile])
+    gone: list[CatalogFile] = field(default_factory=list[CatalogFile])
     left: set[str] = field(default_factory=set[str])
     owners: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -83,16 +83,16 @@ class Planner:
     """Looks at files, and compares them with what is known of them.
 
     Args:
-        known: The ledger's files.
+        known: The catalog's files.
         options: How files are read.
         seen: Told of every file that was looked at and need not be read.
         checksum: Whether files are compared by their content only, which reads all of them.
-        tags: Those that all files found are to have, as in `LedgerFile`; None for as before.
+        tags: Those that all files found are to have, as in `CatalogFile`; None for as before.
     """
 
     def __init__(
         self,
-        known: dict[str, LedgerFile],
+        known: dict[str, CatalogFile],
         options: LoadOptions,
         seen: Callable[[Source], None],
         *,
@@ -102,11 +102,11 @@ class Planner:
         self._known, self._options, self._seen = known, options, seen
         self._checksum, self._tags = checksum, tags
         self._owners = {file.sha256: file for file in known.values() if file.is_in}
-        self._copies: dict[str, list[LedgerFile]] = defaultdict(list)
+        self._copies: dict[str, list[CatalogFile]] = defaultdict(list)
         for file in known.values():
             if file.state == "duplicate":
                 self._copies[file.sha256].append(file)
-        self._touched: dict[str, LedgerFile] = {}
+        self._touched: dict[str, CatalogFile] = {}
         self._plan = Plan()
 
     def plan(
@@ -174,20 +174,20 @@ class Planner:
             return self._unchanged(source, known)
         return Change(source, now)
 
-    def _tags_of(self, known: LedgerFile | None) -> str:
+    def _tags_of(self, known: CatalogFile | None) -> str:
         if self._tags is not None:
             return self._tags
         return known.tags if known else ""
 
-    def _is_settled(self, known: LedgerFile | None) -> TypeGuard[LedgerFile]:
+    def _is_settled(self, known: CatalogFile | None) -> TypeGuard[CatalogFile]:
         if known is None or known.state not in _SETTLED:
             return False
         return known.state != "duplicate" or known.sha256 in self._owners
 
-    def _looks_same(self, path: Path, known: LedgerFile) -> bool:
+    def _looks_same(self, path: Path, known: CatalogFile) -> bool:
         return not self._checksum and _looks_same(path, known, self._options)
 
-    def _unchanged(self, source: Source, known: LedgerFile) -> None:
+    def _unchanged(self, source: Source, known: CatalogFile) -> None:
         state = "unsupported" if known.state == "unsupported" else "unchanged"
         report = FileReport(path=known.path, state=state, reason=known.reason)
         self._plan.reports.append(report)
@@ -229,7 +229,7 @@ class Planner:
         self._move(self._owners[sha256], change.now, leaving)
         return True
 
-    def _move_to_copy(self, owner: LedgerFile, leaving: set[str]) -> None:
+    def _move_to_copy(self, owner: CatalogFile, leaving: set[str]) -> None:
         """Have a file that was left out as a copy take the place of one that is gone."""
         for known in self._copies[owner.sha256]:
             file = self._touched.get(known.path, known)
@@ -244,7 +244,7 @@ class Planner:
                 self._plan.changes.append(Change(Source(path, within=path.parent), now))
             return
 
-    def _move(self, owner: LedgerFile, now: LedgerFile, leaving: set[str]) -> None:
+    def _move(self, owner: CatalogFile, now: CatalogFile, leaving: set[str]) -> None:
         came = now.path not in self._known
         by_name = came and owner.path in self._plan.left
         if by_name and self._tags is None:
@@ -254,7 +254,7 @@ class Planner:
         leaving.discard(now.sha256)
 
 
-def _can_move(owner: LedgerFile, now: LedgerFile) -> bool:
+def _can_move(owner: CatalogFile, now: CatalogFile) -> bool:
     """Whether what the owner gave is what this file would give."""
     old, new = Path(owner.path), Path(now.path)
     same_kind = old.suffix.lower() == new.suffix.lower()
@@ -262,10 +262,10 @@ def _can_move(owner: LedgerFile, now: LedgerFile) -> bool:
     return same_kind and same_beside and owner.state == "indexed"
 
 
-def _as_it_is(path: Path, name: str, within: Path | None, options: LoadOptions) -> LedgerFile:
+def _as_it_is(path: Path, name: str, within: Path | None, options: LoadOptions) -> CatalogFile:
     # The stamp comes first: a file that is replaced meanwhile differs from it the next time.
     stamp = Stamp.of(path.stat())
-    return LedgerFile(
+    return CatalogFile(
         path=name,
         sha256=file_sha256(path, options.policy, within=within),
         size=stamp.size,
@@ -278,14 +278,14 @@ def _as_it_is(path: Path, name: str, within: Path | None, options: LoadOptions) 
     )
 
 
-def _looks_same(path: Path, known: LedgerFile, options: LoadOptions) -> bool:
+def _looks_same(path: Path, known: CatalogFile, options: LoadOptions) -> bool:
     stamp = Stamp(
         size=known.size, mtime_ns=known.mtime_ns, ctime_ns=known.ctime_ns, inode=known.inode
     )
     return stamp.is_as(Stamp.of(path.stat())) and reader_stamp(path, options) == known.beside
 
 
-def _is_there(file: LedgerFile, options: LoadOptions) -> bool:
+def _is_there(file: CatalogFile, options: LoadOptions) -> bool:
     """Whether a file is still what it was, told by its content if need be."""
     path = Path(file.path)
     try:
@@ -296,7 +296,7 @@ def _is_there(file: LedgerFile, options: LoadOptions) -> bool:
         return False
 
 
-def _is_only_touched(known: LedgerFile, now: LedgerFile) -> bool:
+def _is_only_touched(known: CatalogFile, now: CatalogFile) -> bool:
     return (known.sha256, known.beside) == (now.sha256, now.beside)
 
 

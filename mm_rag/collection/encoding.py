@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mm_rag.collection.catalog import Entry, Ledger, given_of
+from mm_rag.collection.catalog import Catalog, Entry, given_of
 from mm_rag.collection.store import Vectors
 from mm_rag.content import Content, Text
 from mm_rag.encoder import Encoder
@@ -17,15 +17,15 @@ from mm_rag.segment import Segment
 
 @dataclass(frozen=True)
 class SegmentEncoder:
-    """Makes vectors of Segments, unless the ledger has them.
+    """Makes vectors of Segments, unless the catalog has them.
 
     Args:
         encoder: The model.
-        ledger: What is there already.
+        catalog: What is there already.
     """
 
     encoder: Encoder
-    ledger: Ledger
+    catalog: Catalog
 
     def entries(self, segments: Sequence[Segment]) -> list[Entry]:
         """The Segments with their vectors.
@@ -36,7 +36,7 @@ class SegmentEncoder:
         if not segments:
             return []
         given = [self.given(segment) for segment in segments]
-        kept = self.ledger.kept_vectors(segments, given)
+        kept = self.catalog.kept_vectors(segments, given)
         missing = [at for at, segment in enumerate(segments) if segment.id not in kept]
         vectors = {id_: np.frombuffer(vector, np.float32) for id_, vector in kept.items()}
         made = self.vectors([segments[at] for at in missing], missing)

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from mm_rag.collection.catalog import Ledger, LedgerFile, LedgerState
+from mm_rag.collection.catalog import Catalog, CatalogFile, FileState
 from mm_rag.errors import InputError
 
-SourceState: TypeAlias = LedgerState | Literal["added"]
+SourceState: TypeAlias = FileState | Literal["added"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +69,11 @@ class CollectionInfo:
         return asdict(self)
 
 
-def listed(ledger: Ledger) -> list[SourceRecord]:
+def listed(catalog: Catalog) -> list[SourceRecord]:
     """Every file and address that a collection knows, in the order of their names."""
-    files, counts = ledger.files(), ledger.counts_by_source()
+    files, counts = catalog.files(), catalog.counts_by_source()
     loose = counts.keys() - files.keys()
-    tags = ledger.tags_by_source(loose)
+    tags = catalog.tags_by_source(loose)
     records = [_of_file(file, counts.get(path, {})) for path, file in files.items()]
     records += [
         SourceRecord(
@@ -84,7 +84,7 @@ def listed(ledger: Ledger) -> list[SourceRecord]:
     return sorted(records, key=lambda record: record.source)
 
 
-def _of_file(file: LedgerFile, segments: Mapping[str, int]) -> SourceRecord:
+def _of_file(file: CatalogFile, segments: Mapping[str, int]) -> SourceRecord:
     when = datetime.fromtimestamp(file.indexed_at, UTC) if file.indexed_at else None
     return SourceRecord(
         source=file.path,
@@ -96,22 +96,22 @@ def _of_file(file: LedgerFile, segments: Mapping[str, int]) -> SourceRecord:
     )
 
 
-def summed_up(ledger: Ledger, place: str, name: str) -> CollectionInfo:
+def summed_up(catalog: Catalog, place: str, name: str) -> CollectionInfo:
     """What a collection is, in short."""
-    records = listed(ledger)
+    records = listed(catalog)
     tags = Counter(tag for record in records for tag in record.tags)
     return CollectionInfo(
         place=place,
         name=name,
-        model=ledger.meta("model"),
+        model=catalog.meta("model"),
         sources=dict(Counter(record.state for record in records)),
-        segments=ledger.counts(),
+        segments=catalog.counts(),
         tags=dict(sorted(tags.items())),
     )
 
 
 def named(
-    ledger: Ledger, given: str | Path | Iterable[str | Path]
+    catalog: Catalog, given: str | Path | Iterable[str | Path]
 ) -> tuple[set[str], Sequence[str]]:
     """The files that are meant, and the sources of the Segments that are.
 
@@ -125,7 +125,7 @@ def named(
         if not isinstance(each, str | Path) or not str(each):
             raise InputError(f"source is a file, an address or a folder; got {each!r:.100}.")
         for place in dict.fromkeys((str(each), str(Path(each).expanduser().absolute()))):
-            files, segments = ledger.files_in(place), ledger.sources_in(place)
+            files, segments = catalog.files_in(place), catalog.sources_in(place)
             paths.update(files)
             sources += segments
             if files or segments:

@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias, get_args
 
 from mm_rag._closing import Closing
 from mm_rag._temporary import TemporaryFolder
-from mm_rag.collection.catalog import Ledger
-from mm_rag.collection.storage import Home
+from mm_rag.collection.catalog import Catalog
+from mm_rag.collection.storage import StorageLocation
 from mm_rag.errors import CollectionError
 from mm_rag.segment import Segment
 from mm_rag_loaders import AssetStore, LoadOptions, as_reference, redrawn
@@ -84,31 +84,31 @@ def _is_reference(segment: Segment) -> bool:
     return segment.page is not None or segment.modality == "video"
 
 
-def references(ledger: Ledger) -> dict[str, set[str]]:
+def references(catalog: Catalog) -> dict[str, set[str]]:
     """Every file that a Segment refers to, with the sha256 of the sources that need it."""
     referred: dict[str, set[str]] = defaultdict(set)
-    for segment in ledger.all_segments():
+    for segment in catalog.all_segments():
         for path in (segment.media, segment.preview, segment.boxes):
             if path is not None:
                 referred[path].add(segment.sha256)
     return referred
 
 
-def orphans(home: Home, ledger: Ledger) -> list[Path]:
+def orphans(storage: StorageLocation, catalog: Catalog) -> list[Path]:
     """Pictures and word boxes that no collection in the folder refers to."""
-    present = list(AssetStore(home.assets).written())
+    present = list(AssetStore(storage.assets).written())
     if not present:
         return []
     with ExitStack() as stack:
-        ledgers = (Ledger(path, home.folder) for path in home.siblings())
-        others = [stack.enter_context(closing(each)) for each in ledgers]
-        referred = {path for each in (ledger, *others) for path in references(each)}
+        catalogs = (Catalog(path, storage.folder) for path in storage.siblings())
+        others = [stack.enter_context(closing(each)) for each in catalogs]
+        referred = {path for each in (catalog, *others) for path in references(each)}
     return sorted(path for path in present if str(path) not in referred)
 
 
-def damaged_pictures(home: Home) -> list[Path]:
+def damaged_pictures(storage: StorageLocation) -> list[Path]:
     """Pictures and word boxes that are not what they are named after."""
-    return sorted(path for path in AssetStore(home.assets).written() if is_damaged(path))
+    return sorted(path for path in AssetStore(storage.assets).written() if is_damaged(path))
 
 
 def delete(paths: Iterable[Path]) -> None:

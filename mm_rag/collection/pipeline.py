@@ -10,7 +10,7 @@ from queue import Queue
 from types import TracebackType
 from typing import Self
 
-from mm_rag.collection.catalog import Commit, Entry, LedgerFile
+from mm_rag.collection.catalog import CatalogFile, Commit, Entry
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.pictures import Pictures
 from mm_rag.collection.writer import SegmentWriter
@@ -30,7 +30,7 @@ _WAITING = 2  # batches that may wait for the writer
 class _File:
     """A file on its way: its Segments, and what becomes of its row when all are written."""
 
-    row: LedgerFile
+    row: CatalogFile
     segments: list[Segment]
 
 
@@ -39,7 +39,7 @@ class _Work:
     """What is written together."""
 
     entries: list[Entry] = field(default_factory=list[Entry])
-    written: list[LedgerFile] = field(default_factory=list[LedgerFile])
+    written: list[CatalogFile] = field(default_factory=list[CatalogFile])
 
 
 class Pipeline:
@@ -56,7 +56,7 @@ class Pipeline:
         self,
         encoder: SegmentEncoder,
         writer: SegmentWriter,
-        refused: Callable[[LedgerFile, InputError], None],
+        refused: Callable[[CatalogFile, InputError], None],
         pictures: Pictures,
     ) -> None:
         self._encoder, self._writer = encoder, writer
@@ -86,7 +86,7 @@ class Pipeline:
         if error is None:
             self._check()
 
-    def put(self, row: LedgerFile, segments: Iterable[Segment]) -> None:
+    def put(self, row: CatalogFile, segments: Iterable[Segment]) -> None:
         """Take a whole file: its Segments, and its row once they are written."""
         if not self._files:
             self._since = time.monotonic()
@@ -153,7 +153,7 @@ class Pipeline:
             if self._error is not None:
                 continue
             try:
-                self._writer.draft(work.entries)
+                self._writer.stage(work.entries)
                 self._writer.commit(Commit(written=work.written))
             except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
                 self._error = error

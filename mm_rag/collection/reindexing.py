@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.pipeline import BATCH
 from mm_rag.collection.store import VectorStore
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def reindex(
-    ledger: Ledger,
+    catalog: Catalog,
     store: VectorStore,
     writer: SegmentWriter,
     encoder: Encoder,
@@ -31,7 +31,7 @@ def reindex(
     """Encode every Segment anew, and switch.
 
     Args:
-        ledger: Whose Segments.
+        catalog: Whose Segments.
         store: Where their vectors are.
         writer: Of this collection.
         encoder: The other model.
@@ -44,36 +44,36 @@ def reindex(
     Raises:
         CollectionError: There are records of other programs, which only they could encode anew.
     """
-    if foreign := store.ids() - ledger.ids():
+    if foreign := store.ids() - catalog.ids():
         raise CollectionError(
             f"Other programs keep {len(foreign)} records in this collection, which would be lost. "
             "mm-rag verify --repair takes in those that are Segments; move the others elsewhere, "
             "or delete them."
         )
-    if ledger.meta("reindexing") != encoder.fingerprint:
-        ledger.drop_reindexed()
-        ledger.set_meta(reindexing=encoder.fingerprint)
-    left, total = ledger.not_reindexed(), sum(ledger.counts().values())
+    if catalog.meta("reindexing") != encoder.fingerprint:
+        catalog.drop_reindexed()
+        catalog.set_meta(reindexing=encoder.fingerprint)
+    left, total = catalog.not_reindexed(), sum(catalog.counts().values())
     refused: list[Segment] = []
     for start in range(0, len(left), BATCH):
-        segments = [entry.segment for entry in ledger.entries(left[start : start + BATCH])]
-        refused += _encode(ledger, SegmentEncoder(encoder, ledger), segments)
+        segments = [entry.segment for entry in catalog.entries(left[start : start + BATCH])]
+        refused += _encode(catalog, SegmentEncoder(encoder, catalog), segments)
         if on_progress:
             on_progress(total - len(left) + start + len(segments), total)
     for segment in refused:
         where = f"{segment.source} {segment.where}".strip()
         logger.warning("%s is left out: the model %s does not take it.", where, encoder.name)
-    ledger.drop([segment.id for segment in refused])
-    ledger.mark_unread({segment.sha256 for segment in refused})
+    catalog.drop([segment.id for segment in refused])
+    catalog.mark_unread({segment.sha256 for segment in refused})
     # From here on Chroma's vectors are of no use to anybody: whoever opens it makes them anew.
-    ledger.switch(encoder=encoder.fingerprint, model=encoder.name, rebuild="yes")
+    catalog.switch(encoder=encoder.fingerprint, model=encoder.name, rebuild="yes")
     store.recreate()
-    writer.settle()
-    ledger.set_meta(reindexing=None, rebuild=None)
+    writer.update_indexes()
+    catalog.set_meta(reindexing=None, rebuild=None)
     return refused
 
 
-def _encode(ledger: Ledger, encoder: SegmentEncoder, segments: list[Segment]) -> list[Segment]:
+def _encode(catalog: Catalog, encoder: SegmentEncoder, segments: list[Segment]) -> list[Segment]:
     """Keep the vectors of some Segments; return those that the model refuses."""
     refused: list[Segment] = []
     while segments:
@@ -85,7 +85,7 @@ def _encode(ledger: Ledger, encoder: SegmentEncoder, segments: list[Segment]) ->
             refused.append(segments.pop(error.position))
             continue
         ids = [segment.id for segment in segments]
-        ledger.put_reindexed(
+        catalog.put_reindexed(
             (id_, vector.tobytes()) for id_, vector in zip(ids, vectors, strict=True)
         )
         break

@@ -81,16 +81,16 @@ class VerifyReport:
     """Whether the parts of a collection agree.
 
     Attributes:
-        segments: How many Segments the ledger knows.
-        damaged_segments: Ids of Segments whose record or vector in the ledger is not what was
+        segments: How many Segments the catalog knows.
+        damaged_segments: Ids of Segments whose record or vector in the catalog is not what was
             written.
-        differing: Ids of Segments of which Chroma holds another record or vector than the ledger.
+        differing: Ids of Segments of which Chroma holds another record or vector than the catalog.
         lost: Ids of Segments that `repair` could not restore; their files are `unfinished`.
         missing_vectors: Ids of Segments that Chroma lacks or cannot give.
         missing_words: Ids of Segments that the lexical index lacks.
-        strays: Ids that Chroma or the lexical index has and the ledger does not know: left by a run
-            that was killed, or by a ledger that was lost.
-        damaged: Whether files of Chroma, of the lexical index or of the ledger cannot be read at
+        strays: Ids that Chroma or the lexical index has and the catalog does not know: left by a
+            run that was killed, or by a catalog that was lost.
+        damaged: Whether files of Chroma, of the lexical index or of the catalog cannot be read at
             all, or are not what was written.
         missing_files: Pictures, recordings, videos and word boxes that Segments refer to and that
             are gone.

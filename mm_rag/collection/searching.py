@@ -63,7 +63,7 @@ def explained(
             return Explanation(hits=[], seconds=watch.seconds, listed={}, places=0)
         engine = SearchEngine(
             read=parts.read,
-            ledger=parts.ledger,
+            catalog=parts.catalog,
             spaces=spaces,
             missed=parts.missed,
             encoder=encoder,

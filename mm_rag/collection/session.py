@@ -1,4 +1,4 @@
-"""Parts: ledger, vectors and words of one collection, opened together and kept in step."""
+"""Parts: catalog, vectors and words of one collection, opened together and kept in step."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from mm_rag._forking import ForkableLock, leak, renew_after_fork
 from mm_rag._optional import upgrade_command
-from mm_rag.collection.catalog import FORMAT_VERSION, Ledger
+from mm_rag.collection.catalog import FORMAT_VERSION, Catalog
 from mm_rag.collection.damage import is_whole, remove
 from mm_rag.collection.lexical import LexicalIndex, known_words
 from mm_rag.collection.migrations import migrate
 from mm_rag.collection.readers_writer_lock import Turns
 from mm_rag.collection.search import Spaces
-from mm_rag.collection.storage import Home
+from mm_rag.collection.storage import StorageLocation
 from mm_rag.collection.store import BREADTH, VectorStore
 from mm_rag.collection.writer import AT_ONCE, SegmentWriter
 from mm_rag.encoder import Encoder
@@ -31,7 +31,7 @@ _TRIES = 3
 
 _MOST_MISSED = 1_000
 """As many Segments may be missing in an open Chroma while another process writes. A search reads
-their vectors from the ledger, which takes it 10 ms; to open Chroma takes some 100 ms."""
+their vectors from the catalog, which takes it 10 ms; to open Chroma takes some 100 ms."""
 
 _WRITING = "writing"  # the fact that somebody is, or was when he was killed
 
@@ -40,7 +40,7 @@ class Parts:
     """What a collection is made of.
 
     Args:
-        home: Where it lives.
+        storage: Where it lives.
         wait: Seconds to wait for another writer.
 
     Raises:
@@ -48,18 +48,18 @@ class Parts:
         CollectionError: It cannot be opened.
     """
 
-    def __init__(self, home: Home, wait: float) -> None:
-        self.home, self._wait = home, wait
+    def __init__(self, storage: StorageLocation, wait: float) -> None:
+        self.storage, self._wait = storage, wait
         self._lock, self._spaces_lock = ForkableLock(), ForkableLock()
         self._turns, self._is_writing = Turns(), False
         with ExitStack() as undo:
-            undo.callback(home.close)
-            self.ledger = Ledger(home.ledger, home.folder)
-            undo.callback(self.ledger.close)
+            undo.callback(storage.close)
+            self.catalog = Catalog(storage.catalog, storage.folder)
+            undo.callback(self.catalog.close)
             self._check_format()
             self._recover()
             self.lexical = self._open_lexical()
-            home.follow(self.ledger, self.lexical)
+            storage.follow(self.catalog, self.lexical)
             self._seen = self._state()
             self.store = self._open_store()
             undo.callback(lambda: self.store.close())
@@ -81,19 +81,19 @@ class Parts:
         """Let go of everything."""
         if not self._is_parents:
             self.store.close()
-            if self._has_written and self.home.has_index:
+            if self._has_written and self.storage.has_index:
                 self._write_out()
-        self.ledger.close()
-        self.home.close()
+        self.catalog.close()
+        self.storage.close()
 
     def _write_out(self) -> None:
         try:
             # Of few all are looked at anyway; and a folder that was deleted is not made again.
-            is_small = sum(self.ledger.counts().values()) <= BREADTH
-            if is_small or not self.home.folder.is_dir():
+            is_small = sum(self.catalog.counts().values()) <= BREADTH
+            if is_small or not self.storage.folder.is_dir():
                 return
-            with self.home.writing(0.0):
-                self.home.write_out()
+            with self.storage.writing(0.0):
+                self.storage.write_out()
                 self._count_write()
         except (CollectionError, OSError) as error:  # another process writes
             logger.info("Chroma's index is not written out: %s", error)
@@ -105,7 +105,7 @@ class Parts:
         with self._spaces_lock:
             key = (self._state(), encoder.fingerprint)
             if self._spaces is None or self._spaces[0] != key:
-                self._spaces = (key, Spaces(self.ledger, encoder))
+                self._spaces = (key, Spaces(self.catalog, encoder))
             return self._spaces[1]
 
     _spaces: tuple[tuple[tuple[int, int], str], Spaces] | None = None
@@ -123,12 +123,12 @@ class Parts:
         for _ in range(_TRIES):
             state = self._state()
             if state[1] & 1:
-                with self.ledger.steady():  # waits for the end of the commit
+                with self.catalog.hold_commits():  # waits for the end of the commit
                     state = self._state()
             result = self._read(task)
             if self._state() == state:
                 return result
-        with self.ledger.steady():
+        with self.catalog.hold_commits():
             return self._read(task)
 
     def _read(self, task: Callable[[VectorStore, LexicalIndex], Result]) -> Result:
@@ -148,7 +148,7 @@ class Parts:
         except CollectionMismatch:
             raise
         except CollectionError:
-            if self.ledger.is_damaged() or self.are_whole() or self._is_writing:
+            if self.catalog.is_damaged() or self.are_whole() or self._is_writing:
                 raise
             logger.warning("Vectors or words are damaged, and are made again.")
             self.rebuild()
@@ -163,23 +163,23 @@ class Parts:
             CollectionLocked: Another one is.
         """
         self.check_writable()
-        with self.home.writing(self._wait):
+        with self.storage.writing(self._wait):
             self.refresh(writing=True)
             self._is_writing = self._has_written = True
-            self.ledger.set_meta(**{_WRITING: "yes"})
+            self.catalog.set_meta(**{_WRITING: "yes"})
             # Before and after: others must look again, even if this process is killed.
             self._count_write()
             try:
-                writer = self.home.writer(self.store, self.lexical, self.ledger)
-                self.ledger.detach_drafts()
+                writer = self.storage.writer(self.store, self.lexical, self.catalog)
+                self.catalog.detach_staged()
                 self._note_folder()
-                writer.settle()
-                self.ledger.set_meta(refill=None)
+                writer.update_indexes()
+                self.catalog.set_meta(refill=None)
                 yield writer
                 writer.finish()
-                self.ledger.set_meta(**{_WRITING: None})
+                self.catalog.set_meta(**{_WRITING: None})
             except FilesMissing:  # before anything was written
-                self.ledger.set_meta(**{_WRITING: None})
+                self.catalog.set_meta(**{_WRITING: None})
                 raise
             finally:
                 self._count_write()
@@ -191,19 +191,19 @@ class Parts:
         Raises:
             CollectionError: It is read-only.
         """
-        if self.home.is_read_only:
+        if self.storage.is_read_only:
             raise CollectionError(
-                f"{self.home.place} cannot be written to: it is mounted read-only, or belongs to "
-                "another user. It can be searched; to change it, copy it to a folder of your own."
+                f"{self.storage.place} cannot be written to: it is mounted read-only, or belongs "
+                "to another user. It can be searched; to change it, copy it elsewhere first."
             )
 
     def _note_folder(self) -> None:
         """Where the collection was moved, have Chroma's records name its files where they are."""
-        here, was = str(self.home.folder), self.ledger.meta("folder")
-        if self.home.can_move and was != here:
+        here, was = str(self.storage.folder), self.catalog.meta("folder")
+        if self.storage.can_move and was != here:
             if was is not None:
-                self.ledger.unsettle_own_files()
-            self.ledger.set_meta(folder=here)
+                self.catalog.mark_own_files_out_of_sync()
+            self.catalog.set_meta(folder=here)
 
     def refresh(self, *, stale: VectorStore | None = None, writing: bool = False) -> None:
         """Open the vectors again if another process has written since.
@@ -218,7 +218,7 @@ class Parts:
         """
         with self._lock:
             self._leave_parent()
-            self.home.follow(self.ledger, self.lexical, writing=writing)
+            self.storage.follow(self.catalog, self.lexical, writing=writing)
             writes, generation = self._state()
             is_behind = writes != self._seen[0] or len(self.missed()) > _MOST_MISSED
             if (is_behind or self.store is stale) and not self._is_writing:
@@ -233,39 +233,39 @@ class Parts:
         """In a forked child, open again what the parent had opened."""
         if not self._is_parents:
             return
-        self.home.after_fork(self.ledger)
-        if self.home.lexical is not None:
+        self.storage.after_fork(self.catalog)
+        if self.storage.lexical is not None:
             self.lexical = self._open_lexical()
         self.store = self._open_store()
         self._seen = self._state()
         self._is_parents = False
 
     def rebuild(self) -> None:
-        """Make vectors and words anew from the ledger.
+        """Make vectors and words anew from the catalog.
 
         Raises:
             CollectionLocked: Another process writes.
         """
-        with self.home.writing(self._wait):
+        with self.storage.writing(self._wait):
             with self._lock, self._turns.alone():
                 self.store.close()
-                self.home.discard_store()
-                if self.home.lexical is not None:
-                    remove(self.home.lexical)
-                self.store, self.lexical = self.home.open_store(), self._open_lexical()
+                self.storage.discard_store()
+                if self.storage.lexical is not None:
+                    remove(self.storage.lexical)
+                self.store, self.lexical = self.storage.open_store(), self._open_lexical()
                 self._seen = self._state()
             self._settle()
 
-    def save_ledger(self) -> None:
-        """Where the ledger's file is damaged, keep what can be read of it.
+    def save_catalog(self) -> None:
+        """Where the catalog's file is damaged, keep what can be read of it.
 
         Raises:
             CollectionLocked: Another process writes.
         """
-        if not self.ledger.is_damaged():
+        if not self.catalog.is_damaged():
             return
-        with self.home.writing(self._wait), self._lock:
-            self.ledger.save()
+        with self.storage.writing(self._wait), self._lock:
+            self.catalog.save()
             self._seen = self._state()
 
     def are_whole(self) -> bool:
@@ -274,54 +274,54 @@ class Parts:
             self.lexical.ids()
         except CollectionError:
             return False
-        return self.lexical.is_sound() and self.home.store_is_whole()
+        return self.lexical.is_sound() and self.storage.store_is_whole()
 
     def _recover(self) -> None:
         """After a writer was killed, see to it that Chroma can be opened at all."""
-        outdated = self.ledger.meta("rebuild") is not None
-        untouched = self.home.store_is_untouched()
-        if untouched and not outdated and self.ledger.meta(_WRITING) is None:
+        outdated = self.catalog.meta("rebuild") is not None
+        untouched = self.storage.store_is_untouched()
+        if untouched and not outdated and self.catalog.meta(_WRITING) is None:
             return
         try:
-            with self.home.writing(0.0):
-                if outdated or not self.home.store_is_whole():
-                    self.home.discard_store()
-                self.ledger.set_meta(**{_WRITING: None, "rebuild": None})
+            with self.storage.writing(0.0):
+                if outdated or not self.storage.store_is_whole():
+                    self.storage.discard_store()
+                self.catalog.set_meta(**{_WRITING: None, "rebuild": None})
         except CollectionLocked:  # he lives, and is still writing
-            if not untouched and not self.home.store_is_whole():
+            if not untouched and not self.storage.store_is_whole():
                 raise
 
     def _open_store(self) -> VectorStore:
-        """Open the vectors; where Chroma cannot, make them anew from the ledger."""
+        """Open the vectors; where Chroma cannot, make them anew from the catalog."""
         try:
-            return self.home.open_store()
+            return self.storage.open_store()
         except CollectionMismatch:
             raise
         except CollectionError as error:
-            if self.home.store_is_whole():
+            if self.storage.store_is_whole():
                 raise
             logger.warning("The vectors are damaged, and are made again: %s", error)
-            with self.home.writing(self._wait):
-                self.home.discard_store()
-            return self.home.open_store()
+            with self.storage.writing(self._wait):
+                self.storage.discard_store()
+            return self.storage.open_store()
 
     def _refill(self) -> None:
         """Make the vectors anew where they were thrown away."""
-        if self.ledger.meta("refill") is None:
+        if self.catalog.meta("refill") is None:
             return
         try:
-            with self.home.writing(0.0):
+            with self.storage.writing(0.0):
                 self._settle()
         except CollectionLocked:
             logger.info("Who is writing makes the vectors again.")
 
     def _settle(self) -> None:
-        SegmentWriter(self.store, self.lexical, self.ledger).settle()
-        self.ledger.set_meta(refill=None)
+        SegmentWriter(self.store, self.lexical, self.catalog).update_indexes()
+        self.catalog.set_meta(refill=None)
         self._count_write()
 
     def _open_lexical(self) -> LexicalIndex:
-        folder = self.home.lexical
+        folder = self.storage.lexical
         if folder is None:
             return LexicalIndex(None)
         if not folder.is_dir():
@@ -330,15 +330,15 @@ class Parts:
             self._check_words(folder)
         try:
             return LexicalIndex(folder)
-        except CollectionError:  # damaged, or another version's: the ledger has all that is in it
-            with self.home.writing(self._wait):
+        except CollectionError:  # damaged, or another version's: the catalog has all that is in it
+            with self.storage.writing(self._wait):
                 self._begin_words(folder)
             return LexicalIndex(folder)
 
     def _check_words(self, folder: Path) -> None:
         """Have files that are not as they were written read where a crash harms nothing."""
         try:
-            with self.home.writing(0.0):
+            with self.storage.writing(0.0):
                 if is_whole(folder, "words"):
                     known_words(folder).note()
                 else:
@@ -354,54 +354,54 @@ class Parts:
 
     def _refill_lexical(self) -> None:
         """Make the words anew where they are gone altogether."""
-        begun = self.ledger.meta("words") is not None
-        if not begun and (len(self.lexical) or not self.ledger.counts()):
+        begun = self.catalog.meta("words") is not None
+        if not begun and (len(self.lexical) or not self.catalog.counts()):
             return
-        with self.home.writing(self._wait):
-            self.ledger.set_meta(words="begun")
-            ids = sorted(self.ledger.ids())
+        with self.storage.writing(self._wait):
+            self.catalog.set_meta(words="begun")
+            ids = sorted(self.catalog.ids())
             for start in range(0, len(ids), AT_ONCE):
-                found, _ = self.ledger.sound_entries(ids[start : start + AT_ONCE])
+                found, _ = self.catalog.sound_entries(ids[start : start + AT_ONCE])
                 self.lexical.put(entry.segment for entry in found)
-            self.ledger.set_meta(words=None)
+            self.catalog.set_meta(words=None)
 
     def _count_write(self) -> None:
         # At one go: a thread that searches in between would take this write for another process's
         # and close the vectors that the writer is using.
         with self._lock:
-            self.ledger.count_write()
+            self.catalog.count_write()
             self._seen = self._state()
-        self.ledger.forget_changes()
+        self.catalog.forget_changes()
 
     def missed(self) -> list[str]:
         """The ids of what another process has committed since Chroma was opened here."""
         if self._is_writing:
             return []
-        return self.ledger.changed_since(self._seen[1], _MOST_MISSED + 1)
+        return self.catalog.changed_since(self._seen[1], _MOST_MISSED + 1)
 
     def _state(self) -> tuple[int, int]:
         """Changes with everything that any process writes."""
-        return self.ledger.writes(), self.ledger.generation()
+        return self.catalog.writes(), self.catalog.generation()
 
     def _check_format(self) -> None:
-        made_by = self.ledger.meta("format")
+        made_by = self.catalog.meta("format")
         if made_by is None:
-            self.ledger.set_meta(format=str(FORMAT_VERSION))
-        elif not self.ledger.number("format"):
+            self.catalog.set_meta(format=str(FORMAT_VERSION))
+        elif not self.catalog.number("format"):
             raise CollectionError(
-                f"The ledger {self.home.ledger} is damaged: it says that its format is "
+                f"The catalog {self.storage.catalog} is damaged: it says that its format is "
                 f"{made_by!r:.100}. Put it back from a copy, or delete it: repair() then takes in "
                 "what Chroma has."
             )
         elif int(made_by) > FORMAT_VERSION:
             raise CollectionMismatch(
-                f"{self.home.place} was made by a newer mm_rag (format {made_by}; this one reads "
-                f"up to {FORMAT_VERSION}). Upgrade: {upgrade_command()}"
+                f"{self.storage.place} was made by a newer mm_rag (format {made_by}; this one "
+                f"reads up to {FORMAT_VERSION}). Upgrade: {upgrade_command()}"
             )
 
     def _migrate(self) -> None:
-        if self.ledger.meta("format") != str(FORMAT_VERSION):
-            with self.home.writing(self._wait):
-                migrate(self.ledger, self.store, self.lexical)
-                self.home.clear_up()
+        if self.catalog.meta("format") != str(FORMAT_VERSION):
+            with self.storage.writing(self._wait):
+                migrate(self.catalog, self.store, self.lexical)
+                self.storage.clear_up()
                 self._count_write()

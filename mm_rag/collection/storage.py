@@ -1,4 +1,4 @@
-"""Home: where a collection lives, and what lies where in it."""
+"""StorageLocation: where a collection lives, and what lies where in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from chromadb.errors import ChromaError
 from filelock import FileLock, Timeout
 
 from mm_rag._temporary import TemporaryFolder
-from mm_rag.collection.catalog import IN_MEMORY, Ledger
+from mm_rag.collection.catalog import IN_MEMORY, Catalog
 from mm_rag.collection.damage import KnownFiles, is_panic, is_whole, remove
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.lock import writer_lock
@@ -47,10 +47,10 @@ _NAME = re.compile(r"(?!\d+(\.\d+){3}$)(?!.*\.\.)[a-zA-Z0-9][a-zA-Z0-9._-]{1,253
 _CHROMA_FILE = "chroma.sqlite3"
 _ASIDE = "chroma.damaged"
 _OWN = ("assets", "chroma", _ASIDE, "chroma.lock", "chroma.state", "writer.lock")
-"""What lies in a Folder beside the folders of its collections."""
+"""What lies in a FolderStorage beside the folders of its collections."""
 
 
-class Home(ABC):
+class StorageLocation(ABC):
     """Where the parts of one collection are.
 
     Attributes:
@@ -58,7 +58,7 @@ class Home(ABC):
         name: The collection's name; several may share a place.
         folder: What lies in it is the collection's own and never indexed.
         assets: The folder of page screenshots and key frames, named after their content.
-        ledger: The ledger's file.
+        catalog: The catalog's file.
         lexical: The lexical index's folder; None for memory.
     """
 
@@ -66,7 +66,7 @@ class Home(ABC):
     name: str
     folder: Path
     assets: Path
-    ledger: Path
+    catalog: Path
     lexical: Path | None
     is_read_only = False
     """Whether nothing may be written: what is repaired is repaired in a copy."""
@@ -92,12 +92,12 @@ class Home(ABC):
         """
 
     def follow(  # noqa: B027 - a collection of one machine has nobody to follow
-        self, ledger: Ledger, lexical: LexicalIndex, *, writing: bool = False
+        self, catalog: Catalog, lexical: LexicalIndex, *, writing: bool = False
     ) -> None:
-        """Bring ledger and lexical index up to date with what other machines wrote.
+        """Bring catalog and lexical index up to date with what other machines wrote.
 
         Args:
-            ledger: The collection's.
+            catalog: The collection's.
             lexical: The collection's.
             writing: Whether the caller is the one writer, and has just become it.
 
@@ -105,16 +105,16 @@ class Home(ABC):
             CollectionError: What is written elsewhere cannot be read.
         """
 
-    def writer(self, store: VectorStore, lexical: LexicalIndex, ledger: Ledger) -> SegmentWriter:
+    def writer(self, store: VectorStore, lexical: LexicalIndex, catalog: Catalog) -> SegmentWriter:
         """What writes to the parts of the collection, for the one who may."""
-        return SegmentWriter(store, lexical, ledger)
+        return SegmentWriter(store, lexical, catalog)
 
     def keeps(self, path: str) -> bool:
         """Whether a file that a Segment refers to has to be on this machine."""
         return True
 
     def siblings(self) -> list[Path]:
-        """The ledgers of other collections that share its assets."""
+        """The catalogs of other collections that share its assets."""
         return []
 
     def store_is_untouched(self) -> bool:
@@ -136,23 +136,23 @@ class Home(ABC):
 
     @abstractmethod
     def discard_store(self) -> None:
-        """Throw the vectors away, which the ledger has, too, and note that they are to be made."""
+        """Throw the vectors away, which the catalog has, too, and note that they are to be made."""
 
     def clear_up(self) -> None:  # noqa: B027 - most have nothing to clear up
         """Delete what older formats kept, after the migration."""
 
-    def after_fork(self, ledger: Ledger) -> None:  # noqa: B027 - most have nothing to renew
+    def after_fork(self, catalog: Catalog) -> None:  # noqa: B027 - most have nothing to renew
         """Make usable in a forked child what the child cannot share with its parent.
 
         Args:
-            ledger: The collection's, as the child sees it.
+            catalog: The collection's, as the child sees it.
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close
-        """Let go of what is not the ledger's, the store's or the index's."""
+        """Let go of what is not the catalog's, the store's or the index's."""
 
 
-class Folder(Home):
+class FolderStorage(StorageLocation):
     """A folder of this machine. Several named collections share its vectors and its pictures.
 
     A folder that cannot be written to, such as one that is mounted read-only, is searched by way of
@@ -177,7 +177,7 @@ class Folder(Home):
         self.can_move = self.has_index = True
         self._lay_out(self.folder)
         self._prepare(create=create)
-        if not (os.access(self.folder, os.W_OK) and os.access(self.ledger.parent, os.W_OK)):
+        if not (os.access(self.folder, os.W_OK) and os.access(self.catalog.parent, os.W_OK)):
             self.is_read_only = True
             self._mirror = TemporaryFolder()
             _mirror(self.folder, self._mirror.path, name)
@@ -185,7 +185,7 @@ class Folder(Home):
 
     def _lay_out(self, root: Path) -> None:
         self._root = root
-        self.ledger = root / self.name / "ledger.sqlite3"
+        self.catalog = root / self.name / "ledger.sqlite3"
         self.lexical = root / self.name / "words"
         self.chroma = root / "chroma"
         self._lock = root / "writer.lock"
@@ -199,7 +199,7 @@ class Folder(Home):
             self._mirror.close()
 
     def _prepare(self, *, create: bool) -> None:
-        if not create and not self.ledger.is_file() and not _holds(self.chroma, self.name):
+        if not create and not self.catalog.is_file() and not _holds(self.chroma, self.name):
             is_chromas = (self.folder / _CHROMA_FILE).is_file()
             raise CollectionError(
                 f"There is no collection '{self.name}' in {self.folder}. "
@@ -210,7 +210,7 @@ class Folder(Home):
                 )
             )
         try:
-            self.ledger.parent.mkdir(parents=True, exist_ok=True)
+            self.catalog.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CollectionError(
                 f"Cannot make a collection in {self.folder}: {error.strerror}. "
@@ -258,13 +258,13 @@ class Folder(Home):
 
     def _note_if_lost(self) -> None:
         """Where its files are gone Chroma begins anew, and says nothing."""
-        with closing(Ledger(self.ledger, self.folder)) as ledger:
-            if ledger.counts():
-                ledger.note_vectors_lost()
+        with closing(Catalog(self.catalog, self.folder)) as catalog:
+            if catalog.counts():
+                catalog.note_vectors_lost()
 
     def siblings(self) -> list[Path]:
         """Collections of other names in the folder."""
-        return sorted(set(self._root.glob("*/ledger.sqlite3")) - {self.ledger})
+        return sorted(set(self._root.glob("*/ledger.sqlite3")) - {self.catalog})
 
     def store_is_untouched(self) -> bool:
         """Told by sizes, times and checksums, as a process leaves them that is not killed."""
@@ -288,8 +288,8 @@ class Folder(Home):
         """
         # Other collections in this folder have their vectors there, too. Noted first: whoever is
         # killed in between has lost nothing.
-        for ledger in (self.ledger, *self.siblings()):
-            with closing(Ledger(ledger, self.folder)) as theirs:
+        for catalog in (self.catalog, *self.siblings()):
+            with closing(Catalog(catalog, self.folder)) as theirs:
                 theirs.note_vectors_lost()
         aside = self._root / _ASIDE
         with self._quiet():
@@ -302,9 +302,9 @@ class Folder(Home):
 
     def clear_up(self) -> None:
         """Delete the lexical index of format 1, which had another schema."""
-        shutil.rmtree(self.ledger.with_name("lexical"), ignore_errors=True)
+        shutil.rmtree(self.catalog.with_name("lexical"), ignore_errors=True)
 
-    def after_fork(self, ledger: Ledger) -> None:
+    def after_fork(self, catalog: Catalog) -> None:
         """Locks belong to the process that made them, and Chroma has to be in another one."""
         self._files = FileLock(self._root / "chroma.lock")
         self._is_forked = True
@@ -337,7 +337,7 @@ class Folder(Home):
             yield
 
 
-class Memory(Home):
+class MemoryStorage(StorageLocation):
     """Nowhere: it is gone when it is closed or forgotten, and no other one sees it."""
 
     def __init__(self) -> None:
@@ -346,7 +346,7 @@ class Memory(Home):
         self._temporary = TemporaryFolder()
         self.folder = self._temporary.path
         self.assets = self.folder / "assets"
-        self.ledger, self.lexical = IN_MEMORY, None
+        self.catalog, self.lexical = IN_MEMORY, None
         self._end = weakref.finalize(self, _forget, self.name, self._temporary, os.getpid())
 
     def open_store(self) -> VectorStore:
@@ -366,10 +366,10 @@ class Memory(Home):
         if not self._is_forked:  # there they end with their process
             _delete_from_memory(self.name)
 
-    def after_fork(self, ledger: Ledger) -> None:
+    def after_fork(self, catalog: Catalog) -> None:
         """Begin with an empty Chroma, which has to be in another process."""
         self._is_forked = True
-        ledger.note_vectors_lost()
+        catalog.note_vectors_lost()
 
     _is_forked = False
 
@@ -436,25 +436,25 @@ def _spelling(folder: Path, number: int) -> str:
     return f"{folder}{''.join('/.' if bit == '1' else '/' for bit in f'{number:b}')}"
 
 
-def home_of(where: str | Path | ClientAPI, name: str, *, create: bool) -> Home:
+def open_storage(where: str | Path | ClientAPI, name: str, *, create: bool) -> StorageLocation:
     """The home that a user names: a folder, `":memory:"`, or a server.
 
     Raises:
         InputError: It is none of them.
         CollectionError: It cannot be used.
     """
-    # A ServerHome is a Home, too: it cannot be imported before that is defined.
-    from mm_rag.collection.server import ServerHome
+    # A ServerStorage is a StorageLocation, too: it cannot be imported before that is defined.
+    from mm_rag.collection.server import ServerStorage
 
     if where == MEMORY:
-        return Memory()
+        return MemoryStorage()
     if isinstance(where, str) and where.lower().startswith(("http://", "https://")):
-        return ServerHome(where, name, create=create)
+        return ServerStorage(where, name, create=create)
     if isinstance(where, str | Path):
-        return Folder(Path(where), name, create=create)
+        return FolderStorage(Path(where), name, create=create)
     if not isinstance(where, ClientAPI):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(
             "A collection is in a folder, in ':memory:', or at a Chroma server, given as its "
             f"address or as a client of chromadb.HttpClient; got a {type(where).__name__}."
         )
-    return ServerHome(where, name, create=create)
+    return ServerStorage(where, name, create=create)

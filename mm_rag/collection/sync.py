@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from mm_rag.collection.catalog import Commit, Entry, Ledger, LedgerFile
+from mm_rag.collection.catalog import Catalog, CatalogFile, Commit, Entry
 from mm_rag.collection.diff import Change, Move, Plan, Planner
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.exclusion import Exclusion
@@ -57,7 +57,7 @@ class FolderSync:
 
     Args:
         own: The collection's own folder, which is left out.
-        ledger: Which files are in.
+        catalog: Which files are in.
         writer: Where Segments go.
         encoder: Gives what makes their vectors; called only where there are some to make.
         options: How files are read.
@@ -68,14 +68,14 @@ class FolderSync:
     def __init__(
         self,
         own: Path,
-        ledger: Ledger,
+        catalog: Catalog,
         writer: SegmentWriter,
         encoder: Callable[[], SegmentEncoder],
         options: LoadOptions,
         pictures: Pictures,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self._own, self._ledger, self._writer = own, ledger, writer
+        self._own, self._catalog, self._writer = own, catalog, writer
         self._made_encoder, self._options = encoder, replace(options, assets=pictures.store)
         self._pictures, self._on_progress = pictures, on_progress
         self._reports: dict[str, FileReport] = {}
@@ -98,7 +98,7 @@ class FolderSync:
         excluded = {str(source) for source in there if request.exclude.covers(source)}
         found = [source for source in there if str(source) not in excluded]
         self._show(Progress(of=len(found)))
-        known = self._ledger.files()
+        known = self._catalog.files()
         tags = None if request.tags is None else "\n".join(request.tags)
         planner = Planner(known, self._options, self._skip, checksum=request.checksum, tags=tags)
         plan = planner.plan(found, request.sources, excluded)
@@ -119,19 +119,19 @@ class FolderSync:
             sources: Of the Segments that were added by hand.
         """
         began = time.monotonic()
-        known = self._ledger.files()
+        known = self._catalog.files()
         plan = Planner(known, self._options, self._skip).plan_removal(paths)
         for path in sorted({*paths, *sources}):
             self._report(FileReport(path=path, state="removed"))
         uses_tags = any(file.tags for file in known.values())
         self._carry_out(plan, uses_tags=uses_tags)
-        self._writer.commit(Commit(dropped=self._ledger.ids_from(sources)))
+        self._writer.commit(Commit(dropped=self._catalog.ids_from(sources)))
         return self._finished(began)
 
     def _carry_out(self, plan: Plan, *, uses_tags: bool) -> None:
-        uses_tags = uses_tags or self._ledger.meta(_TAGGING) is not None
+        uses_tags = uses_tags or self._catalog.meta(_TAGGING) is not None
         if uses_tags:  # a run that is killed before it is through is finished by the next
-            self._ledger.set_meta(**{_TAGGING: "yes"})
+            self._catalog.set_meta(**{_TAGGING: "yes"})
         self._owners = plan.owners
         for report in plan.reports:
             self._report(report)
@@ -147,30 +147,30 @@ class FolderSync:
         self._read(plan.changes)
         if uses_tags:
             self._tag()
-            self._ledger.set_meta(**{_TAGGING: None})
+            self._catalog.set_meta(**{_TAGGING: None})
 
     def _finished(self, began: float) -> SyncReport:
-        self._ledger.drop_drafts()
-        self._writer.settle()
+        self._catalog.drop_staged()
+        self._writer.update_indexes()
         return SyncReport(
             files=tuple(self._reports[path] for path in sorted(self._reports)),
-            segments=self._ledger.counts(),
+            segments=self._catalog.counts(),
             seconds=time.monotonic() - began,
         )
 
     def _tag(self) -> None:
         """Give Segments the tags of their files. Nothing is encoded: tags are no words."""
-        waiting, rows = list[Entry](), list[LedgerFile]()
-        for file, tags in self._ledger.tagged_otherwise():
-            there = self._ledger.content(file.sha256)
+        waiting, rows = list[Entry](), list[CatalogFile]()
+        for file, tags in self._catalog.tagged_otherwise():
+            there = self._catalog.content(file.sha256)
             waiting += [replace(old, segment=replace(old.segment, tags=tags)) for old in there]
             rows.append(file)
             if len(waiting) >= BATCH:
                 self._write_again(waiting, rows)
         self._write_again(waiting, rows)
 
-    def _write_again(self, entries: list[Entry], rows: list[LedgerFile]) -> None:
-        self._writer.draft(entries)
+    def _write_again(self, entries: list[Entry], rows: list[CatalogFile]) -> None:
+        self._writer.stage(entries)
         self._writer.commit(Commit(written=rows))
         entries.clear()
         rows.clear()
@@ -183,7 +183,7 @@ class FolderSync:
         pairs = (
             (old, moved(old.segment, move.now.path))
             for move in moves
-            for old in self._ledger.content(move.now.sha256)
+            for old in self._catalog.content(move.now.sha256)
         )
         while some := list(islice(pairs, BATCH)):
             entries = {
@@ -193,9 +193,9 @@ class FolderSync:
             }
             renamed = [segment for _, segment in some if segment.id not in entries]
             entries |= {entry.segment.id: entry for entry in self._encoder.entries(renamed)}
-            self._writer.draft([entries[old.segment.id] for old, _ in some])
+            self._writer.stage([entries[old.segment.id] for old, _ in some])
 
-    def _moved_row(self, move: Move) -> LedgerFile:
+    def _moved_row(self, move: Move) -> CatalogFile:
         """The row that a file is to have where it is now."""
         old = move.source
         state = "incomplete" if old.state == "incomplete" else "indexed"
@@ -244,10 +244,10 @@ class FolderSync:
         self._note_duplicate(change.now, owner)
         self._skip(change.source)
 
-    def _note_duplicate(self, row: LedgerFile, owner: str) -> None:
+    def _note_duplicate(self, row: CatalogFile, owner: str) -> None:
         self._note(replace(row, state="duplicate", reason=f"same content as {owner}"))
 
-    def _index(self, loaded: LoadedFile, now: LedgerFile, pipeline: Pipeline) -> None:
+    def _index(self, loaded: LoadedFile, now: CatalogFile, pipeline: Pipeline) -> None:
         if loaded.state != "loaded":
             self._note(replace(now, state=loaded.state, reason=loaded.reason))
             return
@@ -263,17 +263,17 @@ class FolderSync:
         self._report(
             FileReport(path=row.path, state=state, reason=row.reason, segments=dict(counts))
         )
-        self._ledger.detach_drafts(row.sha256)
+        self._catalog.detach_staged(row.sha256)
         tags = tuple(row.tags.splitlines())
         pipeline.put(row, [replace(segment, tags=tags) for segment in loaded.segments])
 
-    def _refuse(self, row: LedgerFile, error: InputError) -> None:
+    def _refuse(self, row: CatalogFile, error: InputError) -> None:
         """The model cannot take what the loader could."""
         self._owners.pop(row.sha256, None)
-        self._ledger.detach_drafts(row.sha256)
+        self._catalog.detach_staged(row.sha256)
         self._note(replace(row, state="unreadable", reason=str(error)))
 
-    def _note(self, row: LedgerFile) -> None:
+    def _note(self, row: CatalogFile) -> None:
         assert row.state not in ("incomplete", "unread")  # of what is in, or was
         self._writer.commit(Commit(noted=[row]))
         self._report(FileReport(path=row.path, state=row.state, reason=row.reason))

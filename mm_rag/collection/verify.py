@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mm_rag.collection.catalog import CheckedRow, Commit, Entry, Ledger, OwnFiles
+from mm_rag.collection.catalog import Catalog, CheckedRow, Commit, Entry, OwnFiles
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.pictures import damaged_pictures, delete, orphans, references
 from mm_rag.collection.report import VerifyReport
-from mm_rag.collection.storage import Home
+from mm_rag.collection.storage import StorageLocation
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import InputError
@@ -19,25 +19,25 @@ from mm_rag.segment import Segment
 
 @dataclass(frozen=True)
 class Inspector:
-    """Compares ledger, vectors, words and files."""
+    """Compares catalog, vectors, words and files."""
 
     store: VectorStore
     lexical: LexicalIndex
-    ledger: Ledger
-    home: Home
+    catalog: Catalog
+    storage: StorageLocation
 
     def verify(self) -> VerifyReport:
         """Look at everything, change nothing."""
-        known = self.ledger.ids()
-        unsettled = set(self.ledger.unsettled())
+        known = self.catalog.ids()
+        unsettled = set(self.catalog.out_of_sync())
         healthy = self.store.ids_with_vectors(sorted(known))
         words, unknown = self.lexical.ids(), self.store.ids() - known
         ours = set(self._ours(unknown - unsettled))
         damaged, differing = self._compared(healthy - unsettled)
         # What a damaged record refers to is not known: no file can be called an orphan then.
-        referred = {} if damaged else references(self.ledger)
-        spoilt = damaged_pictures(self.home)
-        files = self.ledger.files().values()
+        referred = {} if damaged else references(self.catalog)
+        spoilt = damaged_pictures(self.storage)
+        files = self.catalog.files().values()
         return VerifyReport(
             segments=len(known),
             damaged_segments=tuple(sorted(damaged)),
@@ -47,21 +47,21 @@ class Inspector:
             strays=tuple(sorted((words - known) | (unknown & unsettled) | ours)),
             foreign=len(unknown - unsettled - ours),
             missing_files=tuple(
-                sorted(p for p in referred if self.home.keeps(p) and not Path(p).is_file())
+                sorted(p for p in referred if self.storage.keeps(p) and not Path(p).is_file())
             ),
             damaged_files=tuple(map(str, spoilt)),
-            orphaned_files=() if damaged else tuple(map(str, orphans(self.home, self.ledger))),
+            orphaned_files=() if damaged else tuple(map(str, orphans(self.storage, self.catalog))),
             unfinished=tuple(file.path for file in files if file.state == "unread"),
         )
 
     def _compared(self, healthy: set[str]) -> tuple[list[str], set[str]]:
-        """The ids of damaged rows of the ledger, and those of which Chroma holds something else.
+        """The ids of damaged rows of the catalog, and those of which Chroma holds something else.
 
         Args:
             healthy: Those whose vectors Chroma can give, and should.
         """
         damaged, differing = list[str](), set[str]()
-        for rows in self.ledger.rows_to_check():
+        for rows in self.catalog.rows_to_check():
             damaged += [row.id for row in rows if not row.is_sound]
             sound = [row.entry for row in rows if row.is_sound and row.id in healthy]
             differing |= self.store.differing(sound)
@@ -73,9 +73,9 @@ class Inspector:
         report: VerifyReport,
         encode: Callable[[Sequence[Segment]], list[Entry]],
     ) -> list[str]:
-        """Heal from the ledger what it can heal; have files read again that lack something.
+        """Heal from the catalog what it can heal; have files read again that lack something.
 
-        Segments that only Chroma has are taken in: the ledger was lost, or LangChain or LlamaIndex
+        Segments that only Chroma has are taken in: the catalog was lost, or LangChain or LlamaIndex
         wrote them.
 
         Args:
@@ -88,16 +88,16 @@ class Inspector:
         """
         lost = self._heal_rows(encode) if report.damaged_segments else []
         # Rows were restored whose ids were damaged: what had those is no stray any more.
-        strays = set(report.strays) - set(self.ledger.unsettled()) - self.ledger.ids()
+        strays = set(report.strays) - set(self.catalog.out_of_sync()) - self.catalog.ids()
         found = list(self._ours(strays).values())
-        writer.draft(found)
+        writer.stage(found)
         writer.commit(Commit(added=[entry.segment.id for entry in found]))
-        self.ledger.unsettle(
+        self.catalog.mark_out_of_sync(
             {*report.missing_vectors, *report.missing_words, *report.strays, *report.differing}
         )
-        writer.settle()
-        referred = references(self.ledger) if report.missing_files or report.damaged_files else {}
-        self.ledger.mark_unread(
+        writer.update_indexes()
+        referred = references(self.catalog) if report.missing_files or report.damaged_files else {}
+        self.catalog.mark_unread(
             sha256
             for path in (*report.missing_files, *report.damaged_files)
             for sha256 in referred.get(path, ())
@@ -107,8 +107,8 @@ class Inspector:
 
     def _heal_rows(self, encode: Callable[[Sequence[Segment]], list[Entry]]) -> list[str]:
         """Restore damaged rows from Chroma, or by encoding them again; return the ids of others."""
-        own, lost = OwnFiles(self.home.folder), list[CheckedRow]()
-        for rows in self.ledger.rows_to_check():
+        own, lost = OwnFiles(self.storage.folder), list[CheckedRow]()
+        for rows in self.catalog.rows_to_check():
             damaged = [row for row in rows if not row.is_sound]
             if not damaged:
                 continue
@@ -117,10 +117,10 @@ class Inspector:
             entries = [entry for entry in healed.values() if entry is not None]
             again = [row for row in damaged if healed[row.rowid] is None]
             encoded = _encoded([row for row in again if row.record_is_sound], encode)
-            self.ledger.restore(damaged, [*entries, *encoded.values()])
+            self.catalog.restore(damaged, [*entries, *encoded.values()])
             lost += [row for row in again if row.rowid not in encoded]
-            self.ledger.unsettle({id_ for row in damaged for id_ in row.ids})
-        self.ledger.mark_unread(row.sha256 for row in lost)
+            self.catalog.mark_out_of_sync({id_ for row in damaged for id_ in row.ids})
+        self.catalog.mark_unread(row.sha256 for row in lost)
         return [row.id for row in lost]
 
     def _copies(self, ids: set[str]) -> dict[str, Entry]:

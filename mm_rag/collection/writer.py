@@ -1,6 +1,6 @@
-"""SegmentWriter: entries -> ledger (drafts), Chroma, lexical index -> ledger (committed).
+"""SegmentWriter: entries -> catalog (drafts), Chroma, lexical index -> catalog (committed).
 
-Whatever moment a process is killed at, the ledger says what the collection holds, and `settle`
+Whatever moment a process is killed at, the catalog says what the collection holds, and `settle`
 makes Chroma and the lexical index hold the same.
 """
 
@@ -10,13 +10,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mm_rag.collection.catalog import Commit, Entry, Ledger
+from mm_rag.collection.catalog import Catalog, Commit, Entry
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.store import VectorStore
 from mm_rag.segment import Segment
 
 AT_ONCE = 2_000
-"""Segments held in memory while the ledger is followed."""
+"""Segments held in memory while the catalog is followed."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,21 @@ class SegmentWriter:
     Attributes:
         store: The vectors.
         lexical: The words.
-        ledger: The truth.
+        catalog: The truth.
         dropped: The ids that were taken out.
     """
 
     store: VectorStore
     lexical: LexicalIndex
-    ledger: Ledger
+    catalog: Catalog
     dropped: list[str] = field(default_factory=list[str])
     _turn: threading.RLock = field(default_factory=threading.RLock)
 
-    def draft(self, entries: Sequence[Entry]) -> None:
+    def stage(self, entries: Sequence[Entry]) -> None:
         """Bring Segments in, which no search shows before they are committed."""
         with self._turn:
             if entries:
-                self.ledger.draft(entries)
+                self.catalog.stage(entries)
                 self.store.put(entries)
 
     def commit(self, commit: Commit) -> None:
@@ -50,37 +50,37 @@ class SegmentWriter:
         """
         if not any(vars(commit).values()):
             return
-        with self._turn, self.ledger.steady():
-            shown = self.ledger.drafted(commit)
+        with self._turn, self.catalog.hold_commits():
+            shown = self.catalog.staged_ids(commit)
             gone = self._commit(commit)
             self.dropped.extend(gone)
             self.lexical.change(self._segments(shown), gone)
             self.store.drop(gone)
-            self.ledger.followed([*shown, *gone])
+            self.catalog.finish_commit([*shown, *gone])
 
     def _commit(self, commit: Commit) -> list[str]:
-        return self.ledger.commit(commit)
+        return self.catalog.commit(commit)
 
     def finish(self) -> None:
         """Called once, when all is written."""
 
-    def settle(self) -> None:
-        """Make Chroma and the lexical index hold what the ledger says they do.
+    def update_indexes(self) -> None:
+        """Make Chroma and the lexical index hold what the catalog says they do.
 
-        What is damaged in the ledger stays as it is in them, and unsettled: it may be whole there.
+        What is damaged in the catalog stays as it is in them, and unsettled: it may be whole there.
         """
-        left = self.ledger.unsettled()
+        left = self.catalog.out_of_sync()
         for start in range(0, len(left), AT_ONCE):
             ids = left[start : start + AT_ONCE]
-            entries, damaged = self.ledger.sound_entries(ids)
+            entries, damaged = self.catalog.sound_entries(ids)
             self._put(entries)
-            self.ledger.settled(entry.segment.id for entry in entries)
+            self.catalog.mark_in_sync(entry.segment.id for entry in entries)
             self._drop(sorted(set(ids) - damaged - {entry.segment.id for entry in entries}))
-        self.ledger.followed(())
+        self.catalog.finish_commit(())
 
     def _segments(self, ids: Sequence[str]) -> Iterator[Segment]:
         for start in range(0, len(ids), AT_ONCE):
-            found, _ = self.ledger.sound_entries(ids[start : start + AT_ONCE])
+            found, _ = self.catalog.sound_entries(ids[start : start + AT_ONCE])
             yield from (entry.segment for entry in found)
 
     def _put(self, entries: Sequence[Entry]) -> None:
@@ -90,4 +90,4 @@ class SegmentWriter:
     def _drop(self, ids: Sequence[str]) -> None:
         self.store.drop(ids)
         self.lexical.drop(ids)
-        self.ledger.settled(ids)
+        self.catalog.mark_in_sync(ids)

@@ -227,7 +227,7 @@ def test_what_has_no_words_is_to_be_looked_at(collection: Collection, page_pictu
 
 
 def test_contents_with_letters_that_are_none(collection: Collection) -> None:
-    sources = [outline.source for outline in collection.contents.outlines()]
+    sources = [outline.source for outline in collection.contents.source_stats()]
     assert collection.contents.segments_of(sources, containing="' OR 1 --") == {}
     assert len(collection.contents.segments_of(sources, containing="MOORING")) == 1
 

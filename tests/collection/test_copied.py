@@ -86,21 +86,21 @@ def test_a_collection_of_format_2_that_was_moved_finds_its_pictures(
 
 
 def as_format_2(folder: Path, was_at: Path) -> None:
-    """Make a ledger as an older mm_rag wrote it in another folder."""
+    """Make a catalog as an older mm_rag wrote it in another folder."""
     import sqlite3
     from contextlib import closing
 
-    with closing(sqlite3.connect(folder / "default" / "ledger.sqlite3")) as ledger, ledger:
-        for id_, record in ledger.execute("SELECT id, record FROM segments").fetchall():
+    with closing(sqlite3.connect(folder / "default" / "ledger.sqlite3")) as catalog, catalog:
+        for id_, record in catalog.execute("SELECT id, record FROM segments").fetchall():
             told = json.loads(record)
             for name in ("media", "preview", "boxes"):
                 if str(told.get(name, "")).startswith("assets/"):
                     told[name] = str(was_at / told[name])
-            ledger.execute("UPDATE segments SET record = ? WHERE id = ?", (json.dumps(told), id_))
+            catalog.execute("UPDATE segments SET record = ? WHERE id = ?", (json.dumps(told), id_))
         for table in ("segments", "drafts", "reindexed"):
-            ledger.execute(f"ALTER TABLE {table} DROP COLUMN checksums")
-        ledger.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
-        ledger.execute("DELETE FROM meta WHERE key = 'folder'")
+            catalog.execute(f"ALTER TABLE {table} DROP COLUMN checksums")
+        catalog.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
+        catalog.execute("DELETE FROM meta WHERE key = 'folder'")
 
 
 READ = """

@@ -1,4 +1,4 @@
-"""What lies on disk is truncated, garbled or deleted: found out, and made again from the ledger."""
+"""What lies on disk is truncated, garbled or deleted: found, and made again from the catalog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mm_rag import Collection, Encoder
-from mm_rag.collection.storage import home_of
+from mm_rag.collection.storage import open_storage
 from mm_rag.errors import CollectionError
 from tests.collection import conftest
 from tests.collection.conftest import BagOfWords, segment
@@ -118,7 +118,7 @@ def test_damaged_vectors_are_moved_aside_not_deleted(copy: Path) -> None:
     halve(index(copy, "data_level0.bin"))
     with Collection(copy, encoder=Encoder(modules=[BagOfWords()])) as collection:
         assert not collection.verify().damaged
-    # Other programs may have records in there that no ledger knows.
+    # Other programs may have records in there that no catalog knows.
     assert (copy / "chroma.damaged" / "chroma.sqlite3").is_file()
 
 
@@ -143,7 +143,7 @@ def test_damage_is_found_and_repaired_while_both_collections_are_open(copy: Path
 def test_who_is_killed_while_the_vectors_are_made_again_has_lost_nothing(
     copy: Path, encoded: list[str]
 ) -> None:
-    home_of(copy, "default", create=False).discard_store()
+    open_storage(copy, "default", create=False).discard_store()
     check(copy, encoded)
 
 
@@ -208,7 +208,7 @@ def test_words_that_go_while_it_is_open_are_repaired(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [halve, garble])
-def test_a_damaged_ledger_is_an_error_that_says_what_to_do(
+def test_a_damaged_catalog_is_an_error_that_says_what_to_do(
     copy: Path, encoded: list[str], harm: Callable[[Path], None]
 ) -> None:
     for path in (copy / "default").glob("ledger.sqlite3-*"):
@@ -224,7 +224,7 @@ def test_a_damaged_ledger_is_an_error_that_says_what_to_do(
     check(copy, encoded)
 
 
-def test_a_file_that_is_no_ledger_is_never_overwritten(tmp_path: Path, encoder: Encoder) -> None:
+def test_a_file_that_is_no_catalog_is_never_overwritten(tmp_path: Path, encoder: Encoder) -> None:
     (tmp_path / "default").mkdir()
     (tmp_path / "default" / "ledger.sqlite3").write_text("somebody's notes" * 100)
     with pytest.raises(CollectionError, match="delete it"):

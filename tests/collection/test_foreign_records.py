@@ -14,7 +14,7 @@ from PIL import Image as PILImage
 
 from langchain_mm_rag import MultimodalEmbeddings, MultimodalLoader
 from mm_rag import Collection, Encoder
-from mm_rag.collection.catalog import Commit, Ledger
+from mm_rag.collection.catalog import Catalog, Commit
 from mm_rag.collection.store import VectorStore
 from mm_rag.record import segment_to_metadata
 from tests.collection.conftest import segment
@@ -88,13 +88,13 @@ def test_what_is_being_written_is_not_shown(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collection.add([segment("ferry before", 1, part=1)])
-    commit, shown = Ledger.commit, list[list[str]]()
+    commit, shown = Catalog.commit, list[list[str]]()
 
-    def watched(self: Ledger, change: Commit, publish: Any = None) -> list[str]:
+    def watched(self: Catalog, change: Commit, publish: Any = None) -> list[str]:
         shown.append(texts(collection, "ferry"))
         return commit(self, change, publish)
 
-    monkeypatch.setattr(Ledger, "commit", watched)
+    monkeypatch.setattr(Catalog, "commit", watched)
     collection.add([segment("ferry after", 2), segment("ferry replaced", 1, part=1)])
     assert shown == [["ferry before"]]
     assert sorted(texts(collection, "ferry")) == ["ferry after", "ferry replaced"]

@@ -27,11 +27,11 @@ def start(folder: Path, collection: Path) -> subprocess.Popen[bytes]:
 
 
 def files_begun(collection: Path) -> int:
-    ledger = collection / "default" / "ledger.sqlite3"
-    if not ledger.is_file():
+    catalog = collection / "default" / "ledger.sqlite3"
+    if not catalog.is_file():
         return 0
     try:
-        with sqlite3.connect(f"file:{ledger}?mode=ro", uri=True) as connection:
+        with sqlite3.connect(f"file:{catalog}?mode=ro", uri=True) as connection:
             return int(connection.execute("SELECT count(*) FROM files").fetchone()[0])
     except sqlite3.OperationalError:  # it is just being made
         return 0

@@ -13,7 +13,7 @@ import chromadb
 import pytest
 
 from mm_rag import Collection, Encoder, Segment
-from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.catalog import Catalog
 from mm_rag.record import segment_to_metadata
 from mm_rag_loaders import LoadOptions, load_file
 
@@ -41,28 +41,28 @@ def chroma(root: Path) -> Generator[Any]:
 
 
 class Old:
-    """A folder of format 1: Segments and vectors in Chroma, and only their ids in the ledger."""
+    """A folder of format 1: Segments and vectors in Chroma, and only their ids in the catalog."""
 
     def __init__(self, root: Path, encoder: Encoder) -> None:
         self.root, self._encoder = root, encoder
         (root / "default" / "lexical").mkdir(parents=True)
         (root / "default" / "lexical" / "meta.json").write_text("{}")
-        self.ledger = sqlite3.connect(root / "default" / "ledger.sqlite3")
-        self.ledger.executescript(FORMAT_1)
+        self.catalog = sqlite3.connect(root / "default" / "ledger.sqlite3")
+        self.catalog.executescript(FORMAT_1)
         facts = [("encoder", encoder.fingerprint), ("model", encoder.name)]
-        self.ledger.executemany("INSERT INTO meta VALUES (?, ?)", facts)
+        self.catalog.executemany("INSERT INTO meta VALUES (?, ?)", facts)
 
     def put_file(self, path: Path, state: str = "indexed") -> list[Segment]:
         segments = list(load_file(path, LoadOptions(workers=0)).segments)
         stat = path.stat()
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         row = (str(path), sha256, stat.st_size, stat.st_mtime_ns, "", state, "")
-        self.ledger.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self.catalog.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         self.put(segments)
         return segments
 
     def put(self, segments: Sequence[Segment], *, vectors: bool = True) -> None:
-        self.ledger.executemany(
+        self.catalog.executemany(
             "INSERT INTO segments VALUES (?, ?, ?)",
             [(one.id, one.sha256, one.modality) for one in segments],
         )
@@ -78,8 +78,8 @@ class Old:
                 )
 
     def close(self) -> None:
-        self.ledger.commit()
-        self.ledger.close()
+        self.catalog.commit()
+        self.catalog.close()
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_what_a_killed_run_of_format_1_left_is_cleared_up(
     before = old.put_file(texts / "ferry.txt")
     (texts / "ferry.txt").write_text("Now it is about something else.")
     old.put_file(texts / "ferry.txt", "writing")
-    old.ledger.execute("INSERT INTO stale VALUES (?)", (before[0].sha256,))
+    old.catalog.execute("INSERT INTO stale VALUES (?)", (before[0].sha256,))
     old.close()
     with Collection(old.root, encoder=encoder) as collection:
         assert states(collection, texts)["ferry"] == "indexed"
@@ -157,7 +157,7 @@ def test_a_migration_that_is_killed_is_finished_by_the_next_opening(
     old.close()
     for method in ("adopt", "forget_format_1", "count_write"):
         with monkeypatch.context() as patch:
-            patch.setattr(Ledger, method, _die)
+            patch.setattr(Catalog, method, _die)
             with pytest.raises(KeyboardInterrupt):
                 Collection(old.root, encoder=encoder)
     with Collection(old.root, encoder=encoder) as collection:

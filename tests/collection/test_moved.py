@@ -17,7 +17,7 @@ import pytest
 from mm_rag import Collection, Encoder
 from mm_rag.collection import SyncReport
 from mm_rag.collection import sync as sync_module
-from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.catalog import Catalog
 from mm_rag_loaders import LoadOptions, Source
 from tests.av_made import make_wav, tone
 from tests.media_made import make_pdf
@@ -86,8 +86,8 @@ def states(report: SyncReport) -> dict[str, str]:
 
 def known(collection: Collection) -> Known:
     """The vector of every Segment, by all that does not depend on where the collection lies."""
-    with closing(Ledger(collection.path / "default" / "ledger.sqlite3")) as ledger:
-        entries = list(ledger.entries(ledger.ids()))
+    with closing(Catalog(collection.path / "default" / "ledger.sqlite3")) as catalog:
+        entries = list(catalog.entries(catalog.ids()))
     return {
         (s.id, s.source, s.modality, s.page, s.start, s.text, s.title): entry.vector
         for entry in entries

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mm_rag import Collection, Encoder
-from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.store import VectorStore
 from mm_rag.errors import CollectionMismatch
 from tests.collection.conftest import BagOfWords, segment
@@ -77,7 +77,7 @@ def test_the_old_model_serves_until_the_other_ones_vectors_are_all_there(
     check(made, tmp_path / "fresh", encoder)
 
 
-@pytest.mark.parametrize(("of", "method"), [(VectorStore, "recreate"), (Ledger, "settled")])
+@pytest.mark.parametrize(("of", "method"), [(VectorStore, "recreate"), (Catalog, "settled")])
 def test_killed_after_the_switch_it_is_the_other_models(
     made: Path,
     tmp_path: Path,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mm_rag import Collection
-from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.search.fusion import fuse, min_max
 from mm_rag.collection.store import VectorStore
 from mm_rag.errors import InputError
@@ -160,7 +160,7 @@ def test_searching_while_another_thread_writes(
 ) -> None:
     # Slowed down, so that a reader that takes the writer's own count for another process's and
     # closes the vectors does it while the writer is using them.
-    _linger(monkeypatch, Ledger, "count_write", 0.02)
+    _linger(monkeypatch, Catalog, "count_write", 0.02)
     _linger(monkeypatch, VectorStore, "close", 0.1)
     collection.add(segment(f"passage {n}", n) for n in range(50))
     failures: list[BaseException] = []

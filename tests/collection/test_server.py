@@ -18,7 +18,7 @@ import pytest
 from mm_rag import Collection, Encoder, Hit
 from mm_rag.collection.server import lock, shared, store
 from mm_rag.collection.server.client import hang_up
-from mm_rag.collection.server.shared import SharedLedger
+from mm_rag.collection.server.shared import SharedCatalog
 from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch, InputError
 from mm_rag_loaders import LoadOptions
 from tests.collection.chroma_server import ChromaServer, machine, opened
@@ -167,7 +167,7 @@ def test_a_collection_that_was_deleted_and_made_anew_is_another_one(
     reader = on("a")
     on("b").add([segment("alpha", 1)])
     assert found(reader, "alpha") == {"alpha"}
-    for each in (name, f"{name}.ledger"):
+    for each in (name, f"{name}.catalog"):
         client.delete_collection(each)
     with pytest.raises(CollectionError):
         reader.search("alpha")
@@ -328,15 +328,15 @@ class Killed(BaseException):
 @contextmanager
 def dying(*, before: bool) -> Generator[None]:
     """Who commits in the block dies, before it takes effect on the server or right after."""
-    publish = SharedLedger.publish
+    publish = SharedCatalog.publish
 
-    def dies(self: SharedLedger, *args: Any, **kwargs: Any) -> Any:
+    def dies(self: SharedCatalog, *args: Any, **kwargs: Any) -> Any:
         if not before:
             publish(self, *args, **kwargs)
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SharedLedger, "publish", dies)
+        patch.setattr(SharedCatalog, "publish", dies)
         with pytest.raises(Killed):
             yield
 
@@ -386,18 +386,18 @@ def test_removals_that_a_dead_writer_did_not_get_to_are_done(
     assert len(found(reader, "ferry")) == 2
     (texts / "ferry.txt").write_text("The ferry leaves at nine.")
     changed = hashlib.sha256((texts / "ferry.txt").read_bytes()).hexdigest()
-    publish = SharedLedger.publish
+    publish = SharedCatalog.publish
 
-    def dies(self: SharedLedger, head: Any, files: Any = (), *rest: Any) -> Any:
+    def dies(self: SharedCatalog, head: Any, files: Any = (), *rest: Any) -> Any:
         publish(self, head, files, *rest)
         if changed in {file.sha256 for file in files}:
             raise Killed
         return publish(self, head, files, *rest)
 
-    monkeypatch.setattr(SharedLedger, "publish", dies)
+    monkeypatch.setattr(SharedCatalog, "publish", dies)
     with pytest.raises(Killed):
         writer.sync(texts)
-    monkeypatch.setattr(SharedLedger, "publish", publish)
+    monkeypatch.setattr(SharedCatalog, "publish", publish)
     records = client.get_collection(name, embedding_function=None)
     assert records.count() == 3
     for each in (reader, writer, on("c")):
@@ -532,7 +532,7 @@ def test_encoded_anew_for_every_machine(
         assert len(found(third, "passage")) == 6
         assert third.verify().ok
     names = {each.name for each in client.list_collections() if each.name.startswith(name)}
-    assert names == {name, f"{name}.ledger"}
+    assert names == {name, f"{name}.catalog"}
 
 
 @pytest.mark.parametrize("before", [True, False])

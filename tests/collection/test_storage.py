@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mm_rag import Collection, Encoder
-from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.lock import writer_lock
 from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch, InputError
 from tests.collection.conftest import BagOfWords, segment
@@ -61,9 +61,9 @@ def test_another_model_is_refused(collection: Collection) -> None:
 
 
 def test_a_newer_format_is_refused(collection: Collection, encoder: Encoder) -> None:
-    ledger = Ledger(collection.path / "default" / "ledger.sqlite3")
-    ledger.set_meta(format="99")
-    ledger.close()
+    catalog = Catalog(collection.path / "default" / "ledger.sqlite3")
+    catalog.set_meta(format="99")
+    catalog.close()
     with pytest.raises(CollectionMismatch, match="newer"):
         Collection(collection.path, encoder=encoder)
 
@@ -145,7 +145,7 @@ def test_verify_finds_what_is_missing_and_repair_mends_it(
     report = collection.verify()
     assert report.missing_vectors == (lost,)
     assert not report.ok
-    assert collection.repair().ok  # from the ledger: no file is read, and nothing encoded
+    assert collection.repair().ok  # from the catalog: no file is read, and nothing encoded
 
 
 def test_records_of_other_programs_are_counted_and_left_alone(
@@ -161,7 +161,7 @@ def test_records_of_other_programs_are_counted_and_left_alone(
     assert records.get(ids=["theirs"])["documents"] == ["not ours"]
 
 
-def test_what_a_lost_ledger_knew_is_taken_in_again(tmp_path: Path, encoder: Encoder) -> None:
+def test_what_a_lost_catalog_knew_is_taken_in_again(tmp_path: Path, encoder: Encoder) -> None:
     with Collection(tmp_path, encoder=encoder) as first:
         first.add(segment(f"passage number {n}", n) for n in range(5))
     for file in (tmp_path / "default").glob("ledger*"):

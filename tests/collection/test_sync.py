@@ -13,7 +13,7 @@ import pytest
 
 from mm_rag import Collection, Encoder, Segment
 from mm_rag.collection import SyncReport
-from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.errors import CollectionMismatch, InputError, MissingExtra
 from mm_rag.extraction.speech import PocketSphinxTranscriber, Transcript, Word
@@ -153,7 +153,7 @@ def test_a_missing_folder_is_an_error(collection: Collection, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("dies", "method", "state"),
     [
-        pytest.param(Ledger, "commit", "indexed", id="after the vectors and before the commit"),
+        pytest.param(Catalog, "commit", "indexed", id="after the vectors and before the commit"),
         pytest.param(LexicalIndex, "change", "unchanged", id="after the commit, before the words"),
     ],
 )

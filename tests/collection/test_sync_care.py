@@ -121,9 +121,9 @@ def test_the_next_opening_after_a_refusal_has_nothing_to_check(
     notes.mkdir()
     with pytest.raises(FilesMissing):
         sync(notes)
-    with sqlite3.connect(collection.path / "default" / "ledger.sqlite3") as ledger:
-        assert not ledger.execute("SELECT 1 FROM meta WHERE key = 'writing'").fetchall()
-    ledger.close()
+    with sqlite3.connect(collection.path / "default" / "ledger.sqlite3") as catalog:
+        assert not catalog.execute("SELECT 1 FROM meta WHERE key = 'writing'").fetchall()
+    catalog.close()
 
 
 # Times and numbers that SQLite has no room for.
@@ -252,12 +252,12 @@ def test_files_of_an_older_format_are_compared_by_their_content(
     place = tmp_path / "kept"
     with Collection(place, encoder=encoder) as made:
         made.sync(notes, options=HERE)
-    ledger = sqlite3.connect(place / "default" / "ledger.sqlite3")
+    catalog = sqlite3.connect(place / "default" / "ledger.sqlite3")
     for column in ("ctime_ns", "inode", "tags", "indexed_at"):
-        ledger.execute(f"ALTER TABLE files DROP COLUMN {column}")
-    ledger.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
-    ledger.commit()
-    ledger.close()
+        catalog.execute(f"ALTER TABLE files DROP COLUMN {column}")
+    catalog.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
+    catalog.commit()
+    catalog.close()
     hide(notes / "n1.txt", "Note number1 is about the bread.")
     with Collection(place, encoder=encoder) as again:
         assert {record.indexed_at for record in again.list()} == {None}
@@ -369,17 +369,17 @@ def test_many_moved_files_are_written_together(
     """A batch costs about as much as a file did: 300 files took a minute."""
     sync(notes)
     drafted, encoded = list[int](), list[int]()
-    draft, encode = SegmentWriter.draft, Encoder.encode_document
+    stage, encode = SegmentWriter.stage, Encoder.encode_document
 
     def counted(self: SegmentWriter, entries: list[object]) -> None:
         drafted.append(len(entries))
-        draft(self, entries)  # pyright: ignore[reportArgumentType]
+        stage(self, entries)  # pyright: ignore[reportArgumentType]
 
     def counting(self: Encoder, inputs: list[object], **more: object) -> object:
         encoded.append(len(inputs))
         return encode(self, inputs, **more)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
-    monkeypatch.setattr(SegmentWriter, "draft", counted)
+    monkeypatch.setattr(SegmentWriter, "stage", counted)
     monkeypatch.setattr(Encoder, "encode_document", counting)
     moved = notes.rename(tmp_path / "moved")
     assert sync(moved).counts == {"moved": 10}

@@ -140,7 +140,7 @@ def test_tags_that_a_killed_run_left_are_set_by_the_next(
 ) -> None:
     sync(files, tags="draft")
     with monkeypatch.context() as patch:
-        patch.setattr(SegmentWriter, "draft", _die)
+        patch.setattr(SegmentWriter, "stage", _die)
         with pytest.raises(KeyboardInterrupt):
             sync(files, tags=[])
     sync(files)

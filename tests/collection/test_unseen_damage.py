@@ -56,15 +56,15 @@ def opened(copy: Path) -> Iterator[Collection]:
 
 
 def change(folder: Path, statement: str, *values: object) -> None:
-    with closing(sqlite3.connect(folder / "default" / "ledger.sqlite3")) as ledger, ledger:
-        ledger.execute(statement, values)
+    with closing(sqlite3.connect(folder / "default" / "ledger.sqlite3")) as catalog, catalog:
+        catalog.execute(statement, values)
 
 
 def negate_vectors(folder: Path) -> None:
-    with closing(sqlite3.connect(folder / "default" / "ledger.sqlite3")) as ledger, ledger:
-        for id_, vector in ledger.execute("SELECT id, vector FROM segments").fetchall():
+    with closing(sqlite3.connect(folder / "default" / "ledger.sqlite3")) as catalog, catalog:
+        for id_, vector in catalog.execute("SELECT id, vector FROM segments").fetchall():
             turned = (-np.frombuffer(vector, np.float32)).tobytes()
-            ledger.execute("UPDATE segments SET vector = ? WHERE id = ?", (turned, id_))
+            catalog.execute("UPDATE segments SET vector = ? WHERE id = ?", (turned, id_))
 
 
 def spoil_texts(held: chromadb.Collection, ids: list[str]) -> None:
@@ -110,7 +110,7 @@ def test_a_folder_in_the_place_of_a_small_file_does_no_harm(copy: Path) -> None:
         assert collection.repair().ok
 
 
-def test_changed_vectors_in_the_ledger_are_restored_from_chroma(
+def test_changed_vectors_in_the_catalog_are_restored_from_chroma(
     copy: Path, opened: Collection, encoded: list[str]
 ) -> None:
     negate_vectors(copy)
@@ -153,7 +153,7 @@ def test_vectors_that_nothing_has_any_more_are_encoded_again(
         "UPDATE segments SET vector = x'000000'",
     ],
 )
-def test_changed_records_in_the_ledger_are_restored_from_chroma(
+def test_changed_records_in_the_catalog_are_restored_from_chroma(
     copy: Path, opened: Collection, statement: str
 ) -> None:
     before = {one.id: one for one in opened.contents}
@@ -164,7 +164,7 @@ def test_changed_records_in_the_ledger_are_restored_from_chroma(
 
 
 @pytest.mark.parametrize("column", ["id", "source", "modality"])
-def test_what_the_ledger_can_restore_by_itself_needs_no_chroma(
+def test_what_the_catalog_can_restore_by_itself_needs_no_chroma(
     copy: Path, opened: Collection, encoded: list[str], column: str
 ) -> None:
     before = {one.id: one for one in opened.contents}
@@ -219,14 +219,14 @@ def test_a_damaged_picture_is_drawn_again(copy: Path, opened: Collection, docume
     assert opened.verify().ok
 
 
-def test_a_damaged_index_of_the_ledger_is_made_again(copy: Path, opened: Collection) -> None:
+def test_a_damaged_index_of_the_catalog_is_made_again(copy: Path, opened: Collection) -> None:
     opened.close()
     path = copy / "default" / "ledger.sqlite3"
-    with closing(sqlite3.connect(path)) as ledger:
-        page = ledger.execute(
+    with closing(sqlite3.connect(path)) as catalog:
+        page = catalog.execute(
             "SELECT rootpage FROM sqlite_master WHERE name = 'segments_source'"
         ).fetchone()[0]
-        size = ledger.execute("PRAGMA page_size").fetchone()[0]
+        size = catalog.execute("PRAGMA page_size").fetchone()[0]
     data = bytearray(path.read_bytes())
     data[(page - 1) * size : (page - 1) * size + 40] = bytes(40)
     path.write_bytes(data)
@@ -237,7 +237,7 @@ def test_a_damaged_index_of_the_ledger_is_made_again(copy: Path, opened: Collect
         assert best(collection, "passage number 7") == "passage number 7"
 
 
-def test_what_can_be_read_of_a_damaged_ledger_is_saved(
+def test_what_can_be_read_of_a_damaged_catalog_is_saved(
     copy: Path, opened: Collection, documents: Path
 ) -> None:
     before = {one.id: one for one in opened.contents}
@@ -292,19 +292,19 @@ def check_heals(folder: Path, documents: Path) -> None:
     try:
         collection = Collection(folder, encoder=Encoder(modules=[BagOfWords()]))
     except MMRagError as error:
-        assert "ledger" in str(error)  # noqa: PT017 - all else heals
+        assert "catalog" in str(error)  # noqa: PT017 - all else heals
         return
     with collection:
         for look in (collection.verify, lambda: collection.search("passage number 7")):
             try:
                 look()
             except MMRagError as error:
-                assert "ledger" in str(error)  # noqa: PT017
+                assert "catalog" in str(error)  # noqa: PT017
         try:
             collection.repair()
             collection.sync(documents, options=HERE)
         except MMRagError as error:
-            assert "ledger" in str(error)  # noqa: PT017
+            assert "catalog" in str(error)  # noqa: PT017
             return
         assert collection.verify().ok
         assert best(collection, "passage number 7") == "passage number 7"

@@ -142,7 +142,7 @@ def verify(
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that vectors, words, ledger and files agree; exit 1 when they do not."""
+    """Check that vectors, words, catalog and files agree; exit 1 when they do not."""
     with errors(), opened(collection, name, wait=wait) as target:
         report = target.repair() if repair else target.verify()
         if as_json:

@@ -72,9 +72,9 @@ def mcp(
 
 def _check_that_it_exists(collection: str, name: str) -> None:
     # Opening it takes seconds, for torch, and more for a model: clients are greeted before that.
-    from mm_rag.collection.storage import home_of
+    from mm_rag.collection.storage import open_storage
 
-    home_of(collection, name, create=False).close()
+    open_storage(collection, name, create=False).close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Ledger: what a collection holds. Chroma and the lexical index are made from it.
+"""Catalog: what a collection holds. Chroma and the lexical index are made from it.
 
 A file's Segments are drafted as they are read, and come in all at once (`commit`): from one moment
 to the next they can be found and what the file gave before cannot. Until then its row says what it
@@ -17,7 +17,7 @@ from mm_rag.collection.catalog.changes import (
     drop_if_orphaned,
     drop_rows,
     forget_format_1,
-    note_unsettled,
+    mark_out_of_sync,
     promote,
     put_files,
     replace_content,
@@ -37,9 +37,9 @@ from mm_rag.collection.catalog.entry import (
     found_of_row,
     segment_of_row,
 )
-from mm_rag.collection.catalog.files import LedgerFile
+from mm_rag.collection.catalog.files import CatalogFile
 from mm_rag.collection.catalog.own_files import OwnFiles
-from mm_rag.collection.catalog.source_stats import Outline
+from mm_rag.collection.catalog.source_stats import SourceStats
 from mm_rag.errors import CollectionError
 from mm_rag.segment import Scalar, Segment
 
@@ -48,13 +48,13 @@ _PORTION = 2_000  # rows with their vectors in memory, where all are gone throug
 _DRAFTED = "SELECT id FROM drafts WHERE sha256 != ''"  # the others are detached
 
 
-class Ledger:
-    """The ledger of one collection.
+class Catalog:
+    """The catalog of one collection.
 
     Args:
         path: Its file; `IN_MEMORY` for none.
         folder: The collection's folder, to which the paths of its own files are relative; None
-            where the ledger lies in the folder of its name there.
+            where the catalog lies in the folder of its name there.
 
     Raises:
         CollectionError: As `Database`, from every method; also where a row that is read is not what
@@ -107,10 +107,10 @@ class Ledger:
 
     # Files.
 
-    def files(self) -> dict[str, LedgerFile]:
+    def files(self) -> dict[str, CatalogFile]:
         """All files by path."""
         rows = self._db.rows("SELECT * FROM files ORDER BY path")
-        return {row["path"]: LedgerFile(**dict(row)) for row in rows}
+        return {row["path"]: CatalogFile(**dict(row)) for row in rows}
 
     def duplicates_of(self, sha256s: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """By content, the files that were left out because another one has the same."""
@@ -230,7 +230,7 @@ class Ledger:
         rows = self._db.rows(query, (key,))
         return [bool(r["value"]) if r["type"] in ("true", "false") else r["value"] for r in rows]
 
-    def outlines(self) -> list[Outline]:
+    def source_stats(self) -> list[SourceStats]:
         """What there is of every source, in the order of their names."""
         rows = self._db.rows(
             "SELECT source, count(DISTINCT page) AS pages, count(*) - count(page) AS pageless, "
@@ -238,7 +238,7 @@ class Ledger:
             "count(DISTINCT sha256) AS contents, max(start) AS last "
             "FROM segments GROUP BY source ORDER BY source"
         )
-        return [Outline(**dict(row)) for row in rows]
+        return [SourceStats(**dict(row)) for row in rows]
 
     def ids_from(self, sources: Iterable[str]) -> list[str]:
         """The ids of the Segments of some sources."""
@@ -264,7 +264,7 @@ class Ledger:
             found.setdefault(row["source"], set()).update(json.loads(row["tags"] or "[]"))
         return found
 
-    def tagged_otherwise(self) -> list[tuple[LedgerFile, tuple[str, ...]]]:
+    def tagged_otherwise(self) -> list[tuple[CatalogFile, tuple[str, ...]]]:
         """Files that are in and whose Segments have other tags than they should.
 
         Those are the tags of the file, and of all others with the same content.
@@ -343,7 +343,7 @@ class Ledger:
 
     # Writing.
 
-    def draft(self, entries: Sequence[Entry]) -> None:
+    def stage(self, entries: Sequence[Entry]) -> None:
         """Keep Segments that nobody can find yet."""
         marks = ", ".join("?" * len(COLUMNS.split(",")))
         with self._db.transaction() as connection:
@@ -351,15 +351,15 @@ class Ledger:
                 f"INSERT OR REPLACE INTO drafts ({COLUMNS}) VALUES ({marks})",
                 (entry.to_row(self._own) for entry in entries),
             )
-            note_unsettled(connection, (entry.segment.id for entry in entries))
+            mark_out_of_sync(connection, (entry.segment.id for entry in entries))
 
-    def drafted(self, commit: Commit) -> list[str]:
+    def staged_ids(self, commit: Commit) -> list[str]:
         """The ids of the drafts that a commit would show."""
         query = "SELECT id FROM drafts WHERE sha256 IN ({})"
         rows = self._db.rows_of(query, [file.sha256 for file in commit.written])
         return list(dict.fromkeys([*(row["id"] for row in rows), *commit.added]))
 
-    def drafts(self, ids: Iterable[str]) -> Iterator[Entry]:
+    def staged(self, ids: Iterable[str]) -> Iterator[Entry]:
         """The drafts of these ids that there are, with their vectors; in no order."""
         rows = self._db.rows_of(f"SELECT {COLUMNS} FROM drafts WHERE id IN ({{}})", ids)
         return (Entry.of_row(row, self._own) for row in rows)
@@ -377,7 +377,7 @@ class Ledger:
             Ids that are no more, which are unsettled until Chroma and the lexical index have
             dropped them.
         """
-        gone, new = list[str](), self.drafted(commit)
+        gone, new = list[str](), self.staged_ids(commit)
         with self._db.transaction() as connection:
             rows = (*commit.written, *commit.noted)
             before = contents(connection, [*(file.path for file in rows), *commit.forgotten])
@@ -412,7 +412,7 @@ class Ledger:
         return self.number("generation")
 
     @contextmanager
-    def steady(self) -> Generator[None]:
+    def hold_commits(self) -> Generator[None]:
         """While no other thread or process commits.
 
         A commit holds this until all have followed: who has it and sees an odd generation knows
@@ -428,10 +428,10 @@ class Ledger:
 
     def forget_changes(self) -> None:
         """Forget what was committed: whoever reads opens Chroma anew."""
-        with self.steady(), self._db.transaction() as connection:
+        with self.hold_commits(), self._db.transaction() as connection:
             connection.execute("DELETE FROM changed")
 
-    def followed(self, ids: Iterable[str]) -> None:
+    def finish_commit(self, ids: Iterable[str]) -> None:
         """Note that Chroma and the words have followed the last commit, which was of these ids."""
         with self._db.transaction() as connection:
             connection.executemany("DELETE FROM unsettled WHERE id = ?", ((id_,) for id_ in ids))
@@ -450,7 +450,7 @@ class Ledger:
         with self._db.transaction() as connection:
             drop_rows(connection, ids)
 
-    def detach_drafts(self, sha256: str | None = None) -> None:
+    def detach_staged(self, sha256: str | None = None) -> None:
         """Never commit what was begun of a content, or of any: only its vectors are of use."""
         with self._db.transaction() as connection:
             query = "UPDATE drafts SET sha256 = ''"
@@ -459,21 +459,21 @@ class Ledger:
             else:
                 connection.execute(f"{query} WHERE sha256 = ?", (sha256,))
 
-    def drop_drafts(self) -> None:
+    def drop_staged(self) -> None:
         """Forget what was begun and will not be finished."""
         with self._db.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM drafts")
             connection.execute("DELETE FROM drafts")
 
-    def unsettle(self, ids: Iterable[str] | None = None) -> None:
+    def mark_out_of_sync(self, ids: Iterable[str] | None = None) -> None:
         """Note that Chroma and the lexical index may differ for some ids, or for all."""
         with self._db.transaction() as connection:
             if ids is None:
                 connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
             else:
-                note_unsettled(connection, ids)
+                mark_out_of_sync(connection, ids)
 
-    def unsettle_own_files(self) -> None:
+    def mark_own_files_out_of_sync(self) -> None:
         """Note that Chroma may name the files of the collection where they are no more."""
         with self._db.transaction() as connection:
             connection.execute(
@@ -488,11 +488,11 @@ class Ledger:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('refill', 'yes')")
         self.count_write()  # who has them open opens them again
 
-    def unsettled(self) -> list[str]:
+    def out_of_sync(self) -> list[str]:
         """The ids noted so."""
         return [row["id"] for row in self._db.rows("SELECT id FROM unsettled ORDER BY id")]
 
-    def settled(self, ids: Iterable[str]) -> None:
+    def mark_in_sync(self, ids: Iterable[str]) -> None:
         """They agree again."""
         with self._db.transaction() as connection:
             connection.executemany("DELETE FROM unsettled WHERE id = ?", ((id_,) for id_ in ids))
@@ -500,9 +500,9 @@ class Ledger:
     def adopt(self, entries: Sequence[Entry]) -> None:
         """Take Segments in that Chroma has already."""
         ids = [entry.segment.id for entry in entries]
-        self.draft(entries)
+        self.stage(entries)
         self.commit(Commit(added=ids))
-        self.followed(ids)
+        self.finish_commit(ids)
 
     # Damage.
 
@@ -561,7 +561,7 @@ class Ledger:
     # What an older mm_rag left.
 
     def ids_of_format_1(self) -> set[str]:
-        """The ids of Segments that Chroma holds and this ledger does not."""
+        """The ids of Segments that Chroma holds and this catalog does not."""
         tables = self._db.rows("SELECT 1 FROM sqlite_master WHERE name = 'segments_of_format_1'")
         rows = self._db.rows("SELECT id FROM segments_of_format_1") if tables else []
         return {row["id"] for row in rows} - self.ids()

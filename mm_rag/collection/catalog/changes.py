@@ -1,4 +1,4 @@
-"""Changes: the steps of a ledger's transactions. Each is given the connection of one."""
+"""Changes: the steps of a catalog's transactions. Each is given the connection of one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import astuple, fields
 
 from mm_rag.collection.catalog.checksums import HASH
 from mm_rag.collection.catalog.entry import COLUMNS
-from mm_rag.collection.catalog.files import LedgerFile
+from mm_rag.collection.catalog.files import CatalogFile
 
 
-def put_files(connection: sqlite3.Connection, files: Iterable[LedgerFile]) -> None:
+def put_files(connection: sqlite3.Connection, files: Iterable[CatalogFile]) -> None:
     """Add files, or replace what is known of them."""
-    names = [field.name for field in fields(LedgerFile)]
+    names = [field.name for field in fields(CatalogFile)]
     connection.executemany(
         f"INSERT OR REPLACE INTO files ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
         (astuple(file) for file in files),
@@ -68,16 +68,16 @@ def drop_if_orphaned(connection: sqlite3.Connection, sha256: str) -> list[str]:
 def drop_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
     """Take Segments out; Chroma and the lexical index have yet to follow."""
     connection.executemany("DELETE FROM segments WHERE id = ?", ((id_,) for id_ in ids))
-    note_unsettled(connection, ids)
+    mark_out_of_sync(connection, ids)
 
 
-def note_unsettled(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+def mark_out_of_sync(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     """Note ids of which Chroma and the lexical index may hold something else."""
     connection.executemany("INSERT OR IGNORE INTO unsettled VALUES (?)", ((id_,) for id_ in ids))
 
 
 def forget_format_1(connection: sqlite3.Connection) -> None:
-    """Take what an older mm_rag left out; see `Ledger.forget_format_1`."""
+    """Take what an older mm_rag left out; see `Catalog.forget_format_1`."""
     tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'stale'")
     if not tables.fetchone():  # it was done, and then somebody was killed
         return
@@ -106,5 +106,5 @@ def switch(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
 
 
 def set_generation(connection: sqlite3.Connection, generation: int) -> None:
-    """Write down which state can be found (`Ledger.generation`)."""
+    """Write down which state can be found (`Catalog.generation`)."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(generation),))

@@ -1,4 +1,4 @@
-"""CheckedRow: a row of the ledger that may be damaged, and what of it is sound."""
+"""CheckedRow: a row of the catalog that may be damaged, and what of it is sound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checksums: whether a row of the ledger is what was written.
+"""Checksums: whether a row of the catalog is what was written.
 
 The checksums of a row are 64 bytes: a hash of the record, a hash of the vector, and a sketch of the
 vector. Chroma stores vectors brought to length 1, whose last bits differ: the sketch tells whether

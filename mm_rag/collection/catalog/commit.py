@@ -1,11 +1,11 @@
-"""Commit: what changes in a ledger, all at once."""
+"""Commit: what changes in a catalog, all at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mm_rag.collection.catalog.files import LedgerFile
+from mm_rag.collection.catalog.files import CatalogFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +20,8 @@ class Commit:
         dropped: Segments that are no more, whatever file they are of.
     """
 
-    written: Sequence[LedgerFile] = ()
-    noted: Sequence[LedgerFile] = ()
+    written: Sequence[CatalogFile] = ()
+    noted: Sequence[CatalogFile] = ()
     forgotten: Sequence[str] = ()
     added: Sequence[str] = ()
     dropped: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""Database: the SQLite file under a ledger. One connection, one user at a time."""
+"""Database: the SQLite file under a catalog. One connection, one user at a time."""
 
 from __future__ import annotations
 
@@ -180,14 +180,14 @@ class Database:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in _DAMAGED or _UNDECODED in str(error) or isinstance(error, ValueError):
                 raise CollectionError(
-                    f"The ledger {self._path} is damaged: {error}. repair(), or mm-rag verify "
+                    f"The catalog {self._path} is damaged: {error}. repair(), or mm-rag verify "
                     "--repair, saves what can be read of it. If it cannot even be opened, put it "
                     "back from a copy, or delete it: repair() then takes in what Chroma has, and "
                     "the next sync reads all files again, which costs time and nothing else."
                 ) from error
             raise CollectionError(
-                f"The ledger {self._path} cannot be used: {error}. Is the disk full, or the folder "
-                "not writable? What was written before is intact."
+                f"The catalog {self._path} cannot be used: {error}. Is the disk full, or the "
+                "folder not writable? What was written before is intact."
             ) from error
 
 

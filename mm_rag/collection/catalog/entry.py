@@ -1,4 +1,4 @@
-"""Entry: a Segment with its vector, as the ledger keeps it."""
+"""Entry: a Segment with its vector, as the catalog keeps it."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _check_vector(checksums: bytes | None, id_: str, vector: bytes) -> None:
 
 def _damaged(what: str, id_: object) -> CollectionError:
     return CollectionError(
-        f"The ledger is damaged: the {what} of Segment {id_} is not what was written. "
+        f"The catalog is damaged: the {what} of Segment {id_} is not what was written. "
         "Mend it with repair(), or mm-rag verify --repair."
     )
 

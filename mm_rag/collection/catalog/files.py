@@ -1,17 +1,17 @@
-"""LedgerFile: a source file, as it was when it was last looked at."""
+"""CatalogFile: a source file, as it was when it was last looked at."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-LedgerState = Literal[
+FileState = Literal[
     "unread", "indexed", "incomplete", "duplicate", "unreadable", "refused", "unsupported"
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LedgerFile:
+class CatalogFile:
     """One source file.
 
     Attributes:
@@ -34,7 +34,7 @@ class LedgerFile:
     size: int
     mtime_ns: int
     beside: str
-    state: LedgerState
+    state: FileState
     reason: str = ""
     ctime_ns: int = 0
     inode: int = 0

@@ -31,7 +31,7 @@ class OwnFiles:
     folder: Path
 
     def stored(self, segment: Segment) -> Segment:
-        """The Segment as the ledger keeps it: own files relative to the folder."""
+        """The Segment as the catalog keeps it: own files relative to the folder."""
         return self._with(segment, self._relative)
 
     def found(self, segment: Segment) -> Segment:

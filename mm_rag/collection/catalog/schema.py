@@ -1,4 +1,4 @@
-"""The ledger's tables, and how those of older versions become these."""
+"""The catalog's tables, and how those of older versions become these."""
 
 from __future__ import annotations
 

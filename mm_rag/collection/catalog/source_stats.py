@@ -1,4 +1,4 @@
-"""Outline: what a collection has of a file, without reading it."""
+"""SourceStats: what a collection has of a file, without reading it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outline:
+class SourceStats:
     """What there is of a source.
 
     Attributes:

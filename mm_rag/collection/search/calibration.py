@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mm_rag.collection.catalog import Ledger, stacked
+from mm_rag.collection.catalog import Catalog, stacked
 from mm_rag.collection.store import Vectors
 from mm_rag.encoder import Encoder
 
@@ -87,12 +87,12 @@ class Spaces:
     """The spaces of a collection, as they were when it was last written to.
 
     Args:
-        ledger: Whose vectors.
+        catalog: Whose vectors.
         encoder: Which says what is read.
     """
 
-    def __init__(self, ledger: Ledger, encoder: Encoder) -> None:
-        counts = ledger.counts()
+    def __init__(self, catalog: Catalog, encoder: Encoder) -> None:
+        counts = catalog.counts()
         named: dict[str, list[str]] = defaultdict(list)
         for modality in counts:
             named[space_of(modality, encoder)].append(modality)
@@ -100,7 +100,7 @@ class Spaces:
         for name, modalities in named.items():
             total = sum(counts[modality] for modality in modalities)
             shares = {m: max(1, round(SAMPLE * counts[m] / total)) for m in modalities}
-            drawn = [vector for m in modalities for vector in ledger.sample(m, shares[m])]
+            drawn = [vector for m in modalities for vector in catalog.sample(m, shares[m])]
             self._spaces[name] = Space(name, frozenset(modalities), total, unit(stacked(drawn)))
         self._encoder = encoder
         self._usual: dict[tuple[str, str], tuple[float, float]] = {}
@@ -109,7 +109,7 @@ class Spaces:
         return iter(self._spaces.values())
 
     def of(self, modality: str) -> Space | None:
-        """Where Segments of a modality lie; None where the ledger knows none there."""
+        """Where Segments of a modality lie; None where the catalog knows none there."""
         return self._spaces.get(space_of(modality, self._encoder))
 
     def scale(self, modality: str, query: Vectors, asked: str) -> tuple[float, float]:

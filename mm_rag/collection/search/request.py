@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
-from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.search.spelling import by_spelling
 from mm_rag.collection.store import Where
 from mm_rag.content import MODALITIES, Modality
@@ -61,13 +61,13 @@ class Request:
 
 
 def checked_request(
-    k: int | None, ledger: Callable[[], Ledger], **given: Unpack[SearchOptions]
+    k: int | None, catalog: Callable[[], Catalog], **given: Unpack[SearchOptions]
 ) -> Request:
     """What the arguments of `Collection.search` amount to.
 
     Args:
         k: How many hits, at most; None for the sum of the quotas, or else `USUAL`.
-        ledger: Gives the ledger, up to date, which knows the files that a path means.
+        catalog: Gives the catalog, up to date, which knows the files that a path means.
         given: The rest of them.
 
     Raises:
@@ -89,7 +89,7 @@ def checked_request(
         k=_checked_k(k, quotas),
         modalities=wanted,
         quotas=quotas,
-        where=all_of(_conditions(ledger, given)),
+        where=all_of(_conditions(catalog, given)),
         rerank=_modalities("rerank", reranked, some=False),
         diversity=diversity,
         threshold=threshold,
@@ -112,15 +112,15 @@ def _checked_k(k: int | None, quotas: Mapping[Modality, int]) -> int:
     return whole
 
 
-def _conditions(ledger: Callable[[], Ledger], given: SearchOptions) -> list[Where]:
+def _conditions(catalog: Callable[[], Catalog], given: SearchOptions) -> list[Where]:
     where, source = given.get("where"), given.get("source")
     page, time = given.get("page"), given.get("time")
     if where is not None and not isinstance(cast("Any", where), Mapping):
         raise InputError(f"where is a Chroma filter such as {{'author': 'Ada'}}; got {where!r}.")
-    conditions: list[Where] = [by_spelling(where, ledger)] if where else []
+    conditions: list[Where] = [by_spelling(where, catalog)] if where else []
     conditions += [{"tags": {"$contains": tag}} for tag in checked_tags(given.get("tags") or ())]
     if source is not None:
-        conditions.append({"source": {"$in": _files(source, ledger().sources)}})
+        conditions.append({"source": {"$in": _files(source, catalog().sources)}})
     if page is not None:
         conditions.append({"page": _checked_page(page)})
     if time is not None:

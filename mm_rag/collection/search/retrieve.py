@@ -13,7 +13,7 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
-from mm_rag.collection.catalog import Entry, Found, Ledger, stacked
+from mm_rag.collection.catalog import Catalog, Entry, Found, stacked
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.search.calibration import Spaces, unit
 from mm_rag.collection.search.fusion import min_max
@@ -112,7 +112,7 @@ class Proposals:
         foreign: Records that another program wrote, by id.
         listed: How many Segments each list proposed.
         generation: The state of the collection that they are of.
-        kept: What hits are made of; None where the ledger is asked.
+        kept: What hits are made of; None where the catalog is asked.
     """
 
     places: dict[Place, Candidate]
@@ -145,7 +145,7 @@ class Proposer:
     Attributes:
         store: Vectors.
         lexical: Words.
-        ledger: What there is.
+        catalog: What there is.
         spaces: What the vectors look like.
         missed: The ids of what the store does not know yet.
         watch: Times the stages `vectors`, `words` and `merge`.
@@ -153,7 +153,7 @@ class Proposer:
 
     store: VectorStore
     lexical: LexicalIndex
-    ledger: Ledger
+    catalog: Catalog
     spaces: Spaces
     missed: Sequence[str]
     watch: Stopwatch
@@ -180,7 +180,7 @@ class Proposer:
             return self._together(question, near, shares, request)
 
     def _by_vector(self, query: Vectors, request: Request, depth: int) -> dict[str, Found | None]:
-        """The nearest Segments of every space, by id; None for what the ledger does not know.
+        """The nearest Segments of every space, by id; None for what the catalog does not know.
 
         The nearest of all are asked for first. A space of which there are too few among them lies
         elsewhere: the query is moved there, by the difference of the means of the two clouds. Only
@@ -218,7 +218,7 @@ class Proposer:
         if self.missed:
             missed = self._missed_vectors(where)
             lists = [_merged(*each, missed) for each in zip(lists, queries, strict=True)]
-        known = self.ledger.find(dict.fromkeys(id_ for found in lists for id_, _ in found))
+        known = self.catalog.find(dict.fromkeys(id_ for found in lists for id_, _ in found))
         shown = [
             [id_ for id_, _ in found if id_ in known or id_ not in self._hidden][:depth]
             for found in lists
@@ -229,11 +229,11 @@ class Proposer:
     @cached_property
     def _hidden(self) -> frozenset[str]:
         """The ids of what Chroma may hold and nothing finds yet, or any more."""
-        return frozenset((*self.ledger.unsettled(), *self.missed))
+        return frozenset((*self.catalog.out_of_sync(), *self.missed))
 
     @cached_property
     def _missed(self) -> dict[str, Vectors]:
-        found = self.ledger.find(self.missed)
+        found = self.catalog.find(self.missed)
         vectors = unit(stacked(one.vector for one in found.values()))
         return dict(zip(found, vectors, strict=True))
 
@@ -249,7 +249,7 @@ class Proposer:
         """The wanted modalities of which there should be more among what was found."""
         if request.modalities is None:
             return []
-        counts = self.ledger.counts()
+        counts = self.catalog.counts()
         if len(self.store) > sum(counts.values()):  # who knows what other programs wrote
             counts = dict.fromkeys(request.modalities, len(self.store))
         enough = max(ENOUGH, 3 * request.k)
@@ -277,7 +277,7 @@ class Proposer:
     ) -> Proposals:
         """Score everything that was found by every voice, and merge what is at one place."""
         known = {id_: one for id_, one in near.items() if one is not None}
-        known |= self.ledger.find(id_ for id_ in shares if id_ not in known)
+        known |= self.catalog.find(id_ for id_ in shares if id_ not in known)
         foreign = self._foreign([id_ for id_, one in near.items() if one is None])
         known |= {id_: _found(id_, entry) for id_, entry in foreign.items()}
         if request.modalities is not None:
@@ -289,7 +289,7 @@ class Proposer:
             vectors=dict(zip(known, vectors, strict=True)),
             foreign=foreign,
             listed={"vectors": len(near), "words": len(shares)},
-            generation=self.ledger.generation(),
+            generation=self.catalog.generation(),
         )
 
     def _places(
@@ -323,7 +323,7 @@ class Proposer:
         return places
 
     def _foreign(self, ids: Sequence[str]) -> dict[str, Entry]:
-        """What other programs wrote; what the ledger is about to follow is not theirs."""
+        """What other programs wrote; what the catalog is about to follow is not theirs."""
         if not ids:
             return {}
         return self.store.records([id_ for id_ in ids if id_ not in self._hidden])

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.search.calibration import Spaces, unit
 from mm_rag.collection.search.fusion import best_first, fuse, min_max
@@ -79,7 +79,7 @@ class SearchEngine:
 
     Attributes:
         read: Gives vectors and words.
-        ledger: What there is.
+        catalog: What there is.
         spaces: What the vectors look like now.
         missed: The ids of what Chroma's client does not know yet.
         encoder: Makes the query's vector.
@@ -89,7 +89,7 @@ class SearchEngine:
     """
 
     read: Read
-    ledger: Ledger
+    catalog: Catalog
     spaces: Callable[[], Spaces]
     missed: Callable[[], Sequence[str]]
     encoder: Encoder
@@ -103,7 +103,7 @@ class SearchEngine:
         for _ in range(_TRIES):
             proposals = self._propose(question, request)
             explanation = self._answer(query, proposals, request)
-            if self.ledger.generation() == proposals.generation:
+            if self.catalog.generation() == proposals.generation:
                 return explanation  # else what was found may be gone by the time that it is shown
         return self._answer(query, self._propose(question, request, keep=True), request)
 
@@ -136,7 +136,7 @@ class SearchEngine:
         def proposed(store: VectorStore, lexical: LexicalIndex) -> Proposals:
             with self.watch.stage("open"):
                 spaces = self.spaces()
-            proposer = Proposer(store, lexical, self.ledger, spaces, self.missed(), self.watch)
+            proposer = Proposer(store, lexical, self.catalog, spaces, self.missed(), self.watch)
             proposals = proposer.propose(question, request)
             return replace(proposals, kept=self._kept(proposals)) if keep else proposals
 
@@ -144,9 +144,9 @@ class SearchEngine:
 
     def _kept(self, proposals: Proposals) -> Kept:
         found = [id_ for one in proposals.places.values() for id_ in one.found]
-        segments = self.ledger.segments(found)
-        wholes = self.ledger.segments({_whole_id(segment) for segment in segments.values()})
-        copies = self.ledger.duplicates_of({place[0] for place in proposals.places})
+        segments = self.catalog.segments(found)
+        wholes = self.catalog.segments({_whole_id(segment) for segment in segments.values()})
+        copies = self.catalog.duplicates_of({place[0] for place in proposals.places})
         return Kept({**wholes, **segments}, copies)
 
     def _rerank(
@@ -210,7 +210,7 @@ class SearchEngine:
         foreign = {i: proposals.foreign[i].segment for i in wanted if i in proposals.foreign}
         own = [i for i in wanted if i not in foreign]
         if proposals.kept is None:
-            return {**foreign, **self.ledger.segments(own)}
+            return {**foreign, **self.catalog.segments(own)}
         kept = proposals.kept.segments
         return {**foreign, **{i: kept[i] for i in own if i in kept}}
 
@@ -235,7 +235,7 @@ class SearchEngine:
         pages = [_whole_id(matched[place][0]) for place in shown] if whole else []
         wholes = self._segments(pages, proposals)
         kept = proposals.kept
-        copies = kept.copies if kept else self.ledger.duplicates_of({place[0] for place in shown})
+        copies = kept.copies if kept else self.catalog.duplicates_of({place[0] for place in shown})
         return [
             Hit(
                 segment=wholes.get(_whole_id(matched[place][0]), matched[place][0]),

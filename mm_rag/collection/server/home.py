@@ -1,4 +1,4 @@
-"""ServerHome: a Chroma server, and the folder of its replica on this machine."""
+"""ServerStorage: a Chroma server, and the folder of its replica on this machine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import platformdirs
 from chromadb.api import ClientAPI
 from filelock import FileLock, Timeout
 
-from mm_rag.collection.catalog import Ledger
+from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.collection.lock import writer_lock
 from mm_rag.collection.server.client import address_of, answering, connected, hang_up
 from mm_rag.collection.server.lock import ServerLock
 from mm_rag.collection.server.replica import Replica
-from mm_rag.collection.server.shared import SharedLedger
+from mm_rag.collection.server.shared import SharedCatalog
 from mm_rag.collection.server.store import ServerStore
 from mm_rag.collection.server.writer import Publisher, ServerWriter
-from mm_rag.collection.storage import Home
+from mm_rag.collection.storage import StorageLocation
 from mm_rag.collection.store import VectorStore
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import CollectionError
@@ -33,7 +33,7 @@ _PATIENCE = 600.0  # seconds for another process of this machine to fetch everyt
 _POLL = 0.05
 
 
-class ServerHome(Home):
+class ServerStorage(StorageLocation):
     """A Chroma server.
 
     The replica, and the page pictures of what is indexed on this machine, lie in a folder of the
@@ -59,12 +59,12 @@ class ServerHome(Home):
         self.name = name
         self.folder = _folder_for(self._client, self.place, name)
         self.assets = self.folder / "assets"
-        self.ledger, self.lexical = self.folder / "ledger.sqlite3", self.folder / "lexical"
+        self.catalog, self.lexical = self.folder / "ledger.sqlite3", self.folder / "lexical"
         self._start_anew = False
         self._writing: ServerLock | None = None
         self._turn = threading.Lock()
         try:
-            self._shared = SharedLedger(self._client, name, self.place, create=create)
+            self._shared = SharedCatalog(self._client, name, self.place, create=create)
             self._prepare()
         except CollectionError:
             self.close()
@@ -102,18 +102,18 @@ class ServerHome(Home):
 
     # Reading.
 
-    def follow(self, ledger: Ledger, lexical: LexicalIndex, *, writing: bool = False) -> None:
+    def follow(self, catalog: Catalog, lexical: LexicalIndex, *, writing: bool = False) -> None:
         """Bring the replica up to date with the server.
 
         Args:
-            ledger: Of the replica.
+            catalog: Of the replica.
             lexical: Of the replica.
             writing: Whether the caller is the writer. A writer's own process need not follow, as
                 its replica is what the server gets, and must not, as that is being changed.
         """
         if self._writing is not None and not writing:
             return
-        replica = Replica(ledger, lexical, self._shared, self.place)
+        replica = Replica(catalog, lexical, self._shared, self.place)
         if writing:
             self._catch_up(replica)
         elif not self._is_current(replica):
@@ -170,13 +170,13 @@ class ServerHome(Home):
             self._writing = None
             self._following.release()
 
-    def writer(self, store: VectorStore, lexical: LexicalIndex, ledger: Ledger) -> SegmentWriter:
+    def writer(self, store: VectorStore, lexical: LexicalIndex, catalog: Catalog) -> SegmentWriter:
         """Write to the server and to the replica, after others' leftovers are cleared up."""
         assert isinstance(store, ServerStore)
         assert self._writing is not None
-        publisher = Publisher(self._shared, store, self._writing, ledger, self._shared.head())
-        replica = Replica(ledger, lexical, self._shared, self.place)
-        writer = ServerWriter(store, lexical, ledger, publisher=publisher, replica=replica)
+        publisher = Publisher(self._shared, store, self._writing, catalog, self._shared.head())
+        replica = Replica(catalog, lexical, self._shared, self.place)
+        writer = ServerWriter(store, lexical, catalog, publisher=publisher, replica=replica)
         writer.recover()
         return writer
 

@@ -1,4 +1,4 @@
-"""Replica: the ledger and the lexical index of this machine, which follow the server."""
+"""Replica: the catalog and the lexical index of this machine, which follow the server."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mm_rag._optional import upgrade_command
-from mm_rag.collection.catalog import FORMAT_VERSION, Commit, Entry, Ledger
+from mm_rag.collection.catalog import FORMAT_VERSION, Catalog, Commit, Entry
 from mm_rag.collection.lexical import LexicalIndex
-from mm_rag.collection.server.shared import Changes, Head, SharedLedger
+from mm_rag.collection.server.shared import Changes, Head, SharedCatalog
 from mm_rag.collection.server.store import ServerStore
 from mm_rag.errors import CollectionMismatch
 
 FACTS = ("encoder", "model", "transcriber", "assets", "format")
-"""What the ledger's facts say about all of the collection, not about a replica of it."""
+"""What the catalog's facts say about all of the collection, not about a replica of it."""
 
 _AT_ONCE = 2_000  # Segments in memory at a time
 _OF, _REVISION = "server", "revision"  # what it is a replica of, and how far it has followed
@@ -24,29 +24,29 @@ class Replica:
     """Follows one server; one process at a time does it for a machine.
 
     Attributes:
-        ledger: Of this machine.
+        catalog: Of this machine.
         lexical: Of this machine.
         shared: What is followed.
         place: The server, for messages.
     """
 
-    ledger: Ledger
+    catalog: Catalog
     lexical: LexicalIndex
-    shared: SharedLedger
+    shared: SharedCatalog
     place: str
 
     def is_at(self, head: Head) -> bool:
         """Whether it has followed so far."""
-        is_of = self.ledger.meta(_OF) == self.shared.id
+        is_of = self.catalog.meta(_OF) == self.shared.id
         return is_of and self._revision() == head.revision
 
     def _revision(self) -> int:
-        return self.ledger.number(_REVISION)
+        return self.catalog.number(_REVISION)
 
     @property
     def is_written_to(self) -> bool:
         """Whether a process of this machine is writing, or was when it died."""
-        return self.ledger.meta("writing") is not None
+        return self.catalog.meta("writing") is not None
 
     def follow(self, store: ServerStore, head: Head, *, anew: bool = False) -> None:
         """Take over what has been committed since.
@@ -69,12 +69,12 @@ class Replica:
         if changes.head.revision > known:
             self._apply(changes, self._draft(store, store.since(known), changes))
         self.note(changes.head if changes.head.revision else head)
-        self.ledger.count_write()
+        self.catalog.count_write()
 
     def note(self, head: Head) -> None:
         """Write down how far it has followed."""
         facts = {fact: head.facts.get(fact) for fact in FACTS if fact != "format"}
-        self.ledger.set_meta(**facts, **{_OF: self.shared.id, _REVISION: str(head.revision)})
+        self.catalog.set_meta(**facts, **{_OF: self.shared.id, _REVISION: str(head.revision)})
 
     def _check_format(self, head: Head) -> None:
         made_by = int(head.facts.get("format", FORMAT_VERSION))
@@ -86,31 +86,31 @@ class Replica:
 
     def _must_start_anew(self, head: Head) -> bool:
         known = self._revision()
-        is_of = self.ledger.meta(_OF) in (None, self.shared.id)
+        is_of = self.catalog.meta(_OF) in (None, self.shared.id)
         return not is_of or known > head.revision or 0 < known < head.complete_since
 
     def _clear(self) -> None:
         """Another collection of this name, an older copy of it, or a replica left behind."""
-        self.ledger.clear()
-        self.ledger.set_meta(**{_REVISION: None})
+        self.catalog.clear()
+        self.catalog.set_meta(**{_REVISION: None})
         self.lexical.drop(sorted(self.lexical.ids()))
 
     def _settle(self) -> None:
-        """Whoever followed before may have been killed between ledger and lexical index."""
-        left = self.ledger.unsettled()
+        """Whoever followed before may have been killed between catalog and lexical index."""
+        left = self.catalog.out_of_sync()
         for start in range(0, len(left), _AT_ONCE):
             ids = left[start : start + _AT_ONCE]
-            there = self.ledger.segments(ids)
+            there = self.catalog.segments(ids)
             self.lexical.put(there.values())
             self.lexical.drop([id_ for id_ in ids if id_ not in there])
-        self.ledger.followed(left)
+        self.catalog.finish_commit(left)
 
     def _draft(self, store: ServerStore, ids: Sequence[str], changes: Changes) -> list[str]:
         """Fetch what is new; return the ids of it."""
         drafted: list[str] = []
         for start in range(0, len(ids), _AT_ONCE):
             some = ids[start : start + _AT_ONCE]
-            known = self.ledger.find(some)
+            known = self.catalog.find(some)
             entries: list[Entry] = []
             for entry, revision, replaces in store.written(some):
                 # What is just being replaced, and was not known here, is better than nothing.
@@ -119,7 +119,7 @@ class Replica:
                     not committed and replaces and entry.segment.id not in known
                 ):
                     entries.append(entry)
-            self.ledger.draft(entries)
+            self.catalog.stage(entries)
             self.lexical.put(entry.segment for entry in entries)
             drafted += [entry.segment.id for entry in entries]
         return drafted
@@ -133,6 +133,6 @@ class Replica:
             added=drafted,
             dropped=[id_ for id_ in changes.removed if id_ not in new],
         )
-        gone = self.ledger.commit(commit)
+        gone = self.catalog.commit(commit)
         self.lexical.drop(gone)
-        self.ledger.followed([*drafted, *gone])
+        self.catalog.finish_commit([*drafted, *gone])

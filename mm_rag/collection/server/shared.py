@@ -1,4 +1,4 @@
-"""SharedLedger: the files and facts of a collection on a server, and its head."""
+"""SharedCatalog: the files and facts of a collection on a server, and its head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from chromadb.api import ClientAPI
 from chromadb.errors import NotFoundError
 
-from mm_rag.collection.catalog import LedgerFile
+from mm_rag.collection.catalog import CatalogFile
 from mm_rag.collection.server.client import answering
 from mm_rag.errors import CollectionError
 
@@ -56,13 +56,13 @@ class Changes:
     """
 
     head: Head
-    files: Sequence[LedgerFile]
+    files: Sequence[CatalogFile]
     forgotten: Sequence[str]
     removed: Mapping[str, int]
 
 
-class SharedLedger:
-    """`<name>.ledger`: one record a row, its JSON as the document.
+class SharedCatalog:
+    """`<name>.catalog`: one record a row, its JSON as the document.
 
     Args:
         client: Of the server.
@@ -76,7 +76,7 @@ class SharedLedger:
 
     def __init__(self, client: ClientAPI, name: str, place: str, *, create: bool) -> None:
         self._place = place
-        called = f"{name}.ledger"
+        called = f"{name}.catalog"
         with answering(place):
             if create:
                 self._rows = client.get_or_create_collection(called, embedding_function=None)
@@ -111,7 +111,7 @@ class SharedLedger:
     def publish(
         self,
         head: Head,
-        files: Iterable[LedgerFile] = (),
+        files: Iterable[CatalogFile] = (),
         forgotten: Sequence[str] = (),
         removed: Sequence[str] = (),
     ) -> Head:
@@ -177,7 +177,7 @@ def _removals(revision: int, paths: Sequence[str], ids: Sequence[str]) -> Iterat
 
 
 def _changes(documents: Sequence[str], metadatas: Sequence[Mapping[str, Any]]) -> Changes:
-    head, files = Head(), dict[str, tuple[int, LedgerFile]]()
+    head, files = Head(), dict[str, tuple[int, CatalogFile]]()
     removed, forgotten = dict[str, int](), dict[str, int]()
     for document, metadata in zip(documents, metadatas, strict=True):
         row, revision = json.loads(document), int(metadata["revision"])
@@ -185,7 +185,7 @@ def _changes(documents: Sequence[str], metadatas: Sequence[Mapping[str, Any]]) -
             case "head":
                 head = Head(**row)
             case "file":
-                files[row["path"]] = (revision, LedgerFile(**row))
+                files[row["path"]] = (revision, CatalogFile(**row))
             case _:
                 removed |= {id_: max(revision, removed.get(id_, 0)) for id_ in row["ids"]}
                 forgotten |= {p: max(revision, forgotten.get(p, 0)) for p in row["paths"]}

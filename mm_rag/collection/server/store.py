@@ -12,7 +12,7 @@ from chromadb.errors import NotFoundError
 
 from mm_rag.collection.catalog import Entry
 from mm_rag.collection.server.client import answering
-from mm_rag.collection.server.shared import SharedLedger
+from mm_rag.collection.server.shared import SharedCatalog
 from mm_rag.collection.store import VectorStore, Where
 from mm_rag.errors import CollectionError
 
@@ -34,13 +34,13 @@ class ServerStore(VectorStore):
         client: Of the server.
         name: What it is called there.
         place: The server, for messages.
-        shared: Its ledger.
+        shared: Its catalog.
 
     Attributes:
         revision: What is put is put under this one.
     """
 
-    def __init__(self, client: ClientAPI, name: str, place: str, shared: SharedLedger) -> None:
+    def __init__(self, client: ClientAPI, name: str, place: str, shared: SharedCatalog) -> None:
         self._shared = shared
         head = shared.head()
         self.revision, self._records = head.revision, head.records
@@ -64,7 +64,7 @@ class ServerStore(VectorStore):
                 return found
         raise CollectionError(
             f"The Chroma collection '{self._name}' was deleted from {self._place}, or another one "
-            f"took its place, and not by mm_rag. To begin anew delete '{self._name}.ledger', too."
+            f"took its place, and not by mm_rag. To begin anew delete '{self._name}.catalog', too."
         )
 
     # Another model's vectors.

@@ -1,14 +1,14 @@
-"""ServerWriter: what is committed goes to the server first, and then into this machine's ledger."""
+"""ServerWriter: what is committed goes to the server first, then into this machine's catalog."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from mm_rag.collection.catalog import FORMAT_VERSION, Commit, Entry, Ledger, LedgerFile
+from mm_rag.collection.catalog import FORMAT_VERSION, Catalog, CatalogFile, Commit, Entry
 from mm_rag.collection.server.lock import ServerLock
 from mm_rag.collection.server.replica import FACTS, Replica
-from mm_rag.collection.server.shared import Head, SharedLedger
+from mm_rag.collection.server.shared import Head, SharedCatalog
 from mm_rag.collection.server.store import ServerStore
 from mm_rag.collection.writer import AT_ONCE, SegmentWriter
 
@@ -21,20 +21,20 @@ class Publisher:
         shared: The server's files and facts.
         store: Its vectors.
         lock: The right to do it.
-        ledger: This machine's, which has followed up to the head.
+        catalog: This machine's, which has followed up to the head.
         head: The server's.
     """
 
-    shared: SharedLedger
+    shared: SharedCatalog
     store: ServerStore
     lock: ServerLock
-    ledger: Ledger
+    catalog: Catalog
     head: Head
-    _files: dict[str, LedgerFile] = field(default_factory=dict[str, LedgerFile])
+    _files: dict[str, CatalogFile] = field(default_factory=dict[str, CatalogFile])
 
     def __post_init__(self) -> None:
         self.store.revision = self.head.revision
-        self._files = self.ledger.files()
+        self._files = self.catalog.files()
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Bring Segments to the server, where no replica takes them before `publish`."""
@@ -57,13 +57,13 @@ class Publisher:
             self._files.pop(path, None)
 
     def left(self) -> Commit | None:
-        """What has changed in this machine's ledger without a commit; None for nothing."""
-        changed = [file for path, file in self.ledger.files().items() if file != self._files[path]]
+        """What has changed in this machine's catalog without a commit; None for nothing."""
+        changed = [file for path, file in self.catalog.files().items() if file != self._files[path]]
         same = self.head.facts == self._facts() and self.head.records == self.store.records_id
         return None if same and not changed else Commit(noted=changed)
 
     def _facts(self) -> dict[str, str]:
-        facts = {fact: self.ledger.meta(fact) for fact in FACTS} | {"format": str(FORMAT_VERSION)}
+        facts = {fact: self.catalog.meta(fact) for fact in FACTS} | {"format": str(FORMAT_VERSION)}
         return {fact: value for fact, value in facts.items() if value is not None}
 
 
@@ -79,46 +79,48 @@ class ServerWriter(SegmentWriter):
     publisher: Publisher
     replica: Replica
 
-    def draft(self, entries: Sequence[Entry]) -> None:
+    def stage(self, entries: Sequence[Entry]) -> None:
         """Bring Segments in here; the server gets them when they are committed.
 
         So whoever is killed leaves nothing on the server, and what he replaces stays there.
         """
         with self._turn:
             if entries:
-                self.ledger.draft(entries)
+                self.catalog.stage(entries)
 
     def _commit(self, commit: Commit) -> list[str]:
-        arriving = self.ledger.drafted(commit)
+        arriving = self.catalog.staged_ids(commit)
         for start in range(0, len(arriving), AT_ONCE):
-            self.publisher.put(list(self.ledger.drafts(arriving[start : start + AT_ONCE])))
-        # Inside of the ledger's transaction: if the server refuses, nothing has changed here. If
+            self.publisher.put(list(self.catalog.staged(arriving[start : start + AT_ONCE])))
+        # Inside of the catalog's transaction: if the server refuses, nothing has changed here. If
         # this process dies in between, it has here fallen behind, and follows when it is opened.
-        gone = self.ledger.commit(commit, publish=lambda gone: self.publisher.publish(commit, gone))
+        gone = self.catalog.commit(
+            commit, publish=lambda gone: self.publisher.publish(commit, gone)
+        )
         self.replica.note(self.publisher.head)
         self.publisher.shared.delete_files(commit.forgotten)
         return gone
 
     def recover(self) -> None:
         """Clear up what a writer left on the server that died in the middle of a commit."""
-        publisher, ledger = self.publisher, self.ledger
+        publisher, catalog = self.publisher, self.catalog
         publisher.store.swap()
         head = publisher.head.revision
         begun = publisher.store.since(head)
-        known = ledger.find(begun)
+        known = catalog.find(begun)
         self.store.drop([id_ for id_ in begun if id_ not in known])
         for start in range(0, len(begun), AT_ONCE):
             ids = [id_ for id_ in begun[start : start + AT_ONCE] if id_ in known]
-            self.draft(list(ledger.entries(ids)))
+            self.stage(list(catalog.entries(ids)))
             self.commit(Commit(added=ids))
         last = publisher.shared.since(head - 1)
         ids = list(last.removed)
-        there = ledger.find(ids)
+        there = catalog.find(ids)
         self.store.drop([id_ for id_ in ids if id_ not in there])
         publisher.shared.delete_files(last.forgotten)
 
     def finish(self) -> None:
-        """Bring to the server what was changed in the ledger besides."""
+        """Bring to the server what was changed in the catalog besides."""
         with self._turn:
             left = self.publisher.left()
             if left is not None:
