@@ -77,7 +77,7 @@ def test_the_shared_namespace_stays_a_namespace(wheel: set[str]) -> None:
 
 
 def test_the_wheel_holds_the_demos_data_and_the_licence(wheel: set[str]) -> None:
-    assert {"mm_rag/demo/page.css", "mm_rag/demo/data/radio_briefing.opus"} <= wheel
+    assert {"mm_rag/demo/page.css", "mm_rag/demo/samples/radio_briefing.opus"} <= wheel
     assert any(name.endswith("licenses/LICENSE") for name in wheel)
 
 

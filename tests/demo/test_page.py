@@ -13,7 +13,7 @@ import pytest
 
 from mm_rag import Hit, Segment
 from mm_rag.demo import Answer, write_page
-from mm_rag.demo.excerpt import excerpt
+from mm_rag.demo.page import excerpt
 from mm_rag.errors import InputError
 
 VOID = {"meta", "img"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from mm_rag.demo.canvas import BLUE, CORAL, GRID, INK, MIST, MUTED, NAVY, TEAL, Canvas
+from tools.demo_samples.canvas import BLUE, CORAL, GRID, INK, MIST, MUTED, NAVY, TEAL, Canvas
 
 WIDTH, HEIGHT = 1120.0, 700.0
 

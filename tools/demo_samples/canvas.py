@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias, cast
 
 import PIL.Image
-
-from mm_rag._optional import require
+import pymupdf
 
 Point: TypeAlias = tuple[float, float]
 Font: TypeAlias = Literal["helv", "hebo", "heit", "cour", "cobo", "tiro", "tibo"]
@@ -17,17 +16,12 @@ INK, MUTED, GRID, PAPER = "#14213d", "#5b6b82", "#dde4ec", "#ffffff"
 NAVY, BLUE, TEAL, AMBER, CORAL, MIST = (
     "#0b2545", "#2563a8", "#0e9f9a", "#f0a02c", "#dd5138", "#f3f6fa",
 )  # fmt: skip
-_FEATURE = "Drawing the demo's sample files"
 SERIES = (BLUE, TEAL, AMBER, CORAL, "#8792a6")
 
 
 def new_document() -> Any:
-    """An empty PyMuPDF document.
-
-    Raises:
-        MissingExtra: PyMuPDF is not installed.
-    """
-    return require("pymupdf", extra="pdf", feature=_FEATURE).open()
+    """An empty PyMuPDF document."""
+    return pymupdf.open()
 
 
 class Canvas:
@@ -138,7 +132,6 @@ class Canvas:
     def picture(self, zoom: float = 1.0) -> PIL.Image.Image:
         """The page as pixels, `zoom` to a point."""
         self.finish()
-        pymupdf = require("pymupdf", extra="pdf", feature=_FEATURE)
         pixels = self._page.get_pixmap(matrix=pymupdf.Matrix(zoom, zoom), alpha=False)
         size = (cast(int, pixels.width), cast(int, pixels.height))
         return PIL.Image.frombytes("RGB", size, cast(bytes, pixels.samples))
@@ -146,8 +139,7 @@ class Canvas:
 
 def text_width(words: str, *, size: float, font: Font = "helv") -> float:
     """Width of a line in points."""
-    pymupdf = require("pymupdf", extra="pdf", feature=_FEATURE)
-    return cast(float, pymupdf.get_text_length(words, fontname=font, fontsize=size))
+    return pymupdf.get_text_length(words, fontname=font, fontsize=size)
 
 
 def arc(x: float, y: float, radius: float, start: float, end: float) -> list[Point]:
@@ -158,6 +150,25 @@ def arc(x: float, y: float, radius: float, start: float, end: float) -> list[Poi
         (x + radius * math.sin(math.tau * turn), y - radius * math.cos(math.tau * turn))
         for turn in angles
     ]
+
+
+def draw_ferry(canvas: Canvas, x: float, waterline: float, length: float) -> None:
+    """A ferry seen from the side, its bow to the right; `x` is its stern."""
+
+    def at(along: float, up: float) -> tuple[float, float]:
+        return x + length * along, waterline - length * up
+
+    hull = [at(0, 0.15), at(1.06, 0.15), at(0.96, -0.04), at(0.05, -0.04)]
+    canvas.polygon(hull, fill="#f4f7fb")
+    canvas.polygon([at(0.015, 0.05), at(1.005, 0.05), at(0.96, -0.04), at(0.05, -0.04)], fill=CORAL)
+    canvas.polygon([at(0.08, 0.15), at(0.08, 0.27), at(0.82, 0.27), at(0.87, 0.15)], fill="#dfe7f1")
+    canvas.polygon([at(0.5, 0.27), at(0.5, 0.37), at(0.7, 0.37), at(0.75, 0.27)], fill="#f4f7fb")
+    canvas.polygon([at(0.25, 0.27), at(0.27, 0.43), at(0.36, 0.43), at(0.38, 0.27)], fill=AMBER)
+    for i in range(7):
+        left, top = at(0.12 + i * 0.095, 0.235)
+        canvas.box(left, top, length * 0.062, length * 0.045, fill=NAVY, radius=2)
+    left, top = at(0.55, 0.345)
+    canvas.box(left, top, length * 0.13, length * 0.04, fill=NAVY, radius=2)
 
 
 def _wrap(words: str, width: float, size: float, font: Font) -> Sequence[str]:

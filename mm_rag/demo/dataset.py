@@ -1,23 +1,58 @@
-"""Eight questions about the sample files, each with its one right answer."""
+"""The sample files, and eight questions about them, each with its one right answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
+from shutil import copyfile
 
+from mm_rag.errors import InputError
 from mm_rag.segment import Hit
+
+_NAMES = (
+    "quarterly_review.pdf",
+    "maintenance_log_scan.pdf",
+    "receipt.png",
+    "booking_screenshot.png",
+    "radio_briefing.opus",
+    "safety_video.mkv",
+)
+
+
+def make_samples(folder: Path) -> list[Path]:
+    """Copy the six sample files of Gull Harbor Ferries, a made-up company, to a folder.
+
+    Args:
+        folder: Made if it does not exist; files of the same names are overwritten.
+
+    Returns:
+        A slide deck, a scan, a receipt, a screenshot, a recording and a video.
+
+    Raises:
+        InputError: The folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in _NAMES:
+            with as_file(files("mm_rag.demo") / "samples" / name) as sample:
+                copyfile(sample, folder / name)
+    except OSError as error:
+        raise InputError(
+            f"The sample files could not be written to {folder} ({error}). Choose another folder."
+        ) from error
+    return [folder / name for name in _NAMES]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question, and the place of its answer.
+    """A question and the location of its answer.
 
     Attributes:
-        text: As a person would ask it.
+        text: The question in a user's words.
         file: Name of the file that answers it.
-        page: Of that file, 1-based; None where it has no pages.
-        start: Where the answer begins in a recording or video, in seconds; None where there is no
-            time.
+        page: 1-based page of that file; None for files without pages.
+        start: Where the answer begins in a recording or video, in seconds; None for other files.
         end: Where it ends, in seconds.
     """
 
@@ -29,7 +64,7 @@ class Question:
 
 
 def is_right(question: Question, hit: Hit) -> bool:
-    """Whether a hit is the place: the file, its page, and for a clip an overlap in time."""
+    """Whether a hit has the right file and page, or for a clip overlaps the right time span."""
     found = hit.segment
     if Path(found.source).name != question.file:
         return False

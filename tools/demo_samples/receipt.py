@@ -6,7 +6,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from mm_rag.demo.canvas import Canvas, Font
+from tools.demo_samples.canvas import Canvas, Font
 
 WIDTH, HEIGHT = 420.0, 660.0
 LEFT, RIGHT, PRINT = 52.0, 368.0, "#26282e"

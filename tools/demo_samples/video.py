@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import PIL.Image
 
-from mm_rag._optional import require
-from mm_rag.demo.canvas import AMBER, CORAL, NAVY, TEAL, Canvas, arc
-from mm_rag.demo.ferry import draw_ferry
-from mm_rag.demo.subtitles import as_srt, copy_subtitles
+from tools.demo_samples.canvas import AMBER, CORAL, NAVY, TEAL, Canvas, arc, draw_ferry
 
 WIDTH, HEIGHT, FRAMES_PER_SECOND = 960, 540, 4
 # Pixels to a point: 1024 x 576, whole blocks of 16. On others the encoder looks past the edge, at
@@ -44,11 +43,10 @@ class Scene:
 
 def write_video(path: Path) -> None:
     """Write the film as Matroska: H.264 pictures and SubRip subtitles, no sound."""
-    av = require("av", extra="video", feature="Writing the demo's sample video")
     # Without bitexact, Matroska stores the date and a random id: no two copies would be equal.
     with av.open(path, "w", container_options={"fflags": "+bitexact"}) as container:
         pictures = _picture_stream(container)
-        subtitles = copy_subtitles(as_srt(subtitle_lines()), container)
+        subtitles = _add_subtitles(_as_srt(_subtitle_lines()), container)
         for number, picture in enumerate(_frames()):
             frame = av.VideoFrame.from_image(picture).reformat(format="yuv420p")
             frame.pts = number
@@ -57,12 +55,39 @@ def write_video(path: Path) -> None:
         container.mux(subtitles)
 
 
-def subtitle_lines() -> Iterator[tuple[float, float, str]]:
+def _subtitle_lines() -> Iterator[tuple[float, float, str]]:
     """Start, end and words of each subtitle, in seconds."""
     start = 0.0
     for scene in SCENES:
         yield start + 0.5, start + scene.seconds - 0.5, scene.spoken
         start += scene.seconds
+
+
+def _as_srt(lines: Iterable[tuple[float, float, str]]) -> str:
+    """Lines of (start, end, words), in seconds, in the SubRip format."""
+    return "\n".join(
+        f"{number}\n{_clock(start)} --> {_clock(end)}\n{words}\n"
+        for number, (start, end, words) in enumerate(lines, start=1)
+    )
+
+
+def _add_subtitles(srt: str, container: Any) -> list[Any]:
+    """Add a subtitle stream; return its packets, to be muxed once all streams have been added."""
+    source: Any = av.open(io.BytesIO(srt.encode()), format="srt")
+    with source:
+        stream = container.add_stream_from_template(source.streams.subtitles[0])
+        stream.metadata["language"] = "eng"
+        packets = [packet for packet in source.demux() if packet.dts is not None]
+    for packet in packets:
+        packet.stream = stream
+    return packets
+
+
+def _clock(seconds: float) -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    whole, milliseconds = divmod(milliseconds, 1000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{whole:02},{milliseconds:03}"
 
 
 def _picture_stream(container: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageFilter
 
-from mm_rag.demo.canvas import Canvas, new_document
+from tools.demo_samples.canvas import Canvas, new_document
 
 WIDTH, HEIGHT, ZOOM = 612.0, 792.0, 2.0
 TYPE, RULE = "#2a2d38", "#6b6f7c"
