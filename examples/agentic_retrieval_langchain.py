@@ -3,15 +3,16 @@
     mm-rag index my-documents
     python examples/agentic_retrieval_langchain.py "Which quarter was best, and why?"
 
-It thinks, splits and rewrites the question, searches, looks at pages, and cites the places that
-hold the answer. If it runs out of model calls first, the places are those that its searches found,
-fused by their ranks: nothing it has found is lost.
+It thinks, splits and rewrites the question, searches, looks at pages, and cites those that hold the
+answer. If it runs out of model calls first, the results of its searches are returned instead, fused
+by reciprocal rank.
 """
 
 from __future__ import annotations
 
 import argparse
 
+from agent_trajectory import AGENT_PROMPT, Citation, Trajectory
 from langchain.agents import create_agent
 from langchain.agents.middleware import ModelCallLimitMiddleware
 from langchain.agents.middleware.model_call_limit import ModelCallLimitExceededError
@@ -22,7 +23,7 @@ from langchain_core.messages import HumanMessage
 
 from langchain_mm_rag import MultimodalTool
 from mm_rag import Collection
-from mm_rag.agent_tools import AGENT_PROMPT, Citation, Toolbox, Trajectory
+from mm_rag.agent_tools import Toolbox
 from mm_rag.prompt_content import Budget
 
 
@@ -37,14 +38,15 @@ def answer(
     """Answer a question from a collection.
 
     Args:
-        question: In words.
-        collection: What is searched.
-        chat_model: One that calls tools and takes pictures.
-        max_calls: How often it may be called; what it was shown before, it is given every time.
-        budget: Of each answer that a tool gives it.
+        question: The question.
+        collection: The collection to search.
+        chat_model: A chat model that calls tools and accepts pictures.
+        max_calls: Maximum number of model calls; each repeats the whole conversation.
+        budget: Bounds of each tool result.
 
     Returns:
-        The answer, empty if the agent did not come to one; and the places that hold it, best first.
+        The answer, empty if the agent found none; and the pages, pictures and clips that hold it,
+        best first.
     """
     toolbox = Toolbox(collection, budget=budget)
     trajectory = Trajectory(toolbox)
@@ -73,11 +75,11 @@ def main() -> None:
     parser.add_argument("--collection", default="mm-rag-collection")
     options = parser.parse_args()
 
-    chat_model = init_chat_model("openai:gpt-5.5")  # the line to change: any model of LangChain's
+    chat_model = init_chat_model("openai:gpt-5.5")  # replace by any LangChain chat model
 
     with Collection(options.collection, create=False) as collection:
         text, citations = answer(options.question, collection, chat_model)
-    print(text or "The agent came to no answer. This is what it found:")
+    print(text or "The agent found no answer. Its searches found:")
     for citation in citations:
         print(f"{citation.path}  {citation.reason}".rstrip())
 

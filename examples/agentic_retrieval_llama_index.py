@@ -3,9 +3,9 @@
     mm-rag index my-documents
     python examples/agentic_retrieval_llama_index.py "Which quarter was best, and why?"
 
-It thinks, splits and rewrites the question, searches, looks at pages, and cites the places that
-hold the answer. If it runs out of steps first, the places are those that its searches found, fused
-by their ranks: nothing it has found is lost.
+It thinks, splits and rewrites the question, searches, looks at pages, and cites those that hold the
+answer. If it runs out of steps first, the results of its searches are returned instead, fused by
+reciprocal rank.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import argparse
 import asyncio
 from importlib import import_module
 
+from agent_trajectory import AGENT_PROMPT, Citation, Trajectory
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.workflow import Context, WorkflowRuntimeError
 from llama_index.tools.mm_rag import MultimodalTool
 
 from mm_rag import Collection
-from mm_rag.agent_tools import AGENT_PROMPT, Citation, Toolbox, Trajectory
+from mm_rag.agent_tools import Toolbox
 from mm_rag.prompt_content import Budget
 
 
@@ -35,14 +36,15 @@ async def answer(
     """Answer a question from a collection.
 
     Args:
-        question: In words.
-        collection: What is searched.
-        llm: One that calls tools and takes pictures.
-        max_iterations: How often it may be called; what it was shown before, it is given each time.
-        budget: Of each answer that a tool gives it.
+        question: The question.
+        collection: The collection to search.
+        llm: A chat model that calls tools and accepts pictures.
+        max_iterations: Maximum number of steps; each repeats the whole conversation.
+        budget: Bounds of each tool result.
 
     Returns:
-        The answer, empty if the agent did not come to one; and the places that hold it, best first.
+        The answer, empty if the agent found none; and the pages, pictures and clips that hold it,
+        best first.
     """
     toolbox = Toolbox(collection, budget=budget)
     trajectory = Trajectory(toolbox)
@@ -70,12 +72,12 @@ def main() -> None:
     parser.add_argument("--collection", default="mm-rag-collection")
     options = parser.parse_args()
 
-    # The line to change: any model of LlamaIndex's that calls functions.
+    # Replace by any LlamaIndex model that calls functions.
     llm = import_module("llama_index.llms.openai").OpenAI("gpt-5.5")
 
     with Collection(options.collection, create=False) as collection:
         text, citations = asyncio.run(answer(options.question, collection, llm))
-    print(text or "The agent came to no answer. This is what it found:")
+    print(text or "The agent found no answer. Its searches found:")
     for citation in citations:
         print(f"{citation.path}  {citation.reason}".rstrip())
 

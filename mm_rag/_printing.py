@@ -10,11 +10,11 @@ import re
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def one_line(text: str) -> str:
-    """Replace line ends and unprintable characters by U+FFFD."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
+def one_line(text: str, replacement: str = "\N{REPLACEMENT CHARACTER}") -> str:
+    """Replace line ends and unprintable characters, by default with U+FFFD."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else replacement for letter in text)
 
 
 def visible(text: str) -> str:

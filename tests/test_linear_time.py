@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from mm_rag.agent_tools.lines import answer
+from mm_rag.agent_tools.tool import lines_result
 from mm_rag.boxes import WordBox, find_words
 from mm_rag.collection.lexical.query import parse, read
 from mm_rag.extraction.subtitles import read_subtitle_file
@@ -127,7 +127,7 @@ def test_words_on_a_page(name: str) -> None:
 @pytest.mark.parametrize("piece", [*HOSTILE, "</content>", "< content", "\n", "```\n"])
 def test_what_tools_answer(piece: str) -> None:
     assert_linear(
-        lambda text: answer([text, text], Budget(tokens=2000)),
+        lambda text: lines_result([text, text], Budget(tokens=2000)),
         lambda size: piece * (size // len(piece)),
         4000,
     )

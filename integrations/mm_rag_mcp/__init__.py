@@ -1,4 +1,4 @@
-"""mm_rag for the Model Context Protocol: a collection's tools for any client that speaks it."""
+"""A collection's tools over the Model Context Protocol, for any client."""
 
 from __future__ import annotations
 

@@ -13,39 +13,41 @@ from urllib.parse import quote, unquote
 
 from mm_rag.errors import InputError
 
-if TYPE_CHECKING:  # a server that opens its toolbox later needs no torch before
+if TYPE_CHECKING:  # importing them loads torch, which a server does only when a client asks
     from mm_rag.agent_tools import Toolbox
-    from mm_rag.agent_tools.place import Place
+    from mm_rag.agent_tools.sections import Section
 
 _SCHEME = "mm-rag://"
-_AT_ONCE = 100  # resources in one answer
-_DESCRIBED = 120  # characters of a page's words
+_PER_PAGE = 100  # resources in one response
+_MAX_DESCRIPTION = 120  # characters
 
 
 def list_resources(toolbox: Toolbox, cursor: str | None) -> dict[str, Any]:
-    """Some of the pages, pictures and clips, in the order of their paths.
+    """List up to 100 pages, pictures and clips, in the order of their paths.
 
     Args:
-        toolbox: Of the collection.
-        cursor: Where to go on, as the answer before said; None for the beginning.
+        toolbox: The toolbox of the collection.
+        cursor: `nextCursor` of the response before; None to start from the beginning.
 
     Raises:
-        InputError: The cursor is from elsewhere.
+        InputError: The cursor was not made by this server.
     """
-    after = _position(cursor)
-    found = list(islice(_places(toolbox, *after), _AT_ONCE + 1))
-    listed: dict[str, Any] = {"resources": [_resource(place) for _, _, place in found[:_AT_ONCE]]}
-    if len(found) > _AT_ONCE:
-        path, number, _ = found[_AT_ONCE]
+    start = _decoded_cursor(cursor)
+    found = list(islice(_sections(toolbox, *start), _PER_PAGE + 1))
+    listed: dict[str, Any] = {
+        "resources": [_resource(section) for *_, section in found[:_PER_PAGE]]
+    }
+    if len(found) > _PER_PAGE:
+        path, number, _ = found[_PER_PAGE]
         listed["nextCursor"] = _cursor(path, number)
     return listed
 
 
 def read_resource(toolbox: Toolbox, uri: str) -> dict[str, Any]:
-    """A page, picture or clip: its words, and what there is to see, within the toolbox's budget.
+    """Read a page, picture or clip: its text and pictures, within the toolbox's budget.
 
     Raises:
-        InputError: There is nothing of that name.
+        InputError: There is no such resource.
     """
     if not uri.startswith(_SCHEME):
         raise InputError(f"The resources of this server begin with {_SCHEME}; got {uri[:200]}.")
@@ -57,32 +59,33 @@ def read_resource(toolbox: Toolbox, uri: str) -> dict[str, Any]:
     return {"contents": [words, *pictures]}
 
 
-def _places(toolbox: Toolbox, first: str, skipped: int) -> Iterator[tuple[str, int, Place]]:
-    """The places from a file on, each with its file and its number in that file."""
-    from mm_rag.agent_tools.browser import Browser
+def _sections(toolbox: Toolbox, first: str, skipped: int) -> Iterator[tuple[str, int, Section]]:
+    """Yield file path, number in the file, and section, from a position on."""
+    from mm_rag.agent_tools.filesystem import FileSystem
 
-    browser = Browser(toolbox.collection)
-    for path, file in browser.tree.files.items():
+    files = FileSystem(toolbox.collection)
+    for path, file in files.tree.files.items():
         if path < first or file.same_as is not None:
             continue
-        with suppress(InputError):  # it was taken out of the collection a moment ago
-            places = enumerate(browser.places_of(file))
-            for number, place in islice(places, skipped if path == first else 0, None):
-                yield path, number, place
+        with suppress(InputError):  # the file was removed in the meantime
+            sections = enumerate(files.sections_of(file))
+            for number, section in islice(sections, skipped if path == first else 0, None):
+                yield path, number, section
 
 
-def _resource(place: Place) -> dict[str, Any]:
-    words = " ".join(place.text[: 10 * _DESCRIBED].split())
-    described = words if len(words) <= _DESCRIBED else f"{words[: _DESCRIBED - 3]}..."
-    resource = {"uri": _SCHEME + quote(place.path), "name": place.path.lstrip("/")}
-    return {**resource, "description": described} if described else resource
+def _resource(section: Section) -> dict[str, Any]:
+    words = " ".join(section.text[: 10 * _MAX_DESCRIPTION].split())
+    is_short = len(words) <= _MAX_DESCRIPTION
+    description = words if is_short else f"{words[: _MAX_DESCRIPTION - 3]}..."
+    resource = {"uri": _SCHEME + quote(section.path), "name": section.path.lstrip("/")}
+    return {**resource, "description": description} if description else resource
 
 
 def _cursor(path: str, number: int) -> str:
     return base64.urlsafe_b64encode(json.dumps([path, number]).encode()).decode()
 
 
-def _position(cursor: str | None) -> tuple[str, int]:
+def _decoded_cursor(cursor: str | None) -> tuple[str, int]:
     if cursor is None:
         return "", 0
     try:

@@ -1,8 +1,7 @@
-"""The MCP SDK, of which releases 1 and 2 have different servers over the same protocol.
+"""Releases 1 and 2 of the MCP SDK, which implement the same protocol with different classes.
 
-Adapters of frameworks (langchain-mcp-adapters, llama-index-tools-mcp) ask for release 1. So what
-the server answers is written as the protocol has it, in plain dicts, and only this file knows how
-either release takes it.
+Adapters of frameworks (langchain-mcp-adapters, llama-index-tools-mcp) require release 1. The rest
+of the server uses the protocol's messages as plain dicts; only this file depends on the release.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from mm_rag._off_loop import off_loop
 from mm_rag.errors import InputError, MMRagError
 
 Message: TypeAlias = Mapping[str, Any]
-"""The parameters of a request, or a result, as the protocol has them: `{"mimeType": ...}`."""
+"""Parameters of a request, or a result, with the names of the protocol: `{"mimeType": ...}`."""
 
 Handler: TypeAlias = Callable[[Message], Message]
 
-_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _METHODS = {
     "tools/list": ("list_tools", "ListTools"),
@@ -38,20 +37,20 @@ _METHODS = {
     "prompts/list": ("list_prompts", "ListPrompts"),
     "prompts/get": ("get_prompt", "GetPrompt"),
 }
-"""By method, what the SDK calls its handler (release 2) and its types."""
+"""Method of the protocol -> name of the handler (release 2) and prefix of the SDK's types."""
 
 
 def make_sdk_server(
     name: str, release: str, instructions: str, handlers: Mapping[str, Handler]
 ) -> Server[Any]:
-    """A server of the SDK that is installed.
+    """Make a server with the installed release of the SDK.
 
     Args:
-        name: What clients are told.
-        release: Of the program.
-        instructions: What a chat model is told about it.
-        handlers: By method (`tools/list`), called in threads. An MMRagError that one raises is the
-            answer to the client.
+        name: Name of the server, for clients.
+        release: Version of the server, for clients.
+        instructions: Description of the server for chat models.
+        handlers: Functions by method (`tools/list`), called in threads. An MMRagError that one
+            raises becomes a protocol error.
     """
     if _is_release_1():
         server: Any = Server(name, version=release, instructions=instructions)
@@ -59,26 +58,26 @@ def make_sdk_server(
             _register_in_release_1(server, _METHODS[method][1], handler)
         return server
     given: dict[str, Any] = {
-        f"on_{_METHODS[method][0]}": _of_release_2(_METHODS[method][1], handler)
+        f"on_{_METHODS[method][0]}": _release_2_handler(_METHODS[method][1], handler)
         for method, handler in handlers.items()
     }
     return Server(name, version=release, instructions=instructions, **given)
 
 
 def http_app(server: Server[Any], host: str, security: TransportSecuritySettings | None) -> Any:
-    """An ASGI app that serves over streamable HTTP at `/mcp`, without sessions.
+    """Make an ASGI app that serves over streamable HTTP at `/mcp`, without sessions.
 
     Args:
-        server: From `make_sdk_server`.
-        host: The address that it is bound to.
-        security: Which hosts and origins requests may name. None: the names of this machine where
-            it is bound to this machine, else any.
+        server: The server, from `make_sdk_server`.
+        host: Address that the app is bound to.
+        security: Hosts and origins that requests may name. None: the names of this machine if the
+            app is bound to a loopback address, otherwise any.
     """
     if not _is_release_1():
         return server.streamable_http_app(
             host=host, stateless_http=True, transport_security=security
         )
-    if security is None and host in _THIS_MACHINE:
+    if security is None and host in _LOOPBACK:
         names = [f"{name}:*" for name in ("127.0.0.1", "localhost", "[::1]")]
         security = TransportSecuritySettings(
             allowed_hosts=names, allowed_origins=[f"http://{name}" for name in names]
@@ -94,7 +93,7 @@ def http_app(server: Server[Any], host: str, security: TransportSecuritySettings
 
 
 class _Endpoint:
-    """Sessions as an ASGI app: Starlette takes a function for something else."""
+    """The sessions as an ASGI app. Starlette would treat a function as a request handler."""
 
     def __init__(self, sessions: StreamableHTTPSessionManager) -> None:
         self._sessions = sessions
@@ -107,11 +106,11 @@ def _is_release_1() -> bool:
     return version("mcp").startswith("1.")
 
 
-def _of_release_2(kind: str, handler: Handler) -> Callable[..., Awaitable[Any]]:
+def _release_2_handler(kind: str, handler: Handler) -> Callable[..., Awaitable[Any]]:
     result_type = getattr(types, f"{kind}Result")
 
     async def handle(_: object, params: Any) -> Any:
-        return result_type.model_validate(await _answered(handler, params))
+        return result_type.model_validate(await _call(handler, params))
 
     return handle
 
@@ -121,14 +120,12 @@ def _register_in_release_1(server: Any, kind: str, handler: Handler) -> None:
     result_type = getattr(types, f"{kind}Result")
 
     async def handle(request: Any) -> Any:
-        return sdk.ServerResult(
-            result_type.model_validate(await _answered(handler, request.params))
-        )
+        return sdk.ServerResult(result_type.model_validate(await _call(handler, request.params)))
 
     server.request_handlers[getattr(types, f"{kind}Request")] = handle
 
 
-async def _answered(handler: Handler, params: Any) -> Message:
+async def _call(handler: Handler, params: Any) -> Message:
     given = params.model_dump(mode="json", by_alias=True, exclude_none=True) if params else {}
     try:
         return await off_loop(handler, given)

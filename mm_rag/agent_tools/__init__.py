@@ -1,31 +1,14 @@
-"""The toolbox: what an agent may do with a collection, whatever framework it runs in.
+"""Tools with which an agent explores a collection, in any framework.
 
-It searches, opens what it found, and browses the collection as if it were a file system, where
-`/report.pdf` is a file and `/report.pdf/page-3` a page of it. It changes nothing, sees nothing but
-the collection, and every answer stays within a budget. The integrations make tools of its methods.
+They search the collection, open what was found, and browse it as a file system in which
+`/report.pdf` is a file and `/report.pdf/page-3` a page of it. They are read-only, reach nothing
+outside of the collection, and keep every result within a budget. The integrations make tools of
+their framework from them.
 """
 
 from __future__ import annotations
 
-from mm_rag.agent_tools.result import ToolResult
-from mm_rag.agent_tools.tool import Tool, tools_of
-from mm_rag.agent_tools.toolbox import Toolbox
-from mm_rag.agent_tools.trajectory import (
-    AGENT_PROMPT,
-    Citation,
-    CitedPath,
-    Search,
-    Trajectory,
-)
+from mm_rag.agent_tools.tool import Tool, ToolResult
+from mm_rag.agent_tools.toolbox import Toolbox, tools_of
 
-__all__ = [
-    "AGENT_PROMPT",
-    "Citation",
-    "CitedPath",
-    "Search",
-    "Tool",
-    "ToolResult",
-    "Toolbox",
-    "Trajectory",
-    "tools_of",
-]
+__all__ = ["Tool", "ToolResult", "Toolbox", "tools_of"]

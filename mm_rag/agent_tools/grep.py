@@ -1,4 +1,4 @@
-"""Grep: lines that match a pattern, in pages, pictures and transcripts."""
+"""Search the text of sections for a regular expression, within limits of time and memory."""
 
 from __future__ import annotations
 
@@ -10,84 +10,87 @@ from typing import Any
 
 import regex
 
-from mm_rag.agent_tools.place import Place, pieces, shortened
+from mm_rag.agent_tools.sections import Section, line_pieces, shortened
 from mm_rag.errors import InputError
 
-_SECONDS = 10.0
-_AROUND = 120  # characters shown before and after a match
-_LONGEST = 300  # characters of a pattern
+_MAX_SECONDS = 10.0
+_CONTEXT = 120  # characters shown before and after a match
+_MAX_PATTERN = 300  # characters
 
-# Characters and groups that a pattern may have once its counts are carried out: regex takes up to
-# 1 KB for each, and for patterns such as "(){2000}" time that grows with the square.
-_MOST_SIGNS = 2000
-_TIMES = re.compile(r"\{\s*(\d*)\s*(?:,\s*\d*\s*)?\}")
-_CALL = re.compile(r"\(\?(?:R|&|P>|[+-]?\d)")  # of the pattern in itself: takes all memory there is
-_ESCAPED = re.compile(r"\\.", re.DOTALL)
-_PLAIN_SET = re.compile(r"\[\^?+[^\[\]]+\]")
-_PLAIN_GROUP = re.compile(r"\((?!\?)|\(\?(?:[:=!>|]|i[):]|<[=!]|P?<\w+>)")
+# Characters and groups of a pattern after its repetition counts are expanded. regex allocates up
+# to 1 KB for each, and for patterns such as "(){2000}" takes time that grows with the square.
+_MAX_EXPANDED = 2000
+_REPEAT = re.compile(r"\{\s*(\d*)\s*(?:,\s*\d*\s*)?\}")
+_RECURSION = re.compile(r"\(\?(?:R|&|P>|[+-]?\d)")  # takes all the memory there is
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_SIMPLE_SET = re.compile(r"\[\^?+[^\[\]]+\]")
+_SIMPLE_GROUP = re.compile(r"\((?!\?)|\(\?(?:[:=!>|]|i[):]|<[=!]|P?<\w+>)")
 
-_KINDS = re.compile(r"\[[^\]\[\\]+\]|\\[dDwWsSbB.]")  # one of several letters, or a place in a line
-_CHOICE = re.compile(r"[|()?*{}\[\]\\]")  # what stands beside it may be missing
-_OTHER = re.compile(r"[^A-Za-z0-9 ]")
+_ANY_OF = re.compile(r"\[[^\]\[\\]+\]|\\[dDwWsSbB.]")  # one of several characters
+_OPTIONAL = re.compile(r"[|()?*{}\[\]\\]")  # what stands beside it may be absent from a match
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9 ]")
 
 
-def plain_letters(pattern: str) -> str:
-    """What every match of a pattern must have in it, as far as that is easily told; or nothing."""
-    known = _KINDS.sub(".", pattern)
-    if _CHOICE.search(known):
+def required_words(pattern: str) -> str:
+    """The longest ASCII text that every match of a pattern contains; empty if hard to tell."""
+    simple = _ANY_OF.sub(".", pattern)
+    if _OPTIONAL.search(simple):
         return ""
-    return max(map(str.strip, _OTHER.split(known)), key=len)
+    return max(map(str.strip, _NOT_PLAIN.split(simple)), key=len)
 
 
-def matching_lines(places: Iterable[Place], pattern: str) -> Iterator[str]:
-    """The lines that match, as `path:line: text`.
+def matching_lines(sections: Iterable[Section], pattern: str) -> Iterator[str]:
+    """Yield matching lines as `path:line: text`.
 
     Args:
-        places: Where to look.
-        pattern: A regular expression; case makes no difference.
+        sections: Sections to search.
+        pattern: A regular expression, matched without regard to case.
 
     Raises:
-        InputError: It is no regular expression, or takes too long or too much memory.
+        InputError: The pattern is invalid, or takes too long or too much memory.
     """
-    compiled, deadline = _compiled(pattern), time.monotonic() + _SECONDS
-    for place in places:
-        yield from _matches(compiled, place, deadline)
+    compiled, deadline = _compile(pattern), time.monotonic() + _MAX_SECONDS
+    for section in sections:
+        yield from _matches(compiled, section, deadline)
 
 
-def _compiled(pattern: str) -> Any:
-    if not pattern or len(pattern) > _LONGEST:
-        raise InputError(f"A pattern has 1 to {_LONGEST} characters; this one has {len(pattern)}.")
-    if _CALL.search(pattern) or _signs(pattern) > _MOST_SIGNS:
+def _compile(pattern: str) -> Any:
+    if not pattern or len(pattern) > _MAX_PATTERN:
         raise InputError(
-            f"{pattern!r} would take too much memory: it calls itself, or its counts, such as "
-            f"{{9}}, come to more than {_MOST_SIGNS:,} characters. Use smaller counts, or * or +."
+            f"A pattern has 1 to {_MAX_PATTERN} characters; this one has {len(pattern)}."
+        )
+    if _RECURSION.search(pattern) or _expanded_length(pattern) > _MAX_EXPANDED:
+        raise InputError(
+            f"{pattern!r} would take too much memory: it is recursive, or its repetition counts, "
+            f"such as {{9}}, expand to more than {_MAX_EXPANDED:,} characters. Use smaller counts, "
+            "or * or +."
         )
     try:
-        # Else regex would keep hundreds of patterns.
+        # Without cache_pattern=False, regex would keep hundreds of patterns.
         return regex.compile(pattern, regex.IGNORECASE, cache_pattern=False)
     except (regex.error, RecursionError, OverflowError, ValueError) as error:
         raise InputError(
-            f"{pattern!r} is no regular expression: {error}. Put a backslash before signs such as "
-            "( [ + ? that are meant literally."
+            f"{pattern!r} is no regular expression: {error}. Put a backslash before characters "
+            "such as ( [ + ? that are meant literally."
         ) from error
 
 
-def _signs(pattern: str) -> int:
-    """How many characters and groups a pattern has at most, once its counts are carried out.
+def _expanded_length(pattern: str) -> int:
+    """Upper bound of the characters and groups of a pattern after its counts are expanded.
 
-    Only the least of a count, the 3 of `{3,9}`, is carried out; it multiplies what stands before
-    it. Where that is not easily told (sets in sets, comments, conditions), each is taken to
-    multiply the whole pattern.
+    Only the minimum of a count is expanded, the 3 of `{3,9}`; it multiplies the item before it.
+    Where that item is hard to determine (nested sets, comments, conditions), every count is taken
+    to multiply the whole pattern.
     """
-    plain = _PLAIN_SET.sub("x", _ESCAPED.sub("x", pattern))
-    groups = len(_PLAIN_GROUP.findall(plain))
+    plain = _SIMPLE_SET.sub("x", _ESCAPE.sub("x", pattern))
+    groups = len(_SIMPLE_GROUP.findall(plain))
     if "[" in plain or groups != plain.count("(") or groups != plain.count(")"):
-        return len(pattern) * math.prod(_least(times) for times in _TIMES.finditer(pattern))
+        return len(pattern) * math.prod(_minimum(count) for count in _REPEAT.finditer(pattern))
     sums, last, at = [0], 0, 0
     while at < len(plain):
-        if times := _TIMES.match(plain, at):
-            sums[-1] += last * (_least(times) - 1)
-            last *= _least(times)
+        if count := _REPEAT.match(plain, at):
+            sums[-1] += last * (_minimum(count) - 1)
+            last *= _minimum(count)
         elif plain[at] == "(":
             sums.append(1)
         elif plain[at] == ")" and len(sums) > 1:
@@ -96,45 +99,47 @@ def _signs(pattern: str) -> int:
         else:
             last = 1
             sums[-1] += last
-        at = times.end() if times else at + 1
+        at = count.end() if count else at + 1
     return sum(sums)
 
 
-def _least(times: re.Match[str]) -> int:
-    return max(1, int(times[1][:9] or 0))
+def _minimum(count: re.Match[str]) -> int:
+    return max(1, int(count[1][:9] or 0))
 
 
-def _matches(compiled: Any, place: Place, deadline: float) -> Iterator[str]:
-    lines = place.text.splitlines()
+def _matches(compiled: Any, section: Section, deadline: float) -> Iterator[str]:
+    lines = section.text.splitlines()
     number, counted = 1, 0
     for at, line in enumerate(lines):
-        for start, end, piece in _found(compiled, line, deadline):
-            # Most lines match nothing, and need not be broken to be counted.
-            number += sum(len(list(pieces(before))) for before in lines[counted:at])
+        for start, end, piece in _first_in_each_piece(compiled, line, deadline):
+            # Count the pieces of earlier lines only now: most lines do not match.
+            number += sum(len(list(line_pieces(before))) for before in lines[counted:at])
             counted = at
-            yield f"{shortened(place.path)}:{number + piece}: {_excerpt(line, start, end)}"
+            yield f"{shortened(section.path)}:{number + piece}: {_excerpt(line, start, end)}"
 
 
-def _found(compiled: Any, line: str, deadline: float) -> Iterator[tuple[int, int, int]]:
-    """The first match in each piece of a line: its start, its end, and which piece it is."""
-    shown = -1
+def _first_in_each_piece(
+    compiled: Any, line: str, deadline: float
+) -> Iterator[tuple[int, int, int]]:
+    """Yield start, end and piece number of the first match in each piece of a line."""
+    last = -1
     left = deadline - time.monotonic()
     try:
         if left <= 0:
             raise TimeoutError
         for match in compiled.finditer(line, timeout=left):
-            at = max(0, sum(start <= match.start() for start, _ in pieces(line)) - 1)
-            if at > shown:
-                shown = at
-                yield match.start(), match.end(), at
+            piece = max(0, sum(start <= match.start() for start, _ in line_pieces(line)) - 1)
+            if piece > last:
+                last = piece
+                yield match.start(), match.end(), piece
     except TimeoutError as error:
         raise InputError(
-            f"Searching took longer than {_SECONDS:.0f} seconds. Use a simpler pattern, or name a "
-            "folder or file to look in."
+            f"Searching took longer than {_MAX_SECONDS:.0f} seconds. Use a simpler pattern, or "
+            "name a folder or file to look in."
         ) from error
 
 
 def _excerpt(line: str, start: int, end: int) -> str:
-    first, last = max(0, start - _AROUND), min(len(line), end + _AROUND)
+    first, last = max(0, start - _CONTEXT), min(len(line), end + _CONTEXT)
     before, after = "..." if first else "", "..." if last < len(line) else ""
     return f"{before}{line[first:last].strip()}{after}"

@@ -1,7 +1,8 @@
-"""Toolbox: search, open and browse a collection."""
+"""Toolbox: tools with which an agent searches, opens and browses a collection."""
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,13 +12,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mm_rag._shown import shown_where_possible
-from mm_rag.agent_tools.browser import Browser
-from mm_rag.agent_tools.grep import matching_lines, plain_letters
-from mm_rag.agent_tools.lines import NOTICE, answer
-from mm_rag.agent_tools.listing import is_like, listed_file, listed_folder, listed_place
-from mm_rag.agent_tools.place import Place, shortened
-from mm_rag.agent_tools.result import ToolResult
+from mm_rag._result_pictures import with_pictures
+from mm_rag.agent_tools.filesystem import File, FileSystem, FileTree
+from mm_rag.agent_tools.grep import matching_lines, required_words
+from mm_rag.agent_tools.sections import Section, shortened
+from mm_rag.agent_tools.tool import NOTICE, Tool, ToolResult, lines_result
 from mm_rag.collection import Collection
 from mm_rag.collection.checks import cut_notice
 from mm_rag.content import Modality
@@ -34,12 +33,13 @@ from mm_rag.prompt_content import (
     blocks_of,
     defused,
 )
-from mm_rag.segment import Hit, Segment
+from mm_rag.segment import Hit, place_in_words
 
-_PASSAGES = 3  # of a page are shown in a result
-_AROUND = 3  # the part of a budget that neighbours may take: a third
-_FEWEST = 200  # tokens of a budget
-_LONGEST = 300  # characters of a pattern that are repeated
+_MIN_TOKENS = 200  # of a budget
+_MAX_PASSAGES = 3  # of a page in a search result
+_NEIGHBOURS_SHARE = 3  # the neighbours of a section get at most a third of the budget
+_MAX_ECHO = 300  # characters of a pattern that a result repeats
+_PREVIEW = 80  # characters of a section's text in a list
 
 PathArgument = Annotated[
     str,
@@ -54,20 +54,21 @@ ModalityArgument = Annotated[
 
 
 class Toolbox:
-    """What an agent may do with a collection.
+    """Read-only tools for an agent over one collection.
 
-    The docstrings of its tools are what the agent is told about them. Every answer stays within the
-    budget. What goes wrong is an `InputError` that says how to go on; frameworks hand it to the
-    agent as a result that failed. It may be used by many threads at once.
+    Every public method is a tool, and its docstring is the description that the agent reads. Every
+    result stays within the budget. Failures raise an `InputError` whose message says how to go on;
+    frameworks pass it to the agent as a failed tool call. Methods may be called from several
+    threads at once.
 
     Args:
         collection: A `Collection`, which the caller closes; or the folder of one made with the
-            embedded default model, which is open for as long as the program runs.
-        budget: Of every answer; a number is one of tokens.
+            embedded default model, which stays open until the program ends.
+        budget: Bounds of each result; a number is a number of tokens.
         policy: Whether and how pictures and videos may be opened.
 
     Raises:
-        InputError: The budget is none, or of fewer than 200 tokens.
+        InputError: The budget is invalid or has fewer than 200 tokens.
     """
 
     def __init__(
@@ -80,89 +81,96 @@ class Toolbox:
         is_open = isinstance(collection, Collection)
         self.collection = collection if is_open else Collection(collection, create=False)
         self.budget = as_budget(budget)
-        if self.budget.tokens < _FEWEST:
+        if self.budget.tokens < _MIN_TOKENS:
             raise InputError(
-                f"An answer takes at least {_FEWEST} tokens, for what stands around the content; "
+                f"A result needs at least {_MIN_TOKENS} tokens, for the text around the content; "
                 f"the budget has {self.budget.tokens}."
             )
         self.policy = policy
 
     def search(
         self,
-        query: Annotated[str, Field(description="What you look for, in words.")],
-        k: Annotated[int, Field(description="How many results, at most.", ge=1, le=20)] = 5,
+        query: Annotated[str, Field(description="What to look for, in words.")],
+        k: Annotated[int, Field(description="Maximum number of results.", ge=1, le=20)] = 5,
         modality: ModalityArgument = None,
         path: PathArgument = "/",
     ) -> ToolResult:
         """Find the pages, pictures and clips that answer a question, best first.
 
-        Pages, pictures and frames of clips are shown beside their words. Each result begins with
-        its path: open_segment shows all of it, and final answers cite it.
+        Shows pages, pictures and frames of clips beside their text. Each result begins with its
+        path: open_segment shows all of it, and final answers cite it.
         """
-        browser = Browser(self.collection)
-        hits = self._found(browser, query, k, modality, path)
+        files = FileSystem(self.collection)
+        hits = self._hits(files, query, k, modality, path)
         if not hits:
-            there = shortened(browser.at(path))
-            nothing = f"Nothing was found in {there}. Use other words, or look around: ls."
+            where = shortened(files.resolve(path))
+            nothing = f"Nothing was found in {where}. Use other words, or look around with ls."
             return ToolResult(blocks=(Words(text=nothing),))
+        paths = tuple(files.path_of(hit.segment) for hit in hits)
         items = [
-            self._item(
-                replace(hit.segment, text=_words_found(hit)),
-                f"[{hit.rank}] {shortened(browser.path_of(hit.segment))}",
+            Item.of_segment(
+                replace(hit.segment, text=_matching_text(hit)), f"[{hit.rank}] {shortened(where)}"
             )
-            for hit in hits
+            for hit, where in zip(hits, paths, strict=True)
         ]
-        segments = tuple(hit.segment for hit in hits)
-        said = cut_notice(len(query))
-        return ToolResult(blocks=self._shown(items, said=said), segments=segments)
+        blocks = self._blocks(items, remark=cut_notice(len(query)))
+        return ToolResult(blocks=blocks, segments=tuple(hit.segment for hit in hits), paths=paths)
 
     def open_segment(
         self,
         path: Annotated[
-            str, Field(description="Of a page, picture or clip, such as /annual.pdf/page-3")
+            str, Field(description="A page, picture or clip, such as /annual.pdf/page-3")
         ],
     ) -> ToolResult:
         """Look at one page, picture or clip closely.
 
-        Shows the page or picture at full size, or frames of the video clip, with all words of it,
+        Shows the page or picture at full size, or frames of the video clip, with its whole text,
         and says what comes before and after it.
         """
-        browser = Browser(self.collection)
-        place = browser.place(path)
-        item = self._item(replace(place.shown, text=place.text), shortened(place.path))
-        around = list(_neighbours(browser, place))
-        return ToolResult(blocks=self._shown([item], around), segments=(place.shown,))
+        files = FileSystem(self.collection)
+        section = files.section(path)
+        [hit] = with_pictures(self.collection, [Hit(segment=section.main, rank=1, score=0.0)])
+        item = Item.of_segment(replace(hit.segment, text=section.text), shortened(section.path))
+        return ToolResult(
+            blocks=self._blocks([item], neighbours=list(_neighbours(files, section))),
+            segments=(section.main,),
+            paths=(section.path,),
+        )
 
     def ls(self, path: PathArgument = "/") -> ToolResult:
-        """List what is in a folder, or the pages or clips of a file."""
-        browser = Browser(self.collection)
-        at = browser.at(path)
+        """List the contents of a folder, or the pages or clips of a file."""
+        files = FileSystem(self.collection)
+        exact = files.resolve(path)
         lines: list[Iterable[str]] = []
-        if at in browser.tree.files or not browser.tree.is_folder(at):
-            lines.append(map(listed_place, browser.places(at)))
-        if browser.tree.is_folder(at):
-            lines.append(listed_folder(browser.tree, at))
+        if exact in files.tree.files or not files.tree.is_folder(exact):
+            lines.append(map(_section_line, files.sections(exact)))
+        if files.tree.is_folder(exact):
+            lines.append(_folder_lines(files.tree, exact))
         rest = "There are more than these {shown}: list a folder in it, or use find."
-        return answer(chain.from_iterable(lines), self.budget, rest=rest)
+        return lines_result(chain.from_iterable(lines), self.budget, rest=rest)
 
     def cat(
         self,
         path: PathArgument,
         start: Annotated[int, Field(description="The first line to show, from 1.", ge=1)] = 1,
     ) -> ToolResult:
-        """Read the words of a file, or of one page or clip of it: text, tables, transcript."""
+        """Read the text of a file, or of one page or clip of it: words, tables, transcript."""
         if start < 1:
             raise InputError(f"Lines count from 1; got {start = }.")
-        browser = Browser(self.collection)
-        places, at = browser.places(path), shortened(browser.at(path))
-        lines = list(_words_of(places))
-        if not any(place.text for place in places):
-            lines = [f"{at} has no words; open_segment shows what there is to see."]
+        files = FileSystem(self.collection)
+        sections, exact = files.sections(path), shortened(files.resolve(path))
+        lines = list(_text_lines(sections))
+        if not any(section.text for section in sections):
+            lines = [f"{exact} has no text; open_segment shows what there is to see."]
         if start > len(lines):
-            raise InputError(f"{at} has {len(lines)} lines; there is no line {start}.")
-        rest = f"{{shown}} of {len(lines):,} lines from {start}; go on with a later start."
-        segments = [place.shown for place in places]
-        return answer(islice(lines, start - 1, None), self.budget, rest=rest, segments=segments)
+            raise InputError(f"{exact} has {len(lines)} lines; there is no line {start}.")
+        return lines_result(
+            islice(lines, start - 1, None),
+            self.budget,
+            rest=f"{{shown}} of {len(lines):,} lines from {start}; go on with a later start.",
+            segments=[section.main for section in sections],
+            paths=[section.path for section in sections],
+        )
 
     def grep(
         self,
@@ -171,17 +179,17 @@ class Toolbox:
     ) -> ToolResult:
         """Find every line that matches a pattern, in pages, pictures and transcripts.
 
-        Answers path:line: text; cat reads on from that line.
+        Returns path:line: text; cat reads on from that line.
         """
-        browser = Browser(self.collection)
-        places = browser.all_places(path, plain_letters(pattern))
-        lines = matching_lines(places, pattern)
+        files = FileSystem(self.collection)
+        sections = files.iter_sections(path, containing=required_words(pattern))
+        lines = matching_lines(sections, pattern)
         first = next(lines, None)
         if first is None:
-            nothing = f"No line in {shortened(browser.at(path))} matches {pattern}."
-            return answer([nothing], self.budget)
+            nothing = f"No line in {shortened(files.resolve(path))} matches {pattern}."
+            return lines_result([nothing], self.budget)
         rest = "There are more than these {shown}: name a folder or file, or be more precise."
-        return answer(chain([first], lines), self.budget, rest=rest)
+        return lines_result(chain([first], lines), self.budget, rest=rest)
 
     def find(
         self,
@@ -190,68 +198,116 @@ class Toolbox:
         modality: ModalityArgument = None,
     ) -> ToolResult:
         """Find files by name."""
-        browser = Browser(self.collection)
-        files = browser.folder_or_file(path)
-        found = [listed_file(file) for file in files if is_like(file, pattern, modality)]
-        nothing = [f"No file in {shortened(browser.at(path))} is called {pattern[:_LONGEST]}."]
+        files = FileSystem(self.collection)
+        found = [
+            _file_line(file)
+            for file in files.files(path)
+            if _has_name(file, pattern) and (modality is None or modality in _modalities(file))
+        ]
+        nothing = f"No file in {shortened(files.resolve(path))} is called {pattern[:_MAX_ECHO]}."
         rest = f"{{shown}} of {len(found):,}; name a folder, or be more precise."
-        return answer(found or nothing, self.budget, rest=rest)
+        return lines_result(found or [nothing], self.budget, rest=rest)
 
-    def _found(
-        self, browser: Browser, query: str, k: int, modality: Modality | None, path: str
+    def _hits(
+        self, files: FileSystem, query: str, k: int, modality: Modality | None, path: str
     ) -> list[Hit]:
+        """Search below a path; the hits have pictures where they can be made."""
+        exact = files.resolve(path)
+        where, page, time = None, None, None
+        if exact != "/":
+            if sources := files.tree.sources_below(exact):
+                where = {"source": {"$in": sources}}
+            else:
+                segment = files.section(exact).main
+                where, page = {"source": segment.source}, segment.page
+                if segment.start is not None:
+                    time = (segment.start, segment.end or segment.start)
         modalities: list[Modality] | None = [modality] if modality else None
-        within = browser.at(path)
-        if within == "/":
-            return self.collection.search(query, k, modalities=modalities)
-        if sources := browser.tree.sources_below(within):
-            where = {"source": {"$in": sources}}
-            return self.collection.search(query, k, modalities=modalities, where=where)
-        at = browser.place(within).shown
-        where = {"source": at.source}
-        time = None if at.start is None else (at.start, at.end or at.start)
-        return self.collection.search(
-            query, k, modalities=modalities, where=where, page=at.page, time=time
+        hits = self.collection.search(
+            query, k, modalities=modalities, where=where, page=page, time=time
         )
+        return with_pictures(self.collection, hits)
 
-    def _item(self, segment: Segment, label: str) -> Item:
-        """With its picture, drawn again where the collection keeps none."""
-        found = Hit(segment=segment, rank=1, score=0.0)
-        [hit] = shown_where_possible(self.collection, [found])
-        return Item.of_segment(hit.segment, label)
-
-    def _shown(
-        self, items: Sequence[Item], around: Sequence[str] = (), *, said: str = ""
+    def _blocks(
+        self, items: Sequence[Item], *, neighbours: Sequence[str] = (), remark: str = ""
     ) -> tuple[Block, ...]:
-        notice = Words(text="\n".join(filter(None, (NOTICE, said))))
+        """Notice, items and, if they are short, neighbours, within the budget."""
+        notice = Words(text="\n".join(filter(None, (NOTICE, remark))))
         count = self.budget.tokens_of_text
-        last = Words(text="\n".join([OPENING, *map(defused, around), CLOSING]))
-        if count(last.text) > self.budget.tokens // _AROUND:
-            around = ()
-        taken = count(notice.text) + (count(last.text) if around else 0)
+        last = Words(text="\n".join([OPENING, *map(defused, neighbours), CLOSING]))
+        if count(last.text) > self.budget.tokens // _NEIGHBOURS_SHARE:
+            neighbours = ()
+        taken = count(notice.text) + (count(last.text) if neighbours else 0)
         budget = replace(self.budget, tokens=max(1, self.budget.tokens - taken))
         blocks = blocks_of(items, budget, policy=self.policy, fenced=True)
-        return (notice, *blocks, last) if around else (notice, *blocks)
+        return (notice, *blocks, last) if neighbours else (notice, *blocks)
 
 
-def _words_found(hit: Hit) -> str:
-    """The passages that match rather than all words of the page."""
+def tools_of(toolbox: Toolbox) -> list[Tool]:
+    """All tools of a toolbox."""
+    methods = (toolbox.search, toolbox.open_segment, toolbox.ls, toolbox.cat)
+    return [Tool(method) for method in (*methods, toolbox.grep, toolbox.find)]
+
+
+def _matching_text(hit: Hit) -> str:
+    """The passages of a page that match, or else its whole text."""
     passages = [segment.text for segment in hit.matched if segment.modality == "text"]
-    some = list(dict.fromkeys(filter(None, passages)))[:_PASSAGES]
-    return "\n[...]\n".join(some) or hit.segment.text
+    best = list(dict.fromkeys(filter(None, passages)))[:_MAX_PASSAGES]
+    return "\n[...]\n".join(best) or hit.segment.text
 
 
-def _words_of(places: Sequence[Place]) -> Iterator[str]:
-    for place in places:
-        if len(places) > 1:
-            yield f"[{posixpath.basename(place.path)}]"
-        yield from place.lines()
-
-
-def _neighbours(browser: Browser, place: Place) -> Iterator[str]:
-    places = browser.places(posixpath.dirname(place.path)) if place.shown.where else [place]
-    at = next(n for n, other in enumerate(places) if other.path == place.path)
+def _neighbours(files: FileSystem, section: Section) -> Iterator[str]:
+    """A line for the section before this one, and a line for the one after."""
+    has_siblings = section.main.where != ""
+    sections = files.sections(posixpath.dirname(section.path)) if has_siblings else [section]
+    at = next(n for n, other in enumerate(sections) if other.path == section.path)
     if at > 0:
-        yield f"Before it: {listed_place(places[at - 1])}"
-    if at + 1 < len(places):
-        yield f"After it: {listed_place(places[at + 1])}"
+        yield f"Before it: {_section_line(sections[at - 1])}"
+    if at + 1 < len(sections):
+        yield f"After it: {_section_line(sections[at + 1])}"
+
+
+def _text_lines(sections: Sequence[Section]) -> Iterator[str]:
+    for section in sections:
+        if len(sections) > 1:
+            yield f"[{posixpath.basename(section.path)}]"
+        yield from section.lines()
+
+
+def _folder_lines(tree: FileTree, path: str) -> Iterator[str]:
+    for folder, count in tree.folders_in(path).items():
+        yield f"{shortened(folder)}/  ({_count(count, 'file')})"
+    for file in tree.files_in(path):
+        yield _file_line(file)
+
+
+def _file_line(file: File) -> str:
+    path = shortened(file.path)
+    if file.same_as is not None:
+        return f"{path}  (the same content as {shortened(file.same_as)})"
+    if file.pages:
+        return f"{path}  ({_count(file.pages, 'page')})"
+    if file.clips:
+        last = place_in_words(None, file.last_clip, None)
+        return f"{path}  ({_count(file.clips, 'clip')}, the last at {last})"
+    return f"{path}  ({file.modalities})"
+
+
+def _section_line(section: Section) -> str:
+    words = " ".join(section.text.split())
+    preview = words if len(words) <= _PREVIEW else words[:_PREVIEW].rstrip() + "..."
+    return f"{shortened(section.path)}  ({section.main.modality}) {preview}".rstrip()
+
+
+def _has_name(file: File, pattern: str) -> bool:
+    """Whether a wildcard pattern matches: the name, or with a slash in it the whole path."""
+    name = file.path if "/" in pattern else posixpath.basename(file.path)
+    return fnmatch.fnmatch(name.lower(), pattern.lower())
+
+
+def _modalities(file: File) -> list[str]:
+    return file.modalities.split(",")
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"

@@ -58,7 +58,7 @@ def test_what_is_no_pattern_is_said(toolbox: Toolbox) -> None:
 def test_a_pattern_that_never_ends_is_stopped(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grep, "_SECONDS", 0.2)
+    monkeypatch.setattr(grep, "_MAX_SECONDS", 0.2)
     collection.add([segment("/home/ada/papers/trap.txt", "a" * 40 + "b")])
     with pytest.raises(InputError, match="name a folder or file to look in"):
         Toolbox(collection).grep("(a|a)*$", "/trap.txt")
@@ -135,7 +135,7 @@ def test_what_regex_itself_refuses(toolbox: Toolbox, pattern: str) -> None:
     ],
 )
 def test_letters_that_every_match_has(pattern: str, letters: str) -> None:
-    assert grep.plain_letters(pattern) == letters
+    assert grep.required_words(pattern) == letters
 
 
 def test_files_are_left_out_only_if_they_have_no_match(toolbox: Toolbox) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mm_rag import Collection
-from mm_rag.agent_tools import CitedPath, Toolbox, Trajectory
-from mm_rag.agent_tools.browser import Browser
+from mm_rag.agent_tools import Toolbox
+from mm_rag.agent_tools.filesystem import FileSystem
 from mm_rag.errors import InputError
 from mm_rag.prompt_content import Budget
 from tests.agent_tools.conftest import segment
@@ -40,18 +40,12 @@ TALK = "/https:/example.org/talk.mp3"
     ],
 )
 def test_what_can_mean_one_page_only_is_understood(toolbox: Toolbox, path: str) -> None:
-    [opened] = toolbox.open_segment(path).segments
+    result = toolbox.open_segment(path)
+    [opened] = result.segments
     assert (opened.source, opened.page) == (f"{HOME}/2024/ferry.pdf", 2)
-    [citation] = cited(toolbox, path)
-    assert citation == PAGE
+    assert result.paths == (PAGE,)
     assert "children pay half" in toolbox.cat(path).text
     assert f"{PAGE}:1:" in toolbox.grep("children", path).text
-
-
-def cited(toolbox: Toolbox, path: str) -> list[str]:
-    trajectory = Trajectory(toolbox)
-    trajectory.final_results([CitedPath(path=path)])
-    return [each.path for each in trajectory.cited]
 
 
 @pytest.mark.parametrize("when", ["0:30-1:01", "00:30-01:01", "0:30", "0:45"])
@@ -108,8 +102,8 @@ def test_every_path_that_is_shown_is_one_line_and_opens_what_it_names(
     collection.add([segment(f"{HOME}/mixed.pdf", "rope p1", page=1)])
     collection.add([segment(f"{HOME}/mixed.pdf", "rope no page")])
     toolbox = Toolbox(collection, budget=Budget(tokens=20_000))
-    browser = Browser(collection)
-    paths = {browser.path_of(each): each for each in collection.contents}
+    files = FileSystem(collection)
+    paths = {files.path_of(each): each for each in collection.contents}
     places = {each.place for each in collection.contents}
     assert len(paths) == len(places)
     for path, one in paths.items():

@@ -1,28 +1,30 @@
-"""Trajectory: what an agent searched for and cited, and what is made of it."""
+"""The examples' Trajectory: what an agent searched for and cited, and what is made of it."""
 
 from __future__ import annotations
 
 import inspect
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias
 
 import pytest
 
-from mm_rag.agent_tools import CitedPath, Toolbox, Trajectory
-from mm_rag.agent_tools.fusion import reciprocal_ranks
-from mm_rag.agent_tools.tool import Tool
+from mm_rag.agent_tools import Tool, Toolbox
 from mm_rag.errors import InputError
-from tests.agent_tools.conftest import segment
+from tests.examples.example import example
 
 FERRY = "/2024/ferry.pdf"
+
+Trajectory: TypeAlias = Any  # examples are no package
 
 
 @pytest.fixture
 def trajectory(toolbox: Toolbox) -> Trajectory:
-    return Trajectory(toolbox)
+    return example("agent_trajectory").Trajectory(toolbox)
 
 
-def cited(*paths: str) -> list[CitedPath]:
-    return [CitedPath(path=path, reason=f"see {path}") for path in paths]
+def cited(*paths: str) -> list[Any]:
+    cited_path = example("agent_trajectory").CitedPath
+    return [cited_path(path=path, reason=f"see {path}") for path in paths]
 
 
 def test_its_search_is_the_toolboxs_to_an_agent(toolbox: Toolbox, trajectory: Trajectory) -> None:
@@ -38,16 +40,15 @@ def test_a_search_answers_as_the_toolbox_does_and_is_remembered(
 ) -> None:
     result = trajectory.search("Bicycles travel free", k=2)
     assert result == toolbox.search("Bicycles travel free", k=2)
-    [search] = trajectory.searches
-    assert search.query == "Bicycles travel free"
-    assert search.segments == result.segments
-    assert len(search.segments) == 2
+    assert len(result.paths) == 2
+    found = trajectory.results()
+    assert tuple(each.path for each in found) == result.paths
+    assert tuple(each.segment for each in found) == result.segments
 
 
 def test_a_search_that_failed_is_not_remembered(trajectory: Trajectory) -> None:
     with pytest.raises(InputError, match="nothing at /nowhere"):
         trajectory.search("bicycles", path="/nowhere")
-    assert trajectory.searches == ()
     assert trajectory.results() == []
 
 
@@ -66,7 +67,6 @@ def test_what_the_agent_cites_is_the_result(trajectory: Trajectory) -> None:
     assert fares.segment.modality == "image"
     assert fares.segment.page == 2
     assert quay.path == "/quay.jpg"
-    assert trajectory.cited == (fares, quay)
     assert trajectory.results(k=1) == [fares]
 
 
@@ -83,7 +83,7 @@ def test_a_path_that_does_not_exist_is_an_error_and_nothing_is_cited(
         trajectory.final_results(cited(f"{FERRY}/page-1", f"{FERRY}/page-9", "/other.pdf"))
     assert "/other.pdf" in str(one.value)
     assert "Call final_results again" in str(one.value)
-    assert trajectory.cited == ()
+    assert trajectory.results() == []
 
 
 def test_a_whole_document_is_no_citation(trajectory: Trajectory) -> None:
@@ -94,7 +94,7 @@ def test_a_whole_document_is_no_citation(trajectory: Trajectory) -> None:
 def test_arguments_come_from_a_chat_model(trajectory: Trajectory) -> None:
     tool = Tool(trajectory.final_results)
     tool(citations=[{"path": f"{FERRY}/page-1", "reason": "It has the departures."}])
-    assert [each.reason for each in trajectory.cited] == ["It has the departures."]
+    assert [each.reason for each in trajectory.results()] == ["It has the departures."]
     with pytest.raises(InputError, match=r"final_results was not run.*path"):
         tool(citations=[{"page": 1}])
 
@@ -102,16 +102,17 @@ def test_arguments_come_from_a_chat_model(trajectory: Trajectory) -> None:
 @pytest.mark.parametrize("ends", ["without a word", "with nothing"])
 def test_without_citations_all_searches_are_fused(trajectory: Trajectory, ends: str) -> None:
     queries = ("Bicycles travel free on weekdays", "ninety days", "mind the gap")
-    rankings = [trajectory.search(query, k=3).segments for query in queries]
+    rankings = [trajectory.search(query, k=3).paths for query in queries]
     if ends == "with nothing":
         trajectory.final_results([])
-    expected = reciprocal_ranks(rankings)
+    expected: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, path in enumerate(ranking, start=1):
+            expected[path] = expected.get(path, 0.0) + 1 / (60 + rank)
     results = trajectory.results()
-    assert [each.segment.place for each in results] == list(expected)[:10]
-    assert [each.score for each in results] == list(expected.values())[:10]
+    assert {each.path: each.score for each in results} == pytest.approx(expected)
+    assert [each.score for each in results] == sorted(expected.values(), reverse=True)
     assert not any(each.cited for each in results)
-    best = {ranking[0].place for ranking in rankings}
-    assert best <= {each.segment.place for each in results}  # nothing that was found is lost
     assert len({each.path for each in results}) == len(results)
     assert f"{FERRY}/page-1" in {each.path for each in results}
 
@@ -122,22 +123,12 @@ def test_a_search_made_again_and_again_counts_once(trajectory: Trajectory) -> No
     for _ in range(5):
         trajectory.search("ninety days", k=3)
     assert trajectory.results() == once
-    assert len(trajectory.searches) == 6
-
-
-def test_places_are_fused_by_their_ranks() -> None:
-    page, passage = segment("/a.pdf", "all", page=1), segment("/a.pdf", "part", page=1, part=1)
-    other, third = segment("/b.pdf", "other", page=1), segment("/c.pdf", "third", page=1)
-    scores = reciprocal_ranks([[other, page, passage, third], [passage, third]])
-    assert list(scores) == [page.place, third.place, other.place]
-    assert scores[page.place] == pytest.approx(1 / 62 + 1 / 61)
-    assert scores[third.place] == pytest.approx(1 / 63 + 1 / 62)
-    assert scores[other.place] == pytest.approx(1 / 61)
 
 
 def test_it_may_be_used_by_many_threads(trajectory: Trajectory) -> None:
     queries = [f"{word} number {n}" for n in range(8) for word in ("ferry", "fares", "office")]
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(trajectory.search, queries))
-    assert sorted(search.query for search in trajectory.searches) == sorted(queries)
-    assert trajectory.results()
+        found = {result.paths for result in threads.map(trajectory.search, queries)}
+    assert {each.path for each in trajectory.results(100)} == {
+        path for one in found for path in one
+    }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,8 +12,8 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock
 
 from mm_rag import Collection, Encoder
-from mm_rag.agent_tools import Citation
 from tests.collection.conftest import BagOfWords
+from tests.examples.example import example
 from tests.integrations.scripted import (
     ScriptedChatModel,
     ScriptedLLM,
@@ -26,7 +24,6 @@ from tests.integrations.scripted import (
 )
 from tests.media_made import make_pdf
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 QUESTION = "How do I get to the island with my bicycle?"
 DEPARTURES, BICYCLES = "/ferry.pdf/page-1", "/ferry.pdf/page-2"
 BREAD = "/bread.pdf/page-1"
@@ -76,16 +73,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]
         yield collection
 
 
-def example(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def paths(citations: list[Citation]) -> list[str]:
+def paths(citations: list[Any]) -> list[str]:
     return [citation.path for citation in citations]
 
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from mm_rag.errors import InputError
-from mm_rag_mcp.callers import CheckedCallers
+from mm_rag_mcp.serving import CheckedCallers
 
 _HERE = ("127.0.0.1:8321", "localhost:8321", "[::1]:8321", "LOCALHOST:8321")
 
@@ -108,11 +108,11 @@ async def test_bound_to_all_addresses_names_have_to_be_allowed() -> None:
 
 @pytest.mark.parametrize("wrong", ["http://a.example", "a.example/", "*", "a@b", "", "a.example:x"])
 def test_hosts_that_are_none(wrong: str) -> None:
-    with pytest.raises(InputError, match="An allowed host is written as programs send it"):
+    with pytest.raises(InputError, match="An allowed host must be written as clients send it"):
         CheckedCallers(PlainTextResponse("in"), "127.0.0.1", 1, [wrong])
 
 
 @pytest.mark.parametrize("wrong", ["a.example", "https://a.example/", "*", "https://a@b", ""])
 def test_origins_that_are_none(wrong: str) -> None:
-    with pytest.raises(InputError, match="An allowed origin is written as programs send it"):
+    with pytest.raises(InputError, match="An allowed origin must be written as clients send it"):
         CheckedCallers(PlainTextResponse("in"), "127.0.0.1", 1, [], [wrong])

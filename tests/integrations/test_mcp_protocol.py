@@ -188,7 +188,7 @@ def pages() -> Iterator[Toolbox]:
 
 
 def test_long_lists_come_in_parts(pages: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "_AT_ONCE", 4)
+    monkeypatch.setattr(resources, "_PER_PAGE", 4)
     parts: list[list[str]] = []
     cursor: str | None = None
     while cursor is not None or not parts:
@@ -207,7 +207,7 @@ def test_long_lists_come_in_parts(pages: Toolbox, monkeypatch: pytest.MonkeyPatc
 def test_a_file_that_is_taken_out_meanwhile_breaks_no_list(
     pages: Toolbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resources, "_AT_ONCE", 4)
+    monkeypatch.setattr(resources, "_PER_PAGE", 4)
     cursor = list_resources(pages, None)["nextCursor"]
     with toolbox_of("/files/a.pdf", "/files/c.pdf").collection as collection:
         uris = [each["uri"] for each in list_resources(Toolbox(collection), cursor)["resources"]]
