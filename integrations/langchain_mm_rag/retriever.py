@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field
 from langchain_mm_rag.documents import hit_to_document
 from mm_rag._closing import Closing
 from mm_rag._off_loop import off_loop
-from mm_rag._shown import shown_where_possible
+from mm_rag._result_pictures import with_pictures
 from mm_rag.collection import Collection
 from mm_rag.collection.search import SearchOptions
 from mm_rag.content import Modality
@@ -150,7 +150,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
         settings = {name: getattr(self, name) for name in _SETTINGS} | given
         tags = settings.pop("tagged")
         hits = self._opened.search(query, **settings, tags=tags)
-        return [hit_to_document(hit) for hit in shown_where_possible(self._opened, hits)]
+        return [hit_to_document(hit) for hit in with_pictures(self._opened, hits)]
 
     async def _aget_relevant_documents(
         self,

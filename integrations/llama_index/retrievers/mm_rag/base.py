@@ -16,7 +16,7 @@ from llama_index.retrievers.mm_rag.filters import where_of
 
 from mm_rag._closing import Closing
 from mm_rag._off_loop import off_loop
-from mm_rag._shown import shown_where_possible
+from mm_rag._result_pictures import with_pictures
 from mm_rag.collection import Collection
 from mm_rag.collection.search import SearchOptions
 from mm_rag.errors import InputError
@@ -107,7 +107,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
         content = query_to_content(query_bundle)
         options = cast("SearchOptions", {**self.options, "where": self._where()})
         hits = self.collection.search(content, self.similarity_top_k, **options)
-        return [hit_to_node(hit) for hit in shown_where_possible(self.collection, hits)]
+        return [hit_to_node(hit) for hit in with_pictures(self.collection, hits)]
 
     def _where(self) -> Mapping[str, Any] | None:
         """The filter of Chroma's, and LlamaIndex's as they are now: values may have been added."""
