@@ -10,8 +10,10 @@ with eyes and ears looks and listens for itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
@@ -292,3 +294,20 @@ def parts_of(content: Content) -> tuple[Part, ...]:
             return tuple(part for turn in content.turns for part in turn.parts)
         case _:
             return (content,)
+
+
+def check_span(what: str, start: Any, end: Any) -> None:
+    """See that a part begins and ends somewhere.
+
+    Args:
+        what: What it is a part of, for the error.
+        start: In seconds.
+        end: In seconds; None for the end of the whole.
+
+    Raises:
+        InputError: They are no finite numbers, or not 0 <= start < end.
+    """
+    given = [start] if end is None else [start, end]
+    usable = all(isinstance(time, Real) and math.isfinite(time) for time in given)
+    if not usable or start < 0 or (end is not None and end <= start):
+        raise InputError(f"{what} needs 0 <= start < end, in seconds; got {start = }, {end = }.")

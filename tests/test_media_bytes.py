@@ -23,9 +23,9 @@ from mm_rag.content import Audio, Image, Mixed, Part, Text, Url, Video
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.inputs import as_content, as_contents
 from mm_rag.inputs.pairs import listed, sides_of
-from mm_rag.media.clip import open_clip
+from mm_rag.media.audio import waveform
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.media.waveform import waveform
+from mm_rag.media.video import open_clip
 from tests.av_made import colours, make_video
 
 

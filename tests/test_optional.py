@@ -13,7 +13,7 @@ import pytest
 from mm_rag import _optional
 from mm_rag._optional import install_command, pip_install, require, upgrade_command
 from mm_rag.errors import InputError, MissingExtra
-from mm_rag.media.decoding import base
+from mm_rag.media import decoding
 
 PIP = f"{shlex.quote(sys.executable)} -m pip install"
 
@@ -184,9 +184,9 @@ def test_the_command_without_pip(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fresh_backend() -> Iterator[None]:
-    base._torchcodec_fault.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    decoding._torchcodec_fault.cache_clear()  # pyright: ignore[reportPrivateUsage]
     yield
-    base._torchcodec_fault.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    decoding._torchcodec_fault.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.mark.usefixtures("fresh_backend")
@@ -201,8 +201,8 @@ def test_torchcodec_without_ffmpeg_is_not_called_missing(
     site.mm_rag("torchcodec>=0.11; extra == 'video'")
     site.record("torchcodec", "0.17.0")
     site.module("torchcodec", source)
-    assert base.decoding_backend() == "pyav"
+    assert decoding.decoding_backend() == "pyav"
     with pytest.raises(InputError, match=r"FFmpeg's shared libraries|Could not load") as caught:
-        base._chosen("torchcodec")  # pyright: ignore[reportPrivateUsage]
+        decoding._chosen("torchcodec")  # pyright: ignore[reportPrivateUsage]
     assert "not installed" not in str(caught.value)
     assert "'pyav'" in str(caught.value)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from PIL import Image
 
 from mm_rag.errors import InputError
-from mm_rag.extraction.frame_diff import Glance, differs, glance
+from mm_rag.extraction.frame_sampling import Glance, differs, glance
 from mm_rag.media.access import OpenedFile
 from mm_rag.media.image import TimedFrame, open_animation
 from mm_rag.media.policy import MediaPolicy

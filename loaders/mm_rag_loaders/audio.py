@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from mm_rag.errors import UnreadableMedia
-from mm_rag.extraction.pauses import STEP, clips, loudness, margin_of
-from mm_rag.extraction.recording import RecordingReader, Spoken
+from mm_rag.extraction.recording import STEP, RecordingReader, Spoken, clips, loudness, margin_of
 from mm_rag.media.kind import file_type
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.loader import Loader, SourceFile

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from mm_rag.media.resize import shrunk_to
+from mm_rag.media.image import shrunk_to
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage

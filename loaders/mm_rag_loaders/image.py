@@ -10,12 +10,16 @@ from pathlib import Path
 from PIL import Image
 
 from mm_rag.errors import InputError, UnreadableMedia
-from mm_rag.extraction.ocr import Reading
-from mm_rag.extraction.ocr_words import word_boxes
-from mm_rag.media.image import image_description, image_format, open_animation, open_frames
+from mm_rag.extraction.ocr import Reading, word_boxes
+from mm_rag.media.image import (
+    image_description,
+    image_format,
+    open_animation,
+    open_frames,
+    shrunk_to,
+)
 from mm_rag.media.image_metadata import Described
 from mm_rag.media.kind import file_type
-from mm_rag.media.resize import shrunk_to
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.animation import is_animation, kept_frames, pictures_of
 from mm_rag_loaders.loader import Loader, SourceFile

@@ -21,8 +21,7 @@ from mm_rag.errors import (
     UnreadableMedia,
 )
 from mm_rag.media.access import opened
-from mm_rag.media.kind import file_type
-from mm_rag.media.office import LOCKED_OFFICE, office_suffix, unpacked_bytes
+from mm_rag.media.kind import LOCKED_OFFICE, file_type, office_suffix, unpacked_bytes
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders import office_sandbox

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import InputError, MissingExtra, SourceForbidden
-from mm_rag.media.kind import FileType, MediaKind, file_type
-from mm_rag.media.office import OFFICE_SUFFIXES
+from mm_rag.media.kind import OFFICE_SUFFIXES, FileType, MediaKind, file_type
 from mm_rag_loaders.audio import AudioLoader
 from mm_rag_loaders.image import ImageLoader
 from mm_rag_loaders.loader import Loader, SourceFile, options_for

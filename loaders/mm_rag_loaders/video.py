@@ -10,14 +10,13 @@ from functools import cache
 from PIL import Image
 
 from mm_rag.errors import UnreadableMedia
-from mm_rag.extraction.frame_sampling import LOOK_EVERY, watch
-from mm_rag.extraction.pauses import OVERLAP, loudness, quietest
+from mm_rag.extraction.frame_sampling import LOOK_EVERY, distinct_lines, watch
+from mm_rag.extraction.recording import OVERLAP, loudness, quietest
 from mm_rag.extraction.subtitles import Cue
-from mm_rag.extraction.video import VideoReader
-from mm_rag.extraction.video_ocr import distinct_lines
+from mm_rag.extraction.video_reader import VideoReader
 from mm_rag.media.ffmpeg import measured_duration, probe
+from mm_rag.media.image import shrunk_to
 from mm_rag.media.kind import file_type
-from mm_rag.media.resize import shrunk_to
 from mm_rag.media.video import VideoFile, open_video
 from mm_rag.segment import Segment
 from mm_rag_loaders.audio import AudioLoader, known_tags, note_duration, said_by, title_of

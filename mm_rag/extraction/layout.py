@@ -11,7 +11,7 @@ from itertools import accumulate, groupby
 from statistics import median
 from typing import Literal, TypeAlias, TypeVar
 
-Box: TypeAlias = tuple[float, float, float, float]
+from mm_rag.boxes import Box
 
 # A column of prose has lines of many letters; a column of a table or of a receipt has not.
 _PROSE_LETTERS = 20

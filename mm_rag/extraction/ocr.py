@@ -1,22 +1,26 @@
-"""Reading the text on a picture, offline, with RapidOCR's ONNX models."""
+"""OCR: the text on a picture as lines in reading order and as words with boxes. Runs offline."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops
 
 from mm_rag._forking import ForkableLock
-from mm_rag.extraction.layout import Box, TextLine, rows, text_of
+from mm_rag.boxes import Box, WordBox
+from mm_rag.extraction.layout import TextLine, rows, text_of
 from mm_rag.extraction.ocr_engine import MAX_SIDE, MIN_CONFIDENCE, TEXT_PROBABILITY, Corners, engine
-from mm_rag.extraction.tiles import Tile, joined, tiles
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.words import normalized
+from mm_rag.words import is_ideograph, normalized, pieces
 
 # Letters of a screenshot that are 8 pixels high are read at twice the size.
 _SMALL_SIDE = 1000
@@ -39,6 +43,26 @@ _NOISE, _ROOM = 8, 16
 _lock = ForkableLock()
 
 logger = logging.getLogger(__name__)
+
+_USUAL_ASPECT = 3.0
+_MOST_TILES = 24  # 48,000 pixels at full size; what is longer is shrunk
+_STEP = 0.8  # of a tile's length, from one cut to the next
+_TILE_MARGIN = 0.06  # of a tile's length: how far it sees beyond its cuts
+_MISREAD = 3  # letters by which two readings of the same stretch may differ in length
+
+_Size: TypeAlias = tuple[int, int]
+
+# The engine turns a line that is this much taller than wide, and reads it from top to bottom.
+_UPRIGHT_ASPECT = 1.5
+
+# In ems; Helvetica's, which other fonts for text resemble.
+_KNOWN = (
+    dict.fromkeys("iljI.,;:'|!` tf", 0.28)
+    | dict.fromkeys('r()[]{}-/\\"', 0.34)
+    | dict.fromkeys("cksvxyzJ", 0.5)
+    | dict.fromkeys("mwMW@%\u2014\u2026", 0.86)
+)
+_EM, _CAPITAL, _OTHER = 1.0, 0.68, 0.56
 
 
 @dataclass(frozen=True)
@@ -210,3 +234,137 @@ def _line(box: Corners, text: str, score: float, scale: float) -> TextLine:
     margin = _MARGIN * min(right - left, bottom - top)
     inner = (left + margin, top + margin, right - margin, bottom - margin)
     return TextLine(words, inner, float(score))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A piece of a picture. Neighbours overlap; a line belongs to the one that has its middle.
+
+    Attributes:
+        box: What is looked at: left, top, right, bottom in pixels of the picture.
+        start: Where its own part begins along the picture's long side, in pixels.
+        end: Where its own part ends.
+        axis: 0 where the pieces lie side by side, 1 where they lie one below the other.
+    """
+
+    box: tuple[int, int, int, int]
+    start: float = -math.inf
+    end: float = math.inf
+    axis: int = 1
+
+    def own(self, lines: Iterable[TextLine]) -> Iterator[TextLine]:
+        """Its own lines of those found on it, moved to where they are in the picture."""
+        x, y = self.box[:2]
+        for line in lines:
+            left, top, right, bottom = line.box
+            moved: Box = (left + x, top + y, right + x, bottom + y)
+            if self.start <= (moved[self.axis] + moved[self.axis + 2]) / 2 < self.end:
+                yield replace(line, box=moved)
+
+
+def tiles(picture: Image.Image, longest: int) -> list[Tile]:
+    """One tile for a picture of a usual shape, at most 24 for a very tall or wide one.
+
+    Args:
+        picture: Any.
+        longest: Side in pixels that a tile should not exceed.
+    """
+    width, height = picture.size
+    short, long = sorted(picture.size)
+    if long <= longest or long <= _USUAL_ASPECT * short:
+        return [Tile((0, 0, width, height))]
+    axis = int(height > width)
+    size = max(longest, short, long / _MOST_TILES / _STEP)
+    count, margin = math.ceil(long / (_STEP * size)), round(_TILE_MARGIN * size)
+    cuts = [_quietest(picture, axis, round(k * long / count), margin) for k in range(1, count)]
+    bounds = [0, *cuts, long]
+    return [_tile(picture.size, axis, a, b, margin) for a, b in pairwise(bounds)]
+
+
+def joined(lines: Sequence[TextLine]) -> list[TextLine]:
+    """Lines that go on in the tile to the right in one piece, their common letters once."""
+    found: list[TextLine] = []
+    for line in sorted(lines, key=lambda line: line.box[0]):
+        at = next((n for n, left in enumerate(found) if _goes_on(left, line)), None)
+        if at is None:
+            found.append(line)
+        else:
+            found[at] = _join(found[at], line)
+    return found
+
+
+def _tile(size: tuple[int, int], axis: int, start: int, end: int, margin: int) -> Tile:
+    long = size[axis]
+    first, last = max(0, start - margin), min(long, end + margin)
+    box = (0, first, size[0], last) if axis else (first, 0, last, size[1])
+    return Tile(box, -math.inf if start == 0 else start, math.inf if end == long else end, axis)
+
+
+def _quietest(picture: Image.Image, axis: int, near: int, reach: int) -> int:
+    """The row, or column, just before `near` with the least to see: no line's middle lies there."""
+    start = near - reach
+    box = (0, start, picture.width, near) if axis else (start, 0, near, picture.height)
+    grey = np.asarray(picture.crop(box).convert("L"), np.float32)
+    return start + int(np.argmin(grey.std(axis=axis)))
+
+
+def _goes_on(left: TextLine, right: TextLine) -> bool:
+    shared = min(left.box[3], right.box[3]) - max(left.box[1], right.box[1])
+    overlaps = left.box[0] < right.box[0] < left.box[2] < right.box[2]
+    return overlaps and shared > 0.5 * min(left.height, right.height)
+
+
+def _join(left: TextLine, right: TextLine) -> TextLine:
+    share = (left.box[2] - right.box[0]) / (left.box[2] - left.box[0])
+    letters = round(share * len(left.text)) + _MISREAD
+    before, tail, head = left.text[:-letters], left.text[-letters:], right.text[:letters]
+    same = SequenceMatcher(None, tail, head, autojunk=False).find_longest_match()
+    text = f"{left.text} {right.text}"
+    if same.size:
+        text = before + tail[: same.a] + right.text[same.b :]
+    (x0, y0, _, y1), (_, top, x1, bottom) = left.box, right.box
+    box = (x0, min(y0, top), x1, max(y1, bottom))
+    return TextLine(text, box, min(left.confidence, right.confidence))
+
+
+def word_boxes(reading: Reading, size: tuple[int, int]) -> list[WordBox]:
+    """The words of a reading, in its order; every ideograph is a word.
+
+    Args:
+        reading: What `read_image` found.
+        size: Width and height of the picture that it was given, in pixels.
+    """
+    return [word for line in reading.lines for word in _words(line, size)]
+
+
+def _words(line: TextLine, size: _Size) -> Iterator[WordBox]:
+    edges = [0.0]
+    for letter in line.text:
+        edges.append(edges[-1] + _width(letter))
+    for start, end in pieces(line.text):
+        span = (edges[start] / edges[-1], edges[end] / edges[-1])
+        yield WordBox(line.text[start:end], _share(_part(line, span), size))
+
+
+def _width(letter: str) -> float:
+    if letter in _KNOWN:
+        return _KNOWN[letter]
+    if is_ideograph(letter):
+        return _EM
+    return _CAPITAL if letter.isupper() else _OTHER
+
+
+def _part(line: TextLine, span: tuple[float, float]) -> Box:
+    left, top, right, bottom = line.box
+    start, end = span
+    width, height = right - left, bottom - top
+    if height > _UPRIGHT_ASPECT * width and len(line.text) > 1:
+        return (left, top + start * height, right, top + end * height)
+    return (left + start * width, top, left + end * width, bottom)
+
+
+def _share(box: Box, size: _Size) -> Box:
+    left, top, right, bottom = (
+        min(1.0, max(0.0, edge / size[axis % 2])) for axis, edge in enumerate(box)
+    )
+    return (left, top, right, bottom)

@@ -1,8 +1,10 @@
-"""RapidOCR: what finds and reads lines of text. Its OpenCV is the headless one; no libGL."""
+"""The OCR engine: RapidOCR with its ONNX models and the headless build of OpenCV."""
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +16,6 @@ import numpy.typing as npt
 from mm_rag._forking import leak, renew_after_fork
 from mm_rag._optional import pip_install, require
 from mm_rag.errors import MissingExtra
-from mm_rag.extraction.ocr_limits import BoundedRecogniser
 
 # Longest side in pixels that is looked at in one piece: an A4 page at 150 dpi has 1754. Memory and
 # the time for finding the lines grow with the area; 200 dpi read up to 2% more of the words of
@@ -37,6 +38,12 @@ _FEATURE = "Reading text on pictures"
 _Result = TypeVar("_Result")
 _Pixels: TypeAlias = npt.NDArray[np.uint8]
 _Inputs: TypeAlias = npt.NDArray[np.float32]
+
+_Floats: TypeAlias = npt.NDArray[np.float32]
+
+# Width of all lines of a batch together, in pixels at the recogniser's height of 48. Six usual
+# lines have some 4,000; of wider ones, each is recognised by itself.
+_MOST_WIDTH = 12_000
 
 
 @dataclass(frozen=True)
@@ -164,3 +171,37 @@ def _see_spaces(recogniser: Any) -> None:
         return decode(preds, *args, **options)
 
     recogniser.postprocess_op = with_spaces
+
+
+class BoundedRecogniser:
+    """The model that recognises lines, which gives nothing more when its time is over.
+
+    Args:
+        run: The model: from lines of shape (lines, 3, height, width) to the probabilities of
+            letters, of shape (lines, places, letters), of which the first stands for no letter.
+        letters: How many letters the model knows.
+
+    Attributes:
+        deadline: When its time is over, as `time.monotonic` has it.
+        is_late: Whether lines were left out since the deadline was set.
+    """
+
+    def __init__(self, run: Callable[[_Floats], _Floats], letters: int) -> None:
+        self._run, self._letters = run, letters
+        self.deadline = math.inf
+        self.is_late = False
+
+    def until(self, deadline: float) -> None:
+        """Set a new deadline."""
+        self.deadline, self.is_late = deadline, False
+
+    def __call__(self, lines: _Floats) -> _Floats:
+        """The letters of a batch of lines; of none of them when it is too late."""
+        if time.monotonic() > self.deadline:
+            self.is_late = True
+            blank = np.zeros((len(lines), 1, self._letters), np.float32)
+            blank[:, :, 0] = 1.0
+            return blank
+        if len(lines) * lines.shape[3] <= _MOST_WIDTH:
+            return self._run(lines)
+        return np.concatenate([self._run(lines[at : at + 1]) for at in range(len(lines))])

@@ -1,14 +1,12 @@
-"""The words of a recording: what is said between two moments.
-
-The audio loader and the encoder's audio route both call this, so a clip that was indexed and the
-same clip given straight to `Encoder.encode` are read alike.
-"""
+"""The words spoken in a recording, and the pauses at which it can be cut."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,7 +15,6 @@ import numpy.typing as npt
 
 from mm_rag._closing import Closing
 from mm_rag.errors import InputError, MissingExtra
-from mm_rag.extraction.pauses import LONGEST_CLIP, clips, loudness
 from mm_rag.extraction.speech import Transcriber, default_transcriber
 from mm_rag.extraction.subtitles import Cue, cues_between, read_subtitles
 from mm_rag.media.access import FileSource
@@ -28,6 +25,12 @@ from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 _JITTER = 0.05
 
 OnMissing: TypeAlias = Callable[[str, MissingExtra], None]
+
+STEP = 0.03  # seconds per value of `loudness`
+LONGEST_CLIP = 30.0  # seconds
+OVERLAP = 1.0  # seconds that neighbouring clips share: long enough for nearly every word
+_STEP_SAMPLES = round(STEP * SPEECH_RATE)
+_PAUSE = 0.3  # seconds over which quiet counts as a pause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,3 +186,63 @@ def read_audio_samples(
     spans = clips(loudness([heard]), len(heard) / SPEECH_RATE)
     parts = (heard[round(a * SPEECH_RATE) : round(b * SPEECH_RATE)] for a, b in spans)
     return " ".join(filter(None, (transcriber.transcribe(part).text for part in parts)))
+
+
+def loudness(blocks: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """How loud a recording is around a moment, in dB, once per `STEP` seconds, shape (n,).
+
+    It is a mean over a third of a second: a gap between two sounds of one word is no pause.
+
+    Args:
+        blocks: Its samples of 16 kHz, in pieces of any length.
+    """
+    pending, found = np.zeros(0, np.float32), [np.zeros(0, np.float32)]
+    for block in blocks:
+        pending = np.concatenate([pending, block])
+        whole = len(pending) // _STEP_SAMPLES * _STEP_SAMPLES
+        found.append(_decibels(pending[:whole]))
+        pending = pending[whole:]
+    if len(pending):
+        found.append(_decibels(np.pad(pending, (0, _STEP_SAMPLES - len(pending)))))
+    return _smoothed(np.concatenate(found))
+
+
+def clips(
+    levels: npt.NDArray[np.float32], duration: float, longest: float = LONGEST_CLIP
+) -> Iterator[tuple[float, float]]:
+    """Cut [0, duration) at pauses into clips of a third of `longest` up to `longest` seconds.
+
+    Nothing is lost: each clip begins where the one before ends.
+    """
+    bounds = [0.0]
+    while (left := duration - bounds[-1]) > longest:
+        latest = min(longest, left - longest / 3)  # no splinter is left for the end
+        bounds.append(quietest(levels, bounds[-1] + longest / 3, bounds[-1] + latest))
+    return pairwise([*bounds, duration])
+
+
+def margin_of(longest: float) -> float:
+    """How far a clip of up to `longest` seconds reaches into each of its neighbours, in seconds."""
+    return min(OVERLAP / 2, longest / 20)
+
+
+def quietest(levels: npt.NDArray[np.float32], start: float, end: float) -> float:
+    """The quietest moment in [start, end], in seconds; of several the last, `end` without sound."""
+    window = levels[math.ceil(start / STEP) : int(end / STEP)]
+    if not len(window):
+        return end
+    last = len(window) - 1 - int(np.argmin(window[::-1]))
+    return (math.ceil(start / STEP) + last + 0.5) * STEP
+
+
+def _smoothed(levels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    width = round(_PAUSE / STEP)
+    if len(levels) <= width:
+        return levels
+    padded = np.pad(levels, (width // 2, width - 1 - width // 2), mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, width).mean(axis=1)
+
+
+def _decibels(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    power = np.square(samples.reshape(-1, _STEP_SAMPLES)).mean(axis=1)
+    return (10 * np.log10(power + 1e-9)).astype(np.float32)

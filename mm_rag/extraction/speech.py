@@ -1,8 +1,4 @@
-"""Speech to words, offline, with PocketSphinx and the English model in its wheel.
-
-Clear speech comes out almost word for word, old or noisy recordings in part. A roar, music or
-silence must not come out as words at all: hence the sieve behind the recogniser.
-"""
+"""Speech recognition with PocketSphinx and the English model in its wheel. Runs offline."""
 
 from __future__ import annotations
 
@@ -23,6 +19,7 @@ from mm_rag.media.audio import SPEECH_RATE
 if TYPE_CHECKING:
     from pocketsphinx import Decoder
 
+
 _FRAME = 0.03  # seconds that the voice detector looks at
 _FRAME_SAMPLES = round(_FRAME * SPEECH_RATE)
 _LEAST_SPEECH = 0.2  # seconds of voice without which nothing is said
@@ -35,6 +32,12 @@ _MOST_STATES = 5000  # searched per frame; six times as many take twice as long 
 _LOWEST = 80.0  # Hz; rumble below it only confuses the level and the noise estimate
 _LOUDNESS = 0.1  # root mean square that samples are brought to
 _MOST_GAIN = 30.0
+
+_VOICE_FRAME = round(0.03 * SPEECH_RATE)  # samples
+_LEAST_VOICE = 0.2  # seconds
+_QUIETEST = -55.0  # dB of full scale; a whisper into a bad microphone has more
+_SWING = 6.0  # dB; noise, hums and tones stay level, syllables do not
+_LOWEST_VOICE, _HIGHEST_VOICE = 200.0, 4000.0  # Hz; where voices are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,3 +194,19 @@ def _levelled(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def _to_pcm(samples: npt.NDArray[np.float32]) -> bytes:
     return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+
+
+def has_voice(samples: npt.NDArray[np.float32]) -> bool:
+    """Whether mono samples of 16 kHz, shape (n,), may hold speech; in doubt they do."""
+    count = len(samples) // _VOICE_FRAME
+    if not count:
+        return False
+    frames = samples[: count * _VOICE_FRAME].reshape(count, _VOICE_FRAME)
+    spectrum = np.abs(np.fft.rfft(frames * np.hanning(_VOICE_FRAME), axis=1))
+    hertz = np.fft.rfftfreq(_VOICE_FRAME, 1 / SPEECH_RATE)
+    power = np.square(spectrum[:, (hertz >= _LOWEST_VOICE) & (hertz <= _HIGHEST_VOICE)]).sum(axis=1)
+    # Smoothed over a syllable: the levels of noise jump from frame to frame.
+    power = np.convolve(power, np.full(5, 0.2), "same") if count >= 5 else power
+    levels = 10 * np.log10(power / (_VOICE_FRAME / 4) ** 2 + 1e-12)
+    floor = max(_QUIETEST, float(np.percentile(levels[2:-2] if count > 9 else levels, 5)) + _SWING)
+    return float((levels > floor).sum()) * _VOICE_FRAME / SPEECH_RATE >= _LEAST_VOICE

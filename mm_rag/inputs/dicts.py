@@ -77,7 +77,7 @@ def audio_samples(value: Mapping[str, Any], _: MediaPolicy) -> Audio:
         UnreadableMedia: There are no samples, or some are not finite.
     """
     from mm_rag.media.arrays import mono_samples
-    from mm_rag.media.waveform import whole_rate
+    from mm_rag.media.audio import whole_rate
 
     _check_keys(value, "array", "sampling_rate", "path")
     return Audio(mono_samples(value["array"]), whole_rate(value.get("sampling_rate")))

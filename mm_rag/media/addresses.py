@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 
 from mm_rag.content import Url
 from mm_rag.errors import InputError, SourceForbidden
-from mm_rag.media.host_names import parse_host
+from mm_rag.media.hosts import parse_host
 from mm_rag.media.policy import SCHEMES, MediaPolicy
 
 if TYPE_CHECKING:

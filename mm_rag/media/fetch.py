@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 import threading
 import time
 import zlib
@@ -11,13 +13,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.request import getproxies, proxy_bypass
 
 from mm_rag._temporary import TemporaryFolder
 from mm_rag.content import Url
-from mm_rag.errors import UnreadableMedia
+from mm_rag.errors import SourceForbidden, UnreadableMedia
 from mm_rag.media.access import check_bytes
 from mm_rag.media.addresses import local_path, parsed_url, shown
-from mm_rag.media.hosts import allowed_addresses, proxy_for
+from mm_rag.media.hosts import IPAddress, is_inside, is_public, parse_host
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 if TYPE_CHECKING:  # it takes long to load, and most media are files
@@ -263,3 +266,78 @@ def _network_errors(address: str, deadline: float) -> Generator[None]:
         raise UnreadableMedia(
             f"{name} cannot be kept while it is read: {error.strerror}."
         ) from error
+
+
+def allowed_addresses(url: httpx.URL, policy: MediaPolicy) -> list[str]:
+    """The addresses that the host of a URL stands for, if the policy allows each of them.
+
+    Nothing is asked, of this machine or another, about a host that is refused.
+
+    Args:
+        url: What is about to be fetched, as `parsed_url` gives it.
+        policy: Its `hosts` and `private_hosts` count.
+
+    Returns:
+        Addresses in the order in which to try them; none where only the proxy knows the name.
+
+    Raises:
+        SourceForbidden: The host is not one of `hosts`, or an address is private or reserved.
+        UnreadableMedia: The name is not known.
+    """
+    host = parse_host(_bracketed(url.host))
+    _check_listed(host, policy)
+    if isinstance(host, str):
+        if is_inside(host) and not policy.private_hosts:
+            raise _private(host, "a name of this machine or its private network")
+        found = _looked_up(url, host)
+    else:
+        found = [host]
+    for address in found:
+        if not is_public(address) and not policy.private_hosts:
+            what = "an address of this machine or its private network, or a reserved one"
+            raise _private(str(host), what if address is host else f"{address}, {what}")
+    return [str(address) for address in found]
+
+
+def proxy_for(url: httpx.URL) -> str | None:
+    """The proxy that the environment sends requests to this host through."""
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(url.host):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _bracketed(host: str) -> str:
+    """With the brackets that httpx took off, which tell a number from a name."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _check_listed(host: IPAddress | str, policy: MediaPolicy) -> None:
+    name = str(host)
+    if policy.hosts is None or name in policy.hosts:
+        return
+    is_name = isinstance(host, str)
+    if not (is_name and any(name.endswith(f".{listed}") for listed in policy.hosts)):
+        raise SourceForbidden(
+            f"Nothing is fetched from {name}: it is not one of MediaPolicy.hosts. Add it there if "
+            "media may be fetched from it."
+        )
+
+
+def _private(host: str, what: str) -> SourceForbidden:
+    return SourceForbidden(
+        f"Nothing is fetched from {host}: it is {what}. MediaPolicy(private_hosts=True) allows it; "
+        "then whoever names an address sees what this machine can see."
+    )
+
+
+def _looked_up(url: httpx.URL, host: str) -> list[IPAddress]:
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        if proxy_for(url):
+            return []
+        raise UnreadableMedia(f"There is no host {host!r} to fetch from: {error}.") from error
+    return [ipaddress.ip_address(place) for place in dict.fromkeys(str(p[4][0]) for p in places)]

@@ -1,18 +1,22 @@
-"""Which machines media may be fetched from: none that only insiders of this network can reach."""
+"""Host names and IP addresses as they stand in URLs, and which of them are public."""
 
 from __future__ import annotations
 
 import ipaddress
-import socket
-from typing import TYPE_CHECKING
-from urllib.request import getproxies, proxy_bypass
+import re
+import unicodedata
+from typing import TypeAlias
 
-from mm_rag.errors import SourceForbidden, UnreadableMedia
-from mm_rag.media.host_names import IPAddress, is_inside, parse_host
-from mm_rag.media.policy import MediaPolicy
+IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-if TYPE_CHECKING:
-    import httpx
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
+# Names under these are answered by the machine or its network, never by the public DNS: RFC 6761,
+# 6762 (with its appendix G), 8375, and what clouds and clusters use for themselves.
+_INSIDE = re.compile(
+    r"[^.]+|(.+\.)?(localhost|local|localdomain|internal|home\.arpa|lan|intranet|corp|home|private"
+    r"|svc)"
+)
 
 # IANA's registry of special purposes, and Azure's address for what runs inside it. Python's own
 # `is_global` is not the same in all of its versions.
@@ -34,44 +38,66 @@ _NOT_PUBLIC_V6 = tuple(
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # to the IPv4 address in the last four bytes
 
 
-def allowed_addresses(url: httpx.URL, policy: MediaPolicy) -> list[str]:
-    """The addresses that the host of a URL stands for, if the policy allows each of them.
-
-    Nothing is asked, of this machine or another, about a host that is refused.
+def parse_host(host: str) -> IPAddress | str:
+    """The number or the name that a host means.
 
     Args:
-        url: What is about to be fetched, as `parsed_url` gives it.
-        policy: Its `hosts` and `private_hosts` count.
+        host: As it stands in an address, IPv6 in brackets, without user and port.
 
     Returns:
-        Addresses in the order in which to try them; none where only the proxy knows the name.
+        A number, which may be written as browsers and C libraries take it (`127.1`, `0x7f000001`,
+        `0177.0.0.1`, full-width digits); or a name in lower case and ASCII, without a dot at its
+        end.
 
     Raises:
-        SourceForbidden: The host is not one of `hosts`, or an address is private or reserved.
-        UnreadableMedia: The name is not known.
+        ValueError: It is neither, such as a name in brackets.
     """
-    host = parse_host(_bracketed(url.host))
-    _check_listed(host, policy)
-    if isinstance(host, str):
-        if is_inside(host) and not policy.private_hosts:
-            raise _private(host, "a name of this machine or its private network")
-        found = _looked_up(url, host)
-    else:
-        found = [host]
-    for address in found:
-        if not is_public(address) and not policy.private_hosts:
-            what = "an address of this machine or its private network, or a reserved one"
-            raise _private(str(host), what if address is host else f"{address}, {what}")
-    return [str(address) for address in found]
+    if host.startswith("[") or host.endswith("]"):
+        number = ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
+        if host != f"[{host[1:-1]}]" or number.scope_id is not None:
+            raise ValueError("no IPv6 address")
+        return number
+    name = _ascii(unicodedata.normalize("NFKC", host).lower().replace("\u3002", "."))
+    name = name.removesuffix(".")
+    if len(name) > 253 or not _NAME.fullmatch(name):
+        raise ValueError("no host name")
+    return _number(name) or name
 
 
-def proxy_for(url: httpx.URL) -> str | None:
-    """The proxy that the environment sends requests to this host through."""
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(url.host):
+def is_inside(name: str) -> bool:
+    """Whether a name, as `parse_host` gives it, has a meaning only inside a network."""
+    return _INSIDE.fullmatch(name) is not None
+
+
+def _ascii(name: str) -> str:
+    if name.isascii():
+        return name
+    import httpx  # not needed, and not quick to load, for other names
+
+    try:
+        return httpx.URL(f"http://{name}/").raw_host.decode("ascii")
+    except httpx.InvalidURL as error:
+        raise ValueError("no host name") from error
+
+
+def _number(name: str) -> ipaddress.IPv4Address | None:
+    """What C's inet_aton makes of it; None for a name, which does not end in a number."""
+    parts = name.split(".")
+    if not _NUMBER.fullmatch(parts[-1]):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    *front, last = [_part(part) for part in parts]
+    if len(parts) > 4 or max(front, default=0) > 255 or last >= 256 ** (4 - len(front)):
+        raise ValueError("no IPv4 address")
+    high = sum(number << (24 - 8 * place) for place, number in enumerate(front))
+    return ipaddress.IPv4Address(high + last)
+
+
+def _part(part: str) -> int:
+    if not _NUMBER.fullmatch(part):
+        raise ValueError("no IPv4 address")
+    if part.startswith("0x"):
+        return int(part[2:] or "0", 16)
+    return int(part, 8 if part.startswith("0") else 10)
 
 
 def is_public(address: IPAddress) -> bool:
@@ -84,38 +110,3 @@ def is_public(address: IPAddress) -> bool:
     if inner is not None:
         return is_public(inner)
     return address in _PUBLIC_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
-
-
-def _bracketed(host: str) -> str:
-    """With the brackets that httpx took off, which tell a number from a name."""
-    return f"[{host}]" if ":" in host else host
-
-
-def _check_listed(host: IPAddress | str, policy: MediaPolicy) -> None:
-    name = str(host)
-    if policy.hosts is None or name in policy.hosts:
-        return
-    is_name = isinstance(host, str)
-    if not (is_name and any(name.endswith(f".{listed}") for listed in policy.hosts)):
-        raise SourceForbidden(
-            f"Nothing is fetched from {name}: it is not one of MediaPolicy.hosts. Add it there if "
-            "media may be fetched from it."
-        )
-
-
-def _private(host: str, what: str) -> SourceForbidden:
-    return SourceForbidden(
-        f"Nothing is fetched from {host}: it is {what}. MediaPolicy(private_hosts=True) allows it; "
-        "then whoever names an address sees what this machine can see."
-    )
-
-
-def _looked_up(url: httpx.URL, host: str) -> list[IPAddress]:
-    port = url.port or (443 if url.scheme == "https" else 80)
-    try:
-        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        if proxy_for(url):
-            return []
-        raise UnreadableMedia(f"There is no host {host!r} to fetch from: {error}.") from error
-    return [ipaddress.ip_address(place) for place in dict.fromkeys(str(p[4][0]) for p in places)]

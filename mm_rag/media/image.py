@@ -1,8 +1,9 @@
-"""Opening pictures: upright RGB, bounded before anything is decoded, and with errors in words."""
+"""Open pictures as upright RGB, with their size checked before anything is decoded."""
 
 from __future__ import annotations
 
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -17,13 +18,14 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from mm_rag._forking import ForkableLock
+from mm_rag._optional import require
 from mm_rag.content import Url
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media.access import FileSource, OpenedFile, check_bytes, open_bounded
 from mm_rag.media.addresses import shown
 from mm_rag.media.arrays import rgb_array
-from mm_rag.media.heif import is_heif, let_pillow_read_heif
 from mm_rag.media.image_metadata import Described, describe
+from mm_rag.media.kind import is_heif
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 ImageSource: TypeAlias = FileSource | Url | bytes | Image.Image | npt.NDArray[np.uint8]
@@ -367,3 +369,28 @@ def _first(values: object) -> int | None:
     """The first of a TIFF tag's values, which Pillow gives in a tuple."""
     found = values[0] if isinstance(values, tuple) and values else values
     return found if isinstance(found, int) and found > 0 else None
+
+
+def shrunk_to(picture: Image.Image, max_pixels: float) -> Image.Image:
+    """The picture itself where it is small enough, else a smaller copy of the same shape.
+
+    Args:
+        picture: Of any mode.
+        max_pixels: Upper bound of width times height, except that no side gets less than one.
+    """
+    scale = math.sqrt(max_pixels / (picture.width * picture.height))
+    if scale >= 1:
+        return picture
+    # What is meant to be 1280 may come out as 1279.9999999999998.
+    width, height = (max(1, int(side * scale + 1e-6)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def let_pillow_read_heif() -> None:
+    """Register pillow-heif with Pillow.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
+    module = require("pillow_heif", extra="heic", feature="Reading HEIC pictures")
+    module.register_heif_opener()

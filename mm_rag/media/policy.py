@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mm_rag.errors import InputError
-from mm_rag.media.host_names import parse_host
+from mm_rag.media.hosts import parse_host
 
 SCHEMES = frozenset({"http", "https", "file"})
 

@@ -88,9 +88,8 @@ class ReadAudio(Reader):
     def read_medium(self, content: Audio) -> str:
         """What is said between the start and the end of the part."""
         from mm_rag.extraction import recording
-        from mm_rag.media.audio import SPEECH_RATE
+        from mm_rag.media.audio import SPEECH_RATE, waveform
         from mm_rag.media.fetch import local_file
-        from mm_rag.media.waveform import waveform
 
         if isinstance(content.source, Path | Url | bytes):
             with local_file(content.source, self.policy) as (path, policy):
@@ -107,7 +106,7 @@ class ReadVideo(Reader):
 
     def read_medium(self, content: Video) -> str:
         """The words between the start and the end of the part."""
-        from mm_rag.extraction import video
+        from mm_rag.extraction import video_reader
         from mm_rag.media.fetch import local_file
 
         if not isinstance(content.source, Path | Url | bytes):
@@ -117,4 +116,4 @@ class ReadVideo(Reader):
                 "images."
             )
         with local_file(content.source, self.policy) as (path, policy):
-            return video.read_video(path, content.start, content.end, policy=policy)
+            return video_reader.read_video(path, content.start, content.end, policy=policy)

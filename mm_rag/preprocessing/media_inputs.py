@@ -12,14 +12,13 @@ import numpy.typing as npt
 from PIL.Image import Image as PILImage
 from transformers.video_utils import VideoMetadata
 
-from mm_rag.content import Audio, Image, Url, Video
+from mm_rag.content import Audio, Image, Url, Video, check_span
 from mm_rag.errors import InputError, MediaTooLarge
-from mm_rag.media.clip import Clip, open_clip
+from mm_rag.media.audio import waveform, whole_rate
 from mm_rag.media.ffmpeg import probe
 from mm_rag.media.image import open_image
 from mm_rag.media.policy import MediaPolicy
-from mm_rag.media.span import check_span
-from mm_rag.media.waveform import waveform, whole_rate
+from mm_rag.media.video import Clip, open_clip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,11 @@ from typing import TypeAlias
 
 from PIL import Image
 
+from mm_rag.content import check_span
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import open_bounded
 from mm_rag.media.image import Outline, image_outline, open_image
 from mm_rag.media.policy import MediaPolicy
-from mm_rag.media.span import check_span
 from mm_rag.media.video import open_video
 from mm_rag.prompt_content.types import Block, Budget, Item, Picture, Words
 from mm_rag.record import picture_of_record

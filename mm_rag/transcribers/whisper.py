@@ -30,9 +30,8 @@ from mm_rag.checkpoints.locate import Hub, find_model
 from mm_rag.checkpoints.pretrained import no_progress_bar
 from mm_rag.device import as_dtype, best_device
 from mm_rag.errors import CheckpointError, InputError
-from mm_rag.extraction.pauses import clips, loudness
-from mm_rag.extraction.speech import Transcript, Word
-from mm_rag.extraction.voice import has_voice
+from mm_rag.extraction.recording import clips, loudness
+from mm_rag.extraction.speech import Transcript, Word, has_voice
 from mm_rag.media.audio import SPEECH_RATE, resample
 
 _STAMP = 0.02  # seconds that Whisper's time stamps count in

@@ -5,8 +5,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mm_rag.boxes import Box
 from mm_rag.extraction.layout import TextLine
-from mm_rag.extraction.ocr import Reading, read_image
-from mm_rag.extraction.ocr_words import word_boxes
+from mm_rag.extraction.ocr import Reading, read_image, word_boxes
 
 FONT = ImageFont.load_default(32)
 

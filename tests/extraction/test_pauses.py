@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mm_rag.extraction.pauses import STEP, clips, loudness, quietest
+from mm_rag.extraction.recording import STEP, clips, loudness, quietest
 from tests.av_made import tone
 
 

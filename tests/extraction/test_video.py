@@ -8,7 +8,7 @@ import pytest
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag.extraction import recording
-from mm_rag.extraction.video import VideoReader, read_video
+from mm_rag.extraction.video_reader import VideoReader, read_video
 from mm_rag.media.audio import AudioFile
 from mm_rag.media.video import VideoFile
 from tests.av_made import make_video, sign, tone

@@ -22,8 +22,8 @@ from mm_rag.errors import SourceForbidden, UnreadableMedia
 from mm_rag.extraction.subtitles import read_subtitles
 from mm_rag.media import MediaPolicy, access
 from mm_rag.media.access import open_file, opened
-from mm_rag.media.clip import open_clip
 from mm_rag.media.ffmpeg import probe
+from mm_rag.media.video import open_clip
 from mm_rag.segment import Segment
 from mm_rag_loaders import AssetStore, LoadOptions, SourceFile, load_file
 from mm_rag_loaders.read import LOADERS

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mm_rag.errors import InputError, UnreadableMedia
-from mm_rag.extraction import video_ocr
+from mm_rag.extraction import frame_sampling
 from mm_rag.segment import Segment
 from mm_rag_loaders import LoadOptions, as_reference, load_file, redrawn
 from tests.av_made import make_video
@@ -74,7 +74,7 @@ def test_a_video_is_not_read_again(
     def never(*_: object) -> None:
         raise AssertionError("a frame is read")
 
-    monkeypatch.setattr(video_ocr.Screen, "lines", never)
+    monkeypatch.setattr(frame_sampling.Screen, "lines", never)
     assert redrawn(references([segment], options), options) == [segment]
 
 

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from mm_rag.errors import MissingExtra, UnreadableMedia
-from mm_rag.extraction import recording, video_ocr
-from mm_rag.media import MediaPolicy
-from mm_rag.media.decoding import Backend, base, pyav
+from mm_rag.extraction import frame_sampling, recording
+from mm_rag.media import MediaPolicy, decoding
+from mm_rag.media.decoding import Backend, pyav
 from mm_rag.media.video import open_video
 from mm_rag.segment import Segment
 from mm_rag_loaders import AssetStore, LoadOptions
@@ -44,7 +44,7 @@ def decode_with(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     def chosen(_: Backend | None) -> Backend:
         return backend
 
-    monkeypatch.setattr(base, "_chosen", chosen)
+    monkeypatch.setattr(decoding, "_chosen", chosen)
 
 
 def test_a_video_is_cut_where_scenes_change(tmp_path: Path, options: LoadOptions) -> None:
@@ -126,7 +126,7 @@ def test_without_its_readers_a_video_is_kept_and_noted(
     def missing(*_: object) -> None:
         raise MissingExtra("This needs a package that is not installed.")
 
-    monkeypatch.setattr(video_ocr, "may_show_text", missing)
+    monkeypatch.setattr(frame_sampling, "may_show_text", missing)
     monkeypatch.setattr(recording, "default_transcriber", missing)
     path = make_video(
         tmp_path / "v.mkv",

@@ -17,8 +17,7 @@ from mm_rag.errors import InputError, MediaTooLarge, SourceForbidden, Unreadable
 from mm_rag.extraction.subtitles import read_subtitle_file, read_subtitles
 from mm_rag.media import MediaPolicy
 from mm_rag.media.access import open_bounded, open_file, real_file
-from mm_rag.media.audio import open_audio
-from mm_rag.media.clip import open_clip
+from mm_rag.media.audio import open_audio, waveform
 from mm_rag.media.fetch import local_file
 from mm_rag.media.ffmpeg import probe
 from mm_rag.media.image import (
@@ -29,8 +28,7 @@ from mm_rag.media.image import (
     open_image,
 )
 from mm_rag.media.kind import file_type, media_kind
-from mm_rag.media.video import open_video
-from mm_rag.media.waveform import waveform
+from mm_rag.media.video import open_clip, open_video
 from mm_rag.prompt_content import Item, blocks_of
 from mm_rag_loaders.hashing import file_sha256
 from tests.av_made import colours, make_video, make_wav, tone

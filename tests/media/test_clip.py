@@ -13,9 +13,9 @@ from PIL import Image
 
 from mm_rag.content import Video
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
-from mm_rag.media import MediaPolicy
-from mm_rag.media.clip import open_clip
-from mm_rag.media.decoding import Backend, base
+from mm_rag.media import MediaPolicy, decoding
+from mm_rag.media.decoding import Backend
+from mm_rag.media.video import open_clip
 from tests.av_made import colours, make_recording, make_video, tone
 from tests.media.backends import both_backends, needs_ffmpeg
 
@@ -25,7 +25,7 @@ _FRAMES = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 6,
 @pytest.fixture
 def decoded_with(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
     """Files are decoded with `backend`."""
-    monkeypatch.setattr(base, "decoding_backend", lambda: backend)
+    monkeypatch.setattr(decoding, "decoding_backend", lambda: backend)
 
 
 def _shades(count: int, size: tuple[int, int] = (160, 96)) -> list[Image.Image]:

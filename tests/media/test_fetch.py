@@ -23,10 +23,10 @@ from mm_rag.content import Audio, Url, Video
 from mm_rag.errors import InputError, MediaTooLarge, SourceForbidden, UnreadableMedia
 from mm_rag.media import MediaPolicy
 from mm_rag.media.addresses import shown
-from mm_rag.media.clip import open_clip
+from mm_rag.media.audio import waveform
 from mm_rag.media.fetch import fetch_bytes, fetched
 from mm_rag.media.image import open_image
-from mm_rag.media.waveform import waveform
+from mm_rag.media.video import open_clip
 from mm_rag_loaders import AssetStore, FileOutcome, LoadOptions, load
 from mm_rag_loaders.in_memory import load_bytes
 from tests.av_made import colours, make_video, make_wav, tone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from mm_rag.media.resize import shrunk_to
+from mm_rag.media.image import shrunk_to
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,8 @@ import pytest
 from mm_rag.content import Audio
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media import MediaPolicy
-from mm_rag.media.audio import open_audio
+from mm_rag.media.audio import open_audio, waveform
 from mm_rag.media.decoding import Backend
-from mm_rag.media.waveform import waveform
 from tests.av_made import colours, make_recording, make_video, make_wav, sweep, tone
 from tests.media.backends import both_backends, needs_ffmpeg
 

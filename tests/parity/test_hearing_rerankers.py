@@ -13,7 +13,7 @@ from sentence_transformers import CrossEncoder
 
 from mm_rag import Audio, Mixed, Reranker, Text
 from mm_rag.errors import UnreadableMedia
-from mm_rag.media.waveform import waveform
+from mm_rag.media.audio import waveform
 from tests.av_made import make_wav, sweep, tone
 
 from . import samples

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mm_rag.boxes import Box, WordBox
-from mm_rag.extraction.ocr import Reading
-from mm_rag.extraction.ocr_words import word_boxes
+from mm_rag.extraction.ocr import Reading, word_boxes
 from mm_rag_loaders.loader import SourceFile
 from mm_rag_loaders.pdf.page import Block, PageContent, Scan
 from mm_rag_loaders.seen_text import read_picture

@@ -1,16 +1,20 @@
-"""Two ways of decoding that give the same samples and frames: torchcodec and PyAV."""
+"""Decoding of sound and video frames with one of two backends, which give the same results.
+
+torchcodec uses the FFmpeg libraries of the system, PyAV those in its wheel.
+"""
 
 from __future__ import annotations
 
-from mm_rag.media.decoding.base import (
-    Backend,
-    Frame,
-    FrameDecoder,
-    SampleDecoder,
-    decoding_backend,
-    frame_decoder,
-    sample_decoder,
-)
+import sys
+from functools import cache
+from typing import Literal, TypeAlias
+
+from mm_rag._optional import require
+from mm_rag.errors import InputError, MissingExtra
+from mm_rag.media.decoding.base import Frame, FrameDecoder, SampleDecoder
+from mm_rag.media.ffmpeg import AudioTrack, Probe, VideoTrack
+
+Backend: TypeAlias = Literal["torchcodec", "pyav"]
 
 __all__ = [
     "Backend",
@@ -21,3 +25,58 @@ __all__ = [
     "frame_decoder",
     "sample_decoder",
 ]
+
+
+def decoding_backend() -> Backend:
+    """The best backend that works here: `torchcodec` where it finds FFmpeg's libraries, or `pyav`.
+
+    By default the first is used only where torch is loaded already.
+    """
+    return "pyav" if _torchcodec_fault() else "torchcodec"
+
+
+@cache
+def _torchcodec_fault() -> MissingExtra | None:
+    """Why torchcodec cannot decode: it is missing, or finds no FFmpeg; None where it can."""
+    try:
+        torchcodec = require("torchcodec", extra="video", feature="Decoding with torchcodec")
+    except MissingExtra as error:
+        # Older ones raise RuntimeError where none of their builds finds FFmpeg's libraries.
+        return error
+    # Newer ones are imported all the same, and fail at the first file.
+    if getattr(torchcodec, "ffmpeg_major_version", "unknown") is None:
+        return MissingExtra(
+            "Decoding with torchcodec needs FFmpeg's shared libraries, and torchcodec "
+            "finds none that it knows; install FFmpeg for that."
+        )
+    return None
+
+
+def sample_decoder(source: Probe, track: AudioTrack, backend: Backend | None) -> SampleDecoder:
+    """Open an audio track with a backend, by default `decoding_backend()`."""
+    if _chosen(backend) == "torchcodec":
+        from mm_rag.media.decoding.torchcodec import TorchCodecSamples
+
+        return TorchCodecSamples(source, track)
+    from mm_rag.media.decoding.pyav import PyAVSamples
+
+    return PyAVSamples(source, track)
+
+
+def frame_decoder(source: Probe, track: VideoTrack, backend: Backend | None) -> FrameDecoder:
+    """Open a video track with a backend, by default `decoding_backend()`."""
+    if _chosen(backend) == "torchcodec":
+        from mm_rag.media.decoding.torchcodec import TorchCodecFrames
+
+        return TorchCodecFrames(source, track)
+    from mm_rag.media.decoding.pyav import PyAVFrames
+
+    return PyAVFrames(source, track)
+
+
+def _chosen(backend: Backend | None) -> Backend:
+    # Both give the same: what torchcodec gains is not worth the seconds that torch takes to load.
+    chosen = backend or (decoding_backend() if "torch" in sys.modules else "pyav")
+    if chosen == "torchcodec" and (fault := _torchcodec_fault()):
+        raise InputError(f"{fault} Or use the backend 'pyav', which brings its own FFmpeg.")
+    return chosen

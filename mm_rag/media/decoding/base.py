@@ -1,26 +1,19 @@
-"""What a decoding backend does, and which one is used.
+"""Interfaces of the decoding backends, and what these share.
 
-torchcodec decodes with the system's own FFmpeg libraries, PyAV with those in its wheel. Both are
-given the times of the file's own time stamps; `mm_rag.media.audio` and `mm_rag.media.video` make
-times that count from 0 out of them.
+Decoders are given the time stamps of the file itself; `mm_rag.media.audio` and
+`mm_rag.media.video` convert times that count from 0.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from mm_rag._optional import require
-from mm_rag.errors import InputError, MissingExtra
-from mm_rag.media.ffmpeg import AudioTrack, FrameTable, Probe, VideoTrack
-
-Backend: TypeAlias = Literal["torchcodec", "pyav"]
+from mm_rag.media.ffmpeg import FrameTable
 
 SAME_TIME = 1e-4  # seconds; time stamps closer than this are equal, as floats they may not be
 
@@ -78,61 +71,6 @@ class FrameDecoder(Protocol):
     def close(self) -> None:
         """Let go of the file."""
         ...
-
-
-def decoding_backend() -> Backend:
-    """The best backend that works here: `torchcodec` where it finds FFmpeg's libraries, or `pyav`.
-
-    By default the first is used only where torch is loaded already.
-    """
-    return "pyav" if _torchcodec_fault() else "torchcodec"
-
-
-@cache
-def _torchcodec_fault() -> MissingExtra | None:
-    """Why torchcodec cannot decode: it is missing, or finds no FFmpeg; None where it can."""
-    try:
-        torchcodec = require("torchcodec", extra="video", feature="Decoding with torchcodec")
-    except MissingExtra as error:
-        # Older ones raise RuntimeError where none of their builds finds FFmpeg's libraries.
-        return error
-    # Newer ones are imported all the same, and fail at the first file.
-    if getattr(torchcodec, "ffmpeg_major_version", "unknown") is None:
-        return MissingExtra(
-            "Decoding with torchcodec needs FFmpeg's shared libraries, and torchcodec "
-            "finds none that it knows; install FFmpeg for that."
-        )
-    return None
-
-
-def sample_decoder(source: Probe, track: AudioTrack, backend: Backend | None) -> SampleDecoder:
-    """Open an audio track with a backend, by default `decoding_backend()`."""
-    if _chosen(backend) == "torchcodec":
-        from mm_rag.media.decoding.torchcodec import TorchCodecSamples
-
-        return TorchCodecSamples(source, track)
-    from mm_rag.media.decoding.pyav import PyAVSamples
-
-    return PyAVSamples(source, track)
-
-
-def frame_decoder(source: Probe, track: VideoTrack, backend: Backend | None) -> FrameDecoder:
-    """Open a video track with a backend, by default `decoding_backend()`."""
-    if _chosen(backend) == "torchcodec":
-        from mm_rag.media.decoding.torchcodec import TorchCodecFrames
-
-        return TorchCodecFrames(source, track)
-    from mm_rag.media.decoding.pyav import PyAVFrames
-
-    return PyAVFrames(source, track)
-
-
-def _chosen(backend: Backend | None) -> Backend:
-    # Both give the same: what torchcodec gains is not worth the seconds that torch takes to load.
-    chosen = backend or (decoding_backend() if "torch" in sys.modules else "pyav")
-    if chosen == "torchcodec" and (fault := _torchcodec_fault()):
-        raise InputError(f"{fault} Or use the backend 'pyav', which brings its own FFmpeg.")
-    return chosen
 
 
 def span_of(

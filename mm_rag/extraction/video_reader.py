@@ -18,11 +18,10 @@ from PIL import Image
 
 from mm_rag._closing import Closing
 from mm_rag.errors import MissingExtra
-from mm_rag.extraction.frame_sampling import LOOK_EVERY, Look, change_between, watch
+from mm_rag.extraction.frame_sampling import LOOK_EVERY, Look, change_between, distinct_lines, watch
 from mm_rag.extraction.recording import OnMissing, RecordingReader, Spoken
 from mm_rag.extraction.speech import Transcriber
 from mm_rag.extraction.subtitles import Cue, cues_between, read_subtitles
-from mm_rag.extraction.video_ocr import distinct_lines
 from mm_rag.media.access import FileSource
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.media.video import VideoFile, open_video
