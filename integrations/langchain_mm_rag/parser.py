@@ -13,7 +13,7 @@ from langchain_core.documents import Document
 from langchain_mm_rag.documents import segment_to_document
 from mm_rag.segment import Segment
 from mm_rag_loaders import LoadOptions
-from mm_rag_loaders.in_memory import load_bytes, load_or_raise
+from mm_rag_loaders.loading import load_bytes, load_or_raise
 
 _OWN = frozenset(field.name for field in fields(Segment)) | {"id"}
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from mm_rag_loaders.assets import AssetStore
-from mm_rag_loaders.audio import AudioLoader
+from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.cached import load_cached
-from mm_rag_loaders.image import ImageLoader
+from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.loading import load, load_file, load_files
-from mm_rag_loaders.moved import moved
-from mm_rag_loaders.office import OfficeLoader
+from mm_rag_loaders.office_loader import OfficeLoader
 from mm_rag_loaders.options import LoadOptions
-from mm_rag_loaders.outcome import FileOutcome, LoadedFile
+from mm_rag_loaders.outcome import FileOutcome, LoadedFile, Progress
 from mm_rag_loaders.pdf import PDFLoader
-from mm_rag_loaders.progress import Progress
-from mm_rag_loaders.references import as_reference, redrawn
+from mm_rag_loaders.references import as_reference, moved, redrawn
 from mm_rag_loaders.sources import Source, find_sources
-from mm_rag_loaders.text import TextLoader
-from mm_rag_loaders.video import VideoLoader
+from mm_rag_loaders.text_loader import TextLoader
+from mm_rag_loaders.video_loader import VideoLoader
 
 __all__ = [
     "AssetStore",

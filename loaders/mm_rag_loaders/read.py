@@ -10,16 +10,16 @@ from pathlib import Path
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import InputError, MissingExtra, SourceForbidden
 from mm_rag.media.kind import OFFICE_SUFFIXES, FileType, MediaKind, file_type
-from mm_rag_loaders.audio import AudioLoader
-from mm_rag_loaders.image import ImageLoader
+from mm_rag_loaders.audio_loader import AudioLoader
+from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.loader import Loader, SourceFile, options_for
-from mm_rag_loaders.office import OfficeLoader
+from mm_rag_loaders.office_loader import OfficeLoader
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.sources import Source
-from mm_rag_loaders.text import TextLoader
-from mm_rag_loaders.video import VideoLoader
+from mm_rag_loaders.text_loader import TextLoader
+from mm_rag_loaders.video_loader import VideoLoader
 
 LOADERS: dict[MediaKind, type[Loader]] = {
     "pdf": PDFLoader,

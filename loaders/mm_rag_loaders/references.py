@@ -1,4 +1,4 @@
-"""Segments that refer to nothing but their source, and their pictures, drawn when needed."""
+"""Segments after loading: of a moved file, without their pictures, and with them drawn again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mm_rag.segment import Segment
 from mm_rag_loaders.loader import SourceFile, options_for
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.read import LOADERS
-from mm_rag_loaders.sources import as_source
+from mm_rag_loaders.sources import as_source, title_from
 
 
 def as_reference(segment: Segment, root: Path) -> Segment:
@@ -87,3 +87,32 @@ def redrawn(segments: Sequence[Segment], options: LoadOptions) -> list[Segment]:
 def _outside(path: str | None, root: Path) -> str | None:
     """The path, unless it lies under the root."""
     return None if path is None or Path(path).is_relative_to(root.absolute()) else path
+
+
+def moved(segment: Segment, source: str) -> Segment:
+    """The Segment as loading the same bytes from another path would give it; its id stays.
+
+    It is as when loaded anew, except for what depends on the name and is no part of the Segment's
+    place and title. Of these a caller has to load anew what matters:
+
+    - with another suffix it may be of another kind or MIME type, where only the name tells;
+    - a recording's or video's text may come from subtitles that lie beside it;
+    - an office file may print its own name;
+    - a title that the file gives itself is taken for one from its name where the two were the same.
+
+    A model is given the title with the text: where `Segment.words` is another one, so is the
+    vector.
+
+    Args:
+        segment: Of a file that was loaded from a path.
+        source: Its new path.
+    """
+    place = str(as_source(source))
+    is_named_after_file = segment.title == title_from(segment.source)
+    return replace(
+        segment,
+        source=place,
+        title=title_from(place) if is_named_after_file else segment.title,
+        media=place if segment.media == segment.source else segment.media,
+        preview=place if segment.preview == segment.source else segment.preview,
+    )

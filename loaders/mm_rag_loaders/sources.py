@@ -1,13 +1,14 @@
-"""Sources: the files and addresses that are meant by a path, a folder, a pattern or a list."""
+"""Sources: the files and addresses meant by a path, a folder, a pattern or a list."""
 
 from __future__ import annotations
 
 import errno
+import fnmatch
 import glob
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -15,7 +16,6 @@ from typing import Any, TypeAlias, cast
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Url
 from mm_rag.errors import InputError
 from mm_rag.media.addresses import shown
-from mm_rag_loaders.patterns import files_matching
 
 Sources: TypeAlias = str | Path | Iterable[str | Path]
 """A file, a folder, a pattern such as `"scans/**/*.pdf"`, an address, or several of these."""
@@ -28,6 +28,16 @@ _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """Of a link that leads nowhere, or of what was deleted meanwhile."""
 
 _WITH_SUBTITLES = AUDIO_SUFFIXES | VIDEO_SUFFIXES
+
+# What cameras, scanners, phones and programs call a file when nobody gave it a name.
+_MEANINGLESS = frozenset(
+    """
+    aud audio capture clip copy doc document download dsc dscf dscn export file final image img
+    item memo mov movie mvi new noname page pdf photo pic picture pxl rec record recording scan
+    scanned screen screenshot shot slide temp tmp unnamed untitled vid video voice
+    """.split()  # noqa: SIM905 - a list of fifty quoted words is harder to read
+)
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True)
@@ -163,3 +173,81 @@ def _without_sidecars(paths: Iterable[Path]) -> Iterator[Path]:
         stems = {path.with_suffix(""), path.with_suffix("").with_suffix("")}
         if path.suffix.lower() not in _SUBTITLES or not stems & media:
             yield path
+
+
+def files_matching(pattern: Path) -> tuple[Path, list[Path]]:
+    """The folder in which a pattern looks, and the files that match, sorted.
+
+    `**` stands for any folders, or at the end for all that is in them. Hidden files and folders
+    have to be named, and links to folders are not followed by `**`.
+
+    Args:
+        pattern: Absolute.
+    """
+    folder = next(above for above in pattern.parents if not glob.has_magic(str(above)))
+    parts = pattern.relative_to(folder).parts
+    if parts[-1] == "**":
+        parts = (*parts, "*")
+    return folder, sorted(set(_matching(folder, parts)))
+
+
+def _matching(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    first, rest = parts[0], parts[1:]
+    if first == "**":
+        while rest[0] == "**":
+            rest = rest[1:]
+        for below in _folders(folder):
+            yield from _matching(below, rest)
+        return
+    for name in _named(folder, first):
+        path = folder / name
+        if rest and os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails where it may not look
+            yield from _matching(path, rest)
+        elif not rest and os.path.isfile(path):  # noqa: PTH113
+            yield path
+
+
+def _named(folder: Path, part: str) -> list[str]:
+    if not glob.has_magic(part):
+        return [part]
+    shown = (name for name in _names(folder) if part.startswith(".") or not name.startswith("."))
+    return fnmatch.filter(shown, part)
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """A folder and all that are in it, without hidden ones and links."""
+    waiting = [folder]  # no recursion: there are folders deeper than Python's stack
+    while waiting:
+        here = waiting.pop()
+        yield here
+        for name in _names(here):
+            below = here / name
+            if not (name.startswith(".") or below.is_symlink()) and os.path.isdir(below):  # noqa: PTH112
+                waiting.append(below)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError:  # what may not be looked into has nothing in it that matches
+        return []
+
+
+def title_from(source: str) -> str:
+    """What stands for the title of a file that has none, from its path or address.
+
+    `".../team_photo-2024.jpg"` as `"team photo 2024"`; empty where the name says nothing.
+    """
+    return name_in_words(Path(last_part(source)).stem)
+
+
+def name_in_words(stem: str) -> str:
+    """`"team_photo-2024"` as `"team photo 2024"`; nothing of `"IMG_20240102_1234"`.
+
+    A hash or a number has no words, and a name in which every word is one that machines give says
+    nothing about what is in the file.
+    """
+    words = _WORD.findall(stem.lower())
+    if len(re.findall(r"\d", stem)) > sum(map(len, words)) or _MEANINGLESS.issuperset(words):
+        return ""
+    return " ".join(re.sub(r"[_\-\s]+", " ", stem).split())

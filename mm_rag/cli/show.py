@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # `mm-rag --help` needs neither torch nor chromadb
     from mm_rag.collection.report import SyncReport, VerifyReport
     from mm_rag.evaluation import Beir, Evaluation, Score
     from mm_rag.segment import Hit
-    from mm_rag_loaders.progress import OnProgress
+    from mm_rag_loaders.outcome import OnProgress
 
 console = Console()
 error_console = Console(stderr=True)
@@ -44,7 +44,7 @@ def progress(*, quiet: bool) -> Generator[OnProgress | None]:
     if quiet:
         yield None
         return
-    from mm_rag_loaders.progress import progress_bar
+    from mm_rag_loaders.outcome import progress_bar
 
     with progress_bar() as show:
         yield show

@@ -44,7 +44,7 @@ from mm_rag.errors import CollectionError
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit, Segment, checked_tags
 from mm_rag_loaders import LoadOptions, find_sources
-from mm_rag_loaders.progress import OnProgress
+from mm_rag_loaders.outcome import OnProgress
 
 
 class Collection(Closing):

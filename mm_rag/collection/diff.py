@@ -20,7 +20,7 @@ from mm_rag.collection.stamps import Stamp
 from mm_rag.errors import InputError, SourceForbidden
 from mm_rag_loaders import LoadOptions, Source
 from mm_rag_loaders.hashing import file_sha256
-from mm_rag_loaders.places import local_path
+from mm_rag_loaders.loader import local_path
 from mm_rag_loaders.sidecars import reader_stamp, unnamed
 
 _SETTLED = ("indexed", "duplicate", "unsupported")

@@ -26,9 +26,8 @@ from mm_rag.collection.report import FileReport, SyncReport
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import InputError
 from mm_rag_loaders import LoadedFile, LoadOptions, Source, find_sources, load_files
-from mm_rag_loaders.moved import moved
-from mm_rag_loaders.outcome import Event
-from mm_rag_loaders.progress import OnProgress, Progress
+from mm_rag_loaders.outcome import Event, OnProgress, Progress
+from mm_rag_loaders.references import moved
 
 _TAGGING = "tagging"  # the fact that Segments may not have the tags of their files
 

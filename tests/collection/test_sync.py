@@ -18,7 +18,7 @@ from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.errors import CollectionMismatch, InputError, MissingExtra
 from mm_rag.extraction.speech import PocketSphinxTranscriber, Transcript, Word
 from mm_rag_loaders import LoadOptions
-from mm_rag_loaders.progress import Progress
+from mm_rag_loaders.outcome import Progress
 from tests.av_made import make_wav, tone
 from tests.media_made import make_pdf, make_picture
 
@@ -217,7 +217,7 @@ def test_a_run_killed_while_replacing_a_file_leaves_nothing_of_the_old_one(
 def test_what_a_missing_reader_left_out_is_read_by_the_next_run(
     collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mm_rag_loaders.seen_text as seen
+    import mm_rag_loaders.loader as seen
 
     make_picture(folder / "harbour light.png", "Lighthouse")
     with monkeypatch.context() as patch:
@@ -234,7 +234,7 @@ def test_what_a_missing_reader_left_out_is_read_by_the_next_run(
 def test_what_is_incomplete_stays_so_where_it_is_moved(
     collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mm_rag_loaders.seen_text as seen
+    import mm_rag_loaders.loader as seen
 
     picture = make_picture(folder / "light.png", "Lighthouse")
     with monkeypatch.context() as patch:

@@ -14,8 +14,7 @@ from mm_rag.errors import UnreadableMedia
 from mm_rag.media import MediaPolicy
 from mm_rag.media.image import open_animation
 from mm_rag.segment import Segment
-from mm_rag_loaders import ImageLoader, LoadOptions, Source, SourceFile
-from mm_rag_loaders import image as image_loader
+from mm_rag_loaders import ImageLoader, LoadOptions, Source, SourceFile, image_loader
 from tests.loaders.pictures import sign
 
 

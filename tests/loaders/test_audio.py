@@ -14,7 +14,7 @@ from mm_rag.extraction import recording
 from mm_rag.extraction.speech import PocketSphinxTranscriber, Transcript, Word
 from mm_rag.segment import Segment
 from mm_rag_loaders import LoadOptions
-from mm_rag_loaders.audio import AudioLoader
+from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.loader import SourceFile
 from mm_rag_loaders.sidecars import reader_stamp, sidecars_stamp
 from mm_rag_loaders.sources import Source

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mm_rag_loaders.names import name_in_words, title_from
+from mm_rag_loaders.sources import name_in_words, title_from
 
 
 @pytest.mark.parametrize(

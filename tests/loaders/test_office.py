@@ -426,10 +426,10 @@ def test_a_conversion_ends_with_the_process_that_wanted_it(tmp_path: Path) -> No
     text = (
         "from pathlib import Path\n"
         "from mm_rag.media import MediaPolicy\n"
-        "from mm_rag_loaders import office\n"
-        f"office._PROGRAMS = ({str(program)!r},)\n"
+        "from mm_rag_loaders import office_loader\n"
+        f"office_loader._PROGRAMS = ({str(program)!r},)\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "office.convert(folder / 'a.docx', folder, 'a.docx', MediaPolicy())\n"
+        "office_loader.convert(folder / 'a.docx', folder, 'a.docx', MediaPolicy())\n"
     )
     with subprocess.Popen([sys.executable, "-c", text]) as running:
         until = time.monotonic() + 30

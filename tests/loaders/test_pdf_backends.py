@@ -19,8 +19,8 @@ from mm_rag.boxes import WordBox
 from mm_rag.errors import MissingExtra, PasswordNeeded, UnreadableMedia
 from mm_rag_loaders import AssetStore, LoadOptions, PDFLoader, Source, SourceFile
 from mm_rag_loaders.options import PDFBackend
-from mm_rag_loaders.pdf.dates import iso_date
-from mm_rag_loaders.pdf.document import PDFDocument, open_pdf
+from mm_rag_loaders.pdf.document import PDFDocument, iso_date
+from mm_rag_loaders.pdf.loader import open_pdf
 from mm_rag_loaders.pdf.page import PageContent
 from tests.loaders.pdfs import saved
 

@@ -72,7 +72,7 @@ def test_other_pictures_are_not_read(
     def never(_: Image.Image) -> None:
         raise AssertionError("OCR was called")
 
-    monkeypatch.setattr("mm_rag_loaders.seen_text.read_image", never)
+    monkeypatch.setattr("mm_rag_loaders.loader.read_image", never)
     shot, *_ = read(document, tmp_path, options)
     assert "ocr" not in shot.metadata
 

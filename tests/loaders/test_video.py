@@ -18,10 +18,10 @@ from mm_rag.media.decoding import Backend, pyav
 from mm_rag.media.video import open_video
 from mm_rag.segment import Segment
 from mm_rag_loaders import AssetStore, LoadOptions
-from mm_rag_loaders.audio import AudioLoader
+from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.loader import SourceFile
 from mm_rag_loaders.sources import Source
-from mm_rag_loaders.video import VideoLoader
+from mm_rag_loaders.video_loader import VideoLoader
 from tests.av_made import colours, make_recording, make_video, make_wav, sign, tone
 from tests.loaders.test_audio import Clock, time_itself
 from tests.media.backends import PYAV, TORCHCODEC, both_backends, needs_ffmpeg

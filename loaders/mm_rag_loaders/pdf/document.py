@@ -1,16 +1,19 @@
-"""What a library that reads PDFs does, and which one is used."""
+"""The interface of the PDF libraries, and what their modules share."""
 
 from __future__ import annotations
 
-import importlib.util
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Protocol, Self
 
-from mm_rag._optional import install_command
-from mm_rag.errors import MissingExtra, PasswordNeeded
-from mm_rag.media.access import FileSource, opened
-from mm_rag_loaders.options import PDFBackend
+from mm_rag.errors import PasswordNeeded
 from mm_rag_loaders.pdf.page import PageContent
+
+# D:20240131120000+01'00', of which everything after the year may be left out.
+_DATE = re.compile(
+    r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)(\d\d)?)?\s*(?:(Z)|([+-]\d\d)'?(\d\d)?)?"
+)
 
 
 class PDFDocument(Protocol):
@@ -53,24 +56,6 @@ class PDFDocument(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def open_pdf(path: FileSource, password: str | None, backend: PDFBackend | None) -> PDFDocument:
-    """Open a PDF with a library, by default PyMuPDF where it is installed, else pypdfium2.
-
-    Raises:
-        PasswordNeeded: It is locked, and the password does not open it.
-        UnreadableMedia: It is damaged beyond repair.
-        MissingExtra: The library is not installed, or neither is.
-    """
-    with opened(path) as file:
-        if (backend or _installed()) == "pdfium":
-            from mm_rag_loaders.pdf.pdfium import PdfiumDocument
-
-            return PdfiumDocument(file, password)
-        from mm_rag_loaders.pdf.mupdf import MuPDFDocument
-
-        return MuPDFDocument(file, password)
-
-
 def locked_pdf(name: str, password: str | None) -> PasswordNeeded:
     """What to raise for a locked document, whose password is None or a wrong one."""
     if password is None:
@@ -84,13 +69,18 @@ def locked_pdf(name: str, password: str | None) -> PasswordNeeded:
     )
 
 
-def _installed() -> PDFBackend:
-    packages: dict[PDFBackend, str] = {"pymupdf": "pymupdf", "pdfium": "pypdfium2"}
-    for backend, package in packages.items():
-        if importlib.util.find_spec(package) is not None:
-            return backend
-    raise MissingExtra(
-        "Reading PDFs needs the package 'pymupdf' (AGPL-3.0) or 'pypdfium2' (BSD-3, Apache-2.0), "
-        f"and neither is installed. Install one of them with: {install_command('pdf')} or "
-        f"{install_command('pdfium')}"
-    )
+def iso_date(text: str) -> str:
+    """`D:20240131120000+01'00'` as `2024-01-31T12:00:00+01:00`; empty where it is no date."""
+    match = _DATE.match(text.strip())
+    if match is None:
+        return ""
+    year, month, day, hour, minute, second, is_utc, hours, minutes = match.groups()
+    date = f"{year}-{month or '01'}-{day or '01'}"
+    if hour is not None:
+        zone = "+00:00" if is_utc else f"{hours}:{minutes or '00'}" if hours else ""
+        date += f"T{hour}:{minute}:{second or '00'}{zone}"
+    try:
+        datetime.fromisoformat(date)
+    except ValueError:
+        return ""
+    return date

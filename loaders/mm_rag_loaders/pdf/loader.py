@@ -1,24 +1,31 @@
-"""PDFLoader: every page as a picture with its text, and the text's passages."""
+"""PDFLoader: every page as a picture with its text, and the passages of the text."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mm_rag.errors import UnreadableMedia
+from mm_rag._optional import install_command
+from mm_rag.boxes import Box, WordBox
+from mm_rag.errors import MissingExtra, UnreadableMedia
+from mm_rag.extraction.ocr import Reading, word_boxes
+from mm_rag.media.access import FileSource, opened
 from mm_rag.segment import Scalar, Segment
-from mm_rag_loaders.loader import Loader, SourceFile
-from mm_rag_loaders.options import LoadOptions
+from mm_rag_loaders.loader import Loader, SourceFile, read_picture
+from mm_rag_loaders.options import LoadOptions, PDFBackend
 from mm_rag_loaders.passages import Passage, passages_of
-from mm_rag_loaders.pdf.document import PDFDocument, open_pdf
-from mm_rag_loaders.pdf.page import Block, PageContent
-from mm_rag_loaders.pdf.scans import with_scans_read
+from mm_rag_loaders.pdf.document import PDFDocument
+from mm_rag_loaders.pdf.page import Block, PageContent, Scan
 
 _MEANINGLESS = ("(anonymous)", "(unspecified)", "anonymous", "unknown")
 _LINK_SCHEMES = ("http://", "https://", "mailto:", "ftp://")
 _MOST_LINKS = 50  # of a page
 _MOST_LINK_LETTERS = 4000
+
+_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+_FEWEST_LETTERS = 4  # of a region: less is a logo or a texture
 
 
 class PDFLoader(Loader):
@@ -235,3 +242,85 @@ def _page_list(numbers: list[int]) -> str:
             runs.append([number])
     spans = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
     return f"page{'s' if len(numbers) > 1 else ''} {', '.join(spans)}"
+
+
+def with_scans_read(page: PageContent, file: SourceFile) -> tuple[PageContent, bool]:
+    """The page with what its scans say, and whether anything of it was read by OCR.
+
+    Where OCR is not installed the page is as it was, and the file gets a note.
+    """
+    if not page.scans:
+        return page, False
+    readings = [read_picture(scan.picture, file, f"page {page.number}") for scan in page.scans]
+    if page.scans[0].box == _WHOLE:
+        return _with_page_read(page, page.scans[0], readings[0]), True
+    found = [
+        (scan, reading)
+        for scan, reading in zip(page.scans, readings, strict=True)
+        if sum(map(str.isalnum, reading.text)) >= _FEWEST_LETTERS
+    ]
+    return _with_regions_read(page, found), bool(found)
+
+
+def _with_page_read(page: PageContent, scan: Scan, reading: Reading) -> PageContent:
+    # A stamp or a page number may be all that the text layer of a scan has.
+    if len(reading.text) <= len(page.text):
+        return page
+    block = Block(kind="text", text=reading.text, box=_WHOLE)
+    return replace(page, blocks=(block,), words=tuple(_words(scan, reading)))
+
+
+def _with_regions_read(page: PageContent, found: Sequence[tuple[Scan, Reading]]) -> PageContent:
+    blocks, words = list(page.blocks), list(page.words)
+    # From the last on, so that the places of the others stay.
+    for scan, reading in reversed(found):
+        blocks.insert(scan.after, Block(kind="picture", text=reading.text, box=scan.box))
+        words += _words(scan, reading)
+    return replace(page, blocks=tuple(blocks), words=tuple(words))
+
+
+def _words(scan: Scan, reading: Reading) -> list[WordBox]:
+    x, y = scan.box[:2]
+    width, height = scan.box[2] - x, scan.box[3] - y
+    return [
+        WordBox(
+            word.text,
+            (
+                x + word.box[0] * width,
+                y + word.box[1] * height,
+                x + word.box[2] * width,
+                y + word.box[3] * height,
+            ),
+        )
+        for word in word_boxes(reading, scan.picture.size)
+    ]
+
+
+def open_pdf(path: FileSource, password: str | None, backend: PDFBackend | None) -> PDFDocument:
+    """Open a PDF with a library, by default PyMuPDF where it is installed, else pypdfium2.
+
+    Raises:
+        PasswordNeeded: It is locked, and the password does not open it.
+        UnreadableMedia: It is damaged beyond repair.
+        MissingExtra: The library is not installed, or neither is.
+    """
+    with opened(path) as file:
+        if (backend or _installed()) == "pdfium":
+            from mm_rag_loaders.pdf.pdfium import PdfiumDocument
+
+            return PdfiumDocument(file, password)
+        from mm_rag_loaders.pdf.mupdf import MuPDFDocument
+
+        return MuPDFDocument(file, password)
+
+
+def _installed() -> PDFBackend:
+    packages: dict[PDFBackend, str] = {"pymupdf": "pymupdf", "pdfium": "pypdfium2"}
+    for backend, package in packages.items():
+        if importlib.util.find_spec(package) is not None:
+            return backend
+    raise MissingExtra(
+        "Reading PDFs needs the package 'pymupdf' (AGPL-3.0) or 'pypdfium2' (BSD-3, Apache-2.0), "
+        f"and neither is installed. Install one of them with: {install_command('pdf')} or "
+        f"{install_command('pdfium')}"
+    )

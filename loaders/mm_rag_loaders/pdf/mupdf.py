@@ -16,13 +16,11 @@ from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
 from mm_rag.extraction.layout import printable
 from mm_rag.media.access import OpenedFile
+from mm_rag_loaders.pdf.blocks import FontUse
 from mm_rag_loaders.pdf.content import page_content
-from mm_rag_loaders.pdf.dates import iso_date
-from mm_rag_loaders.pdf.document import locked_pdf
-from mm_rag_loaders.pdf.headings import FontUse
-from mm_rag_loaders.pdf.page import PageContent
-from mm_rag_loaders.pdf.raw import Line, Picture, RawPage, Word
-from mm_rag_loaders.pdf.rules import edges
+from mm_rag_loaders.pdf.document import iso_date, locked_pdf
+from mm_rag_loaders.pdf.page import Line, PageContent, Picture, RawPage, Word
+from mm_rag_loaders.pdf.tables import edges
 
 _BOLD = 16  # of MuPDF's font flags
 _MOST_LIGHT = 0.2  # times the bold letters of a line: what may be light beside them

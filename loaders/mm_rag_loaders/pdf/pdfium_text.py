@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mm_rag.boxes import Box
-from mm_rag_loaders.pdf.raw import Direction, Line, Word, around, in_logical_order
+from mm_rag_loaders.pdf.page import Direction, Line, Word, around, in_logical_order
 
 Corner: TypeAlias = tuple[float, float]
 """Left and top of the visible part of a page, in PDF's coordinates: points, y up."""

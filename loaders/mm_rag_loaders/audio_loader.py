@@ -10,8 +10,7 @@ from mm_rag.errors import UnreadableMedia
 from mm_rag.extraction.recording import STEP, RecordingReader, Spoken, clips, loudness, margin_of
 from mm_rag.media.kind import file_type
 from mm_rag.segment import Scalar, Segment
-from mm_rag_loaders.loader import Loader, SourceFile
-from mm_rag_loaders.seen_text import note_once
+from mm_rag_loaders.loader import Loader, SourceFile, note_once
 
 _TAGS = (
     *("artist", "album", "album_artist", "track", "composer", "date", "genre", "language"),

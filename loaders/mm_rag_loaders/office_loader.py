@@ -1,4 +1,4 @@
-"""OfficeLoader: texts, slides and sheets, through the PDF that LibreOffice makes of them."""
+"""OfficeLoader: texts, slides and sheets, converted to PDF by LibreOffice."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
+from xml.sax.saxutils import escape
 
 from mm_rag._temporary import TemporaryFolder
 from mm_rag.errors import (
@@ -26,10 +28,35 @@ from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders import office_sandbox
 from mm_rag_loaders.loader import Loader, SourceFile
-from mm_rag_loaders.office_profile import environment, write_profile
 from mm_rag_loaders.pdf import PDFLoader
 
 _PROGRAMS = ("soffice", "libreoffice", "/Applications/LibreOffice.app/Contents/MacOS/soffice")
+
+_Setting: TypeAlias = str | bool | int
+
+# Nothing listens on port 9 ("discard") of this machine: what asks the network ends there.
+_NOWHERE_HOST, _NOWHERE_PORT = "127.0.0.1", 9
+_SETTINGS: Mapping[str, Mapping[str, _Setting]] = {
+    "Office.Common/Security/Scripting": {
+        "BlockUntrustedRefererLinks": True,
+        "DisableActiveContent": True,
+        "DisableMacrosExecution": True,
+        "MacroSecurityLevel": 3,
+    },
+    "Office.Common/Misc": {"FirstRun": False},
+    "Office.Java/VirtualMachine": {"Enable": False},
+    # In Writer "never" is 0; in Calc it is 1, and 1 is also "do not calculate anew".
+    "Office.Writer/Content/Update": {"Link": 0},
+    "Office.Calc/Content/Update": {"Link": 1},
+    "Office.Calc/Formula/Load": {"ODFRecalcMode": 1, "OOXMLRecalcMode": 1},
+    "Inet/Settings": {
+        "ooInetProxyType": 2,
+        "ooInetNoProxy": "",
+        **{f"ooInet{scheme}ProxyName": _NOWHERE_HOST for scheme in ("HTTP", "HTTPS", "FTP")},
+        **{f"ooInet{scheme}ProxyPort": _NOWHERE_PORT for scheme in ("HTTP", "HTTPS", "FTP")},
+    },
+}
+_KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
 class OfficeLoader(Loader):
@@ -203,3 +230,42 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         return
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def write_profile(folder: Path) -> None:
+    """Make a folder a LibreOffice profile with these settings."""
+    user = folder / "user"
+    user.mkdir(parents=True)
+    items = "".join(
+        _item(path, name, value)
+        for path, settings in _SETTINGS.items()
+        for name, value in settings.items()
+    )
+    (user / "registrymodifications.xcu").write_text(
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<oor:items xmlns:oor="http://openoffice.org/2001/registry">\n'
+        f"{items}</oor:items>\n",
+        encoding="utf-8",
+    )
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The variables that LibreOffice is started with: none of this process's secrets."""
+    nowhere = f"http://{_NOWHERE_HOST}:{_NOWHERE_PORT}"
+    return {
+        **{name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
+        **dict.fromkeys(("http_proxy", "https_proxy", "ftp_proxy", "all_proxy"), nowhere),
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "TEMP": str(home),
+        "LANG": "C.UTF-8",
+        "SAL_USE_VCLPLUGIN": "svp",
+    }
+
+
+def _item(path: str, name: str, value: _Setting) -> str:
+    written = str(value).lower() if isinstance(value, bool) else escape(str(value))
+    return (
+        f'<item oor:path="/org.openoffice.{path}"><prop oor:name="{name}" oor:op="fuse">'
+        f"<value>{written}</value></prop></item>\n"
+    )
