@@ -12,7 +12,7 @@ from mm_rag._optional import install_command
 from mm_rag.boxes import read_boxes
 from mm_rag.errors import MediaTooLarge, MissingExtra, UnreadableMedia
 from mm_rag.media import MediaPolicy
-from mm_rag_loaders import ImageLoader, LoadOptions, Source, SourceFile, load_file, seen_text
+from mm_rag_loaders import ImageLoader, LoadOptions, Source, SourceFile, load_file, loader
 from tests.loaders.pictures import sign
 
 
@@ -70,7 +70,7 @@ def test_without_the_reader_the_picture_is_kept_and_noted(
     def missing(_: Image.Image) -> None:
         raise MissingExtra("Reading text on pictures needs the package 'rapidocr'.")
 
-    monkeypatch.setattr(seen_text, "read_image", missing)
+    monkeypatch.setattr(loader, "read_image", missing)
     path = tmp_path / "a.png"
     sign("Hello").save(path)
     file = SourceFile.of(Source(path), options)

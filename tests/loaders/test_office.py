@@ -16,7 +16,7 @@ from PIL import Image
 
 from mm_rag.errors import MediaTooLarge, MissingExtra, PasswordNeeded, UnreadableMedia
 from mm_rag.media import MediaPolicy
-from mm_rag_loaders import LoadOptions, OfficeLoader, load_file, office, office_sandbox
+from mm_rag_loaders import LoadOptions, OfficeLoader, load_file, office_loader, office_sandbox
 from tests.media.web import served
 from tests.office_made import compound, docx, opendocument, pptx, xlsx
 
@@ -211,7 +211,7 @@ def found_in_pdf(path: Path, folder: Path) -> tuple[str, list[tuple[int, int]]]:
     copy = folder / "in" / path.name
     copy.parent.mkdir(parents=True)
     shutil.copyfile(path, copy)
-    pdf = office.convert(copy, folder, path.name, MediaPolicy(max_load_seconds=60))
+    pdf = office_loader.convert(copy, folder, path.name, MediaPolicy(max_load_seconds=60))
     with pymupdf.open(pdf) as document:
         text = " ".join(str(page.get_text()) for page in document)
         images = [image[2:4] for page in document for image in page.get_images()]
@@ -243,8 +243,8 @@ def test_without_the_settings_it_would_get_in(
 ) -> None:
     """That the test above can fail."""
     monkeypatch.setattr(office_sandbox, "is_available", lambda: False)
-    monkeypatch.setattr(office, "write_profile", Path.mkdir)
-    monkeypatch.setattr(office, "environment", lambda home: {"PATH": os.environ["PATH"]})  # pyright: ignore
+    monkeypatch.setattr(office_loader, "write_profile", Path.mkdir)
+    monkeypatch.setattr(office_loader, "environment", lambda home: {"PATH": os.environ["PATH"]})  # pyright: ignore
     outside = Outside(tmp_path / "outside")
     answers = Requests(outside.files)
     with served(answers) as address:
@@ -338,7 +338,7 @@ def test_where_nothing_holds_it_in_roots_are_not_left(
 def test_without_libreoffice_the_report_says_what_to_install(
     tmp_path: Path, options: LoadOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(office, "_PROGRAMS", ("no-such-program",))
+    monkeypatch.setattr(office_loader, "_PROGRAMS", ("no-such-program",))
     path = docx(tmp_path / "a.docx", "lighthouse")
     loaded = load_file(path, options)
     assert loaded.state == "unreadable"  # and not "unsupported", which no sync looks at again
@@ -410,7 +410,7 @@ def test_a_conversion_that_hangs_is_ended_with_all_that_it_started(
     program, began = tmp_path / "soffice", tmp_path / "began"
     program.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {began}\nwait\n")
     program.chmod(0o755)
-    monkeypatch.setattr(office, "_PROGRAMS", (str(program),))
+    monkeypatch.setattr(office_loader, "_PROGRAMS", (str(program),))
     monkeypatch.setattr(office_sandbox, "is_available", lambda: False)
     path = docx(tmp_path / "a.docx", "lighthouse")
     with pytest.raises(MediaTooLarge, match=r"longer than 0.5 s \(MediaPolicy.max_load_seconds\)"):
