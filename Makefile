@@ -30,7 +30,7 @@ help:
 	@echo "make test-oldest, make test-newest   the tests at both ends of the ranges in pyproject.toml"
 	@echo "make constraints   write constraints.txt anew, with the newest versions"
 	@echo "make check   lint, types and the fast tests"
-	@echo "make bench CORPUS=folder   the README's numbers: retrieval, loading, reranking, collections"
+	@echo "make bench CORPUS=folder   the numbers in docs/benchmarks.md: retrieval, loading, reranking, collections"
 	@echo "make bench-load CORPUS=folder   loading only; without a corpus, memory and speed"
 	@echo "make bench-rerank          reranking only, which needs no corpus; half an hour"
 	@echo "make bench-collection CORPUS=folder   what collections lose, mix up and cost; two hours"
@@ -82,33 +82,33 @@ types: $(VENV)/installed
 fast: $(VENV)/installed
 	$(call pytest,$(VENV)) -m "not slow and not heavy"
 
-# The README's table of models, from the list that the tests go through.
+# The tables of models in docs/, from the lists that the parity tests go through.
 families: $(VENV)/installed
 	$(BIN)/python -m tests.parity.table
 
 bench: $(VENV)/installed
 	@test -n "$(CORPUS)" || { echo "Say where: make bench CORPUS=folder (with queries.jsonl in it)"; exit 2; }
 	$(BIN)/python -m benchmarks.retrieval --corpus "$(CORPUS)" --queries "$(CORPUS)/queries.jsonl"
-	$(BIN)/python -m benchmarks.loading --corpus "$(CORPUS)" --readme
-	$(BIN)/python -m benchmarks.reranking --readme
-	$(BIN)/python -m benchmarks.collection --corpus "$(CORPUS)" --readme
-	$(BIN)/python -m benchmarks.integrations --readme
+	$(BIN)/python -m benchmarks.loading --corpus "$(CORPUS)" --docs
+	$(BIN)/python -m benchmarks.reranking --docs
+	$(BIN)/python -m benchmarks.collection --corpus "$(CORPUS)" --docs
+	$(BIN)/python -m benchmarks.integrations --docs
 
 # Long files that are made up, and the corpus's hostile and damaged ones.
 bench-load: $(VENV)/installed
-	$(BIN)/python -m benchmarks.loading $(if $(CORPUS),--corpus "$(CORPUS)" --readme)
+	$(BIN)/python -m benchmarks.loading $(if $(CORPUS),--corpus "$(CORPUS)" --docs)
 
 # Random weights and made-up documents, beside sentence-transformers.
 bench-rerank: $(VENV)/installed
-	$(BIN)/python -m benchmarks.reranking --readme
+	$(BIN)/python -m benchmarks.reranking --docs
 
 # Random operations and kills, two writers, 100,000 Segments, a modality gap, bytes per page.
 bench-collection: $(VENV)/installed
-	$(BIN)/python -m benchmarks.collection $(if $(CORPUS),--corpus "$(CORPUS)" --readme)
+	$(BIN)/python -m benchmarks.collection $(if $(CORPUS),--corpus "$(CORPUS)" --docs)
 
 # What the adapters add to the encoder's work, and how long an event loop waits for them.
 bench-integrations: $(VENV)/installed
-	$(BIN)/python -m benchmarks.integrations --readme
+	$(BIN)/python -m benchmarks.integrations --docs
 
 bench-gpu: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reranking --device cuda

@@ -1,1 +1,1 @@
-"""What makes the README's numbers."""
+"""Programs that measure what docs/benchmarks.md reports."""

@@ -2,7 +2,7 @@
 
     python -m benchmarks.collection                            what needs no corpus
     python -m benchmarks.collection --corpus CORPUS            retrieval over its text_ir sets, too
-    python -m benchmarks.collection --corpus CORPUS --readme   the same; the README's tables anew
+    python -m benchmarks.collection --corpus CORPUS --docs     and write them to docs/benchmarks.md
     python -m benchmarks.collection --quick                    whether it works at all
     python -m benchmarks.collection --only scale,gap           some parts
     python -m benchmarks.collection --only model --operations 20000 --seed 7
@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
 PARTS = ("model", "killed", "writers", "scale", "gap", "storage", "ranking")
 
 
@@ -31,15 +30,14 @@ def main(arguments: list[str] | None = None) -> None:
     from benchmarks.collections import table  # see `_measure`
 
     given = _parsed(arguments)
-    if given.readme and not table.has_place(README.read_text(encoding="utf-8")):
-        sys.exit(f"{README} has no place for the tables: the two comments of collections/table.py")
+    if given.docs and (missing := table.PLACE.is_missing()):
+        sys.exit(missing)
     made, wrong = _measure(given.only, given)
     print(made)
     if wrong:
         sys.exit("\n".join(wrong))
-    if given.readme:
-        readme = README.read_text(encoding="utf-8")
-        README.write_text(table.with_tables(readme, made), encoding="utf-8")
+    if given.docs:
+        table.PLACE.write(made)
 
 
 def _measure(names: Sequence[str], given: argparse.Namespace) -> tuple[str, list[str]]:
@@ -75,10 +73,10 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="little of everything")
     parser.add_argument("--operations", type=int, help="of the model test; 20,000 if left out")
     parser.add_argument("--seed", type=int, default=6, help="of the model test and of the kills")
-    parser.add_argument("--readme", action="store_true", help="write the README's tables anew")
+    parser.add_argument("--docs", action="store_true", help="write them to docs/benchmarks.md")
     given = parser.parse_args(arguments)
-    if given.readme and (given.quick or given.only or given.corpus is None):
-        parser.error("--readme writes all tables: with --corpus, without --quick and --only")
+    if given.docs and (given.quick or given.only or given.corpus is None):
+        parser.error("--docs writes all tables: with --corpus, without --quick and --only")
     given.only = given.only or [name for name in PARTS if name != "ranking" or given.corpus]
     if "ranking" in given.only and given.corpus is None:
         parser.error("--only ranking needs --corpus")

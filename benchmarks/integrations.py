@@ -1,7 +1,7 @@
 """What the frameworks' classes add to the library: time, waiting, lines.
 
 python -m benchmarks.integrations            over made-up texts, with the embedded default
-python -m benchmarks.integrations --readme   the same; the README's tables are written anew
+python -m benchmarks.integrations --docs     the same, and write the tables to docs/benchmarks.md
 python -m benchmarks.integrations --quick    whether it works at all
 """
 
@@ -21,18 +21,16 @@ import torch
 from llama_index.embeddings.mm_rag import MultimodalEmbedding
 from llama_index.retrievers.mm_rag import MultimodalRetriever as LlamaIndexRetriever
 
-from benchmarks.markdown import as_table, where_measured
+from benchmarks.markdown import DOCS, Generated, as_table, where_measured
 from benchmarks.rerankers.interleaved import Run, interleaved
 from benchmarks.turns import turns_table
 from langchain_mm_rag import MultimodalEmbeddings
 from langchain_mm_rag import MultimodalRetriever as LangChainRetriever
 from mm_rag import Collection, Encoder, Segment
 
-BEGIN = "<!-- integrations: written by `make bench-integrations` -->\n"
-END = "<!-- end of integrations -->\n"
+PLACE = Generated(DOCS / "benchmarks.md", "integrations", "make bench-integrations")
 
 _ROOT = Path(__file__).parents[1]
-_README = _ROOT / "README.md"
 _TEXTS, _SEGMENTS, _QUERIES = 256, 300, 8
 _WORDS = """
     anchor battery bridge camera cargo charter coast crew deck delay dock engine engineer export
@@ -61,20 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
                 ]
             )
     print(made)
-    if given.readme:
-        readme = _README.read_text(encoding="utf-8")
-        _README.write_text(with_tables(readme, made), encoding="utf-8")
-
-
-def has_place(readme: str) -> bool:
-    """Whether there is a place for the tables."""
-    return readme.count(BEGIN) == 1 and END in readme.partition(BEGIN)[2]
-
-
-def with_tables(readme: str, made: str) -> str:
-    """The README with the tables in their place."""
-    before, _, rest = readme.partition(BEGIN)
-    return before + BEGIN + made + END + rest.partition(END)[2]
+    if given.docs:
+        PLACE.write(made)
 
 
 async def longest_stall(work: Callable[[], Awaitable[object]]) -> float:
@@ -206,12 +192,12 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=9, help="how often everything is measured")
     parser.add_argument("--quick", action="store_true", help="one round")
-    parser.add_argument("--readme", action="store_true", help="write the README's tables anew")
+    parser.add_argument("--docs", action="store_true", help=f"write them to {PLACE.page.name}")
     given = parser.parse_args(arguments)
-    if given.readme and given.quick:
-        parser.error("--readme writes the usual tables, without --quick")
-    if given.readme and not has_place(_README.read_text(encoding="utf-8")):
-        parser.error(f"{_README} has no place for the tables: BEGIN and END of this module")
+    if given.docs and given.quick:
+        parser.error("--docs writes the usual tables, without --quick")
+    if given.docs and (missing := PLACE.is_missing()):
+        parser.error(missing)
     given.rounds = 1 if given.quick else given.rounds
     return given
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.loading --corpus CORPUS            everything
     python -m benchmarks.loading                            what needs no corpus: memory and speed
-    python -m benchmarks.loading --corpus CORPUS --readme   the same; the README's tables anew
+    python -m benchmarks.loading --corpus CORPUS --docs     the same, written to docs/benchmarks.md
     python -m benchmarks.loading --quick                    whether it works at all
     python -m benchmarks.loading --only speed               one part
 
@@ -27,8 +27,6 @@ from benchmarks.loaders.pages import write_manual
 from benchmarks.loaders.recordings import RATE, write_recording, write_video
 from benchmarks.loaders.steady import Steadiness, read_steadily
 from benchmarks.loaders.transcripts import hearings
-
-README = Path(__file__).parents[1] / "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
         chosen = [name for name in parts if given.only in (None, name)]
         made = "".join(_told(name, parts[name]) for name in chosen)
     print(made)
-    if given.readme:
-        readme = README.read_text(encoding="utf-8")
-        README.write_text(table.with_tables(readme, made), encoding="utf-8")
+    if given.docs:
+        table.PLACE.write(made)
 
 
 def _parts(plan: Plan, folder: Path, corpus: Path | None) -> dict[str, Callable[[], str]]:
@@ -149,14 +146,16 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
         help="one part; the last two need a corpus",
     )
     parser.add_argument("--quick", action="store_true", help="small files, one round")
-    parser.add_argument("--readme", action="store_true", help="write the README's tables anew")
+    parser.add_argument(
+        "--docs", action="store_true", help=f"write them to {table.PLACE.page.name}"
+    )
     given = parser.parse_args(arguments)
     if given.only in ("hostile", "transcripts") and given.corpus is None:
         parser.error(f"--only {given.only} needs --corpus")
-    if given.readme and not table.has_place(README.read_text(encoding="utf-8")):
-        parser.error(f"{README} has no place for the tables: the two comments of loaders/table.py")
-    if given.readme and (given.quick or given.only or given.corpus is None):
-        parser.error("--readme writes all tables: with --corpus, without --quick and --only")
+    if given.docs and (missing := table.PLACE.is_missing()):
+        parser.error(missing)
+    if given.docs and (given.quick or given.only or given.corpus is None):
+        parser.error("--docs writes all tables: with --corpus, without --quick and --only")
     return given
 
 

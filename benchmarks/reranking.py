@@ -1,7 +1,7 @@
 """mm-rag's Reranker beside sentence-transformers' CrossEncoder: one checkpoint, the same pairs.
 
     python -m benchmarks.reranking                 processor time on one thread, in float32
-    python -m benchmarks.reranking --readme        the same; the README's table is written anew
+    python -m benchmarks.reranking --docs          the same, written to docs/benchmarks.md
     python -m benchmarks.reranking --device cuda   time on a GPU in bfloat16, at the size of
                                                    Qwen3-VL-Reranker-2B, beside the GPU's limit
     python -m benchmarks.reranking --quick         whether it works at all
@@ -24,9 +24,7 @@ from benchmarks.rerankers.cases import Cases
 from benchmarks.rerankers.checkpoints import write_text_reranker, write_visual_reranker
 from benchmarks.rerankers.contest import Contest, Result
 from benchmarks.rerankers.plans import GPU, QUICK, USUAL, Plan
-from benchmarks.rerankers.table import has_place, table, with_table
-
-README = Path(__file__).parents[1] / "README.md"
+from benchmarks.rerankers.table import PLACE, table
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -40,9 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="mm-rag-bench-") as folder:
         made = table(list(measured(plan, Path(folder), given.device)), plan, on_gpu=on_gpu)
     print(made)
-    if given.readme:
-        readme = README.read_text(encoding="utf-8")
-        README.write_text(with_table(readme, made), encoding="utf-8")
+    if given.docs:
+        PLACE.write(made)
 
 
 def measured(plan: Plan, folder: Path, device: str) -> Iterator[Result]:
@@ -79,12 +76,12 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, help="how often everything is timed")
     parser.add_argument("--quick", action="store_true", help="tiny models, a few documents")
-    parser.add_argument("--readme", action="store_true", help="write the README's table anew")
+    parser.add_argument("--docs", action="store_true", help=f"write it to {PLACE.page.name}")
     given = parser.parse_args(arguments)
-    if given.readme and not has_place(README.read_text(encoding="utf-8")):
-        parser.error(f"{README} has no place for the table: the two comments of table.py")
-    if given.readme and (given.quick or given.device == "cuda"):
-        parser.error("--readme writes the usual table: neither --quick nor --device cuda")
+    if given.docs and (missing := PLACE.is_missing()):
+        parser.error(missing)
+    if given.docs and (given.quick or given.device == "cuda"):
+        parser.error("--docs writes the usual table: neither --quick nor --device cuda")
     if given.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: torch finds no GPU")
     return given

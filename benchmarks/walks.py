@@ -13,7 +13,7 @@ import argparse
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +54,7 @@ class Walk:
 
 
 @contextmanager
-def traced() -> Iterator[Walk]:
+def traced() -> Generator[Walk]:
     """Trace this thread and the threads that it starts."""
     walk, last, lock = Walk(), threading.local(), threading.Lock()
 

@@ -1,4 +1,4 @@
-"""The benchmarks work, count rightly, and know their places in the README."""
+"""The benchmarks work, count rightly, and know their places in docs/."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from transformers import Qwen3Config, Qwen3Model
 from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionConfig
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
-from benchmarks import loading, reranking
+from benchmarks import collection, integrations, loading, reranking
+from benchmarks.collections import table as collections_table
 from benchmarks.loaders import table as loading_table
 from benchmarks.loaders.hostile import ordeal
 from benchmarks.loaders.mutants import mutated, write_lures, write_mutants
@@ -27,8 +29,9 @@ from benchmarks.loaders.recordings import write_recording, write_video
 from benchmarks.loaders.speed import Ways
 from benchmarks.loaders.steady import read_steadily
 from benchmarks.loaders.transcripts import compared
+from benchmarks.markdown import Generated
+from benchmarks.rerankers import table as reranking_table
 from benchmarks.rerankers.flops import TextShape, VisionShape, picture_operations, text_operations
-from benchmarks.rerankers.table import BEGIN, END, has_place, with_table
 from mm_rag.media.ffmpeg import probe
 
 TEXT = TextShape(width=64, layers=3, heads=4, key_value_heads=2, head_dim=32, inner=96)
@@ -105,40 +108,67 @@ def test_the_operations_of_a_picture() -> None:
     assert picture_operations(VISION, TEXT.width, 12) == pytest.approx(counted, rel=2e-2)
 
 
-def test_the_readme_is_written_between_its_comments() -> None:
-    readme = f"before\n{BEGIN}old\n{END}after\n"
-
-    assert has_place(readme)
-    assert with_table(readme, "new\n") == f"before\n{BEGIN}new\n{END}after\n"
+PLACE = Generated(Path("page.md"), "tables", "make tables")
 
 
-@pytest.mark.parametrize("readme", ["none", BEGIN, f"{END}{BEGIN}", f"{BEGIN}{BEGIN}{END}"])
-def test_a_readme_without_a_place_is_refused_at_once(
-    tmp_path: Path,
+def test_tables_are_written_between_their_comments(tmp_path: Path) -> None:
+    place = replace(PLACE, page=tmp_path / "page.md")
+    place.page.write_text(f"before\n{place.begin}old\n{place.end}after\n")
+
+    assert place.is_missing() == ""
+    place.write("new\n")
+    assert place.page.read_text() == f"before\n{place.begin}new\n{place.end}after\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "nothing",
+        PLACE.begin,
+        f"{PLACE.end}{PLACE.begin}",
+        f"{PLACE.begin}{PLACE.begin}{PLACE.end}",
+    ],
+)
+def test_a_page_without_the_comments_is_named(tmp_path: Path, text: str | None) -> None:
+    place = replace(PLACE, page=tmp_path / "page.md")
+    if text is not None:
+        place.page.write_text(text)
+
+    assert str(place.page) in place.is_missing()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [loading_table.PLACE, reranking_table.PLACE, collections_table.PLACE, integrations.PLACE],
+    ids=lambda place: place.name,
+)
+def test_every_benchmark_has_its_place(place: Generated) -> None:
+    assert place.is_missing() == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "table", "arguments"),
+    [
+        (reranking, reranking, ["--docs"]),
+        (loading, loading_table, ["--docs", "--corpus", "folder"]),
+        (collection, collections_table, ["--docs", "--corpus", "folder"]),
+        (integrations, integrations, ["--docs"]),
+    ],
+    ids=["reranking", "loading", "collection", "integrations"],
+)
+def test_a_missing_place_is_said_before_anything_is_measured(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    readme: str,
+    module: Any,
+    table: Any,
+    arguments: list[str],
 ) -> None:
-    monkeypatch.setattr(reranking, "README", tmp_path / "README.md")
-    (tmp_path / "README.md").write_text(readme)
+    monkeypatch.setattr(table, "PLACE", PLACE)
 
-    with pytest.raises(SystemExit):
-        reranking.main(["--readme"])
-    assert "no place" in capsys.readouterr().err
-
-
-def test_the_tables_of_loading_have_a_place_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    begin, end = loading_table.BEGIN, loading_table.END
-    readme = f"before\n{begin}old\n{end}after\n"
-    assert loading_table.with_tables(readme, "new\n") == f"before\n{begin}new\n{end}after\n"
-
-    monkeypatch.setattr(loading, "README", tmp_path / "README.md")
-    (tmp_path / "README.md").write_text(f"{BEGIN}{END}")
-    with pytest.raises(SystemExit):
-        loading.main(["--readme", "--corpus", str(tmp_path)])
-    assert "no place" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        module.main(arguments)
+    assert "lacks the comments" in f"{stopped.value}{capsys.readouterr().err}"
 
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it asks Linux about processes")

@@ -1,4 +1,4 @@
-"""The results as Markdown, for the terminal and the README."""
+"""The results as Markdown, for the terminal and docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -10,22 +10,10 @@ from benchmarks.collections.ranking import Ranked
 from benchmarks.collections.scale import NEIGHBOURS, Latencies, Scale
 from benchmarks.collections.storage import Storage
 from benchmarks.collections.writers import WRITERS, Together
-from benchmarks.markdown import as_table, where_measured
+from benchmarks.markdown import DOCS, Generated, as_table, where_measured
 from tests.collection.model.driver import Outcome
 
-BEGIN = "<!-- collection: written by `make bench-collection CORPUS=folder` -->\n"
-END = "<!-- end of collection -->\n"
-
-
-def has_place(readme: str) -> bool:
-    """Whether there is a place for the tables."""
-    return readme.count(BEGIN) == 1 and END in readme.partition(BEGIN)[2]
-
-
-def with_tables(readme: str, made: str) -> str:
-    """The README with the tables in their place."""
-    before, _, rest = readme.partition(BEGIN)
-    return before + BEGIN + made + END + rest.partition(END)[2]
+PLACE = Generated(DOCS / "benchmarks.md", "collection", "make bench-collection CORPUS=folder")
 
 
 def model_table(outcome: Outcome) -> str:

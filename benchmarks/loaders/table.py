@@ -1,4 +1,4 @@
-"""The results as Markdown, for the terminal and the README."""
+"""The results as Markdown, for the terminal and docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -8,24 +8,12 @@ from typing import TYPE_CHECKING
 from benchmarks.loaders.hostile import LIMIT_SECONDS, Ordeal
 from benchmarks.loaders.steady import Steadiness
 from benchmarks.loaders.transcripts import Hearing
-from benchmarks.markdown import as_table, where_measured
+from benchmarks.markdown import DOCS, Generated, as_table, where_measured
 
 if TYPE_CHECKING:  # it imports torch
     from benchmarks.loaders.speed import Speed
 
-BEGIN = "<!-- loading: written by `make bench-load CORPUS=folder` -->\n"
-END = "<!-- end of loading -->\n"
-
-
-def has_place(readme: str) -> bool:
-    """Whether there is a place for the tables."""
-    return readme.count(BEGIN) == 1 and END in readme.partition(BEGIN)[2]
-
-
-def with_tables(readme: str, made: str) -> str:
-    """The README with the tables in their place."""
-    before, _, rest = readme.partition(BEGIN)
-    return before + BEGIN + made + END + rest.partition(END)[2]
+PLACE = Generated(DOCS / "benchmarks.md", "loading", "make bench-load CORPUS=folder")
 
 
 def memory_table(runs: dict[str, Steadiness], whole: dict[str, float]) -> str:

@@ -1,21 +1,19 @@
-"""The results as a table, on the terminal and in the README."""
+"""The results as Markdown, for the terminal and docs/benchmarks.md."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 
+from benchmarks.markdown import DOCS, Generated, as_table, processor
 from benchmarks.rerankers.contest import DEFAULT_BATCH, Result
 from benchmarks.rerankers.flops import PEAK
 from benchmarks.rerankers.interleaved import Times
 from benchmarks.rerankers.plans import Plan
 
-BEGIN = "<!-- reranking: written by `make bench-rerank` -->\n"
-END = "<!-- end of reranking -->\n"
+PLACE = Generated(DOCS / "benchmarks.md", "reranking", "make bench-rerank")
 
 
 def table(results: Sequence[Result], plan: Plan, *, on_gpu: bool) -> str:
@@ -33,19 +31,7 @@ def table(results: Sequence[Result], plan: Plan, *, on_gpu: bool) -> str:
         *(["pairs/s", "at most"] if on_gpu else []),
     ]
     rows = [[*_cells(result), *(_speeds(result) if on_gpu else [])] for result in results]
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n" + _how(plan, on_gpu)
-
-
-def has_place(readme: str) -> bool:
-    """Whether there is a place for the table."""
-    return readme.count(BEGIN) == 1 and END in readme.partition(BEGIN)[2]
-
-
-def with_table(readme: str, made: str) -> str:
-    """The README with the table in its place."""
-    before, _, rest = readme.partition(BEGIN)
-    return before + BEGIN + made + END + rest.partition(END)[2]
+    return as_table(heads, rows) + "\n" + _how(plan, on_gpu)
 
 
 def _cells(result: Result) -> list[str]:
@@ -76,7 +62,7 @@ def _ratio(theirs: Times, ours: Times) -> str:
 def _how(plan: Plan, on_gpu: bool) -> str:
     names = ("sentence-transformers", "transformers", "torch")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
-    device = torch.cuda.get_device_name() if on_gpu else _processor()
+    device = torch.cuda.get_device_name() if on_gpu else processor()
     measured = "wall time" if on_gpu else "processor time on one thread"
     limit = f"; at most: what {PEAK / 1e12:.0f} TFLOP/s allow" if on_gpu else ""
     return (
@@ -84,10 +70,3 @@ def _how(plan: Plan, on_gpu: bool) -> str:
         f"{measured}, {str(plan.dtype).removeprefix('torch.')}, random weights{limit}. "
         f"{device}; {versions}.\n"
     )
-
-
-def _processor() -> str:
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

@@ -5,14 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from benchmarks.integrations import (
-    BEGIN,
-    END,
-    adapter_lines,
-    has_place,
-    longest_stall,
-    with_tables,
-)
+from benchmarks.integrations import adapter_lines, longest_stall
 
 
 async def test_a_blocked_loop_is_noticed() -> None:
@@ -29,10 +22,3 @@ async def test_a_blocked_loop_is_noticed() -> None:
 def test_adapters_are_at_most_a_tenth_of_the_library() -> None:
     adapters, library = adapter_lines()
     assert 0 < adapters <= library / 10
-
-
-def test_tables_go_to_their_place() -> None:
-    readme = f"before\n{BEGIN}old\n{END}after\n"
-    assert has_place(readme)
-    assert not has_place("no such place")
-    assert with_tables(readme, "new\n") == f"before\n{BEGIN}new\n{END}after\n"

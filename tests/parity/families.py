@@ -29,7 +29,7 @@ from .replicas import (
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A row of the README's table, and what makes it checkable.
+    """A row of the table in docs/models.md, and what makes it checkable.
 
     Attributes:
         name: The row's title.

@@ -7,7 +7,7 @@ from .replicas import audio_rerankers, cross_encoders, text_rerankers, visual_re
 
 
 class RerankerFamily(Family):
-    """A row of the README's table of rerankers.
+    """A row of the table in docs/rerankers.md.
 
     Its modalities are those of a query or a document: "text", "image", "image+text" and so on.
     """

@@ -1,16 +1,17 @@
-"""The README's tables of families: `python -m tests.parity.table` writes them anew."""
+"""The tables of families in docs/: `python -m tests.parity.table` writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from benchmarks.markdown import DOCS, Generated
 from tests.parity.families import FAMILIES, Family
 from tests.parity.rerankers import RERANKERS
 
-README = Path(__file__).parents[2] / "README.md"
-TABLES: dict[str, Sequence[Family]] = {"families": FAMILIES, "rerankers": RERANKERS}
-"""By the name that stands in the comments around a table."""
+TABLES: dict[Generated, Sequence[Family]] = {
+    Generated(DOCS / "models.md", "families", "make families"): FAMILIES,
+    Generated(DOCS / "rerankers.md", "rerankers", "make families"): RERANKERS,
+}
 
 _HEADS = {
     "text": "text",
@@ -30,16 +31,6 @@ def table(families: Sequence[Family]) -> str:
     return head + "|---" * (len(taken) + 2) + "|\n" + rows
 
 
-def written(readme: str) -> str:
-    """The README with the tables in their places."""
-    for name, families in TABLES.items():
-        begin = f"<!-- {name}: written by `make families` -->\n"
-        end = f"<!-- end of {name} -->\n"
-        before, rest = readme.split(begin)
-        readme = before + begin + table(families) + end + rest.split(end)[1]
-    return readme
-
-
 def _row(family: Family, names: list[str]) -> str:
     taken = " | ".join("yes" if name in family.modalities else "" for name in names)
     models = ", ".join(f"`{model}`" for model in family.models)
@@ -49,4 +40,5 @@ def _row(family: Family, names: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for place, families in TABLES.items():
+        place.write(table(families))
