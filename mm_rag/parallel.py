@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from mm_rag._closing import Closing
 from mm_rag.content import Content
 from mm_rag.errors import InputError, MMRagError, WorkerError
-from mm_rag.preprocessing.batching import BatchOptions, sentence_vectors
+from mm_rag.modules.batching import BatchOptions, sentence_vectors
 from mm_rag.preprocessing.pairs import Asked
 from mm_rag.rerankers.scorer import ScoreOptions
 

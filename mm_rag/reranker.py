@@ -16,24 +16,37 @@ import torch
 from rich.progress import Progress
 from torch import Tensor
 
-from mm_rag._attributes import check_attribute
-from mm_rag._peer_names import PREDICT, RANK, RERANKER, also_named
-from mm_rag.checkpoints.locate import Hub, find_default_model, find_model
-from mm_rag.checkpoints.placement import move, place
+from mm_rag.checkpoints.config_files import (
+    MODEL_CONFIG,
+    check_requirements,
+    read_json,
+    write_json,
+)
+from mm_rag.checkpoints.locate import find_model
+from mm_rag.checkpoints.options import PretrainedKeywords, PretrainedOptions
 from mm_rag.checkpoints.publish import PushOptions, push_to_hub
-from mm_rag.checkpoints.requirements import check_requirements
 from mm_rag.content import MODALITIES, Chat, Content, Text, modality_name
-from mm_rag.device import as_device, as_dtype
+from mm_rag.device import as_device, best_device, move, place
 from mm_rag.embedded import embedded_chain
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError, UnsupportedModality, at_position
 from mm_rag.inputs import as_content
 from mm_rag.inputs.pairs import listed, listed_pairs, modalities_in, sides_of
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.modules import LoadOptions, Module
-from mm_rag.modules.finite import check_finite
-from mm_rag.modules.module import read_json, write_json
-from mm_rag.options import Output, check_form, chosen_prompt, named_prompts, whole_number
+from mm_rag.modules import Module
+from mm_rag.modules.batching import check_finite
+from mm_rag.options import (
+    PREDICT,
+    RANK,
+    RERANKER,
+    Output,
+    also_named,
+    check_attribute,
+    check_form,
+    chosen_prompt,
+    named_prompts,
+    whole_number,
+)
 from mm_rag.parallel import RerankerPool
 from mm_rag.preprocessing.pairs import Asked
 from mm_rag.rerankers import FeatureCache, LateInteraction, Scorer
@@ -48,8 +61,6 @@ from mm_rag.rerankers.scorer import ScoreOptions
 from mm_rag.rerankers.scorers import load_scorer, scorer_of
 
 Scores: TypeAlias = npt.NDArray[np.float32]
-
-_SETTINGS = "config_sentence_transformers.json"
 
 
 class Ranked(TypedDict):
@@ -140,49 +151,30 @@ class Reranker:
         *,
         encoder: Encoder | None = None,
         modules: Sequence[Module | Scorer] | None = None,
-        revision: str | None = None,
-        device: str | int | torch.device | None = None,
-        dtype: str | torch.dtype | None = None,
-        trust_remote_code: bool = False,
-        model_kwargs: Mapping[str, Any] | None = None,
-        processor_kwargs: Mapping[str, Any] | None = None,
-        config_kwargs: Mapping[str, Any] | None = None,
         prompts: Mapping[str, str] | None = None,
         default_prompt_name: str | None = None,
         num_labels: int | None = None,
         max_seq_length: int | None = None,
         activation_fn: Activation | None = None,
         feature_cache: FeatureCache | None = None,
-        policy: MediaPolicy = DEFAULT_POLICY,
-        cache_folder: str | Path | None = None,
-        local_files_only: bool = False,
-        token: str | None = None,
+        **options: Unpack[PretrainedKeywords],
     ) -> None:
         if sum(given is not None for given in (model, encoder, modules)) > 1:
             raise InputError("Give a Reranker one of: a model, an encoder, modules.")
-        if (encoder is not None or modules is not None) and policy is not DEFAULT_POLICY:
+        labels = _option("num_labels", num_labels, "num_labels")
+        length = _option("max_seq_length", max_seq_length, "model_max_length")
+        pretrained = PretrainedOptions.from_keywords(**options)
+        if model is not None or (encoder is None and modules is None):
+            pretrained = replace(
+                pretrained,
+                processor_kwargs=pretrained.processor_kwargs | length,
+                config_kwargs=pretrained.config_kwargs | labels,
+            )
+        elif pretrained.policy is not DEFAULT_POLICY:
             raise InputError(
                 "An encoder, or modules, open media as their own policy says: give it to them when "
                 "they are made or loaded, not to the Reranker."
             )
-        labels = _option("num_labels", num_labels, "num_labels")
-        length = _option("max_seq_length", max_seq_length, "model_max_length")
-        target = as_device(device)
-        options = LoadOptions(
-            dtype=as_dtype(dtype),
-            trust_remote_code=trust_remote_code,
-            model_kwargs=dict(model_kwargs or {}),
-            processor_kwargs={**(processor_kwargs or {}), **length},
-            config_kwargs={**(config_kwargs or {}), **labels},
-            policy=policy,
-        )
-        hub = Hub(
-            revision=revision,
-            cache_folder=cache_folder,
-            local_files_only=local_files_only,
-            token=token,
-            organization="cross-encoder",
-        )
         cache = FeatureCache() if feature_cache is None else feature_cache
         saved: dict[str, Any] = {}
         if modules is not None:
@@ -192,17 +184,17 @@ class Reranker:
             scorer = LateInteraction(encoder.chain)
             self.name = encoder.name
         elif model is None:
-            scorer = LateInteraction(embedded_chain(find_default_model(hub), options))
+            scorer = LateInteraction(embedded_chain(pretrained))
             self.name = "embedded"
         else:
-            folder = find_model(model, hub)
-            saved = read_json(folder / _SETTINGS, default={})
+            folder = find_model(model, pretrained, organization="cross-encoder")
+            saved = read_json(folder / MODEL_CONFIG, default={})
             check_requirements(saved, str(model))
-            scorer = load_scorer(folder, options, cache)
+            scorer = load_scorer(folder, pretrained, cache)
             self.name = str(model)
         if encoder is None:
-            place(scorer, target)
-        self._policy = policy if encoder is None else encoder.policy
+            place(scorer, pretrained.device or best_device())
+        self._policy = pretrained.policy if encoder is None else encoder.policy
         self.scorer = scorer.eval()
         self.prompts = named_prompts(saved.get("prompts"), prompts)
         self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
@@ -461,7 +453,7 @@ class Reranker:
         }
         folder.mkdir(parents=True, exist_ok=True)
         # First: what a killed run leaves would load with another activation.
-        write_json(folder / _SETTINGS, settings)
+        write_json(folder / MODEL_CONFIG, settings)
         self.scorer.save(folder)
 
     def __repr__(self) -> str:

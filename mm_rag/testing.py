@@ -117,7 +117,7 @@ class WordDirections(InputModule):
         return self._modalities
 
     @property
-    def gives(self) -> int:
+    def out_dim(self) -> int:
         """The embedding size."""
         return self._dimension
 

@@ -51,7 +51,12 @@ def test_media_are_encoded_by_their_words(encoder: Encoder) -> None:
 
     np.testing.assert_allclose(vectors[1:], np.tile(vectors[0], (3, 1)), atol=1e-6)
     assert encoder.modalities == ("text", "image", "audio", "video")
-    assert [encoder.reads(name) for name in encoder.modalities] == [False, True, True, True]
+    assert [encoder.encodes_as_text(name) for name in encoder.modalities] == [
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_mixed_content_is_read_part_by_part(encoder: Encoder) -> None:
@@ -147,7 +152,7 @@ def test_saved_and_loaded_with_its_readers(encoder: Encoder, tmp_path: Path) -> 
     again = Encoder(tmp_path, device="cpu")
 
     assert again.fingerprint == encoder.fingerprint
-    assert again.reads("image")
+    assert again.encodes_as_text("image")
     np.testing.assert_allclose(again.encode("a cat"), encoder.encode("a cat"), atol=1e-6)
 
 

@@ -12,7 +12,8 @@ import pytest
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from mm_rag import Encoder, Reranker
-from mm_rag.checkpoints.locate import Hub, find_model
+from mm_rag.checkpoints.locate import find_model
+from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.errors import CheckpointError
 from tests.parity.replicas.cross_encoders import cross_encoder
 from tests.parity.replicas.text import bert
@@ -49,7 +50,9 @@ def test_a_folder_goes_before_a_short_name(tmp_path: Path, monkeypatch: pytest.M
     shutil.copytree(bert(tmp_path / "made"), tmp_path / "small-model")
     monkeypatch.chdir(tmp_path)
 
-    assert find_model("small-model", Hub(cache_folder=tmp_path / "cache")) == Path("small-model")
+    assert find_model("small-model", PretrainedOptions(cache_folder=tmp_path)) == Path(
+        "small-model"
+    )
 
 
 def test_the_default_by_its_name_needs_no_hub(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ import torch
 from mm_rag import Encoder, Image, Text
 from mm_rag.content import Content
 from mm_rag.errors import InputError, UnreadableMedia, WorkerError
+from mm_rag.modules.batching import BatchOptions
 from mm_rag.parallel import EncoderPool
-from mm_rag.preprocessing.batching import BatchOptions
 
 # Every test here that starts a process waits seconds for its imports.
 slow = pytest.mark.slow

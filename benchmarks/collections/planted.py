@@ -53,7 +53,7 @@ class Planted(InputModule):
         return MODALITIES
 
     @property
-    def gives(self) -> int:
+    def out_dim(self) -> int:
         """The dimension."""
         return self._dimension
 

@@ -1,1 +1,1 @@
-"""Finding, checking and reading checkpoints, in the layout of sentence-transformers."""
+"""The files of models: found, checked, and loaded into transformers; everything below a module."""

@@ -1,4 +1,4 @@
-"""Adapters: small weights beside those of a base model, which peft adds to it (LoRA)."""
+"""Adapters (LoRA): small weights that peft adds to a base model."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mm_rag._optional import require
+from mm_rag.checkpoints.config_files import read_json
 from mm_rag.checkpoints.locate import find_model
 from mm_rag.errors import CheckpointError
-from mm_rag.modules.module import read_json
 
 _FILE = "adapter_config.json"
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -17,8 +17,8 @@ _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 _Kinds: TypeAlias = type | tuple[type, ...]
 _NAMES: _Kinds = (str, list)
 
-# What an adapter may say, and by which types. peft knows more, some of which imports modules by
-# name; a setting outside of this list may also change the result, so it is refused, not ignored.
+# The settings that an adapter may have, with their types. peft knows others, some of which import
+# modules by name. Any other setting may change the result, so it is refused, not ignored.
 _ALLOWED: Mapping[str, _Kinds] = {
     "alpha_pattern": dict,
     "base_model_name_or_path": str,
@@ -49,15 +49,15 @@ _ALLOWED: Mapping[str, _Kinds] = {
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether there is an adapter in a model's folder, with its base or alone."""
+    """Whether a model's folder contains an adapter, with its base model or alone."""
     return (folder / _FILE).is_file()
 
 
 def base_folder(folder: Path) -> Path:
-    """The folder of an adapter's base model: its own, or that of the model that it names.
+    """Find an adapter's base model: in its own folder, or the model that it names.
 
     Raises:
-        CheckpointError: The adapter has settings that it may not have, or its base is not there.
+        CheckpointError: A setting of the adapter is not supported, or its base is missing.
         MissingExtra: peft is not installed.
     """
     settings = read_json(folder / _FILE, default={})
@@ -78,7 +78,7 @@ def apply_adapter(model: Any, folder: Path) -> None:
     """Add an adapter to its base model.
 
     Raises:
-        CheckpointError: It lacks weights of what it says it changes.
+        CheckpointError: Weights of the adapter are missing.
     """
     if not getattr(model, "_hf_peft_config_loaded", False):  # transformers may have applied it
         info: Any = model.load_adapter(str(folder))
@@ -103,9 +103,9 @@ def _check(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def _fits(name: str, value: Any) -> bool:
-    """Whether a setting is allowed, switched off, or one that only other loaders read."""
+    """Whether a setting is allowed, switched off, or read by other loaders only."""
     if value is None or value is False or value == {} or name == "auto_mapping":
         return True
-    if name == "megatron_core":  # peft writes it always, and imports it with a megatron_config only
+    if name == "megatron_core":  # always written, but imported only with a megatron_config
         return value == "megatron.core"
     return name in _ALLOWED and isinstance(value, _ALLOWED[name])

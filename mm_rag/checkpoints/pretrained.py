@@ -1,13 +1,15 @@
-"""Loading transformers models and processors from a folder, with errors that say what is wrong."""
+"""Load transformers models and processors from a folder, and check that nothing is missing."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import pickle
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
@@ -21,14 +23,14 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from mm_rag.checkpoints.adapter import apply_adapter, base_folder, is_adapter
-from mm_rag.checkpoints.allowed_settings import restrict_config
-from mm_rag.checkpoints.encoder_part import encoder_class, encoder_options, forget_whole
+from mm_rag.checkpoints.config_files import read_json
 from mm_rag.checkpoints.modality import AUTO_MODELS, GENERATIVE
+from mm_rag.checkpoints.options import PretrainedOptions
+from mm_rag.checkpoints.transformer_config import restrict_config
 from mm_rag.checkpoints.weights import listed
 from mm_rag.errors import CheckpointError, MissingExtra
-from mm_rag.modules.module import LoadOptions, read_json
 
-# What transformers raises on damaged files, and on settings that make no sense.
+# Errors of transformers on damaged files and invalid settings.
 _FAULTS = (
     OSError,
     EOFError,
@@ -44,22 +46,53 @@ _FAULTS = (
     StrictDataclassError,
 )
 
-# Parts of models that checkpoints may lack: no vector is made with them, or only in training.
+# Parts of models that checkpoints may lack: vectors do not depend on them.
 _NEVER_READ = frozenset({"pooler", "masked_spec_embed", "logit_scale", "logit_bias"})
 
-# One of these lies beside every tokenizer and processor.
+# One of these files is beside every tokenizer and processor.
 _PROCESSORS = ("tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
 
-# Where tokenizers keep their vocabulary, whatever class they are of.
+# Files that contain a tokenizer's vocabulary.
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.spm", "*.tiktoken", "tekken.json")
 
+# Encoder-decoders, of which only the encoder is loaded. Checkpoints hold the whole model, or only
+# the encoder, as sentence-t5 does and as `save` writes it. transformers loads these encoders from
+# the weights of the whole model:
+_ENCODER_MODELS: Mapping[str, str] = {
+    "longt5": "LongT5EncoderModel",
+    "mt5": "MT5EncoderModel",
+    "switch_transformers": "SwitchTransformersEncoderModel",
+    "t5": "T5EncoderModel",
+    "t5gemma": "T5GemmaEncoderModel",
+    "udop": "UdopEncoderModel",
+    "umt5": "UMT5EncoderModel",
+}
 
-def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreTrainedModel, Any]:
+# The weights of these have other names in the whole model:
+_ENCODERS: Mapping[str, str] = {
+    "blenderbot": "BlenderbotEncoder",
+    "blenderbot-small": "BlenderbotSmallEncoder",
+    "m2m_100": "M2M100Encoder",
+    "marian": "MarianEncoder",
+    "moonshine": "MoonshineEncoder",
+    "nllb-moe": "NllbMoeEncoder",
+    "pegasus": "PegasusEncoder",
+    "pegasus_x": "PegasusXEncoder",
+    "prophetnet": "ProphetNetEncoder",
+    "whisper": "WhisperEncoder",
+}
+
+# The encoder's name of the word embeddings that it shares with the decoder; else `embed_tokens`.
+_WORDS: Mapping[str, str] = {"prophetnet": "word_embeddings"}
+
+
+def load_pretrained(
+    folder: Path, task: str, options: PretrainedOptions
+) -> tuple[PreTrainedModel, Any]:
     """Load the model in `folder` for `task`, in evaluation mode, and its processor or tokenizer.
 
     Raises:
-        CheckpointError: The folder has no weights or no vocabulary, or transformers does not
-            understand it.
+        CheckpointError: Weights or vocabulary are missing, or transformers cannot load the model.
         MissingExtra: The model, or an option, needs a package that is not installed.
     """
     if not isinstance(task, str) or task not in AUTO_MODELS:  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -74,8 +107,8 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
             config = AutoConfig.from_pretrained(base, **trust, **options.config_kwargs)
             restrict_config(config, {**options.config_kwargs, **options.model_kwargs})
             _adjust(config, task, options)
-            encoder: Any = encoder_class(config) if task == "feature-extraction" else None
-            more = encoder_options(config) if encoder else {}
+            encoder: Any = _encoder_class(config) if task == "feature-extraction" else None
+            more = _encoder_options(config) if encoder else {}
             model, loaded = (encoder or AUTO_MODELS[task]).from_pretrained(
                 base,
                 config=config,
@@ -83,7 +116,7 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
                 **trust,
                 **{**more, **options.model_kwargs, **dtype},
             )
-            forget_whole(model)
+            _forget_whole(model)
             if adapter:
                 apply_adapter(model, folder)
             _check_codec(folder, options)
@@ -107,7 +140,40 @@ def load_pretrained(folder: Path, task: str, options: LoadOptions) -> tuple[PreT
     return model.eval(), processor
 
 
-def _adjust(config: PretrainedConfig, task: str, options: LoadOptions) -> None:
+def _encoder_class(config: PretrainedConfig) -> Any:
+    """The class that loads only the encoder; None for models that are used whole."""
+    kind = config.model_type
+    if kind in _ENCODER_MODELS:
+        return getattr(transformers, _ENCODER_MODELS[kind])
+    if kind not in _ENCODERS:
+        return None
+    name = kind.replace("-", "_")
+    module = importlib.import_module(f"transformers.models.{name}.modeling_{name}")
+    return getattr(module, _ENCODERS[kind])
+
+
+def _encoder_options(config: PretrainedConfig) -> dict[str, Any]:
+    """The arguments of its `from_pretrained` that map the encoder's weights to its own names."""
+    if config.model_type not in _ENCODERS:
+        config.is_encoder_decoder = False
+        return {}
+    words = _WORDS.get(config.model_type, "embed_tokens")
+    whole = r"^(?:model\.|prophetnet\.)?"
+    return {
+        "key_mapping": {
+            rf"{whole}encoder\.": "",
+            rf"{whole}(?:shared|word_embeddings)\.": f"{words}.",
+        }
+    }
+
+
+def _forget_whole(model: PreTrainedModel) -> None:
+    """Make `save_pretrained` write an encoder's weights under its own names."""
+    if hasattr(model, "_weight_conversions"):
+        del model._weight_conversions
+
+
+def _adjust(config: PretrainedConfig, task: str, options: PretrainedOptions) -> None:
     _no_cache(config, options.config_kwargs)
     names: list[str] = config.architectures or []
     trained = any(name.endswith("ForSequenceClassification") for name in names)
@@ -117,7 +183,7 @@ def _adjust(config: PretrainedConfig, task: str, options: LoadOptions) -> None:
 
 
 def _no_cache(config: PretrainedConfig, asked: Mapping[str, Any], default: bool = False) -> None:
-    """Do not keep keys and values that only generating text would use, unless asked to."""
+    """Disable the cache of keys and values, which only text generation uses, unless asked for."""
     use_cache = asked.get("use_cache", default)
     if hasattr(config, "use_cache"):
         config.use_cache = use_cache
@@ -137,8 +203,8 @@ def _check_files(folder: Path) -> None:
         )
 
 
-def _check_codec(folder: Path, options: LoadOptions) -> None:
-    """Refuse a processor that would load a further model from a place that the checkpoint names."""
+def _check_codec(folder: Path, options: PretrainedOptions) -> None:
+    """Refuse a processor that would load another model from a repository it names."""
     settings = read_json(folder / "processor_config.json", default={})
     codec = "audio_tokenizer" in settings or (folder / "audio_tokenizer_config.json").is_file()
     if codec and not options.trust_remote_code:
@@ -149,7 +215,7 @@ def _check_codec(folder: Path, options: LoadOptions) -> None:
 
 
 def _check_weights(folder: Path, model: PreTrainedModel, missing: Iterable[str]) -> None:
-    """Refuse a model of which a part stayed random: what it makes would mean nothing."""
+    """Refuse a model whose weights are incomplete: the missing ones would be random."""
     # peft wraps the layers that an adapter changes.
     parameters = {name.replace(".base_layer.", "."): name for name, _ in model.named_parameters()}
     needed = {
@@ -165,13 +231,13 @@ def _check_weights(folder: Path, model: PreTrainedModel, missing: Iterable[str])
 
 
 def _is_computed(model: PreTrainedModel, name: str) -> bool:
-    """Whether a weight is a table of sines, which is made and not learnt: Marian saves none."""
+    """Whether a weight is a table of sines, which is computed: Marian does not save it."""
     holder = model.get_submodule(name.rpartition(".")[0])
     return "Sinusoidal" in type(holder).__name__
 
 
 def _check_vocabulary(folder: Path, tokenizer: Any) -> None:
-    """Refuse a tokenizer that was made without its files: all words would be one to it."""
+    """Refuse a tokenizer without a vocabulary: it would map all words to one token."""
     if not isinstance(tokenizer, PreTrainedTokenizerBase) or not tokenizer.vocab_files_names:
         return  # pictures only, or bytes for tokens
     names = {*_VOCABULARIES, *tokenizer.vocab_files_names.values()}
@@ -183,14 +249,14 @@ def _check_vocabulary(folder: Path, tokenizer: Any) -> None:
 
 
 def _limit_length(processor: Any, model: PreTrainedModel, *, asked: bool) -> None:
-    """Cut texts at the positions that the model has, if the tokenizer does not cut them before."""
+    """Truncate texts at the model's positions, unless the tokenizer truncates them earlier."""
     tokenizer, positions = getattr(processor, "tokenizer", processor), positions_of(model)
     if not asked and positions is not None and hasattr(tokenizer, "model_max_length"):
         tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
 
 
 def positions_of(model: PreTrainedModel) -> int | None:
-    """How many tokens a model has positions for; None where it has no limit."""
+    """The number of tokens that a model has positions for; None if it has no limit."""
     inner = getattr(model.config, "text_config", None)
     # XLNet says -1 for no limit.
     positions = getattr(model.config, "max_position_embeddings", None) or getattr(
@@ -200,7 +266,7 @@ def positions_of(model: PreTrainedModel) -> int | None:
 
 
 def _first_position(model: PreTrainedModel) -> int:
-    """Where the positions of a text begin: RoBERTa's follow the id of the padding."""
+    """The first position of a text: RoBERTa's follow the id of the padding token."""
     for module in model.modules():
         table = getattr(module, "position_embeddings", None)
         if isinstance(table, nn.Embedding) and table.padding_idx is not None:
@@ -210,7 +276,7 @@ def _first_position(model: PreTrainedModel) -> int:
 
 @contextlib.contextmanager
 def no_progress_bar() -> Generator[None]:
-    """A library does not draw on the terminal; transformers would, for every load."""
+    """Disable the progress bar that transformers draws for every load."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

@@ -1,4 +1,4 @@
-"""The weights of a module: safetensors, or an old pickle that is read without running its code."""
+"""The weights of a module: safetensors, or an old pickle, which is read without running code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mm_rag.errors import CheckpointError
 _FILE = "model.safetensors"
 _OLD_FILE = "pytorch_model.bin"
 
-# What torch's reader raises on damaged files: it is a stack machine on bytes.
+# Errors of torch's unpickler on damaged files.
 _DAMAGED = (
     OSError,
     EOFError,
@@ -35,14 +35,14 @@ _DAMAGED = (
 
 
 def load_weights(module: nn.Module, folder: Path) -> None:
-    """Fill `module` with the weights in `folder`; nothing is filled where they do not fit.
+    """Load the weights in `folder` into `module`; all of them, or none if they do not match.
 
     Raises:
-        CheckpointError: There are none, they are damaged, or they are another module's.
+        CheckpointError: The weights are missing, damaged, or another module's.
     """
     weights = read_weights(folder)
     state: dict[str, Tensor] = module.state_dict()
-    # Weights that modules share are stored once, under one of their names.
+    # Shared weights are stored once, under one of their names.
     stored = {state[name].data_ptr() for name in weights.keys() & state.keys()}
     missing = [name for name in state.keys() - weights if state[name].data_ptr() not in stored]
     misshapen = [
@@ -63,15 +63,15 @@ def load_weights(module: nn.Module, folder: Path) -> None:
 
 
 def save_weights(module: nn.Module, folder: Path) -> None:
-    """Write the weights of `module`, those it shares within itself once."""
+    """Write the weights of `module`; shared ones are written once."""
     save_model(module, str(folder / _FILE))
 
 
 def weights_file(folder: Path) -> Path:
-    """Where the weights in `folder` are.
+    """The file in `folder` with the weights.
 
     Raises:
-        CheckpointError: There are none.
+        CheckpointError: There is no such file.
     """
     for name in (_FILE, _OLD_FILE):
         if (folder / name).is_file():
@@ -83,10 +83,10 @@ def weights_file(folder: Path) -> Path:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The tensors in `folder` by name, on the CPU.
+    """Read the tensors in `folder` by name, on the CPU.
 
     Raises:
-        CheckpointError: There are none, they are damaged, or they hold code.
+        CheckpointError: They are missing or damaged, or the file contains code.
     """
     path = weights_file(folder)
     if path.name == _OLD_FILE:
@@ -99,7 +99,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
-        # weights_only builds tensors and containers, and calls nothing that the file names.
+        # With weights_only, only tensors and containers are built; nothing in the file is called.
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
@@ -115,7 +115,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:
-    """Names for a message: the first ones, and how many more there are."""
+    """Join the first `most` names for a message, and say how many more there are."""
     ordered = sorted(names)
     more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
     return ", ".join(ordered[:most]) + more

@@ -1,22 +1,18 @@
-"""The modules that models are built of; their checkpoints are those of sentence-transformers."""
+"""The modules that models are made of; their checkpoints are those of sentence-transformers."""
 
 from __future__ import annotations
 
 from mm_rag._lazy import lazy_exports
+from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.modules.chain import Chain
-from mm_rag.modules.dense import Dense
-from mm_rag.modules.dropout import Dropout
-from mm_rag.modules.layer_norm import LayerNorm
-from mm_rag.modules.legacy_clip import LegacyCLIP
-from mm_rag.modules.logit_score import LogitScore
-from mm_rag.modules.module import Features, InputModule, LoadOptions, Module
-from mm_rag.modules.normalize import Normalize
-from mm_rag.modules.pooling import Pooling
+from mm_rag.modules.layers import Dense, Dropout, LayerNorm, LogitScore, Normalize, Pooling
+from mm_rag.modules.module import InputModule, Module, Routed
 from mm_rag.modules.readers import ReadAudio, Reader, ReadImage, ReadVideo
 from mm_rag.modules.registry import register, register_old
 from mm_rag.modules.router import Router
 from mm_rag.modules.static_embedding import StaticEmbedding
-from mm_rag.modules.transformer import Transformer
+from mm_rag.modules.transformer import LegacyCLIP, Transformer
+from mm_rag.preprocessing.features import Features
 
 __all__ = [
     "Chain",
@@ -25,15 +21,16 @@ __all__ = [
     "Features",
     "InputModule",
     "LayerNorm",
-    "LoadOptions",
     "LogitScore",
     "Module",
     "Normalize",
     "Pooling",
+    "PretrainedOptions",
     "ReadAudio",
     "ReadImage",
     "ReadVideo",
     "Reader",
+    "Routed",
     "Router",
     "StaticEmbedding",
     "Transformer",
@@ -56,6 +53,8 @@ register(
 )
 register_old("CLIPModel", LegacyCLIP())
 
-# These were here before the folder `rerankers` was, and can still be imported from here.
+LoadOptions = PretrainedOptions  # its name in 0.1.0
+
+# These moved to `mm_rag.rerankers`, and can still be imported from here.
 _RERANKERS = ("CrossEncoder", "FeatureCache", "LateInteraction", "Scorer")
 __getattr__, __dir__ = lazy_exports(__name__, dict.fromkeys(_RERANKERS, "mm_rag.rerankers"))

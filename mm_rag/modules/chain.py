@@ -1,9 +1,10 @@
-"""Chain: modules one after another, which is what a model is."""
+"""Chain: the modules of a model, one after another."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -11,21 +12,15 @@ import torch
 from torch import nn
 
 from mm_rag._forking import ForkableLock
-from mm_rag.checkpoints.model_kind import check_kind
-from mm_rag.checkpoints.placement import input_device
+from mm_rag.checkpoints.config_files import check_kind, inside, read_json, write_json
+from mm_rag.checkpoints.options import PretrainedOptions
+from mm_rag.content import Content
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.modules import registry
-from mm_rag.modules.module import (
-    Features,
-    InputModule,
-    LoadOptions,
-    Module,
-    inside,
-    read_json,
-    write_json,
-)
-from mm_rag.modules.pooling import Pooling
+from mm_rag.modules.layers import Pooling
+from mm_rag.modules.module import InputModule, Module, Routed
 from mm_rag.modules.transformer import Transformer
+from mm_rag.preprocessing.features import Features
 
 
 class Chain(nn.Module):
@@ -47,25 +42,12 @@ class Chain(nn.Module):
         self.steps = nn.ModuleList(modules)
         self.lock = ForkableLock()
 
-    def at(self, task: str | None) -> Chain:
-        """The same modules, on their routes for a task such as `"query"`.
-
-        Raises:
-            UnsupportedModality: The model tells tasks apart, and does not know this one.
-        """
-        first = self.input.at(task)
-        if first is self.input:
-            return self
-        chain = Chain([first, *list(self)[1:]])
-        chain.lock = self.lock  # it is the same tokenizer
-        return chain
-
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the lock: another process has no use for it."""
+        """Exclude the lock, which another process has no use for."""
         return {name: value for name, value in self.__dict__.items() if name != "lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make a lock anew."""
+        """Restore the modules with a new lock."""
         super().__setstate__(state)
         self.lock = ForkableLock()
 
@@ -79,14 +61,24 @@ class Chain(nn.Module):
 
     @property
     def dimension(self) -> int | None:
-        """Of the vectors it gives; None where a module does not say."""
-        return next((module.gives for module in reversed(list(self)) if module.gives), None)
+        """The size of its vectors; None if no module declares one."""
+        return next((module.out_dim for module in reversed(list(self)) if module.out_dim), None)
 
     @property
     def device(self) -> torch.device:
-        """Where its inputs go: where its first weights are, or what a `device_map` says."""
-        first = self.input
-        return first.device if isinstance(first, Transformer) else input_device(self)
+        """Where its inputs go: to its first weights, or as the Transformer's device map says."""
+        if isinstance(self.input, Transformer):
+            return self.input.device
+        return next((weight.device for weight in self.parameters()), torch.device("cpu"))
+
+    def route(self, content: Content, task: str | None) -> Routed:
+        """Find the way of one input through all modules.
+
+        Raises:
+            UnsupportedModality: There is no route for the modality, or for the task.
+        """
+        routed = self.input.route(content, task)
+        return replace(routed, steps=(*routed.steps, *list(self)[1:]))
 
     def forward(self, features: Features, arguments: Mapping[str, Any] | None = None) -> Features:
         """Run every module, each with those of the arguments that it declares."""
@@ -95,10 +87,10 @@ class Chain(nn.Module):
         return features
 
     def check_arguments(self, arguments: Mapping[str, Any]) -> None:
-        """See that a module declares each of them.
+        """Check that every argument is declared by a module.
 
         Raises:
-            InputError: None does.
+            InputError: An argument is not.
         """
         modules = [module for module in self.modules() if isinstance(module, Module)]
         known: set[str] = set().union(*(module.forward_kwargs for module in modules))
@@ -113,18 +105,18 @@ class Chain(nn.Module):
         return "\n".join(module.label for module in self)
 
     @classmethod
-    def load(cls, folder: Path, options: LoadOptions) -> Self:
-        """Load it from `modules.json`; without one, as `plain` does.
+    def load(cls, folder: Path, options: PretrainedOptions) -> Self:
+        """Load the modules that `modules.json` lists; without that file, as `plain` does.
 
         Raises:
-            CheckpointError: The folder holds no model, or one that is not understood.
+            CheckpointError: The folder holds no model, or one that cannot be loaded.
         """
         check_kind(folder)
         if not (folder / "modules.json").is_file():
             return cls.plain(folder, options)
         entries = read_json(folder / "modules.json")
         try:
-            places = [
+            listed = [
                 (entry["type"], inside(folder, entry["path"]), frozenset(entry.get("kwargs", ())))
                 for entry in entries
             ]
@@ -133,31 +125,31 @@ class Chain(nn.Module):
                 f"{folder / 'modules.json'} is not understood: {error}"
             ) from error
         modules: list[Module] = []
-        for kind, place, arguments in places:
-            module = registry.module_class(kind, folder).load(place, options)
+        for type_name, path, arguments in listed:
+            module = registry.module_class(type_name, folder).load(path, options)
             module.forward_kwargs |= arguments
             modules.append(module)
         return cls(modules)
 
     @classmethod
-    def plain(cls, folder: Path, options: LoadOptions) -> Self:
-        """Load a plain transformers checkpoint, and give it the usual pooling.
+    def plain(cls, folder: Path, options: PretrainedOptions) -> Self:
+        """Load a plain transformers checkpoint, and add the usual pooling.
 
         Raises:
-            CheckpointError: The folder holds no model, or one that is not understood.
+            CheckpointError: The folder holds no model, or one that cannot be loaded.
         """
         check_kind(folder)
         transformer = Transformer.from_pretrained(folder, options)
         if transformer.output_name != "token_embeddings":
             return cls([transformer])
         mode = "lasttoken" if transformer.causal else "mean"
-        return cls([transformer, Pooling(transformer.gives, mode)])
+        return cls([transformer, Pooling(transformer.out_dim, mode)])
 
     def save(self, folder: Path) -> None:
-        """Write `modules.json`, every module, and the code that some need."""
+        """Write `modules.json`, every module, and the code that custom modules need."""
         folder.mkdir(parents=True, exist_ok=True)
         entries = [_entry(position, module) for position, module in enumerate(self)]
-        # First: without it, what a killed run leaves would load as another model, mean pooled.
+        # First: without it, what an interrupted save leaves would load with mean pooling.
         write_json(folder / "modules.json", entries)
         for entry, module in zip(entries, self, strict=True):
             with self.lock:  # tokenizers would write the settings of a call
@@ -167,8 +159,8 @@ class Chain(nn.Module):
 
 
 def _entry(position: int, module: Module) -> dict[str, Any]:
-    """A module's line in `modules.json`."""
-    # The first module lies in the root, where plain transformers finds a Transformer too.
+    """A module's entry in `modules.json`."""
+    # The first module is saved in the root, where transformers finds a Transformer, too.
     path = f"{position}_{type(module).__name__}" if position else ""
     entry = {"idx": position, "name": str(position), "path": path, "type": module.type_name}
     more = sorted(module.forward_kwargs - type(module).forward_kwargs)
@@ -176,11 +168,11 @@ def _entry(position: int, module: Module) -> dict[str, Any]:
 
 
 def _check_dimensions(modules: Sequence[Module]) -> None:
-    given: frozenset[int] = frozenset()
+    before: frozenset[int] = frozenset()
     for module in modules:
-        if module.takes and (wrong := given - {module.takes}):
+        if module.in_dim and (wrong := before - {module.in_dim}):
             raise CheckpointError(
-                f"{module.label} takes vectors of dimension {module.takes}, "
+                f"{module.label} takes vectors of dimension {module.in_dim}, "
                 f"but what comes before it gives {', '.join(map(str, sorted(wrong)))}."
             )
-        given = module.dimensions or given
+        before = module.out_dims or before

@@ -1,7 +1,7 @@
-"""Readers: a picture, a recording or a video becomes the words in it.
+"""Readers: turn a picture, a recording or a video into the words in it.
 
-They wrap the code that loaders read with (`mm_rag.extraction`), so that a picture read by a loader
-and a picture given straight to a model give the same vector.
+They use the code of the loaders (`mm_rag.extraction`), so that a picture read by a loader and a
+picture passed to a model have the same vector.
 """
 
 from __future__ import annotations
@@ -10,21 +10,23 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.content import Audio, Content, Image, Modality, Text, Url, Video
 from mm_rag.errors import UnsupportedModality
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.modules.module import Features, LoadOptions, Module
+from mm_rag.modules.module import Module
+from mm_rag.preprocessing.features import Features
 
 
 class Reader(Module):
-    """Turn one medium into Text, with words that were read before where it carries them.
+    """Turn one medium into Text; words that it already carries are used without reading again.
 
     Args:
-        policy: Limits on what is opened.
+        policy: Which media may be opened, and their limits.
 
     Attributes:
-        modality: What it reads.
-        version: Goes up when the same medium begins to give other words.
+        modality: The modality of the media.
+        version: Incremented when the same medium gives other words than before.
     """
 
     modality: ClassVar[Modality]
@@ -35,12 +37,12 @@ class Reader(Module):
         self.policy = policy
 
     def read(self, content: Content) -> Text:
-        """Read it, unless it carries its words.
+        """Return the words in a medium.
 
         Raises:
-            UnsupportedModality: It is another medium than this reader's.
+            UnsupportedModality: The medium is of another modality.
             UnreadableMedia: The file is missing or damaged.
-            MissingExtra: What reads this medium is not installed.
+            MissingExtra: A package that reads this medium is not installed.
         """
         if isinstance(content, Image | Audio | Video) and content.modality == self.modality:
             return Text(self.read_medium(content) if content.text is None else content.text)
@@ -49,19 +51,19 @@ class Reader(Module):
 
     @abstractmethod
     def read_medium(self, content: Any) -> str:
-        """The words in a medium that carries none."""
+        """Extract the words of a medium."""
 
     def forward(self, features: Features) -> Features:
-        """Nothing is left to do: reading happens before there are tensors."""
+        """Return the features unchanged: media are read before there are tensors."""
         return features
 
     def config(self) -> dict[str, Any]:
-        """What the words depend on."""
+        """The version, on which the words depend."""
         return {"version": self.version}
 
     @classmethod
-    def load(cls, folder: Path, options: LoadOptions) -> Self:
-        """Make one: the checkpoint only tells which version it was made with."""
+    def load(cls, folder: Path, options: PretrainedOptions) -> Self:
+        """Make a reader; the checkpoint only contains the version it was made with."""
         return cls(options.policy)
 
 
@@ -72,7 +74,7 @@ class ReadImage(Reader):
     modality = "image"
 
     def read_medium(self, content: Image) -> str:
-        """The words on the picture, line by line."""
+        """Return the words on the picture, line by line."""
         from mm_rag.extraction import ocr
         from mm_rag.media.image import open_image
 
@@ -86,7 +88,7 @@ class ReadAudio(Reader):
     modality = "audio"
 
     def read_medium(self, content: Audio) -> str:
-        """What is said between the start and the end of the part."""
+        """Return the speech between the start and the end of the part."""
         from mm_rag.extraction import recording
         from mm_rag.media.audio import SPEECH_RATE, waveform
         from mm_rag.media.fetch import local_file
@@ -105,7 +107,7 @@ class ReadVideo(Reader):
     modality = "video"
 
     def read_medium(self, content: Video) -> str:
-        """The words between the start and the end of the part."""
+        """Return the words between the start and the end of the part."""
         from mm_rag.extraction import video_reader
         from mm_rag.media.fetch import local_file
 

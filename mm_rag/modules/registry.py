@@ -1,18 +1,19 @@
-"""Which class a name in `modules.json` stands for."""
+"""The classes that names in `modules.json` stand for."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mm_rag.checkpoints.remote_code import find_code
 from mm_rag.errors import CheckpointError
+from mm_rag.modules.remote_code import find_code
 
 if TYPE_CHECKING:
-    from mm_rag.modules.module import LoadOptions, Module
+    from mm_rag.checkpoints.options import PretrainedOptions
+    from mm_rag.modules.module import Module
 
-# Where sentence-transformers keeps the same class: until 5.3 in `models`, since then in packages by
-# kind of model, each time with and without the name of the file.
+# Packages of sentence-transformers that contain the same class: until 5.3 `models`, since then one
+# by kind of model, with and without the name of the file.
 _PACKAGES = (
     "sentence_transformers.models",
     "sentence_transformers.base.modules",
@@ -22,22 +23,22 @@ _PACKAGES = (
 )
 _OLD_NAMES = {"Asym": "Router"}
 
-_CLASSES: dict[str, type[Module]] = {}  # by type_name, which users choose for theirs
-_OWN: dict[str, Loader] = {}  # by class name, for whatever package a checkpoint names
+_CLASSES: dict[str, type[Module]] = {}  # by type_name, also those of users
+_OWN: dict[str, Loader] = {}  # by class name, for any of the packages
 
 
 class Loader(Protocol):
-    """What loads a module from its folder: a class, or the code of a checkpoint."""
+    """Loads a module from its folder: a class, or the code of a checkpoint."""
 
-    def load(self, folder: Path, options: LoadOptions) -> Module:
-        """Load it."""
+    def load(self, folder: Path, options: PretrainedOptions) -> Module:
+        """Load the module."""
         ...
 
 
 def register(*classes: type[Module]) -> None:
-    """Make modules known, so that checkpoints can name them by their `type_name`.
+    """Allow checkpoints to name these classes by their `type_name`.
 
-    A checkpoint names classes and never has them imported: what is not registered is not loaded.
+    Classes that are not registered are not loaded: a checkpoint cannot have anything imported.
     """
     for cls in classes:
         _CLASSES[cls.type_name] = cls
@@ -46,15 +47,15 @@ def register(*classes: type[Module]) -> None:
 
 
 def register_old(name: str, loader: Loader) -> None:
-    """Make a class name known that only old checkpoints have, and what loads it today."""
+    """Register the loader for a class name that occurs in old checkpoints only."""
     _OWN[name] = loader
 
 
 def module_class(name: str, folder: Path) -> Loader:
-    """What loads the module that is called `name` in the checkpoint in `folder`.
+    """Find the loader of the module that the checkpoint in `folder` calls `name`.
 
     Raises:
-        CheckpointError: mm_rag has no such module.
+        CheckpointError: No such class is registered or part of the checkpoint.
     """
     name = str(name)  # JSON may hold anything
     class_name = name.rpartition(".")[2]
@@ -65,8 +66,8 @@ def module_class(name: str, folder: Path) -> Loader:
     if loader is None:
         raise CheckpointError(
             f"{folder} names the module {name!r}, which is neither one of mm_rag's "
-            f"({', '.join(sorted(_OWN))}) nor in a Python file of the checkpoint. A class of your "
-            "own is made known with mm_rag.modules.register(YourClass) before loading."
+            f"({', '.join(sorted(_OWN))}) nor in a Python file of the checkpoint. Register a "
+            "class of your own with mm_rag.modules.register(YourClass) before loading."
         )
     return loader
 

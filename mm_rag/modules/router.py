@@ -1,55 +1,50 @@
-"""Router: each modality, and each task, takes its own way."""
+"""Router: inputs take different modules by modality and by task."""
 
 from __future__ import annotations
 
 import ast
-import copy
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 from torch import nn
 
-from mm_rag.content import MODALITIES, Content, Mixed, Part, Text, modality_name, parts_of
+from mm_rag.checkpoints.config_files import inside, read_json, write_json
+from mm_rag.checkpoints.options import PretrainedOptions
+from mm_rag.content import MODALITIES, Chat, Content, Mixed, Part, Text, modality_name, parts_of
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
 from mm_rag.modules import registry
-from mm_rag.modules.module import (
-    Features,
-    InputModule,
-    LoadOptions,
-    Module,
-    inside,
-    read_json,
-    write_json,
-)
+from mm_rag.modules.module import InputModule, Module, Routed
 from mm_rag.modules.readers import Reader
+from mm_rag.preprocessing.features import Features
 
-# A task and a modality; None stands for any.
+# A task and a modality; None matches any.
 Condition: TypeAlias = tuple[str | None, str | None]
 
 
 class Router(InputModule):
     """Send inputs through modules of their own, by modality, by task, or by both.
 
-    A route is taken when the first of these names it: `mappings` of (task, modality), of (task,
-    None), of (None, modality), of (None, None); the task's name; the modality's name; the default
-    route. These rules, and the format on disk, are those of sentence-transformers' Router.
+    The route of an input is found in this order: `mappings` of (task, modality), of (task, None),
+    of (None, modality), of (None, None); a route named like the task; a route named like the
+    modality; the default route. These rules, and the format on disk, are those of
+    sentence-transformers' Router.
 
-    A route may begin with a `Reader`: its medium is turned into words first. Several contents
-    together, all of which are text or read, become one text, part by part, and take the way of
+    A route may begin with a `Reader`, which turns its medium into words. An input of several parts
+    that are all texts, or read as text, becomes one text, part by part, and takes the route of
     text.
 
-    Behind another module, a Router sends on what that made, by the task and the modality that it
-    was made of.
+    Behind another module, a Router chooses by the task of the features and the modality they were
+    made from.
 
     Args:
-        routes: By name, the modules in order; routes may share modules. Where the Router comes
-            first, the first module of each that is not a reader takes Content. The name of a
-            modality (`"image+text"` for several together) or of a task (`"query"`, `"document"`)
-            needs no mapping.
-        mappings: Which route inputs take, by task and modality.
-        default_route: Taken where nothing else fits; None for the first one.
+        routes: The modules of each route, in order; routes may share modules. If the Router is the
+            first module, each route begins with a module that takes Content, after the Reader if it
+            has one. A route named like a modality (`"image+text"` for several together) or like a
+            task (`"query"`, `"document"`) needs no mapping.
+        mappings: The route for a task and a modality.
+        default_route: The route if nothing else matches; None for the first one.
     """
 
     type_name = "sentence_transformers.base.modules.router.Router"
@@ -66,11 +61,14 @@ class Router(InputModule):
         self.routes = {name: tuple(modules) for name, modules in routes.items()}
         self.mappings = {(task, _sorted(kind)): to for (task, kind), to in (mappings or {}).items()}
         self.default_route = default_route or next(iter(self.routes), None)
-        self.task: str | None = None
         self.readers: dict[str, Reader] = {}
         self.inputs: dict[str, InputModule] = {}
         for name, modules in self.routes.items():
-            self._enrol(name, *_split_reader(modules))
+            reader, rest = _split_reader(modules)
+            if reader:
+                self.readers[name] = reader
+            if rest and isinstance(rest[0], InputModule) and rest[0].takes_content:
+                self.inputs[name] = rest[0]
         if self.inputs and (without := sorted(set(self.routes) - set(self.inputs))):
             raise CheckpointError(
                 f"The route {without[0]!r} has no module that takes content, which others have."
@@ -79,52 +77,111 @@ class Router(InputModule):
             raise CheckpointError(f"The Router has no route {', '.join(map(repr, missing))}.")
         # nn.Sequential registers the parameters; a module that routes share is the same object.
         self.sub_modules = nn.ModuleDict({name: nn.Sequential(*m) for name, m in routes.items()})
+        self._modalities = self._modalities_for(None)
 
-    def _enrol(self, name: str, reader: Reader | None, rest: Sequence[Module]) -> None:
-        if rest and isinstance(rest[0], InputModule) and rest[0].takes_content:
-            self.inputs[name] = rest[0]
-        if reader:
-            self.readers[name] = reader
+    def route(self, content: Content, task: str | None) -> Routed:
+        """Find the way of one input, and read it if it is encoded as text.
+
+        Raises:
+            UnsupportedModality: There is no route for the modality, or for the task.
+        """
+        if isinstance(content, Mixed) and self._is_joined(modality_name(content), task):
+            content = Text("\n".join(filter(None, (self._words(p, task) for p in content.parts))))
+        modality = modality_name(content)
+        name = self._route_of(modality, task)
+        if name is None:
+            raise UnsupportedModality(self._no_route(modality, task))
+        if name in self.readers:
+            content = Text(self._words(parts_of(content)[0], task))
+        first = self.inputs[name].route(content, task)  # which may be a Router, too
+        return replace(first, steps=(*first.steps, *_split_reader(self.routes[name])[1][1:]))
+
+    def _no_route(self, modality: str, task: str | None) -> str:
+        if not (kinds := self._modalities_for(task)):
+            return (
+                f"This model has no route for the task {task!r}; it has {', '.join(self.routes)}."
+            )
+        return f"This model has no route for {modality}; it takes {', '.join(kinds)}."
+
+    def _route_of(self, modality: str, task: str | None = None) -> str | None:
+        """The name of the route whose modules take an input; None if there is none."""
+        name = self._named(modality, task)
+        if name in self.readers:
+            return name
+        return name if name in self.inputs and self.inputs[name].supports(modality) else None
+
+    def _named(self, modality: str, task: str | None) -> str | None:
+        """The route for a modality and a task, whether or not its modules take that modality."""
+        conditions = [(task, modality), (task, None), (None, modality), (None, None)]
+        found = next((self.mappings[c] for c in conditions if c in self.mappings), None)
+        named = [name for name in (task, modality) if name in self.routes]
+        # An unknown task, which may be misspelt, does not fall back on the default route.
+        default = self.default_route if task in (None, *_TASKS) else None
+        return found or next(iter(named), None) or default
+
+    def _reader(self, modality: str, task: str | None = None) -> Reader | None:
+        return self.readers.get(self._route_of(modality, task) or "")
+
+    def _words(self, part: Part, task: str | None = None) -> str:
+        """The words of a part: its text, the words read earlier, or what its reader reads now."""
+        reader = self._reader(part.modality, task)
+        if isinstance(part, Text) or reader is None:
+            return part.text or ""
+        return reader.read(part).text
+
+    def _is_joined(self, modality: str, task: str | None = None) -> bool:
+        """Whether several parts become one text; a route for the combination takes precedence."""
+        own_route = "+" in modality and self._route_of(modality, task) is not None
+        return not own_route and self._is_all_words(modality, task)
+
+    def _is_all_words(self, modality: str, task: str | None = None) -> bool:
+        media = set(modality.split("+")) - {"text"}
+        has_text = self._route_of("text", task) is not None
+        return has_text and all(self._reader(kind, task) for kind in media)
+
+    def run(self, features: Features, arguments: Mapping[str, Any]) -> Features:
+        """Run the modules of the route that the features' task and kind have behind a module.
+
+        The modules of a Router that comes first are run by `Routed.steps`.
+        """
+        name = self._named(features.kind, features.task)
+        if name is None:
+            raise UnsupportedModality(self._no_route(features.kind, features.task))
+        for module in _split_reader(self.routes[name])[1]:
+            features = module.run(features, arguments)
+        return features
+
+    def forward(self, features: Features) -> Features:
+        """Run the modules of the route."""
+        return self.run(features, {})
 
     @property
     def takes_content(self) -> bool:
         """Whether its routes begin with modules that do; else it stands behind another module."""
         return bool(self.inputs)
 
-    def at(self, task: str | None) -> Self:
-        """The same modules, on the routes of a task.
-
-        Raises:
-            UnsupportedModality: There are routes by task, and none is this one's.
-        """
-        router = copy.copy(self)
-        router.task = task
-        router.inputs = {name: module.at(task) for name, module in self.inputs.items()}
-        if not router.modalities:
-            raise UnsupportedModality(
-                f"This model has no route for the task {task!r}; it has {', '.join(self.routes)}."
-            )
-        return router
-
     @property
     def modalities(self) -> tuple[str, ...]:
-        """What its routes take."""
+        """The modalities that its routes take."""
+        return self._modalities
+
+    def _modalities_for(self, task: str | None) -> tuple[str, ...]:
         named = {*self.routes, *(kind or "" for _, kind in self.mappings)}
         taken = {kind for module in self.inputs.values() for kind in module.modalities}
         kinds = taken | (named & _KINDS)
         order = [*MODALITIES, *sorted(kinds - set(MODALITIES))]
-        return tuple(kind for kind in order if kind in kinds and self._route(kind))
+        return tuple(kind for kind in order if kind in kinds and self._route_of(kind, task))
 
     @property
     def tokenizer(self) -> Any:
         """The tokenizer of the route for text, or else of the first route that has one."""
-        first = self.inputs.get(self._route("text") or "")
+        first = self.inputs.get(self._route_of("text") or "")
         inputs = [*([first] if first else []), *self.inputs.values()]
         return next((one.tokenizer for one in inputs if one.tokenizer is not None), None)
 
     @property
     def max_length(self) -> int | None:
-        """Tokens that texts are cut at; the most that a route takes where they differ."""
+        """Tokens at which texts are truncated; the largest number if routes differ."""
         limits = [limit for one in self.inputs.values() if (limit := one.max_length) is not None]
         return max(limits, default=None)
 
@@ -138,139 +195,41 @@ class Router(InputModule):
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
-        """Of the route for text."""
-        route = self._route("text")
+        """The vocabulary of the route for text."""
+        route = self._route_of("text")
         return self.inputs[route].vocabulary if route else {}
 
     def supports(self, modality: str) -> bool:
-        """A combination takes a route of its own, or goes as words when all parts become words."""
-        return self._route(modality) is not None or self._all_words(modality)
+        """Whether there is a route for it, or all its parts are texts or read as text."""
+        return self._route_of(modality) is not None or self._is_all_words(modality)
 
-    def reads(self, modality: str) -> bool:
-        """Whether the route begins with a reader; a combination, whether all its media are read."""
+    def encodes_as_text(self, modality: str) -> bool:
+        """Whether its route begins with a reader; for several together, whether all media do."""
         return self._reader(modality) is not None or (
-            modality != "text" and self._all_words(modality)
+            modality != "text" and self._is_all_words(modality)
         )
 
-    def prepare(self, content: Content) -> Content:
-        """Read what is to be read; the words then travel with the content."""
+    def read(self, content: Content) -> Content:
+        """Add the words in media that are encoded as text."""
         modality = modality_name(content)
-        if isinstance(content, Mixed) and self._joins(modality):
+        if isinstance(content, Mixed) and self._is_joined(modality):
             return Text("\n".join(filter(None, map(self._words, content.parts))))
-        [*parts] = parts_of(content)
-        if len(parts) > 1 or isinstance(content, Text) or self._reader(modality) is None:
+        if isinstance(content, Text | Mixed | Chat) or self._reader(modality) is None:
             return content
-        return replace(parts[0], text=self._words(parts[0]))
+        return replace(content, text=self._words(content))
 
     def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
-        """As the route's own module does; what is read is cut as words."""
-        module, content = self._enter(content)
-        return module.split(content, overlap=overlap)
-
-    def batch_key(self, content: Content) -> Hashable:
-        """Inputs of routes that begin with the same module, after reading, share batches."""
-        module, content = self._enter(content)
-        key = tuple(id(step) for step in self._steps(self._way(content)))
-        return key, module.batch_key(content)
-
-    def lengths(self, contents: Sequence[Content]) -> list[int]:
-        """As the routes' own modules count."""
-        lengths = [0] * len(contents)
-        entered = [self._enter(content) for content in contents]
-        for module in {id(module): module for module, _ in entered}.values():
-            mine = [i for i, (taker, _) in enumerate(entered) if taker is module]
-            for i, length in zip(mine, module.lengths([entered[i][1] for i in mine]), strict=True):
-                lengths[i] = length
-        return lengths
+        """As the route's own module does; words that were read are split as a text."""
+        routed = self.route(content, None)
+        return routed.module.split(routed.content, overlap=overlap)
 
     def preprocess(self, contents: Sequence[Content], *, prompt: str = "") -> Features:
-        """As the route's own module does, after reading."""
-        route = self._way(contents[0])
-        entered = [self._enter(content)[1] for content in contents]
-        features = self.inputs[route].preprocess(entered, prompt=prompt)
-        features.route = (route, *features.route)  # a Router in a route has chosen one already
-        return features
-
-    def forward(self, features: Features) -> Features:
-        """Run the modules of the route."""
-        return self.run(features, {})
-
-    def run(self, features: Features, arguments: Mapping[str, Any]) -> Features:
-        """Run the modules of the route, each with those of the arguments that it declares."""
-        if not self.inputs:
-            for module in self.routes[self._later_route(features)]:
-                features = module.run(features, arguments)
-            return features
-        ways = features.route
-        features.route = ways[1:]
-        for module in self._steps(ways[0]):
-            features = module.run(features, arguments)
-        features.route = ways
-        return features
-
-    def _later_route(self, features: Features) -> str:
-        """The route of what another module made."""
-        name = self._named(features.task, features.kind)
-        if name is None:
-            raise UnsupportedModality(
-                f"This model has no route for the task {features.task!r}; it has "
-                f"{', '.join(self.routes)}."
-            )
-        return name
-
-    def _named(self, task: str | None, modality: str) -> str | None:
-        """The route of a task and a modality, whether or not it takes that modality."""
-        conditions = [(task, modality), (task, None), (None, modality), (None, None)]
-        found = next((self.mappings[c] for c in conditions if c in self.mappings), None)
-        named = [name for name in (task, modality) if name in self.routes]
-        # A task that nothing here knows falls back on no default: it may be a mistake in its name.
-        default = self.default_route if task in (None, *_TASKS) else None
-        return found or next(iter(named), None) or default
-
-    def _route(self, modality: str) -> str | None:
-        """The route that an input of this task and modality takes, where there is one."""
-        name = self._named(self.task, modality)
-        takes = name and (name in self.readers or self.inputs[name].supports(modality))
-        return name if takes else None
-
-    def _way(self, content: Content) -> str:
-        route = self._route(modality_name(content))
-        if route is None:
-            raise UnsupportedModality(
-                f"This model has no route for {modality_name(content)}; "
-                f"it takes {', '.join(self.modalities)}."
-            )
-        return route
-
-    def _steps(self, route: str) -> tuple[Module, ...]:
-        return _split_reader(self.routes[route])[1]
-
-    def _reader(self, modality: str) -> Reader | None:
-        return self.readers.get(self._route(modality) or "")
-
-    def _enter(self, content: Content) -> tuple[InputModule, Content]:
-        """The module that takes the content, and what that module is given."""
-        route = self._way(content)
-        read = route in self.readers
-        return self.inputs[route], Text(self._words(parts_of(content)[0])) if read else content
-
-    def _words(self, part: Part) -> str:
-        reader = self._reader(part.modality)
-        if isinstance(part, Text) or reader is None:
-            return part.text or ""
-        return reader.read(part).text
-
-    def _joins(self, modality: str) -> bool:
-        """Whether contents together become one text; a route for the combination goes before."""
-        own_route = "+" in modality and self._route(modality) is not None
-        return self._all_words(modality) and not own_route
-
-    def _all_words(self, modality: str) -> bool:
-        media = set(modality.split("+")) - {"text"}
-        return self._route("text") is not None and all(map(self._reader, media))
+        """As the route's own module does."""
+        routed = [self.route(content, None) for content in contents]
+        return routed[0].module.preprocess([one.content for one in routed], prompt=prompt)
 
     def _distinct(self) -> dict[str, Module]:
-        """Every module once, by the name of its folder; the names are sentence-transformers'."""
+        """Every module once, by the name of its folder, which is sentence-transformers'."""
         named: dict[int, tuple[str, Module]] = {}
         for route, modules in self.routes.items():
             for position, module in enumerate(modules):
@@ -279,7 +238,7 @@ class Router(InputModule):
         return dict(named.values())
 
     def config(self) -> dict[str, Any]:
-        """In the format of sentence-transformers 6."""
+        """The settings in the format of sentence-transformers 6."""
         names = {id(module): name for name, module in self._distinct().items()}
         return {
             "types": {name: module.type_name for name, module in self._distinct().items()},
@@ -297,7 +256,7 @@ class Router(InputModule):
         }
 
     @classmethod
-    def load(cls, folder: Path, options: LoadOptions) -> Self:
+    def load(cls, folder: Path, options: PretrainedOptions) -> Self:
         """Load every module once, and connect the routes."""
         named = folder / cls.config_file
         config = read_json(named if named.is_file() else folder / "config.json")
@@ -324,29 +283,24 @@ class Router(InputModule):
             module.save(folder / name)
 
     @property
-    def takes(self) -> int | None:
-        """The dimension that its routes take; None where they come first, or differ."""
-        firsts = [next((m.takes for m in modules if m.takes), None) for modules in self._after()]
-        return firsts[0] if firsts and len(set(firsts)) == 1 else None
-
-    def _after(self) -> list[tuple[Module, ...]]:
-        return [] if self.inputs else list(self.routes.values())
-
-    @property
-    def gives(self) -> int | None:
-        """The dimension of the default route, which others may not have."""
-        return self._ends().get(self.default_route or "")
-
-    @property
-    def dimensions(self) -> frozenset[int]:
-        """Those of all routes."""
-        return frozenset(end for end in self._ends().values() if end is not None)
-
-    def _ends(self) -> dict[str, int | None]:
-        return {
-            route: next((module.gives for module in reversed(modules) if module.gives), None)
-            for route, modules in self.routes.items()
+    def in_dim(self) -> int | None:
+        """The size of the vectors that all routes take; None if they differ, or take Content."""
+        if self.inputs:
+            return None
+        firsts = {
+            next((m.in_dim for m in modules if m.in_dim), None) for modules in self.routes.values()
         }
+        return firsts.pop() if len(firsts) == 1 else None
+
+    @property
+    def out_dim(self) -> int | None:
+        """The size of the default route's vectors; those of other routes may differ."""
+        return _out_dim(self.routes.get(self.default_route or "", ()))
+
+    @property
+    def out_dims(self) -> frozenset[int]:
+        """The sizes of all routes' vectors."""
+        return frozenset(filter(None, map(_out_dim, self.routes.values())))
 
     @property
     def label(self) -> str:
@@ -368,17 +322,21 @@ def _split_reader(modules: Sequence[Module]) -> tuple[Reader | None, tuple[Modul
     return modules[0], tuple(modules[1:])
 
 
+def _out_dim(modules: Sequence[Module]) -> int | None:
+    return next((module.out_dim for module in reversed(modules) if module.out_dim), None)
+
+
 def _sorted(modality: str | None) -> str | None:
     return "+".join(sorted(modality.split("+"))) if modality else None
 
 
 def _tuple(modality: str | None) -> str | tuple[str, ...] | None:
-    """As sentence-transformers writes several modalities together."""
+    """Several modalities together, as sentence-transformers writes them."""
     return tuple(modality.split("+")) if modality and "+" in modality else modality
 
 
 def _read_mappings(saved: Mapping[str, str]) -> dict[Condition, str]:
-    """Conditions are written as Python's tuples: `"(None, ('image', 'text'))"`."""
+    """Parse conditions, which are written as Python tuples: `"(None, ('image', 'text'))"`."""
     mappings: dict[Condition, str] = {}
     for written, route in saved.items():
         task, kind = ast.literal_eval(written)

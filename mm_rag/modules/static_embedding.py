@@ -1,4 +1,4 @@
-"""StaticEmbedding: a text's vector is the mean of its tokens' vectors; there is no network."""
+"""StaticEmbedding: a text's vector is the mean of its tokens' vectors, without a network."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.checkpoints.weights import read_weights, save_weights, weights_file
 from mm_rag.content import Content, Text
 from mm_rag.errors import CheckpointError, UnsupportedModality
-from mm_rag.modules.module import Features, InputModule, LoadOptions
+from mm_rag.modules.module import InputModule
 from mm_rag.preprocessing.control_tokens import ControlTokens
+from mm_rag.preprocessing.features import Features
 
 _TOKENIZER = "tokenizer.json"
 
@@ -24,10 +26,10 @@ _TOKENIZER = "tokenizer.json"
 class StaticEmbedding(InputModule):
     """Look up the vector of every token, and average them.
 
-    A text without tokens gets zeros. Thousands of texts a second on a CPU.
+    A text without tokens gets a vector of zeros. A CPU encodes thousands of texts a second.
 
     Args:
-        tokenizer: Of the tokenizers library; its padding is switched off.
+        tokenizer: A tokenizer of the tokenizers library; its padding is switched off.
         weights: One row per token id, shape (tokens, dimension).
     """
 
@@ -40,7 +42,7 @@ class StaticEmbedding(InputModule):
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self._control = ControlTokens(tokenizer)
-        # EmbeddingBag averages floats only; quantised checkpoints hold int8.
+        # EmbeddingBag takes floats only; quantised checkpoints hold int8.
         rows = weights if weights.is_floating_point() else weights.float()
         self.embedding = nn.EmbeddingBag.from_pretrained(rows, freeze=False, mode="mean")
 
@@ -55,8 +57,8 @@ class StaticEmbedding(InputModule):
         return ("text",)
 
     @property
-    def gives(self) -> int:
-        """The dimension of the vectors."""
+    def out_dim(self) -> int:
+        """The size of the vectors."""
         return self.embedding.embedding_dim
 
     @property
@@ -66,7 +68,7 @@ class StaticEmbedding(InputModule):
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
-        """The tokenizer's."""
+        """The tokenizer's token ids by token."""
         return self.tokenizer.get_vocab()
 
     def preprocess(self, contents: Sequence[Content], *, prompt: str = "") -> Features:
@@ -74,7 +76,7 @@ class StaticEmbedding(InputModule):
 
         Raises:
             UnsupportedModality: A content is not text.
-            CheckpointError: The tokenizer knows tokens that have no vector.
+            CheckpointError: The tokenizer has tokens without a vector.
         """
         texts = [self._text(content, prompt) for content in contents]
         rows: Any = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
@@ -101,8 +103,8 @@ class StaticEmbedding(InputModule):
         return text if content.second is None else (text, self._control.as_text(content.second))
 
     @classmethod
-    def load(cls, folder: Path, options: LoadOptions) -> Self:
-        """Load it, also from what model2vec wrote.
+    def load(cls, folder: Path, options: PretrainedOptions) -> Self:
+        """Load it from a checkpoint of sentence-transformers or model2vec.
 
         Raises:
             CheckpointError: The tokenizer or the weights are missing or damaged.
@@ -111,7 +113,7 @@ class StaticEmbedding(InputModule):
         if not path.is_file():
             raise CheckpointError(f"The checkpoint {folder} has no {_TOKENIZER}.")
         weights = _rows(read_weights(folder), weights_file(folder))
-        # From bytes, because from_file raises bare Exceptions where this raises ValueErrors.
+        # From bytes, because from_file raises a bare Exception instead of a ValueError.
         try:
             tokenizer = Tokenizer.from_buffer(path.read_bytes())
         except ValueError as error:
@@ -127,10 +129,10 @@ class StaticEmbedding(InputModule):
 
 
 def _rows(weights: Mapping[str, Tensor], path: Path) -> Tensor:
-    """One row per token id.
+    """The vectors, one row per token id.
 
-    model2vec names them otherwise, may let tokens share rows (`mapping`), and may keep the weights
-    of tokens in the mean apart (`weights`).
+    model2vec has another name for them; tokens may share rows (`mapping`), and their weights in the
+    mean may be separate (`weights`).
     """
     rows = weights.get("embedding.weight", weights.get("embeddings"))
     if rows is None or rows.ndim != 2:

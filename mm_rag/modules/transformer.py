@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from mm_rag.attention import TreeRefused
+from mm_rag.checkpoints.config_files import write_json
 from mm_rag.checkpoints.modality import (
     GENERATIVE,
     Methods,
@@ -21,17 +23,18 @@ from mm_rag.checkpoints.modality import (
     read_methods,
     text_methods,
 )
-from mm_rag.checkpoints.placement import input_device
+from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.checkpoints.pretrained import load_pretrained, no_progress_bar, positions_of
-from mm_rag.checkpoints.saved_config import merged_options, processing_settings, read_config
+from mm_rag.checkpoints.transformer_config import merged_options, read_config
 from mm_rag.content import Chat, Content, Text, modality_name, parts_of
+from mm_rag.device import input_device
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
-from mm_rag.modules.kept_logits import keeping_logits
-from mm_rag.modules.module import OURS, Features, InputModule, LoadOptions, write_json
-from mm_rag.modules.windows import split_text
+from mm_rag.modules.module import InputModule, Routed
 from mm_rag.preprocessing.chat_template import check_pairs
+from mm_rag.preprocessing.features import OURS, Features
 from mm_rag.preprocessing.pairs import as_messages
 from mm_rag.preprocessing.processor import Processing
+from mm_rag.preprocessing.settings import ProcessingSettings
 
 # Where configurations keep the size of their last layer.
 _DIMENSIONS = (
@@ -43,9 +46,10 @@ _DIMENSIONS = (
     "num_features",
 )
 
-
-# Text models that read the last of a fixed number of positions, whatever their tokenizer masks.
+# Text models that read the last of a fixed number of positions, even if it is padding.
 _READ_LAST = {"siglip", "siglip_text_model", "siglip2", "siglip2_text_model"}
+
+_LOGITS_TO_KEEP = "logits_to_keep"
 
 
 class Transformer(InputModule):
@@ -55,8 +59,8 @@ class Transformer(InputModule):
         model: The model.
         processing: Makes its tensors out of Content.
         methods: Which of its methods takes which modality.
-        output_name: What the result is called in the features.
-        task: What it was loaded for.
+        output_name: The name of its result in the features.
+        task: What it was loaded for, such as `"feature-extraction"`.
     """
 
     type_name = "sentence_transformers.base.modules.transformer.Transformer"
@@ -77,30 +81,32 @@ class Transformer(InputModule):
         self.methods = methods
         self.output_name = output_name
         self.task = task
+        # Copies that differ in their processing, by the task of an input such as "query".
+        self._variants: dict[str | None, Self] = {}
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """What it takes; a model that takes `"message"` takes any of them together too."""
+        """The modalities it takes; with `"message"`, any of the others together, too."""
         return tuple(self.methods)
 
     def supports(self, modality: str) -> bool:
-        """Chat messages carry several contents together."""
+        """Whether it takes this modality, or this combination of modalities."""
         names = modality.split("+") if "message" in self.methods else [modality]
         return all(name in self.methods for name in names)
 
     @property
-    def gives(self) -> int:
-        """The dimension of its vectors."""
+    def out_dim(self) -> int:
+        """The size of its vectors."""
         return _dimension(self.model.config, projected=self.output_name == "sentence_embedding")
 
     @property
     def device(self) -> torch.device:
-        """Where its inputs and results go: where its weights are, or as a `device_map` says."""
+        """Where its inputs and results go: to its weights, or as a `device_map` says."""
         return input_device(self.model)
 
     @property
     def causal(self) -> bool:
-        """Whether it is a language model whose last token has seen the whole text."""
+        """Whether it is a language model, in which only the last token has seen the whole text."""
         config = self.model.config
         architectures = getattr(config, "architectures", None) or [""]
         return architectures[0].endswith("ForCausalLM") and getattr(config, "is_causal", True)
@@ -112,17 +118,55 @@ class Transformer(InputModule):
         tokens = f", {limit} tokens" if limit else ""
         return f"Transformer({type(self.model).__name__}{tokens})"
 
-    def at(self, task: str | None) -> Self:
-        """The same model, with what its processing does for a task."""
-        processing = self.processing.at(task)
-        if processing is self.processing:
-            return self
-        transformer = copy.copy(self)
-        transformer.processing = processing
-        return transformer
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of transformers; None if the model takes no text."""
+        return self.processing.tokenizer
+
+    def replace_tokenizer(self, tokenizer: Any) -> None:
+        """Use another tokenizer of transformers from now on."""
+        self._variants.clear()
+        self.processing.replace_tokenizer(tokenizer)
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens at which a text is truncated, by the tokenizer or by the checkpoint's settings."""
+        return self.processing.limit
+
+    @max_length.setter
+    def max_length(self, limit: int) -> None:
+        positions = positions_of(self.model)
+        if positions is not None and limit > positions:
+            raise InputError(
+                f"{type(self.model).__name__} has {positions} positions for tokens; got {limit}."
+            )
+        self._variants.clear()
+        self.processing.cut_at(limit)
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """The tokenizer's token ids by token."""
+        tokenizer = self.processing.tokenizer
+        return tokenizer.get_vocab() if tokenizer else {}
+
+    def route(self, content: Content, task: str | None) -> Routed:
+        """Choose the processing for the task, which may have a length or a template of its own."""
+        if task not in self._variants:
+            processing = self.processing.for_task(task)
+            variant = self if processing is self.processing else copy.copy(self)
+            variant.processing = processing
+            self._variants[task] = variant
+        return Routed(content=content, module=self._variants[task], steps=(self,))
+
+    def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
+        """Split a text that is longer than the model takes, at the beginnings of words."""
+        tokenizer, limit = self.processing.tokenizer, self.processing.limit
+        if not isinstance(content, Text) or tokenizer is None or limit is None:
+            return [content]
+        return [Text(p) for p in _split_text(tokenizer, content.text, limit, overlap)]
 
     def batch_key(self, content: Content) -> Hashable:
-        """Everything together as chat messages, or one modality per batch, and pairs apart."""
+        """Separate modalities, unless all become chat messages, and separate pairs of texts."""
         paired = isinstance(content, Text) and content.second is not None
         return self._kind(content), paired and "message" not in self.methods
 
@@ -133,47 +177,11 @@ class Transformer(InputModule):
         """Tokens of texts; an estimate for media."""
         return self.processing.lengths(contents)
 
-    @property
-    def tokenizer(self) -> Any:
-        """The tokenizer, of transformers; None where it reads no text."""
-        return self.processing.tokenizer
-
-    def replace_tokenizer(self, tokenizer: Any) -> None:
-        """Use another tokenizer of transformers from now on."""
-        self.processing.replace_tokenizer(tokenizer)
-
-    @property
-    def max_length(self) -> int | None:
-        """Tokens that a text is cut at, by the tokenizer or by the checkpoint's own settings."""
-        return self.processing.limit
-
-    @max_length.setter
-    def max_length(self, limit: int) -> None:
-        positions = positions_of(self.model)
-        if positions is not None and limit > positions:
-            raise InputError(
-                f"{type(self.model).__name__} has {positions} positions for tokens; got {limit}."
-            )
-        self.processing.cut_at(limit)
-
-    @property
-    def vocabulary(self) -> Mapping[str, int]:
-        """The tokenizer's."""
-        tokenizer = self.processing.tokenizer
-        return tokenizer.get_vocab() if tokenizer else {}
-
-    def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
-        """Cut a text that is longer than the model takes."""
-        tokenizer, limit = self.processing.tokenizer, self.processing.limit
-        if not isinstance(content, Text) or tokenizer is None or limit is None:
-            return [content]
-        return [Text(p) for p in split_text(tokenizer, content.text, limit=limit, overlap=overlap)]
-
     def preprocess(self, contents: Sequence[Content], *, prompt: str = "") -> Features:
         """Make one batch.
 
         Raises:
-            UnsupportedModality: The model does not take this.
+            UnsupportedModality: The model does not take one of the contents.
         """
         for content in contents:
             self._check(content)
@@ -181,16 +189,6 @@ class Transformer(InputModule):
         if kind == "message":
             contents = [self._as_chat(content) for content in contents]
         return self.processing.batch(contents, kind=kind, prompt=prompt)
-
-    def _as_chat(self, content: Content) -> Content:
-        """A pair of texts as a turn of the query and one of the document; others as they are."""
-        if not isinstance(content, Text) or content.second is None:
-            return content
-        try:
-            check_pairs(self.processing)
-        except CheckpointError as error:
-            raise UnsupportedModality(f"This model takes no pairs of texts: {error}") from error
-        return as_messages((Text(content.text), Text(content.second)))
 
     def _check(self, content: Content) -> None:
         shown = [part.modality for part in parts_of(content) if isinstance(content, Chat)]
@@ -201,16 +199,26 @@ class Transformer(InputModule):
                     f"it takes {', '.join(self.modalities)}."
                 )
 
+    def _as_chat(self, content: Content) -> Content:
+        """A pair of texts as a turn with the query and one with the document; others unchanged."""
+        if not isinstance(content, Text) or content.second is None:
+            return content
+        try:
+            check_pairs(self.processing)
+        except CheckpointError as error:
+            raise UnsupportedModality(f"This model takes no pairs of texts: {error}") from error
+        return as_messages((Text(content.text), Text(content.second)))
+
     def forward(self, features: Features) -> Features:
-        """Run the method of this kind of input, and keep its result under `output_name`."""
+        """Run the model's method for this kind of input, and add its result as `output_name`."""
         method = self.methods[features.kind]
         call: Any = getattr(self.model, method.name)
         extra: dict[str, Any] = {"return_dict": True}
         if "hidden_states" in method.output:
             extra["output_hidden_states"] = True
         if self.task in GENERATIVE:
-            extra["logits_to_keep"] = self.processing.settings.logits_to_keep
-        with _told(self.model), keeping_logits(self.model, {**extra, **features}) as given:
+            extra[_LOGITS_TO_KEEP] = self.processing.settings.logits_to_keep
+        with _errors_of(self.model), keeping_logits(self.model, {**extra, **features}) as given:
             made = call(**_accepted(call, given))
             result = _at(made, method.output)
         if self.output_name == "sentence_embedding" and result.ndim != 2:
@@ -219,12 +227,12 @@ class Transformer(InputModule):
                 f"tensor of shape {tuple(result.shape)}."
             )
         result = result.to(self.device)  # a `device_map` may have put the last layer elsewhere
-        # Convolutional towers give (batch, channels, height, width): their places are the tokens.
+        # Convolutional towers return (batch, channels, height, width): each place is a token.
         features[self.output_name] = result.flatten(2).mT if result.ndim == 4 else result
         return features
 
     def config(self) -> dict[str, Any]:
-        """In the format of sentence-transformers 5.4 and later."""
+        """The settings in the format of sentence-transformers 5.4 and later."""
         return {
             "transformer_task": self.task,
             "modality_config": {name: method.config() for name, method in self.methods.items()},
@@ -240,11 +248,11 @@ class Transformer(InputModule):
         write_json(folder / self.config_file, self.config())
 
     @classmethod
-    def load(cls, folder: Path, options: LoadOptions) -> Self:
+    def load(cls, folder: Path, options: PretrainedOptions) -> Self:
         """Load it from a checkpoint of sentence-transformers.
 
         Raises:
-            CheckpointError: It has no weights, or no architecture that transformers knows.
+            CheckpointError: Weights are missing, or transformers does not know the architecture.
         """
         saved = read_config(folder)
         task = saved.get("transformer_task", "feature-extraction")
@@ -255,55 +263,68 @@ class Transformer(InputModule):
             output_name = saved.get("module_output_name", "token_embeddings")
         else:
             methods, output_name = text_methods(task)  # from before version 5.4
-        processing = Processing(
-            processor,
-            message_format=methods["message"].format if "message" in methods else None,
-            settings=processing_settings(saved),
-            policy=options.policy,
-            always_pads=_reads_last_position(model),
-        )
+        settings = ProcessingSettings.from_config(saved)
+        processing = _processing(model, processor, methods, options, settings)
         return cls(model, processing, methods=methods, output_name=output_name, task=task)
 
     @classmethod
     def from_pretrained(
         cls,
         folder: str | Path,
-        options: LoadOptions | None = None,
+        options: PretrainedOptions | None = None,
         *,
         task: Task = "feature-extraction",
     ) -> Self:
-        """Load it from a plain checkpoint of transformers, and find out what it takes.
+        """Load it from a plain checkpoint of transformers, and infer which modalities it takes.
 
         Args:
-            folder: Of the checkpoint.
+            folder: The folder of the checkpoint.
             options: How it is loaded.
-            task: What its model is to do: `"sequence-classification"` for a reranker that gives
+            task: What the model is for: `"sequence-classification"` for a reranker that returns
                 scores, `"text-generation"` or `"any-to-any"` for one that says "yes" or "no".
 
         Raises:
-            CheckpointError: It has no weights, or no architecture that transformers knows.
+            CheckpointError: Weights are missing, or transformers does not know the architecture.
         """
-        options = options or LoadOptions()
+        options = options or PretrainedOptions()
         model, processor = load_pretrained(Path(folder), task, options)
         methods, output_name = infer_methods(model, processor, task)
-        style = methods["message"].format if "message" in methods else None
-        processing = Processing(
-            processor,
-            message_format=style,
-            policy=options.policy,
-            always_pads=_reads_last_position(model),
-        )
+        processing = _processing(model, processor, methods, options, ProcessingSettings())
         return cls(model, processing, methods=methods, output_name=output_name, task=task)
 
 
-def _reads_last_position(model: PreTrainedModel) -> bool:
-    """Whether it makes a text's vector of its last position, padding or not."""
+class LegacyCLIP:
+    """CLIP in the layout from before sentence-transformers 5.4: the folder `0_CLIPModel`."""
+
+    def load(self, folder: Path, options: PretrainedOptions) -> Transformer:
+        """Load the folder as a plain transformers checkpoint; it is saved in today's layout.
+
+        Raises:
+            CheckpointError: Weights are missing, or transformers does not know the architecture.
+        """
+        return Transformer.from_pretrained(folder, options)
+
+
+def _processing(
+    model: PreTrainedModel,
+    processor: Any,
+    methods: Methods,
+    options: PretrainedOptions,
+    settings: ProcessingSettings,
+) -> Processing:
     text = getattr(model.config, "text_config", None)
-    return {model.config.model_type, getattr(text, "model_type", "")} & _READ_LAST != set()
+    model_types = {model.config.model_type, getattr(text, "model_type", "")}
+    return Processing(
+        processor,
+        message_format=methods["message"].format if "message" in methods else None,
+        settings=settings,
+        policy=options.policy,
+        always_pads=bool(model_types & _READ_LAST),
+    )
 
 
 def _accepted(method: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a method takes; models refuse what they do not know."""
+    """The arguments that a method declares; models refuse others."""
     parameters = inspect.signature(method).parameters
     takes_all = method.__name__ == "forward" and any(
         parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
@@ -316,7 +337,7 @@ def _accepted(method: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _at(result: Any, path: Sequence[str | int]) -> Any:
-    """What lies at a path inside of a model's output."""
+    """The value at a path inside a model's output."""
     for step in path:
         if isinstance(step, str) and not isinstance(result, Mapping):
             result = getattr(result, step)  # Chinese-CLIP's outputs have attributes only
@@ -326,8 +347,8 @@ def _at(result: Any, path: Sequence[str | int]) -> Any:
 
 
 @contextlib.contextmanager
-def _told(model: PreTrainedModel) -> Generator[None]:
-    """Translate what a model raises on tensors that it cannot use."""
+def _errors_of(model: PreTrainedModel) -> Generator[None]:
+    """Translate the errors of a model on tensors that it cannot use."""
     try:
         yield
     except (torch.OutOfMemoryError, TreeRefused):
@@ -335,7 +356,7 @@ def _told(model: PreTrainedModel) -> Generator[None]:
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         name, reason = type(model).__name__, f"{type(error).__name__}: {error}"
         if str(model.device) != "cpu" and "CUDA error" in str(error):
-            hint = "The GPU reports it, maybe of an earlier step; device='cpu' shows where it is."
+            hint = "The GPU may report it of an earlier step; device='cpu' shows where it is."
         elif "device" in str(error) and "same device" in str(error):
             hint = "Parts of the model are on different devices."
         else:
@@ -347,7 +368,7 @@ def _told(model: PreTrainedModel) -> Generator[None]:
 
 
 def _dimension(config: Any, *, projected: bool) -> int:
-    """The size of a model's vectors, `projected` where it gives one vector per input."""
+    """The size of a model's vectors; `projected` if it returns one vector per input."""
     inner = [getattr(config, name, None) for name in ("text_config", *config.sub_configs)]
     for part in (config, *filter(None, inner)):
         for name in (*(["projection_dim"] if projected else []), *_DIMENSIONS):
@@ -355,3 +376,75 @@ def _dimension(config: Any, *, projected: bool) -> int:
             if size:
                 return size[-1] if isinstance(size, list) else size
     raise CheckpointError(f"Cannot tell the dimension of a {type(config).__name__}.")
+
+
+def keeps_logits(model: PreTrainedModel) -> bool:
+    """Whether `keeping_logits` can choose the tokens for which a model computes logits."""
+    return _declares_logits_to_keep(model) or model.get_output_embeddings() is not None
+
+
+@contextlib.contextmanager
+def keeping_logits(
+    model: PreTrainedModel, given: Mapping[str, Any]
+) -> Generator[Mapping[str, Any]]:
+    """Compute the logits of the tokens that `logits_to_keep` selects, and of no others.
+
+    A model that does not declare this argument, such as Qwen2.5-Omni's thinker, ignores it and
+    computes the logits of every token: gigabytes, of which one token is used. A hook then passes
+    only the selected tokens to its head. The model is changed meanwhile, so no other thread may run
+    it.
+
+    Args:
+        model: A language model.
+        given: The arguments of its forward: `logits_to_keep` is a number of last tokens, 0 for all,
+            or positions of tokens, shape (tokens,).
+
+    Yields:
+        The arguments to call its forward with instead.
+    """
+    head = None if _declares_logits_to_keep(model) else model.get_output_embeddings()
+    if head is None or _LOGITS_TO_KEEP not in given:
+        yield given
+        return
+    kept: int | Tensor = given[_LOGITS_TO_KEEP]
+    positions = slice(-kept, None) if isinstance(kept, int) else kept
+
+    def select(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        hidden, *more = inputs
+        return hidden[:, positions], *more
+
+    hook = head.register_forward_pre_hook(select)
+    try:
+        yield {name: value for name, value in given.items() if name != _LOGITS_TO_KEEP}
+    finally:
+        hook.remove()
+
+
+def _declares_logits_to_keep(model: PreTrainedModel) -> bool:
+    return _LOGITS_TO_KEEP in inspect.signature(model.forward).parameters
+
+
+def _split_text(tokenizer: Any, text: str, limit: int, overlap: int) -> list[str]:
+    """Split a text into pieces of at most `limit` tokens, special ones included.
+
+    Pieces begin where words begin, and share `overlap` tokens, or a few more, with the one before.
+    """
+    size = limit - tokenizer.num_special_tokens_to_add()
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    spans: list[tuple[int, int]] = encoded["offset_mapping"]
+    words: list[int | None] = encoded.word_ids(0)
+    pieces: list[str] = []
+    start = 0
+    while len(spans) - start > size:
+        stop = _word_start(words, start + size, after=start)
+        pieces.append(text[spans[start][0] : spans[stop - 1][1]])
+        start = _word_start(words, stop - overlap, after=start)
+    return [*pieces, text[spans[start][0] :] if spans else text]
+
+
+def _word_start(words: Sequence[int | None], position: int, *, after: int) -> int:
+    """The last word start up to `position`, or `position` if there is none `after`."""
+    start = max(position, after + 1)
+    while start > after + 1 and words[start] == words[start - 1]:
+        start -= 1
+    return start if start > after + 1 else max(position, after + 1)

@@ -21,8 +21,8 @@ from transformers import (
 from mm_rag.content import Audio, Content, Image, Part, Text, Video, parts_of
 from mm_rag.errors import InputError, UnsupportedModality
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.modules.module import Features
 from mm_rag.preprocessing.control_tokens import ControlTokens
+from mm_rag.preprocessing.features import Features
 from mm_rag.preprocessing.media_inputs import Frames, Opener
 from mm_rag.preprocessing.media_tokens import MediaTokens
 from mm_rag.preprocessing.messages import Message, chat, conversation, restore_tails
@@ -114,10 +114,10 @@ class Processing:
         self.tokenizer.model_max_length = limit
         self.settings = self.settings.without_length()
 
-    def at(self, task: str | None) -> Processing:
-        """The same, for a task that has a length or a chat template of its own."""
+    def for_task(self, task: str | None) -> Processing:
+        """The processing for a task, which may have a length or a chat template of its own."""
         template = getattr(self.processor, "chat_template", None)
-        settings = self.settings.at(task, template if isinstance(template, str) else "")
+        settings = self.settings.for_task(task, template if isinstance(template, str) else "")
         if settings is self.settings:
             return self
         processing = copy.copy(self)

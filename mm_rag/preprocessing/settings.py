@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from jinja2 import Environment
 from tokenizers import normalizers
 from transformers import PreTrainedTokenizerBase
+
+from mm_rag.checkpoints.transformer_config import length_in, object_in
 
 # What may stand in any of the settings, and is the text's.
 SIZES = ("padding", "truncation", "max_length")
 
 # Settings among which texts' lengths may stand; pictures and sounds have sizes of their own.
 _WITH_LENGTH = ("text", "common", "chat_template")
+
+# The keys of a Transformer's configuration with the lengths by task.
+_TASK_LENGTHS = {"query": "query_length", "document": "document_length"}
 
 # A setting for the model that sentence-transformers keeps among those of the tokenizer.
 _KEPT_LOGITS = "logits_to_keep"
@@ -35,13 +40,28 @@ class ProcessingSettings:
     lower_case: bool = False
     task_lengths: Mapping[str, int] = field(default_factory=dict[str, int])
 
+    @classmethod
+    def from_config(cls, saved: Mapping[str, Any]) -> Self:
+        """Read them from the configuration of a Transformer.
+
+        Raises:
+            CheckpointError: A value is of another type.
+        """
+        settings = object_in(saved, "processing_kwargs")
+        lengths = {task: length_in(saved, key) for task, key in _TASK_LENGTHS.items()}
+        return cls(
+            by_modality={name: object_in(settings, name) for name in settings},
+            lower_case=bool(saved.get("do_lower_case", False)),
+            task_lengths={task: length for task, length in lengths.items() if length},
+        )
+
     @property
     def logits_to_keep(self) -> int:
         """How many last tokens a generative model gives logits of; 0 for all."""
         return self.by_modality.get("text", {}).get(_KEPT_LOGITS, 1)
 
-    def at(self, task: str | None, chat_template: str) -> ProcessingSettings:
-        """The same for a task, which may have a length of its own, and is told to the template."""
+    def for_task(self, task: str | None, chat_template: str) -> ProcessingSettings:
+        """The settings for a task, for its own length and a template that reads the task."""
         own: dict[str, dict[str, Any]] = {}
         if task and task in self.task_lengths:
             own["text"] = {"max_length": self.task_lengths[task]}

@@ -25,9 +25,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MA
 from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
 from mm_rag._forking import ForkableLock
-from mm_rag.checkpoints.allowed_settings import restrict_config
-from mm_rag.checkpoints.locate import Hub, find_model
+from mm_rag.checkpoints.locate import find_model
+from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.checkpoints.pretrained import no_progress_bar
+from mm_rag.checkpoints.transformer_config import restrict_config
 from mm_rag.device import as_dtype, best_device
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.extraction.recording import clips, loudness
@@ -60,7 +61,10 @@ class WhisperTranscriber:
         dtype: Of the weights, such as `"float16"`; None for the one they are saved in on an
             accelerator, and float32 on the CPU.
         language: What is spoken, such as `"de"`; None to let the model find out, clip by clip.
-        hub: How the model is fetched.
+        revision: A branch, tag or commit of the model.
+        cache_folder: Where downloaded models are stored; None for the hub's own cache.
+        local_files_only: Download nothing.
+        token: An access token for private models.
 
     Raises:
         CheckpointError: There is no such model, it is incomplete, or no speech recogniser.
@@ -74,9 +78,18 @@ class WhisperTranscriber:
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         language: str | None = None,
-        hub: Hub | None = None,
+        revision: str | None = None,
+        cache_folder: str | Path | None = None,
+        local_files_only: bool = False,
+        token: str | None = None,
     ) -> None:
-        self._folder = find_model(model, hub or Hub(organization="openai")).absolute()
+        hub = PretrainedOptions(
+            revision=revision,
+            cache_folder=cache_folder,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        self._folder = find_model(model, hub, organization="openai").absolute()
         self._language = language
         self._device = None if device is None else torch.device(device)
         self._dtype = as_dtype(dtype)

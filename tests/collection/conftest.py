@@ -26,7 +26,7 @@ class BagOfWords(InputModule):
         return ("text",)
 
     @property
-    def gives(self) -> int:
+    def out_dim(self) -> int:
         return DIMENSION
 
     def preprocess(self, contents: Sequence[Content], *, prompt: str = "") -> Features:

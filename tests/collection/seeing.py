@@ -39,7 +39,7 @@ class Seeing(InputModule):
         return (*_KINDS, "image+text")
 
     @property
-    def gives(self) -> int:
+    def out_dim(self) -> int:
         return DIMENSION
 
     def preprocess(self, contents: Sequence[Content], *, prompt: str = "") -> Features:

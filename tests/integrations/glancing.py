@@ -31,7 +31,7 @@ class Glancing(InputModule):
         return self._modalities
 
     @property
-    def gives(self) -> int:
+    def out_dim(self) -> int:
         return DIMENSION
 
     def config(self) -> dict[str, Any]:

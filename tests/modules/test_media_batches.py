@@ -11,8 +11,7 @@ import pytest
 from PIL import Image as Pictures
 
 from mm_rag import Audio, Encoder, Image, Mixed, Text, Url, Video
-from mm_rag.modules import Transformer
-from mm_rag.preprocessing import batching
+from mm_rag.modules import Transformer, batching
 from tests.av_made import colours, make_video
 from tests.parity.replicas import clip, qwen3_vl
 from tests.parity.replicas.omni import omni_embed

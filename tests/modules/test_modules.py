@@ -21,7 +21,7 @@ from mm_rag.modules import (
     Router,
     Transformer,
 )
-from mm_rag.preprocessing.batching import plan
+from mm_rag.modules.batching import plan
 
 from ..parity import replicas
 

@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 from mm_rag import Encoder
 from mm_rag.errors import InputError
 from mm_rag.modules import Pooling
-from mm_rag.modules.module import Features
+from mm_rag.preprocessing.features import Features
 from tests.parity.replicas.common import write_json
 from tests.parity.replicas.siglip import siglip2
 from tests.parity.replicas.text import bert

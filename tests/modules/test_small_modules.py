@@ -142,7 +142,7 @@ def test_pooling_configs_of_all_versions(
     (tmp_path / "config.json").write_text(json.dumps(config))
     pooling = Pooling.load(tmp_path, LoadOptions())
 
-    assert (pooling.modes, pooling.include_prompt, pooling.takes) == (modes, include, 4)
+    assert (pooling.modes, pooling.include_prompt, pooling.in_dim) == (modes, include, 4)
 
 
 def test_an_activation_of_transformers() -> None:

@@ -18,8 +18,8 @@ from transformers import CanineTokenizer, PreTrainedTokenizerFast
 from mm_rag import Encoder, Reranker
 from mm_rag.content import Chat, Mixed, Text, Turn
 from mm_rag.modules import Transformer
-from mm_rag.modules.module import Features
 from mm_rag.preprocessing.control_tokens import ControlTokens
+from mm_rag.preprocessing.features import Features
 from mm_rag.preprocessing.pairs import as_messages
 from mm_rag.preprocessing.processor import Processing
 from tests.parity import samples

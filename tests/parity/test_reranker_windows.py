@@ -14,7 +14,7 @@ import transformers as hf
 from sentence_transformers import CrossEncoder
 
 from mm_rag import Reranker
-from mm_rag.preprocessing import batching
+from mm_rag.modules import batching
 from mm_rag.rerankers.padded_pairs import PaddedPairs
 from mm_rag.rerankers.prefix_sharing import packing
 from tests.parity.replicas.common import SPREAD

@@ -1,29 +1,101 @@
-"""What a checkpoint may set by itself: the loader arguments that its own files may give.
+"""The settings of a Transformer's checkpoint, and which of them it may make by itself.
 
-`sentence_bert_config.json` can hold arguments for transformers' `from_pretrained`. Some of these
-run code that lies in the checkpoint (`weights_only=False` unpickles anything), fetch other
-repositories, or write to the disk. So this is a list of what is allowed, each with its type.
-Everything else is ignored with a warning. What a caller passes is not filtered.
+`sentence_bert_config.json` can contain arguments for transformers' `from_pretrained`. Some of those
+run code in the checkpoint (`weights_only=False` unpickles anything), download other repositories,
+or write to the disk. Therefore the allowed ones are listed here with their types; others are
+ignored with a warning. Arguments from a caller are not filtered.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from transformers import PretrainedConfig
+
+from mm_rag.checkpoints.config_files import read_json
+from mm_rag.checkpoints.options import PretrainedOptions
+from mm_rag.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
 
 Loader: TypeAlias = Literal["model_kwargs", "processor_kwargs", "config_kwargs"]
 _Check: TypeAlias = Callable[[Any], bool]
 
-# Implementations that are part of torch or transformers. Any other name may stand for a kernel on
-# the hub, which transformers downloads and runs.
+# Implementations that are part of torch or transformers. Any other name may be a kernel on the hub,
+# which transformers downloads and runs.
 _ATTENTION = ("eager", "sdpa", "flex_attention")
 _EXPERTS = ("eager", "batched_mm", "grouped_mm")
+
+# The names that a Transformer's configuration file has had.
+_CONFIG_FILES = (
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+)
+
+# The keys of loader arguments before sentence-transformers 5.4.
+_OLD_KEYS: Mapping[Loader, str] = {
+    "model_kwargs": "model_args",
+    "processor_kwargs": "tokenizer_args",
+    "config_kwargs": "config_args",
+}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a Transformer's configuration, under any name it has had; empty files are skipped."""
+    found = (read_json(folder / name, default={}) for name in _CONFIG_FILES)
+    return next(filter(None, found), {})
+
+
+def merged_options(
+    options: PretrainedOptions, saved: Mapping[str, Any], folder: Path
+) -> PretrainedOptions:
+    """Add the loader arguments that a checkpoint may set to the caller's, which take precedence."""
+    merged: dict[str, dict[str, Any]] = {}
+    for loader, old in _OLD_KEYS.items():
+        own = allowed_settings(
+            object_in(saved, old if old in saved else loader),
+            loader,
+            str(folder),
+            trust_remote_code=options.trust_remote_code,
+        )
+        merged[loader] = {**own, **getattr(options, loader)}
+    if length := length_in(saved, "max_seq_length"):
+        merged["processor_kwargs"].setdefault("model_max_length", length)
+    return replace(options, **merged)
+
+
+def object_in(saved: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A JSON object in a Transformer's configuration; empty if it is absent.
+
+    Raises:
+        CheckpointError: Another value is in its place.
+    """
+    value: Any = saved.get(name) or {}
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{name} of a Transformer is {value!r}; it holds settings by name.")
+    return cast("dict[str, Any]", value)
+
+
+def length_in(saved: Mapping[str, Any], name: str) -> int | None:
+    """A number of tokens in a Transformer's configuration; None if it is absent.
+
+    Raises:
+        CheckpointError: It is not a positive integer.
+    """
+    value: Any = saved.get(name)
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise CheckpointError(f"{name} of a Transformer is {value!r}; it is a number of tokens.")
+    return value
 
 
 def _switch(value: Any) -> bool:
@@ -145,8 +217,8 @@ _ALLOWED: Mapping[Loader, Mapping[str, _Check]] = {
     },
 }
 
-# Where the code of a checkpoint is trusted, it may have settings that no list can know. What says
-# where files come from and how they are read is never among them.
+# A checkpoint with trusted code may set other arguments, too, but never those that say where files
+# come from and how they are read.
 _RESERVED = frozenset(
     {
         "allow_all_kernels",
@@ -180,13 +252,13 @@ _RESERVED = frozenset(
 def allowed_settings(
     saved: Mapping[str, Any], loader: Loader, source: str, *, trust_remote_code: bool
 ) -> dict[str, Any]:
-    """Those of a checkpoint's loader arguments that it may set; the others are logged.
+    """Select the loader arguments that a checkpoint may set; others are logged and ignored.
 
     Args:
-        saved: What its file holds.
-        loader: Whose arguments they are.
-        source: Where they are written, for the warning.
-        trust_remote_code: Whether its own code may run: then settings for that code pass, too.
+        saved: The arguments in the checkpoint.
+        loader: The loader they are for.
+        source: The checkpoint, for the warning.
+        trust_remote_code: Whether its code is trusted: then arguments for that code are allowed.
     """
     checks = _ALLOWED[loader]
     kept: dict[str, Any] = {}
@@ -209,11 +281,11 @@ def allowed_settings(
 
 
 def restrict_config(config: PretrainedConfig, asked: Mapping[str, Any]) -> None:
-    """Undo what a `config.json` may not decide: which kernels run, and which code.
+    """Reset the kernels that a `config.json` chooses, if they are not built in.
 
     Args:
-        config: As loaded; changed in place, with the configurations in it.
-        asked: The caller's own `config_kwargs`, which stand.
+        config: The loaded configuration; changed in place, with its sub-configurations.
+        asked: The caller's own `config_kwargs` and `model_kwargs`, which are kept.
     """
     for attribute, allowed in (
         ("attn_implementation", _ATTENTION),
