@@ -31,7 +31,8 @@ class Setup:
     """What is evaluated, and how.
 
     Attributes:
-        collection: A folder or a server where the collection is kept; None for a temporary one.
+        collection: The folder where the collection is kept; None for a temporary one.
+        chroma: The address of a Chroma server that holds the vectors; None for as before.
         encoder: The model; None for the embedded default.
         rerank: Whether the best are scored again.
         reranker: The model that scores them; None for the encoder's own way.
@@ -40,6 +41,7 @@ class Setup:
     """
 
     collection: str | Path | None = None
+    chroma: str | None = None
     encoder: Encoder | None = None
     rerank: bool = True
     reranker: Reranker | None = None
@@ -73,7 +75,10 @@ def evaluate_beir(beir: Beir, setup: Setup | None = None) -> Evaluation:
 def _collection(setup: Setup) -> Generator[Collection]:
     with ExitStack() as stack:
         place = setup.collection or stack.enter_context(TemporaryFolder()).path
-        yield stack.enter_context(Collection(place, encoder=setup.encoder, reranker=setup.reranker))
+        made = Collection(
+            place, encoder=setup.encoder, reranker=setup.reranker, chroma=setup.chroma
+        )
+        yield stack.enter_context(made)
 
 
 def _asked(

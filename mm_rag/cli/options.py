@@ -11,8 +11,13 @@ DEFAULT_NAME = "default"
 
 CollectionOption = Annotated[
     str,
+    typer.Option("--collection", "-c", help="The collection's folder."),
+]
+ChromaOption = Annotated[
+    str | None,
     typer.Option(
-        "--collection", "-c", help="The collection's folder, or a Chroma server: http://host:8000."
+        "--chroma",
+        help="A Chroma server for the vectors: http://host:8000. The folder remembers it.",
     ),
 ]
 NameOption = Annotated[str, typer.Option(help="Which of the collections that live there.")]

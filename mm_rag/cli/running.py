@@ -27,6 +27,7 @@ def opened(
     place: str,
     name: str,
     *,
+    chroma: str | None = None,
     model: str | None = None,
     reranker: str | None = None,
     create: bool = False,
@@ -36,8 +37,9 @@ def opened(
     """Open a collection for the length of a `with` block.
 
     Args:
-        place: Its folder, or a server's address.
+        place: Its folder.
         name: Which one there.
+        chroma: The address of a Chroma server that holds the vectors; None for as before.
         model: The model it was made with; None for the embedded default.
         reranker: The model that scores the best again; None for the encoder's own way.
         create: Make it if it does not exist.
@@ -54,6 +56,7 @@ def opened(
         encoder=Encoder(model) if model else None,
         reranker=Reranker(reranker) if reranker else None,
         name=name,
+        chroma=chroma,
         create=create,
         wait=wait,
         assets=assets,

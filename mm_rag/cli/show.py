@@ -110,6 +110,7 @@ def info(told: CollectionInfo) -> None:
     states = ", ".join(f"{count} {state}" for state, count in sorted(told.sources.items()))
     facts = {
         "collection": f"{told.place}, {told.name}",
+        "vectors": told.vectors,
         "model": told.model or "none yet",
         "files": f"{sum(told.sources.values())}{f' ({states})' if states else ''}",
         "segments": f"{sum(told.segments.values())}{_in_brackets(told.segments)}",

@@ -54,14 +54,15 @@ class Collection(Closing):
 
     Args:
         path: A folder for everything it keeps, made if it does not exist, which may be copied,
-            renamed, or mounted read-only; or `":memory:"`, for as
-            long as it is open; or the address of a Chroma server, `"http://host:8000"`, for many
-            machines; or a client made by `chromadb.HttpClient`, for a server that wants
-            authorisation headers.
+            renamed, or mounted read-only; or `":memory:"`, for as long as it is open.
         encoder: The model that makes vectors. A collection belongs to the model it was made with.
         reranker: The model that scores the best candidates again. None: late interaction over the
             encoder's own token vectors if it is the embedded default, else no reranker.
         name: Several collections may share a folder.
+        chroma: A Chroma server that holds the vectors, as an address, `"http://host:8000"`, or, for
+            one that asks for credentials, as a client made by `chromadb.HttpClient`. Everything
+            else stays in the folder, which remembers the server, without credentials: None stands
+            for that server, or for Chroma's files in the folder.
         create: Make it if it does not exist; False for those who only read.
         wait: Seconds to wait for another writer, where this one writes.
         assets: How page screenshots and key frames are kept: `"jpeg"`; `"webp"`, which takes half
@@ -70,18 +71,21 @@ class Collection(Closing):
         max_picture_bytes: Upper bound of the file of a picture that is kept; None for none.
 
     Raises:
-        InputError: The reranker gives several labels, by which nothing can be ordered.
+        InputError: The reranker gives several labels, by which nothing can be ordered; `path` or
+            `chroma` is of the wrong kind.
         CollectionMismatch: It was made with another model, or by a newer mm_rag.
-        CollectionError: The folder cannot be used, or there is no collection and `create` is False.
+        CollectionError: The folder cannot be used, there is no collection and `create` is False,
+            the server does not answer, or the folder's vectors are elsewhere than `chroma` says.
     """
 
     def __init__(
         self,
-        path: str | Path | ClientAPI,
+        path: str | Path,
         *,
         encoder: Encoder | None = None,
         reranker: Reranker | None = None,
         name: str = "default",
+        chroma: str | ClientAPI | None = None,
         create: bool = True,
         wait: float = 0.0,
         assets: PictureMode | None = None,
@@ -93,7 +97,7 @@ class Collection(Closing):
         self._loading = ForkableLock()  # the first searches may be several at once
         self._options = LoadOptions()  # as the last sync was given them
         with ExitStack() as undo:
-            self._parts = Parts(open_storage(path, name, create=create), wait)
+            self._parts = Parts(open_storage(path, name, create=create, chroma=chroma), wait)
             undo.callback(self._parts.close)
             self._pictures = pictures_of(self._parts, assets, max_picture_bytes)
             undo.callback(self._pictures.close)
@@ -112,7 +116,7 @@ class Collection(Closing):
 
     @property
     def path(self) -> Path:
-        """Its folder; a temporary one if it is in memory, the replica's if it is on a server."""
+        """Its folder; a temporary one if it is in memory."""
         return self._parts.storage.folder
 
     @property
@@ -154,7 +158,7 @@ class Collection(Closing):
         """Where it is, its model, and how many files, Segments and tags there are."""
         self._parts.refresh()
         storage = self._parts.storage
-        return summed_up(self._parts.catalog, storage.place, storage.name)
+        return summed_up(self._parts.catalog, storage.place, storage.name, storage.vectors)
 
     def segment_counts(self) -> dict[str, int]:
         """How many Segments there are of each modality."""
@@ -418,10 +422,7 @@ class Collection(Closing):
         )
 
     def verify(self) -> VerifyReport:
-        """Compare catalog, vectors, words and files; change nothing.
-
-        On a server only files that this machine keeps are looked at: others' pictures are theirs.
-        """
+        """Compare catalog, vectors, words and files; change nothing."""
         if self._parts.catalog.is_damaged() or not self._parts.are_whole():
             return VerifyReport(segments=len(self), damaged=True)
         self._parts.refresh()
@@ -465,11 +466,12 @@ class Collection(Closing):
     @classmethod
     def reindex(
         cls,
-        path: str | Path | ClientAPI,
+        path: str | Path,
         *,
         encoder: Encoder | None = None,
         reranker: Reranker | None = None,
         name: str = "default",
+        chroma: str | ClientAPI | None = None,
         wait: float = 0.0,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Collection:
@@ -478,14 +480,15 @@ class Collection(Closing):
         Until all is encoded the old model serves. A run that was killed goes on where it was.
 
         Args:
-            path: As for a Collection; so are `encoder`, `reranker`, `name` and `wait`.
+            path: As for a Collection; so are `encoder`, `reranker`, `name`, `chroma` and `wait`.
             encoder: The other model; None for the embedded default.
             reranker: The model that scores the best candidates again.
             name: The collection's.
+            chroma: The Chroma server that holds its vectors; None for as before.
             wait: Seconds to wait for another writer.
             on_progress: Told how many of how many Segments are done.
         """
-        opened = cls(path, reranker=reranker, name=name, create=False, wait=wait)
+        opened = cls(path, reranker=reranker, name=name, chroma=chroma, create=False, wait=wait)
         try:
             parts, encoder = opened._parts, encoder or Encoder()
             if parts.catalog.meta("encoder") != encoder.fingerprint:
@@ -493,7 +496,7 @@ class Collection(Closing):
                     reindex(parts.catalog, parts.store, writer, encoder, on_progress)
         finally:
             opened.close()
-        return cls(path, encoder=encoder, reranker=reranker, name=name, wait=wait)
+        return cls(path, encoder=encoder, reranker=reranker, name=name, chroma=chroma, wait=wait)
 
     def close(self) -> None:
         """Let go of the folder."""

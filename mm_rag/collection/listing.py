@@ -49,8 +49,10 @@ class CollectionInfo:
     """What a collection is, in short.
 
     Attributes:
-        place: Its folder, or the server's address.
+        place: Its folder.
         name: Its name there.
+        vectors: Where Chroma keeps its vectors: a folder, or the address of a server with the name
+            of the Chroma collection in parentheses.
         model: The encoder that made its vectors; None before the first.
         sources: How many files and addresses there are in each state.
         segments: How many Segments there are of each modality.
@@ -59,6 +61,7 @@ class CollectionInfo:
 
     place: str
     name: str
+    vectors: str
     model: str | None
     sources: Mapping[str, int]
     segments: Mapping[str, int]
@@ -96,13 +99,14 @@ def _of_file(file: CatalogFile, segments: Mapping[str, int]) -> SourceRecord:
     )
 
 
-def summed_up(catalog: Catalog, place: str, name: str) -> CollectionInfo:
+def summed_up(catalog: Catalog, place: str, name: str, vectors: str) -> CollectionInfo:
     """What a collection is, in short."""
     records = listed(catalog)
     tags = Counter(tag for record in records for tag in record.tags)
     return CollectionInfo(
         place=place,
         name=name,
+        vectors=vectors,
         model=catalog.meta("model"),
         sources=dict(Counter(record.state for record in records)),
         segments=catalog.counts(),

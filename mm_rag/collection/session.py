@@ -59,7 +59,6 @@ class Parts:
             self._check_format()
             self._recover()
             self.lexical = self._open_lexical()
-            storage.follow(self.catalog, self.lexical)
             self._seen = self._state()
             self.store = self._open_store()
             undo.callback(lambda: self.store.close())
@@ -81,7 +80,7 @@ class Parts:
         """Let go of everything."""
         if not self._is_parents:
             self.store.close()
-            if self._has_written and self.storage.has_index:
+            if self._has_written and self.storage.writes_out:
                 self._write_out()
         self.catalog.close()
         self.storage.close()
@@ -170,13 +169,12 @@ class Parts:
             # Before and after: others must look again, even if this process is killed.
             self._count_write()
             try:
-                writer = self.storage.writer(self.store, self.lexical, self.catalog)
+                writer = SegmentWriter(self.store, self.lexical, self.catalog)
                 self.catalog.detach_staged()
                 self._note_folder()
                 writer.update_indexes()
                 self.catalog.set_meta(refill=None)
                 yield writer
-                writer.finish()
                 self.catalog.set_meta(**{_WRITING: None})
             except FilesMissing:  # before anything was written
                 self.catalog.set_meta(**{_WRITING: None})
@@ -218,7 +216,6 @@ class Parts:
         """
         with self._lock:
             self._leave_parent()
-            self.storage.follow(self.catalog, self.lexical, writing=writing)
             writes, generation = self._state()
             is_behind = writes != self._seen[0] or len(self.missed()) > _MOST_MISSED
             if (is_behind or self.store is stale) and not self._is_writing:
@@ -403,5 +400,4 @@ class Parts:
         if self.catalog.meta("format") != str(FORMAT_VERSION):
             with self.storage.writing(self._wait):
                 migrate(self.catalog, self.store, self.lexical)
-                self.storage.clear_up()
                 self._count_write()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeAlias, cast
 
+import httpx
 import numpy as np
 import numpy.typing as npt
 from chromadb.api import ClientAPI
@@ -69,11 +70,11 @@ class VectorStore:
         self._client, self._name, self._place = client, name, place
         self._changing, self._closes = changing, closes
         with self._errors():
-            self._collection = self._made()
+            self._collection = self._opened()
             self._batch = client.get_max_batch_size()
         self._cosine = self._similarity()
 
-    def _made(self) -> Any:
+    def _opened(self) -> Any:
         # Chroma would otherwise store its own default model with the collection and embed with it
         # whatever comes without a vector.
         return self._client.get_or_create_collection(
@@ -132,7 +133,7 @@ class VectorStore:
         """Begin anew, without records, as for vectors of another dimension."""
         with self._changing(), self._errors():
             self._client.delete_collection(self._name)
-            self._collection = self._made()
+            self._collection = self._opened()
 
     def __len__(self) -> int:
         """How many records there are, those of other programs included."""
@@ -241,10 +242,6 @@ class VectorStore:
                     )
         return found
 
-    def copies(self, ids: Iterable[str]) -> dict[str, Entry]:
-        """By its id, what the collection itself wrote."""
-        return self.records(ids)
-
     def differing(self, entries: Sequence[Entry]) -> set[str]:
         """The ids of Segments of which Chroma holds another record or vector.
 
@@ -302,7 +299,9 @@ class VectorStore:
         try:
             with self._errors():
                 return set(self._collection.get(ids=ids, include=["embeddings"])["ids"])
-        except CollectionError:
+        except CollectionError as error:
+            if isinstance(error.__cause__, httpx.HTTPError):  # the server is gone, not a vector
+                raise
             if len(ids) == 1:
                 return set()
             middle = len(ids) // 2
@@ -328,7 +327,7 @@ class VectorStore:
                 ) from error
             raise CollectionError(
                 f"Chroma cannot use '{self._name}' in {self._place}: {error}. Is the disk full, "
-                "the folder not writable, or the server gone? If not: mm-rag verify --repair"
+                "or the folder not writable? If not: mm-rag verify --repair"
             ) from error
 
 

@@ -46,9 +46,7 @@ class Inspector:
             missing_words=tuple(sorted(known - words)),
             strays=tuple(sorted((words - known) | (unknown & unsettled) | ours)),
             foreign=len(unknown - unsettled - ours),
-            missing_files=tuple(
-                sorted(p for p in referred if self.storage.keeps(p) and not Path(p).is_file())
-            ),
+            missing_files=tuple(sorted(p for p in referred if not Path(p).is_file())),
             damaged_files=tuple(map(str, spoilt)),
             orphaned_files=() if damaged else tuple(map(str, orphans(self.storage, self.catalog))),
             unfinished=tuple(file.path for file in files if file.state == "unread"),
@@ -124,7 +122,7 @@ class Inspector:
         return [row.id for row in lost]
 
     def _copies(self, ids: set[str]) -> dict[str, Entry]:
-        found = self.store.copies(self.store.ids_with_vectors(sorted(ids)))
+        found = self.store.records(self.store.ids_with_vectors(sorted(ids)))
         return {id_: entry for id_, entry in found.items() if id_ == entry.segment.id}
 
     def _ours(self, ids: set[str]) -> dict[str, Entry]:

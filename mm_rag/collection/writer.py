@@ -52,17 +52,11 @@ class SegmentWriter:
             return
         with self._turn, self.catalog.hold_commits():
             shown = self.catalog.staged_ids(commit)
-            gone = self._commit(commit)
+            gone = self.catalog.commit(commit)
             self.dropped.extend(gone)
             self.lexical.change(self._segments(shown), gone)
             self.store.drop(gone)
             self.catalog.finish_commit([*shown, *gone])
-
-    def _commit(self, commit: Commit) -> list[str]:
-        return self.catalog.commit(commit)
-
-    def finish(self) -> None:
-        """Called once, when all is written."""
 
     def update_indexes(self) -> None:
         """Make Chroma and the lexical index hold what the catalog says they do.

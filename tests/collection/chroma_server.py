@@ -1,4 +1,4 @@
-"""A real Chroma server for tests, and machines with a replica each."""
+"""A real Chroma server for tests."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
-
-from mm_rag import Collection, Encoder
 
 
 class ChromaServer:
@@ -48,23 +43,3 @@ class ChromaServer:
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
-
-
-@contextmanager
-def machine(folder: Path) -> Generator[None]:
-    """What is opened in the block has its replica in a folder of its own."""
-
-    def data_dir(_: str) -> str:
-        return str(folder)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("platformdirs.user_data_dir", data_dir)
-        yield
-
-
-def opened(
-    server: ChromaServer, on: Path, encoder: Encoder, *, name: str, wait: float = 0.0
-) -> Collection:
-    """A collection on a server, opened on a machine."""
-    with machine(on):
-        return Collection(server.address, encoder=encoder, name=name, wait=wait)

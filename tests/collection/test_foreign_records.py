@@ -90,9 +90,9 @@ def test_what_is_being_written_is_not_shown(
     collection.add([segment("ferry before", 1, part=1)])
     commit, shown = Catalog.commit, list[list[str]]()
 
-    def watched(self: Catalog, change: Commit, publish: Any = None) -> list[str]:
+    def watched(self: Catalog, change: Commit) -> list[str]:
         shown.append(texts(collection, "ferry"))
-        return commit(self, change, publish)
+        return commit(self, change)
 
     monkeypatch.setattr(Catalog, "commit", watched)
     collection.add([segment("ferry after", 2), segment("ferry replaced", 1, part=1)])

@@ -10,6 +10,7 @@ from mm_rag.cli import show
 from mm_rag.cli.options import (
     DEFAULT_COLLECTION,
     DEFAULT_NAME,
+    ChromaOption,
     CollectionOption,
     JsonOption,
     ModelOption,
@@ -24,10 +25,11 @@ def list_sources(
     tag: TagOption = None,
     collection: CollectionOption = DEFAULT_COLLECTION,
     name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the files and addresses in a collection: state, segments, when read, tags."""
-    with errors(), opened(collection, name) as target:
+    with errors(), opened(collection, name, chroma=chroma) as target:
         from mm_rag.segment import checked_tags
 
         wanted = set(checked_tags(tag or ()))
@@ -41,10 +43,11 @@ def list_sources(
 def info(
     collection: CollectionOption = DEFAULT_COLLECTION,
     name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a collection is: its place, model, files, segments and tags."""
-    with errors(), opened(collection, name) as target:
+    with errors(), opened(collection, name, chroma=chroma) as target:
         told = target.info()
         if as_json:
             print_json(told.to_dict())
@@ -58,12 +61,13 @@ def remove(
     ],
     collection: CollectionOption = DEFAULT_COLLECTION,
     name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
     model: ModelOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Remove files from a collection; on disk they stay, and `index` takes them in again."""
-    with errors(), opened(collection, name, model=model, wait=wait) as target:
+    with errors(), opened(collection, name, chroma=chroma, model=model, wait=wait) as target:
         report = target.remove(sources)
         if as_json:
             print_json(report.to_dict())

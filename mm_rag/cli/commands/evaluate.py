@@ -9,7 +9,13 @@ import typer
 
 from mm_rag._optional import require
 from mm_rag.cli import show
-from mm_rag.cli.options import JsonOption, ModelOption, RerankerOption, RerankOption
+from mm_rag.cli.options import (
+    ChromaOption,
+    JsonOption,
+    ModelOption,
+    RerankerOption,
+    RerankOption,
+)
 from mm_rag.cli.running import errors, print_json
 
 Depth = typer.Option(help="How many of the first places it looks at.", min=1)
@@ -33,6 +39,7 @@ def evaluate(
     collection: Annotated[
         str | None, typer.Option("--collection", "-c", help="Kept here, if named.")
     ] = None,
+    chroma: ChromaOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,6 +54,7 @@ def evaluate(
 
         setup = Setup(
             collection=collection,
+            chroma=chroma,
             encoder=Encoder(model) if model else None,
             rerank=rerank,
             reranker=Reranker(reranker) if reranker and rerank else None,

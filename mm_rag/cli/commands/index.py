@@ -12,6 +12,7 @@ from mm_rag.cli import show
 from mm_rag.cli.options import (
     DEFAULT_COLLECTION,
     DEFAULT_NAME,
+    ChromaOption,
     CollectionOption,
     JsonOption,
     ModelOption,
@@ -36,6 +37,7 @@ def index(
     sources: Annotated[list[str], typer.Argument(help="Folders and files.")],
     collection: CollectionOption = DEFAULT_COLLECTION,
     name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
     model: ModelOption = None,
     tag: Annotated[
         list[str] | None,
@@ -77,6 +79,7 @@ def index(
         with opened(
             collection,
             name,
+            chroma=chroma,
             model=model,
             create=True,
             wait=wait,
@@ -112,6 +115,7 @@ def _kept(target: Collection) -> str:
 def reindex(
     collection: CollectionOption = DEFAULT_COLLECTION,
     name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
     model: ModelOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
@@ -124,7 +128,12 @@ def reindex(
 
         encoder = Encoder(model) if model else Encoder()
         with Collection.reindex(
-            collection, encoder=encoder, name=name, wait=wait, on_progress=on_progress
+            collection,
+            encoder=encoder,
+            name=name,
+            chroma=chroma,
+            wait=wait,
+            on_progress=on_progress,
         ) as target:
             segments = len(target)
     if as_json:
@@ -136,6 +145,7 @@ def reindex(
 def verify(
     collection: CollectionOption = DEFAULT_COLLECTION,
     name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
     repair: Annotated[
         bool, typer.Option(help="Heal what can be healed; mark the rest for the next `index`.")
     ] = False,
@@ -143,7 +153,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check that vectors, words, catalog and files agree; exit 1 when they do not."""
-    with errors(), opened(collection, name, wait=wait) as target:
+    with errors(), opened(collection, name, chroma=chroma, wait=wait) as target:
         report = target.repair() if repair else target.verify()
         if as_json:
             print_json(report.to_dict())

@@ -12,6 +12,7 @@ from mm_rag._optional import require
 from mm_rag.cli.options import (
     DEFAULT_COLLECTION,
     DEFAULT_NAME,
+    ChromaOption,
     CollectionOption,
     ModelOption,
     NameOption,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 def mcp(
     collection: CollectionOption = DEFAULT_COLLECTION,
     name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
     model: ModelOption = None,
     http: Annotated[
         bool, typer.Option("--http", help="Over HTTP; else over standard input and output.")
@@ -52,10 +54,12 @@ def mcp(
         require("mcp.server.stdio", extra="mcp", feature="The MCP server")
         serving = require("mm_rag_mcp", extra="mcp", feature="The MCP server")
         with serving.protocol_output() as output, ExitStack() as open_until_then:
-            _check_that_it_exists(collection, name)
+            _check_that_it_exists(collection, name, chroma)
 
             def toolbox() -> Toolbox:
-                return open_until_then.enter_context(_toolbox(collection, name, model, tokens))
+                return open_until_then.enter_context(
+                    _toolbox(collection, name, chroma, model, tokens)
+                )
 
             server = serving.make_server(toolbox)
             if http:
@@ -70,19 +74,19 @@ def mcp(
                 serving.serve_stdio(server, output)
 
 
-def _check_that_it_exists(collection: str, name: str) -> None:
+def _check_that_it_exists(collection: str, name: str, chroma: str | None) -> None:
     # Opening it takes seconds, for torch, and more for a model: clients are greeted before that.
     from mm_rag.collection.storage import open_storage
 
-    open_storage(collection, name, create=False).close()
+    open_storage(collection, name, create=False, chroma=chroma).close()
 
 
 @contextmanager
 def _toolbox(
-    collection: str, name: str, model: str | None, tokens: int | None
+    collection: str, name: str, chroma: str | None, model: str | None, tokens: int | None
 ) -> Generator[Toolbox]:
     from mm_rag.agent_tools import Toolbox
     from mm_rag.prompt_content import Budget
 
-    with opened(collection, name, model=model) as target:
+    with opened(collection, name, chroma=chroma, model=model) as target:
         yield Toolbox(target, budget=Budget() if tokens is None else Budget(tokens=tokens))

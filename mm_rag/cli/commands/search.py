@@ -13,6 +13,7 @@ from mm_rag.cli import show
 from mm_rag.cli.options import (
     DEFAULT_COLLECTION,
     DEFAULT_NAME,
+    ChromaOption,
     CollectionOption,
     JsonOption,
     ModelOption,
@@ -63,6 +64,7 @@ def search(
     explain: Annotated[bool, typer.Option(help="Say how long each stage took.")] = False,
     collection: CollectionOption = DEFAULT_COLLECTION,
     name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,7 +73,7 @@ def search(
     with errors():
         filters, span = where_of(where or ()), None if time is None else span_of(time)
         scorer = reranker if rerank else None
-        with opened(collection, name, model=model, reranker=scorer) as target:
+        with opened(collection, name, chroma=chroma, model=model, reranker=scorer) as target:
             find = partial(
                 target.search,
                 asked,

@@ -8,7 +8,7 @@ was. What Chroma and the lexical index may not have followed yet is `unsettled`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -364,14 +364,11 @@ class Catalog:
         rows = self._db.rows_of(f"SELECT {COLUMNS} FROM drafts WHERE id IN ({{}})", ids)
         return (Entry.of_row(row, self._own) for row in rows)
 
-    def commit(
-        self, commit: Commit, publish: Callable[[Sequence[str]], None] | None = None
-    ) -> list[str]:
+    def commit(self, commit: Commit) -> list[str]:
         """Change what can be found.
 
         Args:
             commit: How.
-            publish: Told what is no more; nothing changes here if it fails.
 
         Returns:
             Ids that are no more, which are unsettled until Chroma and the lexical index have
@@ -395,8 +392,6 @@ class Catalog:
             # What is being written anew already, under another path, is there to stay.
             drafted = {row["id"] for row in connection.execute(_DRAFTED)} if gone else set()
             gone = [id_ for id_ in gone if id_ not in drafted]
-            if publish is not None:
-                publish(gone)
             if gone or commit.written or commit.added:
                 # Until the others have followed searches would find parts of both states.
                 generation = self.generation() | 1
@@ -481,7 +476,7 @@ class Catalog:
                 """WHERE record LIKE '%: "assets/%'"""
             )
 
-    def note_vectors_lost(self) -> None:
+    def mark_vectors_lost(self) -> None:
         """Note that Chroma has none of the vectors (any more), for whoever opens it next."""
         with self._db.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")

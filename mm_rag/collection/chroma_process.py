@@ -1,4 +1,4 @@
-"""RemoteChroma: Chroma in a process of its own, for forked children.
+"""ChromaProcess: Chroma in a process of its own, for forked children.
 
 Chroma searches with a pool of threads that is made once in a process. A child that is forked after
 that has the pool without its threads, and every search in it would wait for ever, whatever is
@@ -19,10 +19,10 @@ from chromadb.errors import ChromaError, InternalError
 from mm_rag._forking import ForkableLock
 from mm_rag.errors import CollectionError
 
-_CHILD = Path(__file__).with_name("remote_chroma_child.py")
+_CHILD = Path(__file__).with_name("chroma_process_child.py")
 
 
-class RemoteChroma:
+class ChromaProcess:
     """What a `VectorStore` needs of Chroma's client.
 
     Args:
@@ -65,9 +65,9 @@ class RemoteChroma:
             raise _as_raised(*error)
         return result
 
-    def get_or_create_collection(self, *args: Any, **kwargs: Any) -> RemoteCollection:
+    def get_or_create_collection(self, *args: Any, **kwargs: Any) -> ProcessCollection:
         """As Chroma's."""
-        return RemoteCollection(self, *self.ask(None, "get_or_create_collection", *args, **kwargs))
+        return ProcessCollection(self, *self.ask(None, "get_or_create_collection", *args, **kwargs))
 
     def delete_collection(self, name: str) -> None:
         """As Chroma's."""
@@ -88,11 +88,11 @@ class RemoteChroma:
             self._process.wait()
 
 
-class RemoteCollection:
+class ProcessCollection:
     """What a `VectorStore` needs of Chroma's collection."""
 
     def __init__(
-        self, chroma: RemoteChroma, number: int, id_: object, name: str, configuration: Any
+        self, chroma: ChromaProcess, number: int, id_: object, name: str, configuration: Any
     ) -> None:
         self._chroma, self._number = chroma, number
         self.id, self.name, self.configuration_json = id_, name, configuration

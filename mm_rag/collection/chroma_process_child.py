@@ -1,4 +1,4 @@
-"""Does what a `RemoteChroma` asks, in a process of its own, until its input ends.
+"""Does what a `ChromaProcess` asks, in a process of its own, until its input ends.
 
 Requests are pickled as `(target, method, args, kwargs)`, where the target is None for the client,
 or the number of a collection that was given before; answers as `(error, result)`.
