@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import chromadb
 import httpx
 from chromadb.api import ClientAPI
+from chromadb.config import DEFAULT_DATABASE, DEFAULT_TENANT
 from chromadb.errors import ChromaError, NotFoundError
 
 from mm_rag.collection.catalog import Entry
@@ -138,7 +139,9 @@ def _without_credentials(netloc: str) -> str:
     return netloc.rpartition("@")[2]
 
 
-def connect(url: str, *, tenant: str | None = None, database: str | None = None) -> ClientAPI:
+def connect(
+    url: str, *, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
+) -> ClientAPI:
     """A client of the server at `address_of(...)`.
 
     Chroma reads credentials from the environment: CHROMA_CLIENT_AUTH_PROVIDER and
@@ -148,13 +151,13 @@ def connect(url: str, *, tenant: str | None = None, database: str | None = None)
         CollectionError: The server does not answer, or refuses.
     """
     parts = urlsplit(url)
-    where = {"tenant": tenant, "database": database}
     with answering(url):
         return chromadb.HttpClient(
             parts.hostname or "",
             parts.port or _PORTS[parts.scheme],
             ssl=parts.scheme == "https",
-            **{key: value for key, value in where.items() if value},
+            tenant=tenant,
+            database=database,
         )
 
 

@@ -7,12 +7,9 @@ server, or memory. The session opens the parts that a `StorageLocation` names.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import shutil
-import sqlite3
-import time
 import uuid
 import weakref
 from abc import ABC, abstractmethod
@@ -46,8 +43,9 @@ from mm_rag.collection.chroma_server import (
     read_record,
 )
 from mm_rag.collection.damage import KnownFiles, is_panic, is_whole, remove
-from mm_rag.collection.store import VectorStore
-from mm_rag.errors import CollectionError, CollectionLocked, InputError
+from mm_rag.collection.lock import writer_lock
+from mm_rag.collection.store import CHROMA_FILE, VectorStore, has_chroma_collection
+from mm_rag.errors import CollectionError, InputError
 
 MEMORY = ":memory:"
 
@@ -57,7 +55,6 @@ _OPENINGS = itertools.count(1)
 # Chroma's names that are not IP addresses, no longer than a file name may be.
 _NAME = re.compile(r"(?!\d+(\.\d+){3}$)(?!.*\.\.)[a-zA-Z0-9][a-zA-Z0-9._-]{1,253}[a-zA-Z0-9]")
 _CATALOG = "ledger.sqlite3"  # as every version has named it
-_CHROMA_FILE = "chroma.sqlite3"
 _SERVER_FILE = "chroma-server.json"
 _ASIDE = "chroma.damaged"
 _OWN = ("assets", "chroma", _ASIDE, "chroma.lock", "chroma.state", "writer.lock")
@@ -286,10 +283,10 @@ class EmbeddedStorage(FolderStorage):
         self._known = KnownFiles(self.chroma, root / "chroma.state")
 
     def _exists(self) -> bool:
-        return super()._exists() or _has_chroma_collection(self.chroma, self.name)
+        return super()._exists() or has_chroma_collection(self.chroma, self.name)
 
     def _advice(self) -> str:
-        if (self.folder / _CHROMA_FILE).is_file():
+        if (self.folder / CHROMA_FILE).is_file():
             return f"It is a folder of Chroma's own: move what is in it to {self.chroma}"
         return super()._advice()
 
@@ -317,7 +314,8 @@ class EmbeddedStorage(FolderStorage):
                 self._known.note()
                 undo.pop_all()
         if not len(store):
-            _mark_lost_if_not_empty(self.catalog, self.folder)
+            # Where the vectors are gone Chroma begins anew without an error.
+            _mark_lost(self.catalog, self.folder, unless_empty=True)
         return store
 
     def _client(self) -> ClientAPI:
@@ -395,19 +393,6 @@ class EmbeddedStorage(FolderStorage):
             self._files.release()
 
 
-def _has_chroma_collection(chroma: Path, name: str) -> bool:
-    """Whether Chroma's files hold a collection of this name, perhaps another program's."""
-    file = chroma / _CHROMA_FILE
-    if not file.is_file():
-        return False
-    try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            named = database.execute("SELECT 1 FROM collections WHERE name = ?", (name,))
-            return named.fetchone() is not None
-    except sqlite3.Error:
-        return False
-
-
 def _unique_spelling(folder: Path, number: int) -> str:
     """The folder's path, spelled as no other opening in this process spells it.
 
@@ -442,7 +427,7 @@ class ServerStorage(FolderStorage):
         given = None if chroma is None else address_of(chroma)
         super().__init__(root, name, create=create)
         record = read_record(self._file)
-        if record is None and _has_chroma_collection(self.folder / "chroma", name):
+        if record is None and has_chroma_collection(self.folder / "chroma", name):
             raise CollectionError(
                 f"The vectors of {self.folder} are in {self.folder / 'chroma'}, not on a server. "
                 "Leave out chroma; or, to have them on the server, move that folder elsewhere: "
@@ -482,7 +467,7 @@ class ServerStorage(FolderStorage):
                 )
             with writer_lock(self._lock, timeout=_PATIENCE):
                 if read_record(self._file) is None:
-                    _mark_lost_if_not_empty(self.catalog, self.folder)
+                    _mark_lost(self.catalog, self.folder, unless_empty=True)
                     self._vectors.create(self.name)
         elif not self._vectors.is_at(record):
             if not self._vectors.is_ours():
@@ -499,7 +484,8 @@ class ServerStorage(FolderStorage):
         """Open the vectors."""
         store = self._vectors.open(read_only=self.is_read_only)
         if not len(store):
-            _mark_lost_if_not_empty(self.catalog, self.folder)
+            # Where the vectors are gone Chroma begins anew without an error.
+            _mark_lost(self.catalog, self.folder, unless_empty=True)
         return store
 
     @contextmanager
@@ -601,56 +587,7 @@ def _delete_from_memory(name: str) -> None:
         chromadb.EphemeralClient().delete_collection(name)
 
 
-def _mark_lost(catalog: Path, folder: Path) -> None:
+def _mark_lost(catalog: Path, folder: Path, *, unless_empty: bool = False) -> None:
     with closing(Catalog(catalog, folder)) as opened:
-        opened.mark_vectors_lost()
-
-
-def _mark_lost_if_not_empty(catalog: Path, folder: Path) -> None:
-    """Where the vectors are gone Chroma begins anew without an error."""
-    with closing(Catalog(catalog, folder)) as opened:
-        if opened.counts():
+        if not unless_empty or opened.counts():
             opened.mark_vectors_lost()
-
-
-@contextmanager
-def writer_lock(path: Path, *, timeout: float = 0.0) -> Generator[None]:
-    """Hold the lock at `path` for this process: two writers in one Chroma folder lose vectors.
-
-    Args:
-        path: The lock file. The operating system frees the lock when its holder dies.
-        timeout: Seconds to wait for another writer.
-
-    Raises:
-        CollectionLocked: Another process is writing; the message says which, and since when.
-        CollectionError: The lock file cannot be made.
-    """
-    holder = path.with_suffix(".holder.json")
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=timeout)
-    except Timeout as error:
-        raise CollectionLocked(
-            f"{path.parent} is being written to by {_describe(holder)}. "
-            "Wait until it is done (wait=60 waits a minute), or stop it."
-        ) from error
-    except OSError as error:
-        raise CollectionError(
-            f"{path.parent} cannot be written to: {error.strerror} ({path})."
-        ) from error
-    try:
-        with suppress(OSError):  # a full disk: then the message of other processes is shorter
-            holder.write_text(json.dumps({"pid": os.getpid(), "since": time.ctime()}))
-        yield
-    finally:
-        remove(holder)
-        lock.release()
-
-
-def _describe(holder: Path) -> str:
-    try:
-        known = json.loads(holder.read_text())
-        return f"process {known['pid']} (since {known['since']})"
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        # The process has just begun or ended, or the file is damaged.
-        return "another process"

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mm_rag import Encoder
 from mm_rag.cli import app
-from mm_rag.collection.storage import writer_lock
+from mm_rag.collection.lock import writer_lock
 from mm_rag.modules import Normalize, StaticEmbedding
 from tests.cli.typed import indexed, run
 from tests.media_made import make_pdf

@@ -14,7 +14,7 @@ import pytest
 
 from mm_rag import Collection, Encoder
 from mm_rag.collection.catalog import Catalog
-from mm_rag.collection.storage import writer_lock
+from mm_rag.collection.lock import writer_lock
 from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch, InputError
 from tests.collection.conftest import BagOfWords, segment
 
@@ -111,7 +111,7 @@ def test_two_names_in_one_folder_are_two_collections(tmp_path: Path, encoder: En
 def test_a_second_writer_is_told_who_writes(collection: Collection) -> None:
     code = (
         "import sys, time; from pathlib import Path;"
-        "from mm_rag.collection.storage import writer_lock;"
+        "from mm_rag.collection.lock import writer_lock;"
         "lock = writer_lock(Path(sys.argv[1])); lock.__enter__();"
         "print('held', flush=True); sys.stdin.read()"
     )
