@@ -1,13 +1,13 @@
-"""A collection: what is lost, what is doubled, who is ranked fairly, how long a search takes.
+"""Measure a collection: durability, concurrent writers, latency, modality gap, disk space.
 
-    python -m benchmarks.collection                            what needs no corpus
-    python -m benchmarks.collection --corpus CORPUS            retrieval over its text_ir sets, too
+    python -m benchmarks.collection                            all parts that need no corpus
+    python -m benchmarks.collection --corpus CORPUS            also retrieval over its text_ir sets
     python -m benchmarks.collection --corpus CORPUS --docs     and write them to docs/benchmarks.md
-    python -m benchmarks.collection --quick                    whether it works at all
-    python -m benchmarks.collection --only scale,gap           some parts
+    python -m benchmarks.collection --quick                    a quick check that it runs
+    python -m benchmarks.collection --only scale,gap           only some parts
     python -m benchmarks.collection --only model --operations 20000 --seed 7
 
-It ends with exit code 1 when anything was lost, doubled or not what it should be.
+Exits with 1 if a segment was lost, duplicated or wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, and print the tables.
 
     Raises:
-        SystemExit: Something was lost, doubled, or not what it should be.
+        SystemExit: A segment was lost, duplicated or wrong.
     """
     from benchmarks.collections import table  # see `_measure`
 
@@ -41,8 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _measure(names: Sequence[str], given: argparse.Namespace) -> tuple[str, list[str]]:
-    """The tables of some parts, and what is wrong."""
-    # Processes that are forked off import this module before anything else: it has to be light.
+    """Return the tables of some parts, and a message for each wrong result."""
+    # Imported late: forked processes import this module first, so it must be cheap.
     from benchmarks.collections.parts import QUICK, USUAL, Order, measured
 
     tables: list[str] = []
@@ -68,11 +68,15 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--corpus", type=Path, help="with text_ir/ in it: sets in BEIR's layout")
+    parser.add_argument("--corpus", type=Path, help="folder with text_ir/, sets in BEIR's layout")
     parser.add_argument("--only", type=_names, help=f"some of {','.join(PARTS)}")
-    parser.add_argument("--quick", action="store_true", help="little of everything")
-    parser.add_argument("--operations", type=int, help="of the model test; 20,000 if left out")
-    parser.add_argument("--seed", type=int, default=6, help="of the model test and of the kills")
+    parser.add_argument("--quick", action="store_true", help="small sizes")
+    parser.add_argument(
+        "--operations", type=int, help="number in the model test; 20,000 by default"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=6, help="random seed of the model test and of the kills"
+    )
     parser.add_argument("--docs", action="store_true", help="write them to docs/benchmarks.md")
     given = parser.parse_args(arguments)
     if given.docs and (given.quick or given.only or given.corpus is None):

@@ -1,32 +1,38 @@
-"""What the frameworks' classes add to the library: time, waiting, lines.
+"""Measure what the frameworks' classes add to the library: time, blocking, tokens, code.
 
-python -m benchmarks.integrations            over made-up texts, with the embedded default
+python -m benchmarks.integrations            synthetic texts, the embedded default
 python -m benchmarks.integrations --docs     the same, and write the tables to docs/benchmarks.md
-python -m benchmarks.integrations --quick    whether it works at all
+python -m benchmarks.integrations --quick    a quick check that it runs
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import hashlib
+import io
 import random
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
+from langchain_core.messages import ToolMessage
+from llama_index.core.utils import get_tokenizer
 from llama_index.embeddings.mm_rag import MultimodalEmbedding
 from llama_index.retrievers.mm_rag import MultimodalRetriever as LlamaIndexRetriever
+from PIL import Image
 
 from benchmarks.markdown import DOCS, Generated, as_table, where_measured
-from benchmarks.rerankers.interleaved import Run, interleaved
-from benchmarks.turns import turns_table
-from langchain_mm_rag import MultimodalEmbeddings
+from benchmarks.timing import Run, interleaved
+from langchain_mm_rag import MultimodalEmbeddings, MultimodalSearchTool
 from langchain_mm_rag import MultimodalRetriever as LangChainRetriever
 from mm_rag import Collection, Encoder, Segment
+from mm_rag.demo import make_samples
 
 PLACE = Generated(DOCS / "benchmarks.md", "integrations", "make bench-integrations")
 
@@ -64,13 +70,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 async def longest_stall(work: Callable[[], Awaitable[object]]) -> float:
-    """How long the event loop could not do anything else, at worst, while something ran.
+    """The longest time that an awaitable blocks the event loop.
 
     Args:
-        work: What is started and waited for.
+        work: Starts the awaitable.
 
     Returns:
-        Seconds between two turns of a coroutine that sleeps 1 ms each time, less that.
+        The longest delay, in seconds, of a coroutine that wakes up every millisecond.
     """
     longest = 0.0
 
@@ -82,15 +88,15 @@ async def longest_stall(work: Callable[[], Awaitable[object]]) -> float:
             longest = max(longest, time.perf_counter() - start - 0.001)
 
     ticking = asyncio.create_task(tick())
-    await asyncio.sleep(0)  # it has begun
+    await asyncio.sleep(0)  # let it start
     await work()
-    await asyncio.sleep(0.002)  # it has seen the end
+    await asyncio.sleep(0.002)  # let it wake up once more
     ticking.cancel()
     return longest
 
 
 def adapter_lines() -> tuple[int, int]:
-    """Lines of the adapters, and of the library with its loaders."""
+    """Lines of code of the adapters, and of the library with its loaders."""
     library = _lines(_ROOT / "mm_rag") + _lines(_ROOT / "loaders")
     return _lines(_ROOT / "integrations"), library
 
@@ -156,7 +162,7 @@ async def _waiting(ask: Callable[[str], Awaitable[object]], rounds: int) -> list
         start = time.perf_counter()
         stalls.append(await longest_stall(together))
         seconds.append(time.perf_counter() - start)
-    del stalls[0], seconds[0]  # what is opened when first needed
+    del stalls[0], seconds[0]  # the first round opens files
     return [
         f"{1e3 * median(stalls):.0f} ms",
         f"{1e3 * max(stalls):.0f} ms",
@@ -190,7 +196,7 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=9, help="how often everything is measured")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of measuring")
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--docs", action="store_true", help=f"write them to {PLACE.page.name}")
     given = parser.parse_args(arguments)
@@ -200,6 +206,43 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(missing)
     given.rounds = 1 if given.quick else given.rounds
     return given
+
+
+_BUDGETS = (8_000, 5_000, 3_000)
+_PIXELS = 750  # for a token, as Anthropic states for its models
+_QUESTION = "revenue, ridership and costs of the ferry lines by quarter"
+
+
+def turns_table(encoder: Encoder) -> str:
+    """Table of the tokens of one agent answer with five slides, under several budgets."""
+    with tempfile.TemporaryDirectory(prefix="mm-rag-bench-") as folder:
+        make_samples(Path(folder) / "samples")
+        with Collection(Path(folder) / "collection", encoder=encoder) as collection:
+            collection.sync(next((Path(folder) / "samples").glob("*.pdf")))
+            rows = [_row(collection, budget) for budget in _BUDGETS]
+    heads = ["budget, tokens", "words", "pictures", "together", "pictures shown", "pixels of each"]
+    return as_table(heads, rows) + (
+        "\nOne `search` that finds five slides. Words counted by cl100k_base, pictures as width x "
+        f"height / {_PIXELS}; the budget itself counts more cautiously.\n"
+    )
+
+
+def _row(collection: Collection, budget: int) -> list[str]:
+    call = {"name": "search", "args": {"query": _QUESTION, "k": 5}, "id": "1", "type": "tool_call"}
+    message = MultimodalSearchTool(collection, budget=budget).invoke(call)
+    assert isinstance(message, ToolMessage)
+    blocks: list[dict[str, Any]] = [dict(block) for block in message.content_blocks]
+    count = get_tokenizer()
+    words = sum(len(count(block["text"])) for block in blocks if block["type"] == "text")
+    sizes = [_size(block) for block in blocks if block["type"] == "image"]
+    pictures = sum(-(-width * height // _PIXELS) for width, height in sizes)
+    largest = "{} x {}".format(*max(sizes)) if sizes else ""
+    numbers = (budget, words, pictures, words + pictures, len(sizes))
+    return [*(f"{number:,}" for number in numbers), largest]
+
+
+def _size(block: dict[str, Any]) -> tuple[int, int]:
+    return Image.open(io.BytesIO(base64.b64decode(block["base64"]))).size
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Loading: memory over long files, pages in a second, hostile files, transcripts.
+"""Measure loading: memory over long files, pages per second, hostile files, transcripts.
 
-    python -m benchmarks.loading --corpus CORPUS            everything
-    python -m benchmarks.loading                            what needs no corpus: memory and speed
+    python -m benchmarks.loading --corpus CORPUS            all parts
+    python -m benchmarks.loading                            memory and speed, which need no corpus
     python -m benchmarks.loading --corpus CORPUS --docs     the same, written to docs/benchmarks.md
-    python -m benchmarks.loading --quick                    whether it works at all
+    python -m benchmarks.loading --quick                    a quick check that it runs
     python -m benchmarks.loading --only speed               one part
 
-The long files are made up; they are the same in every run. On Linux only.
+The long files are synthetic and the same in every run. On Linux only.
 """
 
 from __future__ import annotations
@@ -21,25 +21,23 @@ from pathlib import Path
 import pymupdf
 
 from benchmarks.loaders import table
-from benchmarks.loaders.hostile import Ordeal, ordeal
-from benchmarks.loaders.mutants import write_lures, write_mutants
-from benchmarks.loaders.pages import write_manual
-from benchmarks.loaders.recordings import RATE, write_recording, write_video
-from benchmarks.loaders.steady import Steadiness, read_steadily
+from benchmarks.loaders.hostile import Ordeal, ordeal, write_lures, write_mutants
+from benchmarks.loaders.made_files import RATE, write_manual, write_recording, write_video
+from benchmarks.loaders.memory import Steadiness, read_steadily
 from benchmarks.loaders.transcripts import hearings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much is done.
+    """Sizes of the benchmark.
 
     Attributes:
-        pages: Of the manual whose memory is watched.
-        timed_pages: Of the one whose speed is taken.
-        rounds: How often it is.
+        pages: Pages of the manual for the memory part.
+        timed_pages: Pages of the manual for the speed part.
+        rounds: Rounds of the speed part.
         recording: Seconds of sound.
         video: Seconds of video.
-        mutants: Damaged files.
+        mutants: Number of damaged files.
     """
 
     pages: int = 400
@@ -55,7 +53,7 @@ QUICK = Plan(pages=8, timed_pages=2, rounds=1, recording=24, video=4, mutants=5)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Make the files, measure, print the tables."""
+    """Make the files, measure, and print the tables."""
     given = _parsed(arguments)
     pymupdf.TOOLS.mupdf_display_errors(False)
     plan = QUICK if given.quick else USUAL
@@ -69,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parts(plan: Plan, folder: Path, corpus: Path | None) -> dict[str, Callable[[], str]]:
-    """What makes the table of each part."""
+    """A function for each part, which returns its table."""
     parts: dict[str, Callable[[], str]] = {
         "memory": lambda: _memory(plan, folder),
         "speed": lambda: _speed(plan, folder),
@@ -103,7 +101,7 @@ def _memory(plan: Plan, folder: Path) -> str:
 
 
 def _speed(plan: Plan, folder: Path) -> str:
-    # What it imports is large, and would be in this process's memory.
+    # Imported late: torch would count in the memory part.
     from benchmarks.loaders.speed import speeds
 
     manual = write_manual(folder / "timed.pdf", plan.timed_pages, seed=3)

@@ -1,12 +1,12 @@
-"""mm-rag's Reranker beside sentence-transformers' CrossEncoder: one checkpoint, the same pairs.
+"""Compare mm-rag's Reranker with sentence-transformers' CrossEncoder on the same pairs.
 
-    python -m benchmarks.reranking                 processor time on one thread, in float32
+    python -m benchmarks.reranking                 CPU time on one thread, in float32
     python -m benchmarks.reranking --docs          the same, written to docs/benchmarks.md
     python -m benchmarks.reranking --device cuda   time on a GPU in bfloat16, at the size of
                                                    Qwen3-VL-Reranker-2B, beside the GPU's limit
-    python -m benchmarks.reranking --quick         whether it works at all
+    python -m benchmarks.reranking --quick         a quick check that it runs
 
-The weights are random: speed and equality do not depend on what was learnt.
+The weights are random: speed and equality do not depend on their values.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmarks.rerankers.table import PLACE, table
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Make the checkpoints, measure, print the table."""
+    """Make the checkpoints, measure, and print the table."""
     given = _parsed(arguments)
     on_gpu = given.device == "cuda"
     plan = QUICK if given.quick else GPU if on_gpu else USUAL
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measured(plan: Plan, folder: Path, device: str) -> Iterator[Result]:
-    """The results, one by one; the checkpoints go to `folder`."""
+    """Yield the result of each case; checkpoints are written to `folder`."""
     visual = write_visual_reranker(
         folder / "visual",
         plan.visual_text,
@@ -74,7 +74,7 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--rounds", type=int, help="how often everything is timed")
+    parser.add_argument("--rounds", type=int, help="rounds of timing")
     parser.add_argument("--quick", action="store_true", help="tiny models, a few documents")
     parser.add_argument("--docs", action="store_true", help=f"write it to {PLACE.page.name}")
     given = parser.parse_args(arguments)

@@ -1,8 +1,8 @@
-"""Vectors alone, BM25 alone and the search, over sets for text retrieval in BEIR's layout.
+"""Compare vectors alone, BM25 alone and search on text retrieval sets in BEIR's layout.
 
     python -m benchmarks.text_retrieval FOLDER ... [--questions 150]
 
-Everything is made of the same passages. A search has to be no worse than the better of its halves.
+All use the same passages. A search must be no worse than the better of its halves.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from mm_rag.evaluation import (
 )
 
 DEEPER = 8
-"""How many passages are asked for where documents are wanted: several are of one document."""
+"""Passages retrieved per wanted document, because several belong to one document."""
 
 
 def main() -> None:
-    """Index, ask, print."""
+    """Index each set, evaluate its questions, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--questions", type=int, default=150, help="at most, of each set")
+    parser.add_argument("--questions", type=int, default=150, help="most questions of each set")
     arguments = parser.parse_args()
     for folder in arguments.folders:
         beir = read_beir(folder)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def compared(beir: Beir, questions: Sequence[Question]) -> dict[str, Evaluation]:
-    """The same questions asked in each way."""
+    """Evaluate the same questions in each way."""
     outcomes = {"BM25 alone": evaluate(_bm25(beir), questions)}
     with tempfile.TemporaryDirectory() as folder:
         with Collection(folder) as collection:
@@ -72,7 +72,7 @@ def _bm25(beir: Beir) -> Search:
 
 
 def _vectors(stored: chromadb.Collection, encoder: Encoder) -> Search:
-    """What any other program finds that queries the Chroma collection."""
+    """Query the Chroma collection directly, as any other program would."""
 
     def search(query: str, k: int) -> list[Place]:
         found = stored.query(query_embeddings=[encoder.encode_query(query)], n_results=DEEPER * k)
@@ -87,12 +87,12 @@ def _search(collection: Collection, *, rerank: bool) -> Search:
 
 
 def _places(documents: Iterable[str], k: int) -> list[Place]:
-    """Each document once, at its best passage."""
+    """Documents without duplicates, each at its best passage."""
     return [Place(file=document) for document in list(dict.fromkeys(documents))[:k]]
 
 
 def _some(questions: Sequence[Question], most: int) -> Sequence[Question]:
-    """At most so many, from all over the set."""
+    """At most `most` questions, evenly spaced over the set."""
     step = max(1.0, len(questions) / most)
     return [questions[int(n * step)] for n in range(min(most, len(questions)))]
 

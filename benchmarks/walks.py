@@ -1,10 +1,10 @@
-"""Walks: how many files and functions of this project four usual calls go through.
+"""Count the files and functions of this project that four typical calls go through.
 
-    python -m benchmarks.walks             the table
-    python -m benchmarks.walks --files     also the files, in the order in which they are entered
+    python -m benchmarks.walks             print the table
+    python -m benchmarks.walks --files     also list the files in the order of entry
 
-A reader who follows a call opens the files of its walk. Imports and first uses are not counted:
-every call is made once before it is traced.
+A reader of a call opens the files of its walk. Each call is made once before it is traced, so that
+imports and lazy initialisation do not count.
 """
 
 from __future__ import annotations
@@ -39,13 +39,12 @@ _SENTENCES = (
 
 @dataclass
 class Walk:
-    """What one call goes through.
+    """The files and functions of one call.
 
     Attributes:
-        files: Files entered, in the order of their first function.
-        functions: Functions entered, each counted once.
-        switches: How often a function was entered that is in another file than the one entered
-            before it, in the same thread.
+        files: Files in the order in which they are entered.
+        functions: Distinct functions.
+        switches: Number of calls into another file than that of the previous call of the thread.
     """
 
     files: list[str] = field(default_factory=list[str])
@@ -79,7 +78,7 @@ def traced() -> Generator[Walk]:
 
 
 def measured(folder: Path) -> Iterator[tuple[str, Walk]]:
-    """The four walks; `folder` takes a PDF, two collections and a reranker."""
+    """Yield the four walks; a PDF, two collections and a reranker are written to `folder`."""
     encoder = Encoder()
     pdf = _two_pages(folder / "review.pdf")
     with Collection(folder / "first", encoder=encoder) as collection:
@@ -120,7 +119,7 @@ def _two_pages(path: Path) -> Path:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", action="store_true", help="list the files, too")
+    parser.add_argument("--files", action="store_true", help="also list the files")
     listed = parser.parse_args().files
     with tempfile.TemporaryDirectory(prefix="mm-rag-bench-") as folder:
         walks = list(measured(Path(folder)))

@@ -21,13 +21,10 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 from benchmarks import collection, integrations, loading, reranking
 from benchmarks.collections import table as collections_table
 from benchmarks.loaders import table as loading_table
-from benchmarks.loaders.hostile import ordeal
-from benchmarks.loaders.mutants import mutated, write_lures, write_mutants
-from benchmarks.loaders.opened import OpenWatch
-from benchmarks.loaders.pages import write_manual
-from benchmarks.loaders.recordings import write_recording, write_video
+from benchmarks.loaders.hostile import OpenWatch, mutated, ordeal, write_lures, write_mutants
+from benchmarks.loaders.made_files import write_manual, write_recording, write_video
+from benchmarks.loaders.memory import read_steadily
 from benchmarks.loaders.speed import Ways
-from benchmarks.loaders.steady import read_steadily
 from benchmarks.loaders.transcripts import compared
 from benchmarks.markdown import Generated
 from benchmarks.rerankers import table as reranking_table

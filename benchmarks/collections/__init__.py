@@ -1,1 +1,1 @@
-"""The parts of `benchmarks.collection`."""
+"""Parts of `benchmarks.collection`."""

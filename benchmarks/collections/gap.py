@@ -1,6 +1,6 @@
-"""A planted modality gap: are pictures found among texts that are nearer to every question?
+"""Recall of the right picture with an artificial modality gap.
 
-Every question has one right picture, and texts that are wrong and nearly as good. The cosines of
+Each question has one right picture, and wrong texts that are nearly as similar. The cosines of
 texts to pictures are lowered by 0.3.
 """
 
@@ -36,12 +36,12 @@ RIGHT, WRONG, SPREAD = 0.62, 0.5, 0.04  # cosines before the gap, and their stan
 
 @dataclass(frozen=True, kw_only=True)
 class GapPlan:
-    """How much there is.
+    """Sizes.
 
     Attributes:
-        questions: Each with its right picture.
-        distractors: Texts near to each question.
-        others: Pictures, and as many texts, that are near to nothing.
+        questions: Questions, each with its right picture.
+        distractors: Similar texts for each question.
+        others: Unrelated pictures, and as many unrelated texts.
     """
 
     questions: int = 200
@@ -51,15 +51,14 @@ class GapPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Recalls:
-    """The share of the right pictures among the first ten.
+    """Recall@10 of the right picture.
 
     Attributes:
-        without_gap: Of `Collection.search` where there is no gap.
-        with_gap: The same, with the gap.
-        with_quotas: The same, when 5 pictures and 5 texts are asked for; None where a collection
-            takes no quotas.
-        plain_without_gap: Of one list by cosine, without the gap.
-        plain: Of one list by cosine, with the gap.
+        without_gap: `Collection.search` without a gap.
+        with_gap: `Collection.search` with the gap.
+        with_quotas: `Collection.search` with the gap, for 5 pictures and 5 texts.
+        plain_without_gap: One list by cosine, without the gap.
+        plain: One list by cosine, with the gap.
     """
 
     without_gap: float
@@ -70,7 +69,7 @@ class Recalls:
 
 
 def measure_gap(folder: Path, plan: GapPlan) -> Recalls:
-    """Make both collections, and ask."""
+    """Fill a collection with the gap and one without, and query both."""
     planned = _planned(plan)
     segments = _segments(plan, folder)
     made: dict[bool, Collection] = {}
@@ -124,7 +123,7 @@ def _recall(collection: Collection, plan: GapPlan, quotas: dict[Modality, int] |
 
 
 def _plain_recall(collection: Collection, encoder: Encoder, plan: GapPlan) -> float:
-    """Of Chroma's own list, over the same vectors."""
+    """Recall of Chroma's own list over the same vectors."""
     with vectors_of(collection.path) as vectors:
 
         def found(question: str) -> Sequence[str]:

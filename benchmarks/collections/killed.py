@@ -1,4 +1,4 @@
-"""Ingest runs that are killed again and again, beside one that was left alone."""
+"""Ingest runs that are killed repeatedly, compared with an undisturbed one."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _WORDS = [
 
 @dataclass(frozen=True, kw_only=True)
 class KillPlan:
-    """How much is done.
+    """Sizes.
 
     Attributes:
-        kills: How many at least.
-        files: Of one ingest run.
-        passages: Of each file.
-        each_run: The most kills that an ingest run gets before it is let finish.
+        kills: Least number of kills in all.
+        files: Files of one ingest run.
+        passages: Passages of each file.
+        each_run: Most kills of one ingest run before it may finish.
     """
 
     kills: int = 30
@@ -53,18 +53,18 @@ class KillPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Killed:
-    """What became of the collections.
+    """Differences from the undisturbed collection, summed over all runs.
 
     Attributes:
-        kills: Processes that were killed before they were done.
-        runs: Ingest runs that were finished so.
-        segments: That each must hold.
-        lost: Segments that some did not.
-        doubled: Segments that some held twice, among the vectors or the words.
-        strange: Segments that some held and should not.
-        unlike: Searches that found something else, or in another order.
-        searches: How many were compared.
-        unsound: Collections in which `verify` found something.
+        kills: Processes that were killed before they finished.
+        runs: Ingest runs.
+        segments: Segments that each collection must hold.
+        lost: Missing segments.
+        doubled: Segments held twice, among the vectors or in the lexical index.
+        strange: Segments that should not be there.
+        unlike: Searches whose hits or order differed.
+        searches: Searches compared.
+        unsound: Collections in which `verify` found a problem.
     """
 
     kills: int
@@ -79,7 +79,7 @@ class Killed:
 
 
 def measure_killed(folder: Path, plan: KillPlan, seed: int = 6) -> Killed:
-    """Kill ingest runs until there are enough kills; let each be finished in the end."""
+    """Kill ingest runs until there were enough kills; finish each run in the end."""
     files = _write_files(folder / "files", plan)
     hunter = Hunter(random.Random(seed))
     began = time.monotonic()
@@ -91,7 +91,7 @@ def measure_killed(folder: Path, plan: KillPlan, seed: int = 6) -> Killed:
         errand = Errand(collection=place, folder=files)
         for _ in range(plan.each_run):
             if not hunter.hunt(errand, within):
-                within *= 0.8  # it was done before it could be killed
+                within *= 0.8  # it finished before it was killed
                 break
         counts["runs"] += 1
         counts.update(_Found.of(_index(place, files)).compared_with(right))
@@ -109,13 +109,13 @@ _COUNTED = ("lost", "doubled", "strange", "unlike", "searches", "unsound")
 
 @dataclass(frozen=True)
 class _Found:
-    """What is in a collection.
+    """Contents of a collection.
 
     Attributes:
-        rows: The Segments among the vectors.
-        words: Documents of the lexical index.
-        answers: The ids that questions find, best first.
-        sound: Whether `verify` found nothing.
+        rows: Segments in the vector store.
+        words: Number of documents in the lexical index.
+        answers: For each question the ids of its hits, best first.
+        sound: Whether `verify` found no problem.
     """
 
     rows: Counter[Row]
@@ -137,7 +137,7 @@ class _Found:
             )
 
     def compared_with(self, right: _Found) -> dict[str, int]:
-        """How it differs from an undisturbed one."""
+        """Count the differences from an undisturbed collection."""
         return {
             "lost": len(right.rows.keys() - self.rows.keys()) + max(0, right.words - self.words),
             "doubled": self.rows.total() - len(self.rows) + max(0, self.words - right.words),
@@ -159,7 +159,7 @@ def _encoder() -> Encoder:
 
 
 def _write_files(folder: Path, plan: KillPlan) -> Path:
-    """Texts in which every passage has a word of its own; 150 words make a passage."""
+    """Write texts in which each passage (150 words) has a unique word."""
     folder.mkdir()
     dice = random.Random(2)
     for number in range(plan.files):

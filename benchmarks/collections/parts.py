@@ -1,4 +1,4 @@
-"""The parts of the benchmark: what each measures, how much of it, and what must come of it."""
+"""The parts of the benchmark, their sizes, and which results are wrong."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from tests.collection.model.operations import World
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much is done.
+    """Sizes of all parts.
 
     Attributes:
-        operations: Of the model test.
+        operations: Operations of the model test.
         each: Segments that each of two writers writes.
-        kills: How ingest runs are killed.
-        scale: The large collection.
-        gap: The two modalities.
-        storage: The pages that are stored.
+        kills: Sizes of the killed ingest runs.
+        scale: Sizes of the large collection.
+        gap: Sizes of the modality gap part.
+        storage: Sizes of the disk space part.
     """
 
     operations: int = 20_000
@@ -55,14 +55,14 @@ QUICK = Plan(
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What is to be measured.
+    """Arguments of a part.
 
     Attributes:
-        plan: How much.
-        folder: Empty, for everything that is made.
-        operations: Of the model test, if not as many as planned.
-        seed: Of everything that chance decides in it.
-        corpus: With `text_ir/` in it; None for no ranking.
+        plan: Sizes.
+        folder: An empty folder for everything it writes.
+        operations: Operations of the model test; None for those of the plan.
+        seed: Random seed.
+        corpus: Folder with `text_ir/`; None to leave the ranking part out.
     """
 
     plan: Plan
@@ -74,11 +74,11 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What came of a part.
+    """Result of a part.
 
     Attributes:
-        table: In Markdown.
-        wrong: What is not as it must be; empty where nothing is.
+        table: A Markdown table.
+        wrong: A message if the result is wrong; else empty.
     """
 
     table: str
@@ -140,7 +140,7 @@ PARTS: Mapping[str, Callable[[Order], Told]] = {
 
 
 def measured(name: str, order: Order) -> Told:
-    """Measure one part, on one thread as the processes do that it starts."""
+    """Measure one part; all but ranking run on one thread, as the processes that they start do."""
     threads = torch.get_num_threads()
     if name != "ranking":
         torch.set_num_threads(1)

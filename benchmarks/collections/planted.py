@@ -1,4 +1,4 @@
-"""Models without weights, whose vectors are planted: what is near to what is known beforehand."""
+"""An encoder without weights whose vectors are given, so that all similarities are known."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Planted(InputModule):
-    """Gives every content the unit vector planned for its first line, or one of chance.
+    """Encode each content as the vector given for its first line, or else a random one.
 
-    A modality's vectors have a direction in common, as those of models that see have: two vectors
-    of one modality are nearer to each other by `gap`, two of different ones are not.
+    The vectors of one modality share a direction, as those of multimodal models do: the cosine of
+    two vectors of one modality is higher by `gap` than that of two vectors of different modalities.
 
     Args:
-        dimension: Of the vectors.
-        gap: What the cosine of two vectors of one modality is above that of two of different ones;
-            0 for no gap. The rest of the cosine is that of the planned vectors, times 1 - `gap`.
-        planned: Unit vectors by first line, whose first four values are 0. Lines that are not in it
-            are given a random one, always the same.
-        shared: Whether all modalities have the one direction in common: no gap between them, all
-            else being equal.
+        dimension: Size of the vectors.
+        gap: Difference of the cosines; 0 for none. The rest of a cosine is that of the given
+            vectors, times 1 - `gap`.
+        planned: Unit vectors by first line, whose first four values are 0. Other lines get a random
+            vector, always the same.
+        shared: Whether all modalities share one direction, so that there is no gap between them.
     """
 
     type_name = "benchmarks.Planted"
@@ -49,25 +48,25 @@ class Planted(InputModule):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """All of them, each seen or heard and none read."""
+        """All modalities, none of them read as text."""
         return MODALITIES
 
     @property
     def out_dim(self) -> int:
-        """The dimension."""
+        """Size of the vectors."""
         return self._dimension
 
     def config(self) -> dict[str, object]:
-        """What two of them are told apart by."""
+        """The arguments that a saved model needs."""
         return {"dimension": self._dimension, "gap": self._gap, "shared": self._shared}
 
     def preprocess(self, contents: Sequence[Content], *, prompt: str = "") -> Features:
-        """Look the vectors up."""
+        """Look up the vectors, shape [contents, dimension]."""
         vectors = np.stack([self._vector(content) for content in contents])
         return Features({"sentence_embedding": torch.from_numpy(vectors)})
 
     def forward(self, features: Features) -> Features:
-        """They are there already."""
+        """Return the features: `preprocess` has put the vectors in."""
         return features
 
     def _vector(self, content: Content) -> Vectors:
@@ -82,7 +81,7 @@ class Planted(InputModule):
 
 
 def random_unit(name: str, dimension: int) -> Vectors:
-    """A unit vector of chance, the same for the same name; its first four values are 0."""
+    """A random unit vector, always the same for a name; its first four values are 0."""
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     vector = np.random.default_rng(seed).standard_normal(dimension, dtype=np.float32)
     vector[: len(MODALITIES)] = 0.0
@@ -90,7 +89,7 @@ def random_unit(name: str, dimension: int) -> Vectors:
 
 
 def made_up(name: str, modality: Modality, text: str, media: Path | None = None) -> Segment:
-    """A Segment out of nowhere."""
+    """A synthetic Segment."""
     return Segment(
         modality=modality,
         source=f"/made-up/{name}",
@@ -101,7 +100,7 @@ def made_up(name: str, modality: Modality, text: str, media: Path | None = None)
 
 
 def at_cosine(vector: Vectors, cosine: float, name: str) -> Vectors:
-    """A unit vector with this cosine to another one, and of chance otherwise."""
+    """A random unit vector with the given cosine to another vector."""
     other = random_unit(name, len(vector))
     other = other - vector * (other @ vector)
     other = other / np.linalg.norm(other)
@@ -116,6 +115,6 @@ def planted_encoder(
     shared: bool = False,
     truncate_dim: int | None = None,
 ) -> Encoder:
-    """An Encoder that gives planted vectors; the arguments are those of `Planted`."""
+    """An Encoder with one `Planted` module; takes the same arguments."""
     module = Planted(dimension, gap=gap, planned=planned, shared=shared)
     return Encoder(modules=[module], truncate_dim=truncate_dim)

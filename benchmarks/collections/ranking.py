@@ -1,4 +1,4 @@
-"""Sets for text retrieval: a search beside vectors alone and BM25 alone, on one collection."""
+"""Text retrieval sets: search, vectors alone and BM25 alone, on one collection."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.evaluation import Beir, Evaluation, Place, document_of, evaluate, read_beir
 from tests.collection.model.stored import vectors_of, words_of
 
-_PASSAGES = 5  # of one document, at most: so much deeper the lists of passages go
+_PASSAGES = 5  # retrieve so many times more passages than documents are wanted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranked:
-    """One set, each way.
+    """Results on one set.
 
     Attributes:
-        documents: How many.
-        ways: The outcome of each way, by its name.
+        documents: Number of documents.
+        ways: The evaluation of each way, by name.
     """
 
     documents: int
@@ -28,7 +28,7 @@ class Ranked:
 
 
 def measure_ranking(folder: Path, beir: Path, encoder: Encoder) -> Ranked:
-    """Index a set in BEIR's layout and ask its questions."""
+    """Index a set in BEIR's layout and evaluate its questions in each way."""
     read = read_beir(beir)
     with Collection(folder / beir.name) as collection:
         collection.add(read.segments)
@@ -67,7 +67,7 @@ def _alone(collection: Collection, encoder: Encoder, read: Beir) -> dict[str, Ev
 def _of_documents(
     search: Callable[[str, int], Sequence[str]], sources: Mapping[str, str]
 ) -> Callable[[str, int], list[Place]]:
-    """Documents, each by its best passage."""
+    """Turn a search for passages into one for documents, each at its best passage."""
 
     def documents(query: str, k: int) -> list[Place]:
         names = (sources[id_] for id_ in search(query, k * _PASSAGES))

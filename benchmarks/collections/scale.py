@@ -1,6 +1,6 @@
-"""A large collection: how long a sync with nothing to do takes, and a search beside Chroma's own.
+"""A large collection: the time of a sync without changes, and of a search beside Chroma's own.
 
-The texts come from a folder by `sync`, the other modalities by `add`; the vectors are made up.
+Texts are added by `sync`, the other modalities by `add`; the vectors are synthetic.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ DIMENSION = 384
 SHARES: dict[Modality, float] = {"text": 0.70, "image": 0.15, "audio": 0.10, "video": 0.05}
 PASSAGE_WORDS = 12
 K = 10
-NEIGHBOURS = 50  # of Chroma's own query
+NEIGHBOURS = 50  # results of Chroma's own query
 WARMING = 20  # queries that are not counted
 _SYLLABLES = re.findall(r"\w+", "al ar ba con di en fa gen in ka lo men na pa re so ta ti ul ver")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScalePlan:
-    """How much there is.
+    """Sizes.
 
     Attributes:
-        segments: In all.
-        files: That the texts among them come from.
-        queries: How often each way is asked.
+        segments: Number of segments.
+        files: Number of text files.
+        queries: Queries asked in each way.
     """
 
     segments: int = 100_000
@@ -51,24 +51,24 @@ class ScalePlan:
 
 @dataclass(frozen=True)
 class Latencies:
-    """How long queries took, in seconds."""
+    """Query times in seconds."""
 
     seconds: list[float] = field(default_factory=list[float])
 
     def percentile(self, percent: int) -> float:
-        """So many percent took no longer."""
+        """A percentile of the times, in seconds."""
         return float(np.percentile(self.seconds, percent))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """How long each way of asking took, in turns in one process.
+    """Query times of each way, interleaved in one process.
 
     Attributes:
-        search: `Collection.search` without a reranker, less encoding.
-        documents: Chroma's own query for 50, with documents and metadata.
-        distances: The same, with nothing but ids and distances.
-        stages: Each stage of the searches.
+        search: `Collection.search` without reranking and without the encoding.
+        documents: Chroma's own query for 50 results with documents and metadata.
+        distances: Chroma's own query for 50 ids and distances.
+        stages: Times of each stage of the searches.
     """
 
     search: Latencies = field(default_factory=Latencies)
@@ -79,14 +79,14 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """What was measured.
+    """Result.
 
     Attributes:
-        segments: By modality.
-        files: In the folder.
-        filling: Seconds of the first sync and the adding.
-        idle: Seconds of a sync with nothing to do.
-        asked: How long queries took.
+        segments: Number of segments by modality.
+        files: Number of files in the folder.
+        filling: Seconds of the first `sync` and `add`.
+        idle: Seconds of a sync without changes.
+        asked: Query times.
     """
 
     segments: dict[str, int]
@@ -97,7 +97,7 @@ class Scale:
 
 
 def measure_scale(folder: Path, plan: ScalePlan) -> Scale:
-    """Fill a collection and ask it."""
+    """Fill a collection and query it."""
     encoder = planted_encoder(DIMENSION)
     options = LoadOptions(passage_words=PASSAGE_WORDS)
     files = _write_files(folder / "files", plan)
@@ -119,7 +119,7 @@ def measure_scale(folder: Path, plan: ScalePlan) -> Scale:
 
 
 def _ask(collection: Collection, encoder: Encoder, plan: ScalePlan) -> Asked:
-    """Ask in turns: what slows one way slows the others as much."""
+    """Query in all ways, interleaved, so that other load affects all of them equally."""
     asked = Asked()
     with vectors_of(collection.path) as vectors:
         for number, query in enumerate(_queries(plan)):
@@ -145,7 +145,7 @@ def _plain(vectors: chromadb.Collection, vector: Vectors, include: list[Any]) ->
 
 
 def _write_files(folder: Path, plan: ScalePlan) -> Path:
-    """Texts of as many passages as it takes, each a paragraph of its own."""
+    """Write text files with the planned number of passages in all."""
     folder.mkdir()
     dice, words = random.Random(1), _vocabulary()
     texts = round(plan.segments * SHARES["text"])
@@ -157,7 +157,7 @@ def _write_files(folder: Path, plan: ScalePlan) -> Path:
 
 
 def _media(folder: Path, plan: ScalePlan) -> Iterator[Segment]:
-    """Pictures and clips with a few words each, that all refer to the same file."""
+    """Yield pictures and clips with a few words each, all referring to one file."""
     dice, words = random.Random(2), _vocabulary()
     file = folder / "anything.png"
     Image.new("RGB", (8, 8)).save(file)

@@ -1,4 +1,4 @@
-"""How much room a page takes: vectors, catalog, words and pictures."""
+"""Disk space per page: vectors, catalog, lexical index and pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.collections.planted import planted_encoder
-from benchmarks.loaders.pages import write_manual
+from benchmarks.loaders.made_files import write_manual
 from mm_rag import Collection, Segment
 from mm_rag_loaders import AssetStore, LoadOptions, load_file
 from mm_rag_loaders.encoding import ENCODINGS
@@ -15,13 +15,13 @@ from mm_rag_loaders.encoding import ENCODINGS
 
 @dataclass(frozen=True, kw_only=True)
 class StoragePlan:
-    """How much is stored.
+    """Sizes.
 
     Attributes:
-        pages: Of the manual that is read.
-        copies: How often its Segments are stored, as if of as many manuals: what does not grow with
-            the number of pages must not count.
-        dimensions: Of the vectors, and what they are cut to; None for nothing.
+        pages: Pages of the manual that is read.
+        copies: Copies of its segments, as if of so many manuals, so that constant overhead does not
+            count.
+        dimensions: Sizes of the vectors before and after truncation (None: not truncated).
     """
 
     pages: int = 60
@@ -37,14 +37,14 @@ class StoragePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """Bytes per page in one collection.
+    """Bytes per page of one collection.
 
     Attributes:
-        dimension: Of the model's vectors.
-        kept: Of those that are stored.
-        chroma: Vectors, texts and metadata in Chroma.
-        catalog: The same in the catalog.
-        words: The lexical index.
+        dimension: Size of the model's vectors.
+        kept: Size of the stored vectors.
+        chroma: Bytes of Chroma (vectors, texts, metadata).
+        catalog: Bytes of the catalog.
+        words: Bytes of the lexical index.
     """
 
     dimension: int
@@ -56,15 +56,15 @@ class Room:
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """What was measured.
+    """Result.
 
     Attributes:
-        pages: How many the collections held.
-        segments: Per page.
-        rooms: One for each dimension.
-        pictures: Bytes per page by format.
-        boxes: Bytes per page of where the words are.
-        original: Bytes per page of the file itself.
+        pages: Pages in each collection.
+        segments: Segments per page.
+        rooms: Bytes per page for each size of vectors.
+        pictures: Bytes per page of the page pictures, by format.
+        boxes: Bytes per page of the word boxes.
+        original: Bytes per page of the PDF.
     """
 
     pages: int
@@ -106,7 +106,7 @@ def _room(
     encoder = planted_encoder(dimension, truncate_dim=cut)
     with Collection(path, encoder=encoder) as collection:
         for number in range(plan.copies):
-            # Another file, as far as the collection knows.
+            # Another SHA-256 makes it another file.
             collection.add(replace(one, sha256=f"{number:064x}") for one in segments)
     pages = plan.pages * plan.copies
     catalog = _bytes((path / "default").glob("ledger*")) / pages

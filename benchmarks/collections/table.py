@@ -17,7 +17,7 @@ PLACE = Generated(DOCS / "benchmarks.md", "collection", "make bench-collection C
 
 
 def model_table(outcome: Outcome) -> str:
-    """What the random operations came to."""
+    """Table of the random operations."""
     heads = ["random operations", "seed", "syncs", "killed", "differences", "seconds"]
     differences = 0 if outcome.difference is None else 1
     numbers = [f"{outcome.operations:,}", outcome.seed, f"{outcome.syncs:,}", f"{outcome.kills:,}"]
@@ -25,7 +25,7 @@ def model_table(outcome: Outcome) -> str:
 
 
 def killed_table(killed: Killed) -> str:
-    """What became of ingest runs that were killed."""
+    """Table of the killed ingest runs."""
     heads = [
         "killed",
         "ingest runs",
@@ -41,14 +41,14 @@ def killed_table(killed: Killed) -> str:
 
 
 def writers_table(together: Together) -> str:
-    """What became of two writers."""
+    """Table of the concurrent writers."""
     heads = [f"written by {WRITERS} processes at once", "lost", "doubled", "seconds"]
     counts = [f"{together.written:,}", str(together.lost), str(together.doubled)]
     return as_table(heads, [[*counts, f"{together.seconds:.0f}"]])
 
 
 def scale_table(scale: Scale) -> str:
-    """How long queries take, beside Chroma's own."""
+    """Table of query times, beside Chroma's own."""
     asked = scale.asked
     ways = {
         "search over all modalities, without encoding and reranking": asked.search,
@@ -67,7 +67,7 @@ def scale_table(scale: Scale) -> str:
 
 
 def gap_table(recalls: Recalls, plan: GapPlan) -> str:
-    """Recall with and without the gap."""
+    """Table of the recalls with and without the gap."""
     rows = [
         ["`Collection.search`", recalls.without_gap, recalls.with_gap],
         ["the same, 5 pictures and 5 texts", "", recalls.with_quotas],
@@ -82,7 +82,7 @@ def gap_table(recalls: Recalls, plan: GapPlan) -> str:
 
 
 def storage_table(storage: Storage) -> str:
-    """Bytes per page."""
+    """Table of the kB per page."""
     rows = [
         [
             f"{room.dimension}" + (f", cut to {room.kept}" * (room.kept < room.dimension)),
@@ -103,7 +103,7 @@ def storage_table(storage: Storage) -> str:
 
 
 def ranking_table(ranked: Mapping[str, Ranked]) -> str:
-    """nDCG@10 of each way on each set."""
+    """Table of nDCG@10 of each way on each set."""
     ways = list(next(iter(ranked.values())).ways)
     rows = [
         [

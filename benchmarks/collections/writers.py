@@ -1,4 +1,4 @@
-"""Two processes that are told to write to one collection at once."""
+"""Two processes that write to one collection at once."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tests.collection.model.victim import forking
 
 WRITERS = 2
 BATCH = 100
-_PATIENCE = 60.0  # seconds that a writer waits for the other
+_PATIENCE = 60.0  # seconds to wait for the other writer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Together:
-    """What became of what they wrote.
+    """Result.
 
     Attributes:
-        written: Segments of both.
-        lost: Segments without a vector that can be given, or without words in the lexical index.
-        doubled: Segments that are in twice.
-        sound: Whether `verify` found nothing.
-        seconds: From the start of both to the end of both.
+        written: Segments written by both.
+        lost: Segments missing from the vectors or from the lexical index.
+        doubled: Segments stored twice.
+        sound: Whether `verify` found no problem.
+        seconds: Time until both had ended.
     """
 
     written: int
@@ -40,7 +40,7 @@ class Together:
 
 
 def write_together(path: Path, each: int) -> Together:
-    """Have two processes add so many Segments each, a hundred at a time.
+    """Have two processes add `each` segments, a hundred at a time.
 
     Raises:
         AssertionError: One of them failed.
@@ -62,7 +62,7 @@ def write_together(path: Path, each: int) -> Together:
 
 
 def write(path: Path, first: int, count: int, ready: Barrier) -> None:
-    """Add passages, each batch in its turn: what each process runs."""
+    """Add passages in batches; each process runs this."""
     torch.set_num_threads(1)
     encoder = Encoder(modules=[BagOfWords()])
     with Collection(path, encoder=encoder, wait=_PATIENCE) as collection:

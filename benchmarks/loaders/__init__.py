@@ -1,1 +1,1 @@
-"""What the benchmark of loading is made of."""
+"""Parts of `benchmarks.loading`."""

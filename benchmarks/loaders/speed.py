@@ -1,4 +1,4 @@
-"""Pages in a second: text and a picture at the model's size, ours beside the usual way."""
+"""Pages per second, text and a picture at the model's size: mm-rag beside the usual way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from transformers import Qwen2VLImageProcessor
 
-from benchmarks.rerankers.interleaved import Run, Times, interleaved
+from benchmarks.timing import Run, Times, interleaved
 from mm_rag_loaders import AssetStore, LoadOptions, PDFLoader
 
 _DPI = 150
@@ -21,12 +21,12 @@ _PATCH = 32
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast one way was.
+    """Speed of one way.
 
     Attributes:
-        way: What it does.
-        pages: That were read in each round.
-        times: Of the rounds, in seconds of processor time.
+        way: Its name.
+        pages: Pages read in each round.
+        times: Processor time of the rounds.
     """
 
     way: str
@@ -35,16 +35,16 @@ class Speed:
 
     @property
     def pages_per_second(self) -> float:
-        """In the middle round."""
+        """Pages per second in the median round."""
         return self.pages / self.times.median
 
 
 class Ways:
-    """The ways from a PDF to its text and to pictures of at most so many pixels.
+    """Ways from a PDF to its text and to page pictures at the size of a vision model.
 
     Args:
-        pdf: What is read.
-        assets: Where our pictures are written.
+        pdf: The file.
+        assets: Folder for mm-rag's pictures.
     """
 
     def __init__(self, pdf: Path, assets: Path) -> None:
@@ -60,7 +60,7 @@ class Ways:
         return [segment.text for segment in PDFLoader(self._options).load(self._pdf)]
 
     def ours_then_processor(self) -> list[Any]:
-        """As `ours`; then the processor takes the JPEGs, which have the size that it wants."""
+        """Do the same as `ours`, and run the processor on the JPEGs (which need no resizing)."""
         shots: list[str] = []
         for segment in PDFLoader(self._options).load(self._pdf):
             if segment.modality == "image":
@@ -68,11 +68,11 @@ class Ways:
         return [self._processed(Image.open(shot)) for shot in shots]
 
     def usual(self) -> list[Any]:
-        """Text as it lies in the file, and a picture at 150 dpi that the processor resizes."""
+        """Extract text in file order, and render at 150 dpi for the processor to resize."""
         return [self._processed(picture) for picture in self._rendered()]
 
     def usual_resized_by_pillow(self) -> list[Image.Image]:
-        """As `usual`, but Pillow resizes, and nothing is made of the pixels."""
+        """Do the same as `usual`, but resize with Pillow and without the processor."""
         return [picture.resize(self._size(picture)) for picture in self._rendered()]
 
     def _rendered(self) -> Iterator[Image.Image]:
@@ -83,7 +83,7 @@ class Ways:
                 yield Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
 
     def _processed(self, picture: Image.Image) -> object:
-        # The pixels are dropped at once, as they would be after the model.
+        # Drop the pixels at once, as a model would.
         return self._processor(picture, return_tensors="pt")["image_grid_thw"]
 
     def _size(self, picture: Image.Image) -> tuple[int, int]:
@@ -92,7 +92,7 @@ class Ways:
 
 
 def speeds(pdf: Path, assets: Path, rounds: int) -> list[Speed]:
-    """Time every way on the same pages, in turns, on one thread."""
+    """Time all ways on the same pages, interleaved, on one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     ways = Ways(pdf, assets)

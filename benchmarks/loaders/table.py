@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.loaders.hostile import LIMIT_SECONDS, Ordeal
-from benchmarks.loaders.steady import Steadiness
+from benchmarks.loaders.memory import Steadiness
 from benchmarks.loaders.transcripts import Hearing
 from benchmarks.markdown import DOCS, Generated, as_table, where_measured
 
@@ -17,11 +17,11 @@ PLACE = Generated(DOCS / "benchmarks.md", "loading", "make bench-load CORPUS=fol
 
 
 def memory_table(runs: dict[str, Steadiness], whole: dict[str, float]) -> str:
-    """Memory above the idle baseline at eight places of each file, and the most of all.
+    """Table of the memory above the baseline at eighths of each file, and the peak.
 
     Args:
-        runs: By name.
-        whole: MB that each would take, all decoded.
+        runs: Measurements by name.
+        whole: MB that each file would take if it were decoded as a whole.
     """
     heads = ["file", *(f"{part}/8" for part in range(1, 9)), "peak", "decoded whole", "seconds"]
     rows = [
@@ -45,7 +45,7 @@ def memory_table(runs: dict[str, Steadiness], whole: dict[str, float]) -> str:
 
 
 def speed_table(speeds: Sequence[Speed]) -> str:
-    """Pages in a second of every way, and how much faster ours is."""
+    """Table of pages per second of each way, and the ratios."""
     ours, whole = speeds[0], speeds[1]
     rows = [
         [
@@ -70,7 +70,7 @@ def speed_table(speeds: Sequence[Speed]) -> str:
 
 
 def ordeal_table(ordeals: dict[str, Ordeal]) -> str:
-    """Counts of outcomes."""
+    """Table of outcomes for each set of files."""
     names = sorted({outcome for done in ordeals.values() for outcome in done.outcomes})
     heads = ["files", "given", "outcomes", *names, "opened outside", "longest wait", "seconds"]
     rows = [
@@ -98,7 +98,7 @@ def ordeal_table(ordeals: dict[str, Ordeal]) -> str:
 
 
 def hearing_table(hearings: Sequence[Hearing]) -> str:
-    """The share of words of each recording, and the average."""
+    """Table of word recall and precision for each recording, and their average."""
     rows = [
         [heard.file, str(heard.said), f"{heard.recall:.0%}", f"{heard.precision:.0%}"]
         for heard in hearings

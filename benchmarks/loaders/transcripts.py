@@ -1,4 +1,4 @@
-"""How much of what is said in the corpus's recordings is heard."""
+"""Word recall and precision of the offline recogniser on the corpus's recordings."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
 
 @dataclass(frozen=True)
 class Hearing:
-    """What was heard of one recording.
+    """Word counts of one recording.
 
     Attributes:
-        file: Its path in the corpus.
-        said: How many words the reference has.
-        heard: How many the transcript has.
-        shared: How many are in both, counted as often as in both.
+        file: Path in the corpus.
+        said: Words in the reference.
+        heard: Words in the transcript.
+        shared: Words in both (multiset intersection).
     """
 
     file: str
@@ -32,17 +32,17 @@ class Hearing:
 
     @property
     def recall(self) -> float:
-        """The share of what was said that was heard."""
+        """Share of the reference's words that were heard."""
         return self.shared / self.said
 
     @property
     def precision(self) -> float:
-        """The share of what was heard that was said."""
+        """Share of the heard words that are in the reference."""
         return self.shared / self.heard if self.heard else 0.0
 
 
 def hearings(corpus: Path, assets: Path) -> Iterator[Hearing]:
-    """Listen to every recording of a corpus that has a reference transcript."""
+    """Transcribe every recording of a corpus that has a reference transcript."""
     manifest = json.loads((corpus / "MANIFEST.json").read_text(encoding="utf-8"))
     options = LoadOptions(workers=0, assets=AssetStore(assets))
     for entry in manifest["files"]:
@@ -54,7 +54,7 @@ def hearings(corpus: Path, assets: Path) -> Iterator[Hearing]:
 
 
 def compared(file: str, reference: str, text: str) -> Hearing:
-    """Count the words of both, and those that they share."""
+    """Count the words of a reference and a transcript, and those in both."""
     said, heard = Counter(_words(reference)), Counter(_words(text))
     return Hearing(file, said.total(), heard.total(), (said & heard).total())
 

@@ -1,1 +1,1 @@
-"""What `benchmarks.reranking` is made of: checkpoints, material, cases, timing, the table."""
+"""Parts of `benchmarks.reranking`."""

@@ -1,4 +1,4 @@
-"""What is ranked: a query, its documents, and how much of it is the same for all pairs."""
+"""Queries with their documents, and how many tokens all pairs share."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Case:
     """A query and its documents.
 
     Attributes:
-        name: What it is, for the table.
+        name: Name in the table.
         query: A text or a picture.
         documents: Texts or pictures.
-        prefix: Tokens that all pairs begin with.
-        rests: Tokens of each pair behind them.
-        pictures: Tokens of each picture that is looked at.
-        seen: The documents' pictures have been met before.
+        prefix: Number of tokens that all pairs begin with.
+        rests: Number of tokens of each pair after the prefix.
+        pictures: Number of tokens of each picture that the vision tower encodes.
+        seen: Whether the documents' pictures are in the feature cache.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Case:
 
     @property
     def pairs(self) -> list[Any]:
-        """As both libraries take them."""
+        """Pairs in the form that both libraries accept."""
         return [(self.query, document) for document in self.documents]
 
     def operations(self, text: TextShape, vision: VisionShape) -> float:
-        """The least arithmetic: what the pairs share, and every picture, once."""
+        """The least number of operations: the prefix and each picture are computed once."""
         looked = sum(picture_operations(vision, text.width, tokens) for tokens in self.pictures)
         return looked + text_operations(text, self.prefix, self.rests)
 
@@ -55,8 +55,8 @@ class Cases:
     """Makes the cases of a plan for a checkpoint.
 
     Args:
-        folder: The checkpoint, whose tokenizer and template decide on lengths.
-        plan: The sizes.
+        folder: The checkpoint, whose tokenizer and template determine lengths.
+        plan: Sizes.
     """
 
     def __init__(self, folder: Path, plan: Plan) -> None:
@@ -65,7 +65,7 @@ class Cases:
         self._words = Words(7)
 
     def texts(self, prefix: int) -> Case:
-        """A text and texts, which share about `prefix` tokens."""
+        """A text query and texts, which share about `prefix` tokens."""
         query = self._query(prefix)
         documents = self._documents(self._plan.documents)
         rows = [self._row(query, document) for document in documents]
@@ -79,7 +79,7 @@ class Cases:
         )
 
     def pages(self, *, seen: bool) -> Case:
-        """A text and pages, which have been met before or have not."""
+        """A text query and pictures of pages, in the feature cache or not."""
         query = self._query(100)
         pages = [page(number) for number in range(self._plan.pages)]
         shown = _tokens_of(pages[0], self._plan.page_tokens)
@@ -95,7 +95,7 @@ class Cases:
         )
 
     def picture_query(self) -> Case:
-        """A picture and texts."""
+        """A picture query and texts."""
         side = _SIDE * round(self._plan.query_tokens**0.5)
         query = page(99, side, side)
         documents = self._documents(self._plan.image_documents)
@@ -119,7 +119,7 @@ class Cases:
         return self._words.text_of(max(1, prefix - before), self._count)
 
     def _around_document(self, query: str) -> tuple[int, int]:
-        """The tokens before and behind a document."""
+        """Number of tokens before and after a document."""
         rows = [self._row(query, document) for document in ("yes", "no")]
         before = _shared(rows)
         return before, len(rows[0]) - before - 1
@@ -137,11 +137,11 @@ class Cases:
 
 
 def _shared(rows: list[list[int]]) -> int:
-    """How many tokens all rows begin with."""
+    """Number of tokens that all rows begin with."""
     columns = enumerate(zip(*rows, strict=False))
     return next((i for i, column in columns if len(set(column)) > 1), min(map(len, rows)))
 
 
 def _tokens_of(picture: Image.Image, most: int) -> int:
-    """About what the processor scales it to."""
+    """About as many tokens as the processor makes of a picture."""
     return min(most, picture.width * picture.height // _SIDE**2)

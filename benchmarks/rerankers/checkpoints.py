@@ -1,6 +1,6 @@
-"""Rerankers of a chosen size with random weights, in the layout of the published ones.
+"""Rerankers of any size with random weights, in the layout of the published ones.
 
-Speed and equality depend on shapes and not on what was learnt. sentence-transformers and mm-rag
+Speed and equality depend on shapes, not on the weights' values. sentence-transformers and mm-rag
 load the same folder.
 """
 
@@ -61,7 +61,7 @@ _TEMPLATE = (
 
 
 def write_text_reranker(folder: Path, shape: TextShape) -> Path:
-    """Write a reranker of Qwen3-Reranker's kind, in float32."""
+    """Write a reranker like Qwen3-Reranker, in float32."""
     torch.manual_seed(0)
     tokenizer = _tokenizer()
     sizes: dict[str, Any] = {**_text_sizes(shape), "vocab_size": len(tokenizer)}
@@ -81,15 +81,15 @@ def write_visual_reranker(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Path:
-    """Write a reranker of Qwen3-VL-Reranker's kind.
+    """Write a reranker like Qwen3-VL-Reranker.
 
     Args:
-        folder: Where to.
-        text: The sizes of the language model.
-        vision: The sizes of the vision tower.
-        page_tokens: The most tokens that a picture is scaled down to.
-        device: Where the weights are drawn.
-        dtype: That of the weights.
+        folder: Output folder.
+        text: Sizes of the language model.
+        vision: Sizes of the vision tower.
+        page_tokens: Most tokens of a picture; larger pictures are scaled down.
+        device: Device on which the weights are made.
+        dtype: Type of the weights.
     """
     torch.manual_seed(0)
     tokenizer = _tokenizer()
@@ -112,7 +112,7 @@ def _text_sizes(shape: TextShape) -> dict[str, Any]:
         "num_key_value_heads": shape.key_value_heads,
         "head_dim": shape.head_dim,
         "max_position_embeddings": 2 * _LONGEST,
-        # Small weights would give all pairs the same score, and hide a wrong one.
+        # Smaller weights would give all pairs nearly the same score and hide a wrong one.
         "initializer_range": shape.width**-0.5,
     }
 
@@ -170,8 +170,8 @@ def _visual_processor(
 
 
 def _tokenizer() -> Qwen2Tokenizer:
-    """One that knows the template's words as the published one does."""
-    # The words that the published tokenizer has as one token are frequent here.
+    """Train a tokenizer; like the published one, it has the template's words as single tokens."""
+    # Repeat the words that must become single tokens.
     fixed = [_SYSTEM, INSTRUCTION, "<Instruct>: <Query>: <Document>: <think>\n\n</think>\n\n"]
     texts = [Words(1).text(60_000), *(500 * [*fixed, "system", "user", "assistant", "yes", "no"])]
     learnt = Tokenizer(models.BPE())
@@ -198,7 +198,7 @@ def _tokenizer() -> Qwen2Tokenizer:
 def _write_chain(
     folder: Path, tokenizer: Qwen2Tokenizer, task: str, modalities: dict[str, dict[str, str]]
 ) -> None:
-    """The files of sentence-transformers: a Transformer, then the log-odds of "yes" and "no"."""
+    """Write sentence-transformers' files: a Transformer and a LogitScore of "yes" and "no"."""
     logits = {"method": "forward", "method_output_name": "logits"}
     kinds = {
         "": "sentence_transformers.base.modules.transformer.Transformer",

@@ -1,4 +1,4 @@
-"""Both libraries on one checkpoint: are their scores the same, and how long do they take?"""
+"""Scores and times of both libraries on one checkpoint."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder
 
 from benchmarks.rerankers.cases import Case
-from benchmarks.rerankers.interleaved import Run, Times, cpu_seconds, gpu_seconds, interleaved
 from benchmarks.rerankers.plans import Plan
+from benchmarks.timing import Run, Times, cpu_seconds, gpu_seconds, interleaved
 from mm_rag import Reranker
 from mm_rag.rerankers.feature_cache import FeatureCache
 
@@ -25,18 +25,18 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of one case.
+    """Result of one case.
 
     Attributes:
         case: The case.
-        ours: The times of mm-rag.
-        default: Those of sentence-transformers as it is.
-        best: Those of sentence-transformers with the batch size that suits it best.
-        best_batch: That size.
-        difference: The largest one between two logits of a pair.
-        spread: The standard deviation of the logits, to judge the difference by.
-        same_order: The share of pairs of documents that both put in the same order.
-        operations: The least arithmetic of the case.
+        ours: Times of mm-rag.
+        default: Times of sentence-transformers with its default batch size.
+        best: Times of sentence-transformers with its fastest batch size.
+        best_batch: That batch size.
+        difference: Largest difference between the two logits of a pair.
+        spread: Standard deviation of the logits, for comparison with the difference.
+        same_order: Share of document pairs that both libraries order alike.
+        operations: Least number of operations of the case.
     """
 
     case: Case
@@ -55,7 +55,7 @@ class Contest:
 
     Args:
         folder: The checkpoint.
-        plan: The sizes.
+        plan: Sizes.
         device: "cpu" or "cuda".
     """
 
@@ -68,10 +68,10 @@ class Contest:
         self._theirs = CrossEncoder(str(folder), device=device, model_kwargs={"dtype": plan.dtype})
 
     def result(self, case: Case) -> Result:
-        """Compare the scores of both, then time both in turns."""
+        """Compare the scores of both libraries, then time both, interleaved."""
         forget: Callable[[], object] = (lambda: None) if case.seen else self._seen.clear
         self._seen.clear()
-        self._our_scores(case)  # warms up; from now on, pages have been seen
+        self._our_scores(case)  # warms up, and fills the feature cache
         forget()
         ours = self._our_scores(case)
         theirs = self._their_scores(case, DEFAULT_BATCH)
@@ -117,7 +117,7 @@ class Contest:
 
 
 def same_order(ours: Scores, theirs: Scores) -> float:
-    """The share of pairs that two lists of scores put in the same order."""
+    """Share of pairs that two lists of scores order alike."""
     first, second = np.triu_indices(len(ours), k=1)
     agree = np.sign(ours[first] - ours[second]) == np.sign(theirs[first] - theirs[second])
     return float(agree.mean())

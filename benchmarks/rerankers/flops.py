@@ -1,7 +1,7 @@
-"""How much arithmetic a Qwen3-VL model does, and so how fast a GPU could be at best.
+"""Number of operations of a Qwen3-VL model, and so the best possible time on a GPU.
 
-A multiplication and an addition are two operations. Norms, activations, rotary positions and the
-two rows of the language head are left out: below one percent.
+A multiply-add counts as two operations. Norms, activations, rotary embeddings and the two rows of
+the language head are left out; they are less than one percent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PEAK = 790e12
 
 @dataclass(frozen=True, kw_only=True)
 class TextShape:
-    """The sizes of a language model of the Qwen3 family."""
+    """Sizes of a language model of the Qwen3 family."""
 
     width: int
     layers: int
@@ -26,22 +26,22 @@ class TextShape:
 
     @property
     def weights(self) -> int:
-        """The weights of the layers, without the embeddings."""
+        """Number of weights of the layers, without the embeddings."""
         attention = self.width * self.head_dim * 2 * (self.heads + self.key_value_heads)
         return self.layers * (attention + 3 * self.width * self.inner)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VisionShape:
-    """The sizes of Qwen3-VL's vision tower: four patches become one token.
+    """Sizes of Qwen3-VL's vision tower, which makes one token of four patches.
 
     Attributes:
-        width: Of a patch's vector.
-        layers: How many.
-        heads: Of the attention.
-        inner: The width between the two linear layers of a block.
-        deepstack: The layers whose features the language model is given, too.
-        patch: The side of a patch in pixels; there are two patches in time.
+        width: Hidden size.
+        layers: Number of layers.
+        heads: Number of attention heads.
+        inner: Intermediate size of the MLP.
+        deepstack: Layers whose features are also passed to the language model.
+        patch: Side of a patch in pixels; a patch spans two frames.
     """
 
     width: int
@@ -53,18 +53,19 @@ class VisionShape:
 
     @property
     def weights(self) -> int:
-        """The weights that each patch goes through."""
+        """Number of weights that each patch passes through."""
         embedding = 3 * 2 * self.patch**2 * self.width
         return embedding + self.layers * (4 * self.width**2 + 2 * self.width * self.inner)
 
 
 def text_operations(shape: TextShape, prefix: int, rests: Sequence[int]) -> float:
-    """The operations for rows that share a prefix, which is computed once.
+    """Operations for rows that share a prefix, which is computed once.
 
     Args:
-        shape: The model's sizes.
-        prefix: Tokens that all rows begin with.
-        rests: Tokens of each row behind the prefix, which attend to the prefix and to each other.
+        shape: Sizes of the model.
+        prefix: Number of tokens that all rows begin with.
+        rests: Number of tokens of each row after the prefix, which attend to the prefix and to each
+            other.
     """
     attended = prefix**2 / 2 + sum(rest * prefix + rest**2 / 2 for rest in rests)
     attention = 4 * shape.heads * shape.head_dim * shape.layers * attended
@@ -72,12 +73,12 @@ def text_operations(shape: TextShape, prefix: int, rests: Sequence[int]) -> floa
 
 
 def picture_operations(shape: VisionShape, width: int, tokens: int) -> float:
-    """The operations for one picture in the vision tower.
+    """Operations for one picture in the vision tower.
 
     Args:
-        shape: The tower's sizes.
-        width: Of the language model that it sees for.
-        tokens: What the language model is given of the picture.
+        shape: Sizes of the tower.
+        width: Hidden size of the language model.
+        tokens: Number of tokens that the language model receives.
     """
     patches, joined = 4 * tokens, 4 * shape.width
     attention = 4 * shape.width * shape.layers * patches**2

@@ -1,4 +1,4 @@
-"""Queries, documents and pages for benchmarks: made up, and the same every time."""
+"""Synthetic texts and page pictures, the same every time."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _VOCABULARY = 3000
 
 
 class Words:
-    """A language of made-up words, frequent and rare ones as in English.
+    """A synthetic language whose word frequencies resemble those of English.
 
     Args:
-        seed: The same one gives the same texts.
+        seed: A seed always gives the same texts.
     """
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
-        # The language is the same whatever the seed of the texts.
+        # The vocabulary does not depend on the seed.
         maker = random.Random(0)
         made = (_word(maker) for _ in range(20 * _VOCABULARY))
         self._words = list(dict.fromkeys(made))[:_VOCABULARY]
         self._weights = list(accumulate((rank + 3) ** -0.9 for rank in range(len(self._words))))
 
     def text(self, words: int) -> str:
-        """Sentences of 13 words."""
+        """A text of so many words, in sentences of 13."""
         drawn = self._random.choices(self._words, cum_weights=self._weights, k=words)
         sentences = [" ".join(drawn[i : i + 13]).capitalize() for i in range(0, words, 13)]
         return ". ".join(sentences) + "."
@@ -40,8 +40,8 @@ class Words:
         """A text of that many tokens, or a few less.
 
         Args:
-            tokens: How many.
-            count: Gives the tokens of a text.
+            tokens: Number of tokens.
+            count: Returns the number of tokens of a text.
         """
         words = self.text(2 * tokens).split()
         low, high = 1, len(words)
@@ -52,12 +52,12 @@ class Words:
         return " ".join(words[:low])
 
     def length(self, around: int) -> int:
-        """A length that varies by a third."""
+        """A random length within a third of `around`."""
         return self._random.randint(around * 2 // 3, around * 4 // 3)
 
 
 def page(seed: int, width: int = 1275, height: int = 1650) -> Image.Image:
-    """A page of text with a coloured figure, of that many pixels."""
+    """A picture of a page of text with a coloured figure."""
     words, drawn = Words(seed), Image.new("RGB", (width, height), "white")
     pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(24)
     for y in range(60, height - 60, 34):

@@ -1,4 +1,4 @@
-"""How large the models and the cases are."""
+"""Sizes of the models and the cases."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from benchmarks.rerankers.flops import TextShape, VisionShape
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One benchmark.
+    """Sizes of one benchmark.
 
     Attributes:
-        text: The model for texts; None: the one for pictures takes them, too.
-        visual_text: The language model of the one for pictures.
-        vision: Its vision tower.
-        dtype: Of both libraries' weights.
-        prefixes: Tokens that all pairs of a case begin with, about.
+        text: The text model; None to use the vision-language model for texts too.
+        visual_text: Language model of the vision-language model.
+        vision: Vision tower of the vision-language model.
+        dtype: Type of both libraries' weights.
+        prefixes: About how many tokens all pairs of a case begin with.
         documents: Texts of a case.
-        document_tokens: Tokens of a text, about.
+        document_tokens: About how many tokens a text has.
         pages: Pictures of a case.
-        page_tokens: Tokens of a page at most.
-        query_tokens: Tokens of a picture that is a query, about.
-        image_documents: Texts that are ranked for such a query.
-        batch_sizes: Those of sentence-transformers of which the best is chosen.
-        rounds: How often everything is timed.
+        page_tokens: Most tokens of a page.
+        query_tokens: About how many tokens a picture query has.
+        image_documents: Texts ranked for a picture query.
+        batch_sizes: Batch sizes of sentence-transformers, of which the fastest is chosen.
+        rounds: Rounds of timing.
     """
 
     text: TextShape | None
@@ -55,7 +55,7 @@ USUAL = Plan(
     visual_text=_text(8),
     vision=VisionShape(width=384, layers=6, heads=6, inner=1536, deepstack=(1, 3, 5)),
 )
-"""Small models, so that one core is done within half an hour."""
+"""Small models: half an hour on one core."""
 
 GPU = Plan(
     text=None,
@@ -70,7 +70,7 @@ GPU = Plan(
     image_documents=50,
     rounds=5,
 )
-"""The size of Qwen3-VL-Reranker-2B, but for the words it knows."""
+"""The size of Qwen3-VL-Reranker-2B, with a smaller vocabulary."""
 
 QUICK = Plan(
     text=_text(2, width=128, inner=128),
@@ -86,4 +86,4 @@ QUICK = Plan(
     batch_sizes=(1, 32),
     rounds=1,
 )
-"""Seconds; its numbers mean nothing."""
+"""Seconds, to check that it runs; the numbers mean nothing."""

@@ -10,14 +10,14 @@ import torch
 from benchmarks.markdown import DOCS, Generated, as_table, processor
 from benchmarks.rerankers.contest import DEFAULT_BATCH, Result
 from benchmarks.rerankers.flops import PEAK
-from benchmarks.rerankers.interleaved import Times
 from benchmarks.rerankers.plans import Plan
+from benchmarks.timing import Times
 
 PLACE = Generated(DOCS / "benchmarks.md", "reranking", "make bench-rerank")
 
 
 def table(results: Sequence[Result], plan: Plan, *, on_gpu: bool) -> str:
-    """The results in Markdown, a row for each case, and a line about how they were measured."""
+    """A row for each case, and a sentence about how they were measured."""
     heads = [
         "case",
         "shared tokens",

@@ -1,4 +1,4 @@
-"""Timing of several ways to do one thing: in turns, so that a busy machine slows all of them."""
+"""Time several ways to do one thing, interleaved, so that other load affects all equally."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Run:
     """One of the ways.
 
     Attributes:
-        measured: What is timed.
-        prepare: What is done before each time, and not timed.
+        measured: The call that is timed.
+        prepare: A call before each measurement, not timed.
     """
 
     measured: Callable[[], object]
@@ -25,27 +25,27 @@ class Run:
 
 @dataclass
 class Times:
-    """How long it took, round by round, in seconds."""
+    """Seconds of each round."""
 
     rounds: list[float] = field(default_factory=list[float])
 
     @property
     def median(self) -> float:
-        """The middle one, in seconds."""
+        """Median in seconds."""
         return median(self.rounds)
 
     def __str__(self) -> str:
-        """The middle one, and the shortest and the longest."""
+        """Median, shortest and longest."""
         return f"{self.median:.2f} s [{min(self.rounds):.2f} to {max(self.rounds):.2f}]"
 
 
 def cpu_seconds() -> float:
-    """The processor time of this process: other processes do not count."""
+    """CPU time of this process."""
     return time.process_time()
 
 
 def gpu_seconds() -> float:
-    """The time of day once the GPU has done all that it was told."""
+    """Wall-clock time after the GPU has finished all queued work."""
     torch.cuda.synchronize()
     return time.perf_counter()
 
@@ -53,7 +53,7 @@ def gpu_seconds() -> float:
 def interleaved(
     runs: Mapping[str, Run], *, rounds: int, clock: Callable[[], float] = cpu_seconds
 ) -> dict[str, Times]:
-    """Time each of the runs, A B C A B C and so on; the caller has warmed them up."""
+    """Time the runs in the order A B C A B C...; the caller has warmed them up."""
     times = {name: Times() for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():

@@ -1,6 +1,6 @@
-"""A manual of as many pages as wanted: columns of prose, charts, tables and pictures, all made up.
+"""Synthetic files of any length: a manual (PDF), a recording (M4A), a video (MP4).
 
-No two pages are alike, so that nothing is gained by remembering the last one.
+No two pages are alike, so that caching the last page gains nothing.
 """
 
 from __future__ import annotations
@@ -8,9 +8,15 @@ from __future__ import annotations
 import io
 import random
 import re
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
+import numpy as np
 import pymupdf
+from numpy.typing import NDArray
 from PIL import Image
 
 _WIDTH, _HEIGHT, _MARGIN, _GUTTER = 595, 842, 48, 18
@@ -63,7 +69,7 @@ def _prose(page: pymupdf.Page, room: pymupdf.Rect, words: list[str], dice: rando
 
 
 def _chart(page: pymupdf.Page, top: float, words: list[str], dice: random.Random) -> float:
-    """A curve of many points, and bars; beneath them a caption."""
+    """Draw a curve of many points, bars, and a caption below; return the lower edge."""
     left, right, bottom = _MARGIN, _WIDTH - _MARGIN, top + 130
     shape = page.new_shape()
     height = 60.0
@@ -84,7 +90,7 @@ def _chart(page: pymupdf.Page, top: float, words: list[str], dice: random.Random
 
 
 def _table(page: pymupdf.Page, top: float, words: list[str], dice: random.Random) -> float:
-    """Ruled, with a name and three numbers to each row."""
+    """Draw a ruled table with a name and three numbers in each row; return the lower edge."""
     rows, width, height = dice.randint(5, 9), (_WIDTH - 2 * _MARGIN) / 4, 16
     for row in range(rows):
         for column in range(4):
@@ -103,7 +109,7 @@ def _table(page: pymupdf.Page, top: float, words: list[str], dice: random.Random
 
 
 def _picture(page: pymupdf.Page, top: float, words: list[str], dice: random.Random) -> float:
-    """Something like a photo: soft colours with grain, as a JPEG."""
+    """Insert a JPEG like a photo, soft colours with grain; return the lower edge."""
     small = Image.frombytes("RGB", (24, 16), dice.randbytes(24 * 16 * 3))
     soft = small.resize(_PICTURE_SIZE, Image.Resampling.BICUBIC)
     grain = Image.effect_noise(_PICTURE_SIZE, 24).convert("RGB")
@@ -114,3 +120,72 @@ def _picture(page: pymupdf.Page, top: float, words: list[str], dice: random.Rand
     )
     page.insert_text((_MARGIN, top + 214), f"Picture: {dice.choice(words)}", fontsize=8)
     return top + 228
+
+
+RATE = 44_100
+_VIDEO_WIDTH, _VIDEO_HEIGHT, _FRAMES_PER_SECOND = 1920, 1080, 24
+_SCENE_SECONDS, _SHAPE = 30, 64
+_VOICED_OF_A_MINUTE, _SOUNDING_OF_A_MINUTE = 2, 8
+
+
+def write_recording(path: Path, seconds: int) -> Path:
+    """Write AAC sound at 44.1 kHz in stereo, second by second."""
+    with av.open(str(path), "w") as output:
+        sound: Any = output.add_stream("aac", rate=RATE, layout="stereo")
+        for second in range(seconds):
+            output.mux(sound.encode(_audio_frame(second)))
+        output.mux(sound.encode())
+    return path
+
+
+def write_video(path: Path, seconds: int) -> Path:
+    """Write H.264 at 1080p with AAC sound: each scene has its colour and a moving shape."""
+    with av.open(str(path), "w") as output:
+        pictures: Any = output.add_stream("h264", rate=_FRAMES_PER_SECOND)
+        pictures.width, pictures.height, pictures.pix_fmt = _VIDEO_WIDTH, _VIDEO_HEIGHT, "yuv420p"
+        pictures.options = {"preset": "ultrafast", "crf": "30"}
+        sound: Any = output.add_stream("aac", rate=RATE, layout="stereo")
+        for second in range(seconds):
+            for frame in _video_frames(second):
+                output.mux(pictures.encode(frame))
+            output.mux(sound.encode(_audio_frame(second)))
+        for stream in (pictures, sound):
+            output.mux(stream.encode())
+    return path
+
+
+def _audio_frame(second: int) -> av.AudioFrame:
+    wave = _second(second).astype(np.float32)
+    frame = av.AudioFrame.from_ndarray(np.stack([wave, wave]), format="fltp", layout="stereo")
+    frame.sample_rate, frame.pts, frame.time_base = RATE, second * RATE, Fraction(1, RATE)
+    return frame
+
+
+def _second(number: int) -> NDArray[np.float64]:
+    """One second of sound; of a minute, 2 s resemble a voice, 6 s are a tone, 52 s are silent."""
+    moments = np.arange(RATE) / RATE
+    place = number % 60
+    if place < _VOICED_OF_A_MINUTE:
+        pitch = 120 + 30 * np.sin(2 * np.pi * 0.7 * moments + number)
+        phase = 2 * np.pi * np.cumsum(pitch) / RATE
+        overtones = sum(np.sin(k * phase) / k for k in range(1, 12))
+        return 0.08 * overtones * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * moments))
+    if place < _SOUNDING_OF_A_MINUTE:
+        return 0.1 * np.sin(2 * np.pi * (220 + 3 * number % 400) * moments)
+    return np.zeros(RATE)
+
+
+def _video_frames(second: int) -> Iterator[av.VideoFrame]:
+    scene = second // _SCENE_SECONDS
+    luma = np.tile(
+        np.linspace(30 + 7 * scene % 60, 200, _VIDEO_WIDTH).astype(np.uint8), (_VIDEO_HEIGHT, 1)
+    )
+    colours = np.full((_VIDEO_HEIGHT // 2, _VIDEO_WIDTH), 60 + 37 * scene % 130, np.uint8)
+    for index in range(_FRAMES_PER_SECOND):
+        number = second * _FRAMES_PER_SECOND + index
+        picture = luma.copy()
+        x, y = 5 * number % (_VIDEO_WIDTH - _SHAPE), 3 * number % (_VIDEO_HEIGHT - _SHAPE)
+        picture[y : y + _SHAPE, x : x + _SHAPE] = 235
+        frame = av.VideoFrame.from_ndarray(np.vstack([picture, colours]), format="yuv420p")
+        frame.pts, frame.time_base = number, Fraction(1, _FRAMES_PER_SECOND)
+        yield frame
