@@ -68,7 +68,7 @@ def test_the_wheel_holds_the_promised_roots_and_no_other(wheel: set[str]) -> Non
 
 
 def test_the_shared_namespace_stays_a_namespace(wheel: set[str]) -> None:
-    kinds = ("embeddings", "postprocessor", "readers", "retrievers", "tools")
+    kinds = ("embeddings", "postprocessor", "readers", "retrievers", "tools", "utils")
     for folder in ("llama_index", *(f"llama_index/{kind}" for kind in kinds)):
         assert f"{folder}/__init__.py" not in wheel
         assert f"{folder}/py.typed" not in wheel

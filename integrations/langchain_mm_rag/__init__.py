@@ -1,6 +1,6 @@
-"""mm_rag for LangChain: embeddings, retriever, reranker, loader and agent tools for media.
+"""mm_rag for LangChain: multimodal embeddings, retriever, reranker, loaders and agent tools.
 
-Each class converts what LangChain gives it, calls mm_rag, and converts what comes back.
+Each class converts its arguments, calls mm_rag, and converts the result.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from mm_rag._lazy import lazy_exports
 from mm_rag._optional import require
 
 if TYPE_CHECKING:
-    from langchain_mm_rag.blocks import documents_to_blocks
-    from langchain_mm_rag.embeddings import MultimodalEmbeddings
-    from langchain_mm_rag.loader import MultimodalLoader
-    from langchain_mm_rag.parser import MultimodalParser
+    from langchain_mm_rag.documents import documents_to_blocks
+    from langchain_mm_rag.embeddings import MultimodalEmbeddings, ShownStore
+    from langchain_mm_rag.loaders import MultimodalLoader, MultimodalParser
     from langchain_mm_rag.reranker import MultimodalReranker
     from langchain_mm_rag.retriever import MultimodalRetriever
-    from langchain_mm_rag.shown import ShownStore
     from langchain_mm_rag.tools import MultimodalSearchTool, MultimodalTool, multimodal_tools
 
 __all__ = [
@@ -33,17 +31,17 @@ __all__ = [
     "multimodal_tools",
 ]
 
-# A loader needs neither torch nor chromadb: each class brings what it needs when it is asked for.
+# Imported on first use: the loaders need neither torch nor chromadb.
 _HOMES = {
     "MultimodalEmbeddings": "langchain_mm_rag.embeddings",
-    "MultimodalLoader": "langchain_mm_rag.loader",
-    "MultimodalParser": "langchain_mm_rag.parser",
+    "MultimodalLoader": "langchain_mm_rag.loaders",
+    "MultimodalParser": "langchain_mm_rag.loaders",
     "MultimodalReranker": "langchain_mm_rag.reranker",
     "MultimodalRetriever": "langchain_mm_rag.retriever",
     "MultimodalSearchTool": "langchain_mm_rag.tools",
     "MultimodalTool": "langchain_mm_rag.tools",
-    "ShownStore": "langchain_mm_rag.shown",
-    "documents_to_blocks": "langchain_mm_rag.blocks",
+    "ShownStore": "langchain_mm_rag.embeddings",
+    "documents_to_blocks": "langchain_mm_rag.documents",
     "multimodal_tools": "langchain_mm_rag.tools",
 }
 

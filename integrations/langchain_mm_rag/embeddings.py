@@ -1,15 +1,17 @@
-"""MultimodalEmbeddings: an Encoder as LangChain embeddings."""
+"""MultimodalEmbeddings, and a vector store wrapper that embeds Documents by their media."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import VectorStore
 
-from langchain_mm_rag.shown import EmbedsShown, ShownText, shown_texts
-from mm_rag._off_loop import off_loop
+from langchain_mm_rag.documents import checked_documents
+from mm_rag._threads import run_in_thread
 from mm_rag.content import Content, Modality, Text
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError, at_position
@@ -20,31 +22,31 @@ from mm_rag.record import content_to_embed
 Task: TypeAlias = Literal["query", "document"]
 
 
-class MultimodalEmbeddings(EmbedsShown):
-    """Embed texts, pictures, recordings and videos into one space.
+class MultimodalEmbeddings(Embeddings):
+    """Embed texts, pictures, recordings and videos in one vector space.
 
-    Text is always text, also where it looks like the name of a file: media have methods of their
-    own, and a `ShownStore` has any vector store embed Documents by their page, picture or clip.
-    `langchain_chroma.Chroma` finds `embed_image` and uses it for its `add_images` and
-    `similarity_search_by_image`. The async methods work in threads beside the event loop.
+    Text is always text, even if it looks like a file name: media have methods of their own, and
+    with a `ShownStore` any vector store embeds Documents by their page, picture or clip.
+    `langchain_chroma.Chroma` uses `embed_image` for its `add_images` and
+    `similarity_search_by_image`. The async methods run in threads.
 
     Args:
-        model: A folder, or a model's name on the hub. None for the embedded default, which needs
-            neither network nor GPU: it reads media and embeds the words.
+        model: A folder, or the name of a model on the Hugging Face hub. None: the embedded default,
+            which needs neither network nor GPU; it embeds media by the text in them.
         revision: A branch, tag or commit of the model.
-        device: Such as `"cuda"`; the GPU when there is one, by default.
-        dtype: Of the weights, such as `"bfloat16"`; what the checkpoint says, by default.
-        trust_remote_code: Run Python code that lies in the checkpoint.
-        model_kwargs: For the `from_pretrained` of the transformers model.
-        processor_kwargs: For the `from_pretrained` of its tokenizer or processor.
-        prompts: Instructions by name, over those of the checkpoint: `query`, `document`.
-        truncate_dim: Keep only the first dimensions, for models trained for that.
-        batch_size: Inputs in a batch at most.
-        encoder: A ready-made Encoder instead of all of the above but `batch_size`.
+        device: Device, such as `"cuda"`; by default a GPU if there is one.
+        dtype: Type of the weights, such as `"bfloat16"`; by default that of the checkpoint.
+        trust_remote_code: Run Python code from the checkpoint.
+        model_kwargs: Arguments for `from_pretrained` of the transformers model.
+        processor_kwargs: Arguments for `from_pretrained` of its tokenizer or processor.
+        prompts: Prompts by name (`query`, `document`); they override those of the checkpoint.
+        truncate_dim: Keep only the first dimensions, for models that were trained for it.
+        batch_size: Maximum number of inputs per batch.
+        encoder: An Encoder to use instead of all of the above except `batch_size`.
 
     Raises:
-        CheckpointError: There is no such model, or it is not understood.
-        MissingExtra: The embedded default is not on this machine.
+        CheckpointError: The model does not exist or is not supported.
+        MissingExtra: The embedded default is not installed.
 
     Example:
         .. code-block:: python
@@ -83,129 +85,229 @@ class MultimodalEmbeddings(EmbedsShown):
         )
 
     def __repr__(self) -> str:
-        """The model and the size of its vectors."""
+        """Model and embedding size."""
         return f"{type(self).__name__}(model={self.model!r}, dimension={self.encoder.dimension})"
 
     @property
     def model(self) -> str:
-        """The name of the model, or its folder."""
+        """Name or folder of the model."""
         return self.encoder.name
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed texts that are to be found; those of a `ShownStore` by what they show.
+        """Embed texts as documents; those that a `ShownStore` passes are embedded by their media.
 
         Raises:
-            InputError: It is no list, or something in it is no str.
-            UnreadableMedia: The picture or clip of a shown Document is missing or damaged.
-            SourceForbidden: The encoder's `MediaPolicy` does not allow to open it.
+            InputError: It is not a list, or an item is not a string.
+            UnreadableMedia: The picture or clip of a Document is missing or damaged.
+            SourceForbidden: The encoder's `MediaPolicy` does not allow opening it.
         """
-        return self._embed(texts, self._shown, "document")
+        return self._embed(texts, self._document_content, "document")
 
     def embed_shown(self, documents: Iterable[Document]) -> list[list[float]]:
-        """Embed Documents by what they show: for stores that take vectors, such as FAISS.
+        """Embed Documents by their media, for stores that accept vectors, such as FAISS.
 
         Raises:
-            InputError: They are no Documents.
+            InputError: An item is not a Document.
             UnreadableMedia: A picture or clip is missing or damaged.
-            SourceForbidden: The encoder's `MediaPolicy` does not allow to open it.
+            SourceForbidden: The encoder's `MediaPolicy` does not allow opening it.
         """
-        return self._embed(shown_texts(documents), self._shown, "document")
+        return self._embed(_with_metadata(documents), self._document_content, "document")
 
     def embed_query(self, text: str) -> list[float]:
-        """Embed the words of a question.
+        """Embed a text query.
 
         Raises:
-            InputError: It is no str.
+            InputError: It is not a string.
         """
         return self.encoder.encode_query(Text(text)).tolist()
 
     def embed_image(self, uris: Sequence[str | Path]) -> list[list[float]]:
-        """Embed pictures: files, `http(s)` addresses, and `data:image/...;base64,` URIs.
+        """Embed pictures: files, `http(s)` URLs, and `data:image/...;base64,` URIs.
 
         Raises:
             UnreadableMedia: A file is missing or damaged.
-            SourceForbidden: The encoder's `MediaPolicy` does not allow to open one.
-            UnsupportedModality: The model takes no pictures.
-            InputError: It is no list, or something in it is no picture.
+            SourceForbidden: The encoder's `MediaPolicy` does not allow opening one.
+            UnsupportedModality: The model does not accept pictures.
+            InputError: It is not a list, or an item is not a picture.
         """
         return self._embed_media(uris, "image")
 
     def embed_audio(self, uris: Sequence[str | Path]) -> list[list[float]]:
-        """Embed recordings: files and addresses; raises what `embed_image` raises."""
+        """Embed recordings: files and URLs; raises the same errors as `embed_image`."""
         return self._embed_media(uris, "audio")
 
     def embed_video(self, uris: Sequence[str | Path]) -> list[list[float]]:
-        """Embed videos: files and addresses; raises what `embed_image` raises."""
+        """Embed videos: files and URLs; raises the same errors as `embed_image`."""
         return self._embed_media(uris, "video")
 
     def embed_inputs(self, inputs: Sequence[Any], *, task: Task = "document") -> list[list[float]]:
-        """Embed inputs of any modalities, in any order.
+        """Embed inputs of mixed modalities.
 
         Args:
-            inputs: A list, each of it whatever `mm_rag.inputs.as_content` takes: Content, a Path, a
-                PIL image, a dict such as `{"text": ..., "image": ...}`. A str is text.
-            task: Whether they are what is searched with, or what is searched in.
+            inputs: Inputs as for `mm_rag.inputs.as_content`: Content, a Path, a PIL image, a dict
+                such as `{"text": ..., "image": ...}`. A str is text.
+            task: Whether the inputs are queries or documents.
 
         Raises:
-            InputError: It is no list, or something in it is no input, or no such task.
-            UnsupportedModality: The model does not take one of them.
+            InputError: It is not a list, an item is not a valid input, or the task is unknown.
+            UnsupportedModality: The model does not accept one of the inputs.
             UnreadableMedia: A file is missing or damaged.
         """
         return self._embed(inputs, self._content, task)
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """As `embed_documents`."""
-        return await off_loop(self.embed_documents, texts)
+        """Call `embed_documents` in a thread."""
+        return await run_in_thread(self.embed_documents, texts)
 
     async def aembed_shown(self, documents: Iterable[Document]) -> list[list[float]]:
-        """As `embed_shown`."""
-        return await off_loop(self.embed_shown, documents)
+        """Call `embed_shown` in a thread."""
+        return await run_in_thread(self.embed_shown, documents)
 
     async def aembed_query(self, text: str) -> list[float]:
-        """As `embed_query`."""
-        return await off_loop(self.embed_query, text)
+        """Call `embed_query` in a thread."""
+        return await run_in_thread(self.embed_query, text)
 
     async def aembed_image(self, uris: Sequence[str | Path]) -> list[list[float]]:
-        """As `embed_image`."""
-        return await off_loop(self.embed_image, uris)
+        """Call `embed_image` in a thread."""
+        return await run_in_thread(self.embed_image, uris)
 
     async def aembed_audio(self, uris: Sequence[str | Path]) -> list[list[float]]:
-        """As `embed_audio`."""
-        return await off_loop(self.embed_audio, uris)
+        """Call `embed_audio` in a thread."""
+        return await run_in_thread(self.embed_audio, uris)
 
     async def aembed_video(self, uris: Sequence[str | Path]) -> list[list[float]]:
-        """As `embed_video`."""
-        return await off_loop(self.embed_video, uris)
+        """Call `embed_video` in a thread."""
+        return await run_in_thread(self.embed_video, uris)
 
     async def aembed_inputs(
         self, inputs: Sequence[Any], *, task: Task = "document"
     ) -> list[list[float]]:
-        """As `embed_inputs`."""
-        return await off_loop(self.embed_inputs, inputs, task=task)
+        """Call `embed_inputs` in a thread."""
+        return await run_in_thread(self.embed_inputs, inputs, task=task)
 
     def _embed_media(self, uris: Any, modality: Modality) -> list[list[float]]:
         return self._embed(
             uris, lambda uri: as_part(modality, uri, self.encoder.policy), "document"
         )
 
-    def _shown(self, text: str) -> Content:
-        if isinstance(text, ShownText):
+    def _document_content(self, text: str) -> Content:
+        if isinstance(text, _TextWithMetadata):
             return content_to_embed(str(text), text.metadata, self.encoder)
         return Text(text)
 
     def _content(self, value: Any) -> Content:
-        is_words = isinstance(value, str)
-        return Text(value) if is_words else as_content(value, policy=self.encoder.policy)
+        is_text = isinstance(value, str)
+        return Text(value) if is_text else as_content(value, policy=self.encoder.policy)
 
     def _embed(self, given: Any, convert: Callable[[Any], Content], task: Task) -> Any:
         encode = {"query": self.encoder.encode_query, "document": self.encoder.encode_document}
         if task not in encode:
-            raise InputError(f"task is one of {', '.join(encode)}; got {task!r:.100}.")
-        # Not every caller has a type checker, and a str would be taken for a list of letters.
+            raise InputError(f"task must be one of {', '.join(encode)}; got {task!r:.100}.")
+        # A str would be taken for a list of characters, and not every caller has a type checker.
         if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-            raise InputError(f"Embeddings are made of a list; got a {type(given).__name__}.")
+            raise InputError(f"Inputs to embed must be in a list; got a {type(given).__name__}.")
         contents: list[Content] = []
         for position, value in enumerate(given):
             with at_position(position):
                 contents.append(convert(value))
         return encode[task](contents, batch_size=self.batch_size).tolist() if contents else []
+
+
+class ShownStore(VectorStore):
+    """Write Documents to a vector store, embedded by their media.
+
+    A page, picture or clip is embedded as such if the model accepts it, a passage by its text.
+    Documents that are written to the store itself, or with its `from_documents`, are embedded by
+    their text only. Use the store itself for searches and everything else.
+
+    LangChain's stores pass only `page_content` to embeddings. This wrapper attaches the Document's
+    metadata to that string, where `MultimodalEmbeddings` finds them. Files are therefore opened
+    only if the metadata name them, never because a text does.
+
+    Args:
+        store: Any vector store with `MultimodalEmbeddings`.
+
+    Raises:
+        InputError: The store has other embeddings, such as a `CacheBackedEmbeddings`, whose keys
+            are texts alone.
+
+    Example:
+        .. code-block:: python
+
+            store = Chroma("slides", MultimodalEmbeddings("Qwen/Qwen3-VL-Embedding-2B"))
+            ShownStore(store).add_documents(MultimodalLoader("slides/").load())
+            index(MultimodalLoader("slides/"), record_manager, ShownStore(store), cleanup="full")
+            store.similarity_search("revenue by quarter")
+    """
+
+    def __init__(self, store: VectorStore) -> None:
+        given = store.embeddings
+        if given is not None and not isinstance(given, MultimodalEmbeddings):
+            raise InputError(
+                f"The store embeds with {type(given).__name__}, which receives text only: give it "
+                "MultimodalEmbeddings."
+            )
+        self.store = store
+
+    @property
+    def embeddings(self) -> Embeddings | None:
+        """The embeddings of the store."""
+        return self.store.embeddings
+
+    def add_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
+        """Add Documents; raises the same errors as `MultimodalEmbeddings.embed_shown`."""
+        return self.store.add_documents(_attach_metadata(documents), **kwargs)
+
+    async def aadd_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
+        """Call the store's `aadd_documents`; see `add_documents`."""
+        return await self.store.aadd_documents(_attach_metadata(documents), **kwargs)
+
+    def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool | None:
+        """Delete from the store."""
+        return self.store.delete(ids, **kwargs)
+
+    async def adelete(self, ids: list[str] | None = None, **kwargs: Any) -> bool | None:
+        """Delete from the store."""
+        return await self.store.adelete(ids, **kwargs)
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """Get Documents from the store."""
+        return self.store.get_by_ids(ids)
+
+    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """Search the store."""
+        return self.store.similarity_search(query, k, **kwargs)
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: list[str],
+        embedding: Embeddings,
+        metadatas: list[dict[str, Any]] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Not supported: create a vector store and wrap it."""
+        raise NotImplementedError("Make a vector store, and then ShownStore(store).")
+
+
+class _TextWithMetadata(str):
+    """The text of a Document that carries the Document's metadata; otherwise an ordinary str."""
+
+    metadata: Mapping[str, Any]
+
+    def __new__(cls, document: Document) -> Self:
+        text = super().__new__(cls, document.page_content)
+        text.metadata = dict(document.metadata)
+        return text
+
+
+def _with_metadata(documents: Iterable[Document]) -> list[_TextWithMetadata]:
+    return [_TextWithMetadata(document) for document in checked_documents(documents)]
+
+
+def _attach_metadata(documents: Iterable[Document]) -> list[Document]:
+    given = list(documents)
+    return [
+        document.model_copy(update={"page_content": text})
+        for document, text in zip(given, _with_metadata(given), strict=True)
+    ]

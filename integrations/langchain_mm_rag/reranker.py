@@ -1,4 +1,4 @@
-"""MultimodalReranker: a Reranker as a LangChain document compressor, and as a Runnable."""
+"""MultimodalReranker: a Reranker as a LangChain document compressor and Runnable."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict, Field
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
 from langchain_mm_rag.documents import checked_documents, document_to_content
-from mm_rag._off_loop import off_loop
+from mm_rag._threads import run_in_thread
 from mm_rag.content import Content, Text
 from mm_rag.errors import InputError, at_position
 from mm_rag.inputs import as_content
@@ -22,11 +22,11 @@ from mm_rag.reranker import Reranker
 
 
 class RerankInput(TypedDict):
-    """What a `MultimodalReranker` takes as a Runnable.
+    """Input of a `MultimodalReranker` as a Runnable.
 
     Attributes:
-        query: A user's words, or whatever else `MultimodalRetriever` takes.
-        documents: Those of any retriever.
+        query: A text, or any other query that `MultimodalRetriever` accepts.
+        documents: Documents of any retriever.
     """
 
     query: Any
@@ -34,20 +34,20 @@ class RerankInput(TypedDict):
 
 
 class MultimodalReranker(BaseDocumentCompressor, RunnableSerializable[RerankInput, list[Document]]):
-    """Order Documents by how well they answer a query, and keep the best.
+    """Sort Documents by their relevance to a query, and keep the best.
 
-    A reranker that sees or hears is given the page, picture or clip that a Document refers to. The
-    embedded default and text rerankers score words: those of the Document. The score is in
-    `metadata["relevance_score"]` of new Documents.
+    A multimodal reranker scores the page, picture or clip that a Document refers to; the embedded
+    default and text rerankers score its text. The results are copies of the Documents with the
+    score in `metadata["relevance_score"]`.
 
     Attributes:
-        model: A folder, or a model's name on the hub. None for the embedded default.
-        top_n: How many to keep; None for all.
-        reranker: A ready-made Reranker instead of `model`.
+        model: A folder, or the name of a model on the Hugging Face hub. None: the embedded default.
+        top_n: Number of Documents to keep; None for all.
+        reranker: A Reranker to use instead of `model`.
 
     Raises:
-        CheckpointError: There is no such model, or it cannot rerank.
-        ValidationError: `reranker` is another one than `model`.
+        CheckpointError: The model does not exist or is not a reranker.
+        ValidationError: `reranker` and `model` name different models.
 
     Example:
         .. code-block:: python
@@ -68,7 +68,7 @@ class MultimodalReranker(BaseDocumentCompressor, RunnableSerializable[RerankInpu
 
     def model_post_init(self, context: Any, /) -> None:
         """Load the model."""
-        # Into the field, so that the copies that LangChain makes of it share the loaded one.
+        # In the field itself, so that copies made by LangChain share the loaded model.
         self.reranker = self.reranker or Reranker(self.model)
         if self.model is not None and self.reranker.name != str(self.model):
             raise InputError(
@@ -82,19 +82,19 @@ class MultimodalReranker(BaseDocumentCompressor, RunnableSerializable[RerankInpu
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """The `top_n` best Documents, best first, as copies with `relevance_score`.
+        """Return copies of the `top_n` best Documents, the best first, with `relevance_score`.
 
         Args:
-            input: A dict of the query and the documents, which are left as they are.
-            config: LangChain's.
-            **kwargs: None are taken.
+            input: A dict with `query` and `documents`.
+            config: LangChain's configuration of the run.
+            **kwargs: Not supported.
 
         Raises:
-            InputError: It is no such dict, or its query is no input or has no words.
-            UnreadableMedia: The media that a Document refers to cannot be opened.
-            UnsupportedModality: The model does not take a query of that kind.
+            InputError: The input is not such a dict, or its query is invalid or empty.
+            UnreadableMedia: The media of a Document cannot be opened.
+            UnsupportedModality: The model does not accept the query's modality.
         """
-        return self._call_with_config(self._ranked, input, config, **kwargs)
+        return self._call_with_config(self._rerank, input, config, **kwargs)
 
     async def ainvoke(
         self,
@@ -102,32 +102,32 @@ class MultimodalReranker(BaseDocumentCompressor, RunnableSerializable[RerankInpu
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """The same as `invoke`, in a thread beside the event loop."""
-        return await self._acall_with_config(self._aranked, input, config, **kwargs)
+        """Call `invoke` in a thread."""
+        return await self._acall_with_config(self._arerank, input, config, **kwargs)
 
     def compress_documents(
         self, documents: Sequence[Document], query: Any, callbacks: Callbacks | None = None
     ) -> list[Document]:
-        """As `invoke`, of a `query` and `documents`; `callbacks` are told of it."""
+        """Call `invoke` with these arguments and callbacks."""
         return self.invoke({"query": query, "documents": documents}, {"callbacks": callbacks})
 
     async def acompress_documents(
         self, documents: Sequence[Document], query: Any, callbacks: Callbacks | None = None
     ) -> list[Document]:
-        """The same as `compress_documents`, in a thread beside the event loop."""
+        """Call `compress_documents` in a thread."""
         return await self.ainvoke(
             {"query": query, "documents": documents}, {"callbacks": callbacks}
         )
 
-    async def _aranked(self, given: RerankInput) -> list[Document]:
-        return await off_loop(self._ranked, given)
+    async def _arerank(self, given: RerankInput) -> list[Document]:
+        return await run_in_thread(self._rerank, given)
 
-    def _ranked(self, given: RerankInput) -> list[Document]:
+    def _rerank(self, given: RerankInput) -> list[Document]:
         query, documents = _checked(given)
         if not documents:
             return []
         reranker = self.reranker
-        assert reranker is not None  # since `model_post_init`
+        assert reranker is not None  # set by `model_post_init`
         contents: list[Content] = []
         try:
             for position, document in enumerate(documents):
@@ -135,44 +135,44 @@ class MultimodalReranker(BaseDocumentCompressor, RunnableSerializable[RerankInpu
                     contents.append(document_to_content(document, reranker))
             ranked = reranker.rank(query, contents, top_k=self.top_n)
         except InputError as error:
-            place = error.position if error.position is not None else _gone(contents)
-            if place is None:
+            position = error.position if error.position is not None else _missing_file(contents)
+            if position is None:
                 raise
-            raise _about(place, documents[place], error) from error
-        return [_scored(documents[item["index"]], item["score"]) for item in ranked]
+            raise _error_of_document(position, documents[position], error) from error
+        return [_with_score(documents[item["index"]], item["score"]) for item in ranked]
 
 
 def _checked(given: Any) -> tuple[Content, Sequence[Document]]:
     if not isinstance(given, Mapping) or not {"query", "documents"} <= given.keys():
         raise InputError(
-            "A MultimodalReranker takes {'query': ..., 'documents': [...]}; got a "
+            "A MultimodalReranker expects {'query': ..., 'documents': [...]}; got a "
             f"{type(given).__name__}."
         )
     query, documents = given["query"], checked_documents(given["documents"])
     content = Text(query) if isinstance(query, str) else as_content(query)
     if isinstance(content, Text) and not content.text.strip():
-        raise InputError("The query is empty: there is nothing to order Documents by.")
+        raise InputError("The query is empty: Documents cannot be scored against it.")
     return content, documents
 
 
-def _gone(contents: Sequence[Content]) -> int | None:
-    """The first whose file is no longer there: not every model says which it could not open."""
+def _missing_file(contents: Sequence[Content]) -> int | None:
+    """Position of the first missing file: not every model reports which one it failed to open."""
     sources = [getattr(content, "source", None) for content in contents]
-    gone = (n for n, file in enumerate(sources) if isinstance(file, Path) and not file.is_file())
-    return next(gone, None)
+    missing = (n for n, file in enumerate(sources) if isinstance(file, Path) and not file.is_file())
+    return next(missing, None)
 
 
-def _about(place: int, document: Document, error: InputError) -> InputError:
-    """The error, which knows a Document by its number only, with what people know it by."""
+def _error_of_document(position: int, document: Document, error: InputError) -> InputError:
+    """The same error, naming the Document instead of only its position."""
     name = label_of_record(document.metadata) or document.id or document.page_content[:50]
-    about = type(error)(
+    named = type(error)(
         f"the Document {name!r} cannot be reranked: {error.args[0]} Index its file again, or leave "
         "it out."
     )
-    about.position = place
-    return about
+    named.position = position
+    return named
 
 
-def _scored(document: Document, score: float) -> Document:
+def _with_score(document: Document, score: float) -> Document:
     metadata = {**document.metadata, "relevance_score": score}
     return document.model_copy(update={"metadata": metadata})

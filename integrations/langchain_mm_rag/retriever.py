@@ -17,8 +17,8 @@ from pydantic import ConfigDict, Field
 
 from langchain_mm_rag.documents import hit_to_document
 from mm_rag._closing import Closing
-from mm_rag._off_loop import off_loop
 from mm_rag._result_pictures import with_pictures
+from mm_rag._threads import run_in_thread
 from mm_rag.collection import Collection
 from mm_rag.collection.search import SearchOptions
 from mm_rag.content import Modality
@@ -26,43 +26,45 @@ from mm_rag.errors import InputError
 
 
 class RetrieverOptions(SearchOptions, total=False):
-    """What can be given with a call: the settings of a `MultimodalRetriever`."""
+    """Settings of a `MultimodalRetriever` that can be overridden per call."""
 
     k: int | None
     tagged: str | Sequence[str] | None
 
 
 _SETTINGS = RetrieverOptions.__optional_keys__ - {"tags"}
-"""LangChain has `tags` of its own, by which runs are traced."""
+"""Without `tags`, which LangChain uses for tracing."""
 
 
 class MultimodalRetriever(Closing, BaseRetriever):
     """Find the pages, pictures and clips of a collection that answer a query.
 
-    A query is a user's words, or a picture or recording: `Image(Path("photo.jpg"))`, or both in a
-    dict such as `{"text": "the same in blue", "image": "chair.jpg"}`.
+    A query is a text, a picture or a recording (`Image(Path("photo.jpg"))`), or several together in
+    a dict such as `{"text": "the same in blue", "image": "chair.jpg"}`.
 
-    Every setting can be given anew with a call, sync and async alike: `invoke("...", k=3)`; None
-    lifts it. `Collection.search` says more about each of them.
+    Every setting can be overridden per call, sync and async: `invoke("...", k=3)`; None resets it.
+    See `Collection.search` for details.
 
     Attributes:
-        collection: A `Collection`, or the folder of one made with the embedded default model, which
-            is opened, and closed by `close` or a `with` block.
-        k: How many Documents, at most. None: 5, or as many as the quotas of `modalities` come to.
-        modalities: Only Segments of these; as a dict, at most so many of each; None for all.
-        where: Only Segments whose metadata match this Chroma filter, such as `{"author": "Ada"}`.
-        source: Only of this file, or of the files in this folder, or of several.
-        page: Only from this page.
-        time: Only clips that share some time with this span, in seconds.
-        rerank: Whether the best candidates are scored again; or only places of some modalities.
-        diversity: Between 0, for the best places, and 1, for places that are unlike each other.
-        threshold: The least calibrated score (`score_calibrated` in the metadata) of a Document.
-        tagged: Only what has this tag, or all of these: the `tags` of `Collection.search`. `tags`
-            are LangChain's, for tracing.
+        collection: A `Collection`, or the folder of one made with the embedded default model. A
+            folder is opened here, and closed by `close` or a `with` block.
+        k: Maximum number of Documents. None: 5, or the sum of the quotas in `modalities`.
+        modalities: Modalities of Segments to search; as a dict with a maximum number for each; None
+            for all.
+        where: Chroma filter on metadata, such as `{"author": "Ada"}`.
+        source: A file or folder, or several, to search.
+        page: Page number to search.
+        time: Span in seconds; only clips that overlap with it are searched.
+        rerank: Whether to rerank the best candidates; or the modalities to rerank.
+        diversity: From 0 (most relevant) to 1 (most different from each other).
+        threshold: Minimum calibrated score (`score_calibrated` in the metadata).
+        tagged: A tag, or several that must all be present: the `tags` of `Collection.search`.
+            LangChain uses `tags` for tracing.
 
     Raises:
-        CollectionError: There is no collection in the folder.
-        CollectionMismatch: It was made with another model; also when it is searched first.
+        CollectionError: The folder holds no collection.
+        CollectionMismatch: The collection was made with another model; also raised by the first
+            search.
 
     Example:
         .. code-block:: python
@@ -87,19 +89,19 @@ class MultimodalRetriever(Closing, BaseRetriever):
 
     def model_post_init(self, context: Any, /) -> None:
         """Open the collection where only its folder was given."""
-        # In the field itself, so that the copies that LangChain makes of it share the open one.
+        # In the field itself, so that copies made by LangChain share the open collection.
         if not isinstance(self.collection, Collection):
             self.collection = Collection(self.collection, create=False)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """A copy of the settings over the same open collection."""
+        """Copy the settings; share the open collection."""
         return super().__deepcopy__({**(memo or {}), id(self.collection): self.collection})
 
     def close(self) -> None:
-        """Let go of the collection's folder."""
+        """Close the collection."""
         self._opened.close()
 
-    # The base class says that a query is a str; these two say that it may be more.
+    # Overridden for the wider type of queries; the base class only accepts str.
     def invoke(
         self,
         input: Any,  # noqa: A002 - LangChain's name
@@ -110,12 +112,11 @@ class MultimodalRetriever(Closing, BaseRetriever):
 
         Args:
             input: A str, any Content of mm_rag, a Path, a PIL image, or a dict of these.
-            config: LangChain's.
+            config: LangChain's configuration of the run.
             **kwargs: Settings for this call only.
 
         Raises:
-            InputError: The query is no input, Chroma refuses the filter, or there is no such
-                setting.
+            InputError: The query or a setting is invalid, or Chroma rejects the filter.
             CollectionError: The collection cannot be read.
         """
         return super().invoke(cast("str", input), config, **kwargs)
@@ -126,7 +127,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """The same as `invoke`, in a thread beside the event loop."""
+        """Call `invoke` in a thread."""
         return await super().ainvoke(cast("str", input), config, **kwargs)
 
     @property
@@ -160,4 +161,6 @@ class MultimodalRetriever(Closing, BaseRetriever):
         **options: Unpack[RetrieverOptions],
     ) -> list[Document]:
         manager = run_manager.get_sync()
-        return await off_loop(self._get_relevant_documents, query, run_manager=manager, **options)
+        return await run_in_thread(
+            self._get_relevant_documents, query, run_manager=manager, **options
+        )

@@ -1,4 +1,4 @@
-"""What an agent may do with a collection, as LangChain tools."""
+"""The tools of a Toolbox as LangChain tools."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from langchain_core.messages.content import ContentBlock
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import PrivateAttr
 
-from langchain_mm_rag.blocks import content_block
-from langchain_mm_rag.documents import segment_to_document
-from mm_rag._off_loop import off_loop
+from langchain_mm_rag.documents import content_block, segment_to_document
+from mm_rag._threads import run_in_thread
 from mm_rag.agent_tools import Tool, Toolbox, ToolResult, tools_of
 from mm_rag.collection import Collection
 from mm_rag.errors import MMRagError
@@ -22,19 +21,20 @@ from mm_rag.prompt_content import Budget
 
 
 class MultimodalTool(BaseTool):
-    """A tool of a `Toolbox` or `Trajectory` as a LangChain tool.
+    """A method of a `Toolbox`, or any other that returns a `ToolResult`, as a LangChain tool.
 
-    The message to the chat model holds text and image blocks, its artifact the Documents that they
-    are about. What goes wrong becomes a message of status "error" that says how to go on.
+    The message to the chat model has text and image blocks; its artifact is the Documents that they
+    are about. An error becomes a message of status "error" that says how to go on.
 
     Args:
-        method: The tool: `toolbox.search`, say.
-        **settings: LangChain's, such as another `name`.
+        method: A bound method, such as `toolbox.search`.
+        **settings: LangChain's settings of tools, such as another `name`.
 
     Example:
         .. code-block:: python
 
-            tools = [MultimodalTool(trajectory.think), MultimodalTool(trajectory.search)]
+            toolbox = Toolbox("my-collection")
+            tools = [MultimodalTool(toolbox.search), MultimodalTool(toolbox.open_segment)]
     """
 
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
@@ -42,14 +42,14 @@ class MultimodalTool(BaseTool):
 
     def __init__(self, method: Callable[..., ToolResult], **settings: Any) -> None:
         tool = Tool(method)
-        of_tool: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "name": tool.name,
             "description": tool.description,
             "args_schema": tool.arguments,
             "handle_tool_error": True,
             "handle_validation_error": tool.refusal,
         }
-        super().__init__(**{**of_tool, **settings})
+        super().__init__(**{**defaults, **settings})
         self._tool = tool
 
     def _run(self, *args: Any, **arguments: Any) -> tuple[list[ContentBlock], list[Document]]:
@@ -57,25 +57,25 @@ class MultimodalTool(BaseTool):
             result = self._tool.method(*args, **arguments)
         except MMRagError as error:
             raise ToolException(str(error)) from error
-        # Text and images only: for one audio or video block, LangChain would write the whole
-        # message, pictures too, as one long text.
+        # Text and images only: with an audio or video block, LangChain would convert the whole
+        # message, including its pictures, to one long text.
         blocks = [content_block(block) for block in result.blocks]
         return blocks, [segment_to_document(segment) for segment in result.segments]
 
     async def _arun(
         self, *args: Any, **arguments: Any
     ) -> tuple[list[ContentBlock], list[Document]]:
-        return await off_loop(self._run, *args, **arguments)
+        return await run_in_thread(self._run, *args, **arguments)
 
 
 class MultimodalSearchTool(MultimodalTool):
-    """Let an agent search a collection, and see the pages, pictures and clips that it finds.
+    """Search a collection; the agent sees the pages, pictures and clips that are found.
 
     Args:
         collection: A `Collection`, or the folder of one made with the embedded default model.
-        budget: Of every answer; a number is one of tokens.
+        budget: Bounds of each result; a number is a number of tokens.
         policy: Whether and how pictures and videos may be opened.
-        **settings: LangChain's, such as another `name`.
+        **settings: LangChain's settings of tools, such as another `name`.
 
     Example:
         .. code-block:: python
@@ -102,11 +102,11 @@ def multimodal_tools(
     budget: Budget | int = Budget(),  # noqa: B008 - it is frozen
     policy: MediaPolicy = DEFAULT_POLICY,
 ) -> list[BaseTool]:
-    """All that an agent may do with a collection: search, open_segment, ls, cat, grep and find.
+    """All tools for a collection: search, open_segment, ls, cat, grep and find.
 
     Args:
         collection: A `Collection`, or the folder of one made with the embedded default model.
-        budget: Of every answer; a number is one of tokens.
+        budget: Bounds of each result; a number is a number of tokens.
         policy: Whether and how pictures and videos may be opened.
     """
     toolbox = Toolbox(collection, budget=budget, policy=policy)

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from mm_rag._off_loop import off_loop
+from mm_rag._threads import run_in_thread
 from mm_rag.errors import InputError, MMRagError
 
 Message: TypeAlias = Mapping[str, Any]
@@ -128,7 +128,7 @@ def _register_in_release_1(server: Any, kind: str, handler: Handler) -> None:
 async def _call(handler: Handler, params: Any) -> Message:
     given = params.model_dump(mode="json", by_alias=True, exclude_none=True) if params else {}
     try:
-        return await off_loop(handler, given)
+        return await run_in_thread(handler, given)
     except MMRagError as error:
         code = types.INVALID_PARAMS if isinstance(error, InputError) else types.INTERNAL_ERROR
         raise _protocol_error(code, str(error)) from error

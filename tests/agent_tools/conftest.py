@@ -1,4 +1,4 @@
-"""A collection of everything that a path may name, made without reading a file."""
+"""A collection with everything that a path may name, made without reading files."""
 
 from __future__ import annotations
 

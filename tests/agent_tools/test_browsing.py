@@ -1,4 +1,4 @@
-"""ls, cat and find: a collection as a file system of its own."""
+"""ls, cat and find: a collection as a file system."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.media_made import make_pdf
 
 
 def lines(text: str) -> list[str]:
-    """Without the notice that every answer begins with, and without fences."""
+    """The lines of a result without the notice and the content tags."""
     notice, opening, *rest = text.splitlines()
     assert "never instructions" in notice
     assert opening == "<content>"

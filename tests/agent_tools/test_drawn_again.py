@@ -1,4 +1,4 @@
-"""Search and open where a page has several Segments, and where no pictures are kept."""
+"""Search and open_segment with several Segments per page, and without stored pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""grep: lines that match, wherever they are."""
+"""grep: matching lines of pages, pictures and transcripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths: as an agent writes them, and as files are called by people who mean no good."""
+"""Paths as agents misspell them, and hostile file names."""
 
 from __future__ import annotations
 

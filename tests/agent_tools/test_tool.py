@@ -1,4 +1,4 @@
-"""Tool: the arguments of a method, as a chat model is told of them and as they are checked."""
+"""Tool: schema and validation of a method's arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples' Trajectory: what an agent searched for and cited, and what is made of it."""
+"""Trajectory of the examples: searches, citations, and their fusion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.examples.example import example
 
 FERRY = "/2024/ferry.pdf"
 
-Trajectory: TypeAlias = Any  # examples are no package
+Trajectory: TypeAlias = Any  # examples are not a package
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Import the scripts in `examples/`, which is no package."""
+"""Import the scripts in `examples/`, which is not a package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def example(name: str) -> ModuleType:
-    """A script with its folder on the path, as if Python had been started with it."""
+    """Import a script with its folder on the path, as when Python runs it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(EXAMPLES)
         return sys.modules.get(name) or import_module(name)

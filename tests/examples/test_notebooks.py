@@ -1,4 +1,4 @@
-"""The example notebooks run, and show what they say they show."""
+"""The example notebooks run and show what their text says."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ SLIDES = {
 def _leave_no_loop_open(  # pyright: ignore[reportUnusedFunction]
     request: pytest.FixtureRequest,
 ) -> None:
-    """LlamaIndex's methods that wait for nobody make an event loop and leave it to the next test.
+    """Close the event loops that LlamaIndex's synchronous methods create and leave open.
 
     Where they are told that there is none, they close their own.
     """
@@ -78,26 +78,26 @@ def reranker(collection: Collection) -> Reranker:
 
 
 class Bluest(Scorer):
-    """A model with eyes and a taste: the bluer a picture, the better; words are worth nothing."""
+    """A vision reranker: the score is the blueness of a picture; text scores zero."""
 
     judges = True
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """It takes words, too, as queries have them."""
+        """Text for queries, pictures for documents."""
         return ("image", "text")
 
     def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
-        """The blueness of the documents."""
+        """Return the blueness of the documents."""
         return torch.tensor([[_blueness(asked[1])] for asked in pairs if isinstance(asked, tuple)])
 
     def save(self, folder: Path) -> None:
-        """It has nothing to save."""
+        """Return no settings."""
 
 
 @pytest.fixture
 def seeing_reranker() -> Reranker:
-    """A reranker that is given pictures, not words."""
+    """A reranker that receives pictures, not text."""
     return Reranker(modules=[Bluest()], activation_fn=torch.nn.Identity())
 
 
@@ -111,7 +111,7 @@ def _blueness(document: Content) -> float:
 
 @pytest.fixture(scope="session")
 def slide_of() -> Callable[[bytes], str]:
-    """Tells which slide a picture file shows."""
+    """A function that names the slide in a picture file."""
     return lambda data: slide_colour(PILImage.open(io.BytesIO(data)))
 
 

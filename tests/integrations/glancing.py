@@ -1,4 +1,4 @@
-"""A model that takes everything and looks only at names: its vectors are made of them."""
+"""A fake model for all modalities whose vectors are derived from texts and file names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DIMENSION = 8
 
 
 class Glancing(InputModule):
-    """Every text and every file of every modality has a direction of its own, by prompt."""
+    """Every text and file has its own direction, which also depends on the prompt."""
 
     type_name = "tests.Glancing"
 
@@ -47,7 +47,7 @@ class Glancing(InputModule):
 
 
 def glancing_encoder(*modalities: str) -> Encoder:
-    """Queries and documents of the same words have different vectors."""
+    """Queries and documents with the same text have different vectors."""
     prompts = {"query": "query: ", "document": "document: "}
     return Encoder(modules=[Glancing(*modalities)], prompts=prompts)
 

@@ -1,4 +1,4 @@
-"""Chat models that say what a test wrote down for them, and remember what they were told.
+"""Fake chat models that give scripted answers and record what they receive.
 
 A line of the script is a message, or a function that makes one of the messages so far.
 """
@@ -52,7 +52,7 @@ class ScriptedChatModel(BaseChatModel):
         tool_choice: str | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """As every chat model that takes tools."""
+        """Record the tools, as models that call tools do."""
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools])
 
     def _generate(
@@ -71,7 +71,7 @@ class ScriptedChatModel(BaseChatModel):
 
 
 def asks(*calls: tuple[str, dict[str, Any]], text: str = "") -> AIMessage:
-    """What a chat model of LangChain says to call tools: each by its name, with its arguments."""
+    """LangChain message with tool calls, each a name and arguments."""
     named = [ToolCall(name=name, args=args, id=uuid4().hex) for name, args in calls]
     return AIMessage(text, tool_calls=named)
 
@@ -94,7 +94,7 @@ class ScriptedLLM(MockFunctionCallingLLM):
 
     @classmethod
     def class_name(cls) -> str:
-        """As every model of LlamaIndex."""
+        """Metadata that LlamaIndex requires."""
         return "ScriptedLLM"
 
     def _say(
@@ -108,7 +108,7 @@ class ScriptedLLM(MockFunctionCallingLLM):
 
 
 def llama_asks(*calls: tuple[str, dict[str, Any]], text: str = "") -> ChatMessage:
-    """What a chat model of LlamaIndex says to call tools: each by its name, with its arguments."""
+    """LlamaIndex message with tool calls, each a name and arguments."""
     blocks = [
         ToolCallBlock(tool_call_id=uuid4().hex, tool_name=name, tool_kwargs=args)
         for name, args in calls
@@ -117,5 +117,5 @@ def llama_asks(*calls: tuple[str, dict[str, Any]], text: str = "") -> ChatMessag
 
 
 def llama_says(text: str) -> ChatMessage:
-    """What a chat model of LlamaIndex says in the end."""
+    """LlamaIndex message with the final answer."""
     return ChatMessage(role="assistant", content=text)

@@ -1,4 +1,4 @@
-"""What benchmarks/integrations.py measures, it measures rightly; and the adapters are short."""
+"""The measurements of benchmarks/integrations.py are correct."""
 
 from __future__ import annotations
 

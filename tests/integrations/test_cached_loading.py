@@ -1,4 +1,4 @@
-"""Loaders and readers that keep what they read."""
+"""Loaders and readers with a cache folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def kept(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files that are read."""
+    """Names of the files that are read."""
     names: list[str] = []
     load_files = cached.load_files
 

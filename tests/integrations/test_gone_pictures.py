@@ -1,4 +1,4 @@
-"""Retrievers of a collection that keeps no pictures, when a file is gone."""
+"""Retrievers of a collection that stores no pictures, when a source file is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GONE = "[picture cannot be shown: its file is missing or damaged]"
 
 @pytest.fixture
 def collection(tmp_path: Path) -> Iterator[Collection]:
-    """Two files, of which the second is gone."""
+    """Two files, of which the second was deleted after indexing."""
     files = tmp_path / "files"
     files.mkdir()
     make_pdf(files / "here.pdf", ["The ferry leaves at seven."])
@@ -42,7 +42,7 @@ def test_langchain_finds_both_and_shows_what_is_there(collection: Collection) ->
 def test_llama_index_finds_both_and_shows_what_is_there(collection: Collection) -> None:
     nodes = LlamaRetriever(collection, similarity_top_k=2).retrieve("ferry")
     assert {Path(n.metadata["source"]).name for n in nodes} == {"here.pdf", "gone.pdf"}
-    kinds = [len(node.node.get_content_blocks()) for node in nodes]  # of one that names no file
+    kinds = [len(node.node.get_content_blocks()) for node in nodes]  # not of missing files
     assert sorted(kinds) == [1, 2]
     blocks = nodes_to_blocks(nodes)
     assert sorted(block.block_type for block in blocks) == ["image", "text", "text", "text"]

@@ -1,4 +1,4 @@
-"""documents_to_blocks: what a chat model is shown."""
+"""documents_to_blocks: the content of a chat message."""
 
 from __future__ import annotations
 
@@ -137,14 +137,14 @@ def test_a_picture_that_is_gone_is_said_to_be_and_the_rest_is_shown(
     ],
 )
 def test_labels_of_odd_metadata(metadata: dict[str, Any], label: str) -> None:
-    """They were an error of Python, `None`, or half a letter with which no message is sent."""
+    """They raised a Python error, or became `None` or a lone surrogate, which cannot be sent."""
     [block] = documents_to_blocks([Document("words", metadata=metadata)])
     assert block == {"type": "text", "text": f"{label}\nwords"}
 
 
 @pytest.mark.parametrize("given", [None, "words", ["words"], Document("words")])
 def test_what_is_no_list_of_documents_is_refused(given: Any) -> None:
-    with pytest.raises(InputError, match="Documents are wanted"):
+    with pytest.raises(InputError, match=r"Expected (a list of )?Documents"):
         documents_to_blocks(given)
 
 

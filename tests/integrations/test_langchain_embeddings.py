@@ -1,4 +1,4 @@
-"""MultimodalEmbeddings, by LangChain's own suites and by what they do not ask."""
+"""MultimodalEmbeddings: LangChain's conformance suites, and what they do not cover."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_media_have_methods_of_their_own(
         return np.zeros((len(contents), encoder.dimension))
 
     monkeypatch.setattr(encoder, "encode_document", encode_document)
-    talk = tmp_path / "talk.recording"  # no name that says what it is
+    talk = tmp_path / "talk.recording"  # a suffix of no known type
     talk.touch()
     embeddings.embed_audio([str(talk)])
     embeddings.embed_video(["https://example.org/film.mp4"])
@@ -229,7 +229,7 @@ def test_wrong_types_are_named(
 
 def test_unknown_task_is_refused(embeddings: MultimodalEmbeddings) -> None:
     task: Any = "passage"
-    with pytest.raises(InputError, match="task is one of query, document; got 'passage'"):
+    with pytest.raises(InputError, match="task must be one of query, document; got 'passage'"):
         embeddings.embed_inputs(["a"], task=task)
 
 

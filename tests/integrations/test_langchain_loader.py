@@ -1,4 +1,4 @@
-"""MultimodalLoader, and collections as other programs see them."""
+"""MultimodalLoader, and collections as other programs read them."""
 
 from __future__ import annotations
 

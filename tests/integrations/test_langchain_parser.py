@@ -149,7 +149,7 @@ class _Blobs(BlobLoader):
 
 
 class _Composed(BaseLoader):
-    """What LangChain's `GenericLoader` does."""
+    """As LangChain's `GenericLoader` does."""
 
     def __init__(self, blobs: BlobLoader, parser: MultimodalParser) -> None:
         self.blobs, self.parser = blobs, parser

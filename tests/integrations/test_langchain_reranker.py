@@ -122,7 +122,7 @@ def test_contextual_compression_retriever(
 
 
 class Watching(BaseCallbackHandler):
-    """Remembers which runs there were, and what came of them."""
+    """Records runs and their results."""
 
     def __init__(self) -> None:
         self.started: list[str | None] = []
@@ -191,11 +191,14 @@ def test_a_query_that_the_model_does_not_take(seeing_reranker: Reranker) -> None
     [
         ({"query": " ", "documents": DOCUMENTS}, "query is empty"),
         ({"query": None, "documents": DOCUMENTS}, "Cannot use a NoneType"),
-        ({"query": "sea", "documents": ["words"]}, "Documents are wanted; got a str"),
-        ({"query": "sea", "documents": None}, "Documents are wanted, in a list; got a NoneType"),
-        ({"query": "sea", "documents": DOCUMENTS[0]}, "in a list; got a Document"),
-        ({"query": "sea"}, r"takes \{'query'"),
-        ("sea", r"takes \{'query'.* got a str"),
+        ({"query": "sea", "documents": ["words"]}, "Expected Documents; got a str"),
+        ({"query": "sea", "documents": None}, "Expected a list of Documents; got a NoneType"),
+        (
+            {"query": "sea", "documents": DOCUMENTS[0]},
+            "a list of Documents; got a Document",
+        ),
+        ({"query": "sea"}, r"expects \{'query'"),
+        ("sea", r"expects \{'query'.* got a str"),
     ],
 )
 def test_wrong_input_is_named(reranker: Reranker, given: Any, reason: str) -> None:
@@ -204,7 +207,7 @@ def test_wrong_input_is_named(reranker: Reranker, given: Any, reason: str) -> No
 
 
 def test_its_schemas_can_be_told(reranker: Reranker) -> None:
-    """LangServe, `as_tool` and graphs ask for them; pydantic refused the type of the input."""
+    """LangServe, `as_tool` and graphs request them; pydantic rejected the type of the input."""
     schema = MultimodalReranker(reranker=reranker).get_input_jsonschema()
     assert set(schema["$defs"]["RerankInput"]["properties"]) == {"query", "documents"}
 
@@ -217,7 +220,7 @@ def test_model_and_reranker_contradict(reranker: Reranker) -> None:
 def test_threads_do_not_share_the_tokenizer(
     reranker: Reranker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Texts were cut into windows while another thread set the tokenizer up for a batch."""
+    """Texts were split into windows while another thread configured the tokenizer for a batch."""
     chain: Any = getattr(reranker.scorer, "chain")  # noqa: B009
     split, free = chain.input.split, list[bool]()
 

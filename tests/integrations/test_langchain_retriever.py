@@ -1,4 +1,4 @@
-"""MultimodalRetriever, alone and in an LCEL chain whose chat model is shown the page."""
+"""MultimodalRetriever, alone and in an LCEL chain whose chat model receives the page."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_every_setting_reaches_the_search(
         "threshold": -1.0,
     }
     reached = {**settings, "tags": ["2024"]}
-    settings["tagged"] = ["2024"]  # LangChain's own `tags` are those of its traces
+    settings["tagged"] = ["2024"]  # LangChain uses `tags` for tracing
     MultimodalRetriever(collection=collection, **settings).invoke(QUESTION)
     assert given == reached
     MultimodalRetriever(collection=collection).invoke(QUESTION, **settings)
@@ -156,14 +156,14 @@ def test_every_setting_reaches_the_search(
 
 
 def test_a_setting_that_there_is_not(collection: Collection) -> None:
-    """`top_k` was taken, and nothing came of it."""
+    """`top_k` was accepted and ignored."""
     settings: dict[str, Any] = {"top_k": 3}
     with pytest.raises(ValidationError, match="top_k"):
         MultimodalRetriever(collection=collection, **settings)
 
 
 def _noted(modality: Modality, number: int, picture: Path) -> Segment:
-    """Of a file of its own: a slide and its passage tie, and either may stand for the two."""
+    """In a separate file: a slide and its passage tie, and either may be the result."""
     name = f"{modality}-{number}"
     return Segment(
         modality=modality,
@@ -253,7 +253,7 @@ def test_wrong_settings_are_refused(retriever: MultimodalRetriever, collection: 
 
 
 class RecordingChatModel(BaseChatModel):
-    """A chat model that remembers what it was given, and always says the same."""
+    """A fake chat model that records its input and always gives the same answer."""
 
     received: list[BaseMessage] = Field(default_factory=list[BaseMessage])
 

@@ -1,4 +1,4 @@
-"""LangChain's stores embed what Documents show."""
+"""ShownStore: LangChain's stores embed the media of Documents."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from tests.integrations.glancing import glancing_encoder
 
 @pytest.fixture
 def embeddings() -> MultimodalEmbeddings:
-    """A model that sees and hears."""
+    """A fake multimodal encoder."""
     return MultimodalEmbeddings(encoder=glancing_encoder())
 
 
 @pytest.fixture
 def documents(folder: Path, tmp_path: Path) -> list[Document]:
-    """Four slides, each as a page and a passage, and a photo without words."""
+    """Four slides, each as a page and a passage, and a photo without text."""
     options = LoadOptions(assets=AssetStore(tmp_path / "assets"), workers=0)
     return MultimodalLoader(folder, options=options).load()
 
 
 def shown_vectors(documents: list[Document], encoder: Encoder) -> list[list[float]]:
-    """The vectors that a collection would have."""
+    """Vectors that a collection would store."""
     shown = [
         Text(f"{document.metadata['title']}\n{document.page_content}")
         if document.metadata["modality"] == "text"
@@ -58,7 +58,7 @@ def in_chroma(embeddings: MultimodalEmbeddings) -> Chroma:
 
 
 def kept(store: VectorStore) -> dict[str, list[float]]:
-    """The vectors of a store, by id."""
+    """Vectors of a store by id."""
     if isinstance(store, InMemoryVectorStore):
         return {id_: record["vector"] for id_, record in store.store.items()}
     assert isinstance(store, Chroma)
@@ -169,7 +169,7 @@ def test_what_a_model_cannot_see_is_its_words(documents: list[Document]) -> None
 
 
 def test_what_is_no_document_is_refused(embeddings: MultimodalEmbeddings) -> None:
-    with pytest.raises(InputError, match="Documents are wanted"):
+    with pytest.raises(InputError, match=r"Expected (a list of )?Documents"):
         embeddings.embed_shown(["words"])  # pyright: ignore[reportArgumentType]
 
 

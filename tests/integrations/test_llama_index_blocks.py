@@ -1,4 +1,4 @@
-"""nodes_to_blocks: what a chat model is shown of nodes, whoever wrote them."""
+"""nodes_to_blocks: nodes of mm_rag and others as the content of a chat message."""
 
 from __future__ import annotations
 

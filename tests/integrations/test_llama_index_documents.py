@@ -1,4 +1,4 @@
-"""What the reader gives goes through splitters, pipelines and stores, and keeps its media."""
+"""The reader's Documents keep their media through splitters, pipelines and stores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.embeddings.mm_rag import MultimodalEmbedding
 from llama_index.postprocessor.mm_rag import MultimodalRerank
 from llama_index.readers.mm_rag import MultimodalReader, nodes_to_blocks
-from llama_index.readers.mm_rag.nodes import (
+from llama_index.utils.mm_rag.nodes import (
     node_to_content,
     segment_to_document,
     segment_to_node,
@@ -43,14 +43,14 @@ QUESTION = "How many engineers work in Oslo?"
 
 @pytest.fixture(scope="module")
 def documents(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
-    """Four slides, each as a page and a passage, and a photo without words."""
+    """Four slides, each as a page and a passage, and a photo without text."""
     options = LoadOptions(assets=AssetStore(tmp_path_factory.mktemp("assets")), workers=0)
     return MultimodalReader(options).load_data(folder)
 
 
 @pytest.fixture
 def clips(folder: Path) -> list[Segment]:
-    """What is said in a recording, and what is seen in a video."""
+    """A recording with its transcript, and a video with its frame."""
     talk = {"source": "/talks/a.mp3", "media": "/talks/a.mp3", "mime_type": "audio/mpeg"}
     tour = {"source": "/films/b.mp4", "media": "/films/b.mp4", "mime_type": "video/mp4"}
     span: dict[str, Any] = {"start": 30.0, "end": 60.0}
@@ -74,7 +74,7 @@ def in_chroma(folder: Path) -> StorageContext:
 def index_of(
     documents: Sequence[Document], embedding: MultimodalEmbedding, storage: StorageContext
 ) -> Any:
-    """The index that LlamaIndex' tutorials begin with."""
+    """The index of LlamaIndex's introductory tutorials."""
     return VectorStoreIndex.from_documents(  # pyright: ignore[reportUnknownMemberType]
         documents, embed_model=embedding, storage_context=storage
     )

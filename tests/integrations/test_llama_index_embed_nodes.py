@@ -1,4 +1,4 @@
-"""MultimodalEmbedding as a transformation, behind LlamaIndex's caches, and what its events say."""
+"""MultimodalEmbedding as a transformation, with LlamaIndex's caches, and its events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.schema import BaseNode, Document, ImageNode, MediaResource, Node, TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.embeddings.mm_rag import MultimodalEmbedding
-from llama_index.readers.mm_rag.nodes import segment_to_node
+from llama_index.utils.mm_rag.nodes import segment_to_node
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from PIL import Image as PILImage
@@ -157,7 +157,7 @@ def test_the_cache_of_a_pipeline_tells_pictures_apart(
     embedding: MultimodalEmbedding, glances: Glancing, pictures: list[Path]
 ) -> None:
     pipeline = IngestionPipeline(transformations=[embedding])
-    # One file that changed: all but its sha256 is as before.
+    # One file changed: only its sha256 differs.
     before, after = pictures
     first = pipeline.run(nodes=[segment_to_node(_page(before, sha256="1" * 64))])
     second = pipeline.run(nodes=[segment_to_node(_page(after, sha256="2" * 64))])
@@ -263,7 +263,7 @@ def test_what_is_no_text_is_refused(embedding: MultimodalEmbedding, wrong: Any) 
             embed(wrong)
     with pytest.raises(InputError, match=r"^Input 1: .*str"):
         embedding.get_text_embedding_batch(["words", wrong])
-    with pytest.raises(InputError, match="A batch is a list; got a str"):
+    with pytest.raises(InputError, match="A batch must be a list; got a str"):
         embedding.get_text_embedding_batch("words")  # pyright: ignore[reportArgumentType]
 
 
@@ -273,7 +273,7 @@ def test_what_is_no_medium_is_refused(embedding: MultimodalEmbedding, wrong: Any
         embedding.get_audio_embedding(wrong)
     with pytest.raises(InputError, match=r"^Input 0: "):
         embedding.get_video_embedding_batch([wrong])
-    with pytest.raises(InputError, match="A batch is a list"):
+    with pytest.raises(InputError, match="A batch must be a list"):
         embedding.get_image_embedding_batch("a.png")
 
 

@@ -1,4 +1,4 @@
-"""MultimodalRetriever and MultimodalRerank in a query engine that shows the page."""
+"""MultimodalRetriever and MultimodalRerank in a multimodal query engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUESTION = "Which quarter had the best revenue?"
 
 
 class RecordingLLM(CustomLLM):
-    """A chat model that remembers what it was given, and always says the same."""
+    """A fake chat model that records its input and always gives the same answer."""
 
     received: list[ChatMessage] = Field(default_factory=list[ChatMessage])
     answer: str = "The fourth, with 9.4 million."

@@ -1,4 +1,4 @@
-"""MultimodalReader, and nodes as LlamaIndex's own parts see them."""
+"""MultimodalReader, and nodes as LlamaIndex's own components use them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from llama_index.core.schema import (
 from llama_index.core.vector_stores import VectorStoreQuery
 from llama_index.embeddings.mm_rag import MultimodalEmbedding
 from llama_index.readers.mm_rag import MultimodalReader
-from llama_index.readers.mm_rag.nodes import node_to_content, segment_to_node
-from llama_index.readers.mm_rag.query import MultimodalQuery, query_to_content
+from llama_index.utils.mm_rag.nodes import node_to_content, segment_to_node
+from llama_index.utils.mm_rag.queries import MultimodalQuery, query_to_content
 from llama_index.vector_stores.chroma import ChromaVectorStore
 
 from mm_rag import Audio, Encoder, Image, Mixed, Segment, Text, Video

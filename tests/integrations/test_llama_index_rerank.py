@@ -1,4 +1,4 @@
-"""MultimodalRerank on its own, and over nodes that vector stores gave back."""
+"""MultimodalRerank, alone and with nodes from vector stores."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from llama_index.core.schema import (
 )
 from llama_index.core.vector_stores import VectorStoreQuery
 from llama_index.postprocessor.mm_rag import MultimodalRerank
-from llama_index.readers.mm_rag.nodes import with_picture
 from llama_index.retrievers.mm_rag import MultimodalQuery
+from llama_index.utils.mm_rag.nodes import with_picture
 from llama_index.vector_stores.chroma import ChromaVectorStore
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import BaseEventHandler

@@ -1,4 +1,4 @@
-"""MultimodalRetriever: what may be asked, and its settings."""
+"""MultimodalRetriever: queries and settings."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_the_name_of_a_file_is_words(retriever: MultimodalRetriever, folder: Pat
     name = str(folder / "sunset.png")
     found = retriever.retrieve(MultimodalQuery(content=name))
     assert found == retriever.retrieve(name) == retriever.retrieve(Text(name))
-    assert len(found) == 2  # as a picture it has no words to ask with
+    assert len(found) == 2  # a picture has no text to query with
 
 
 @pytest.mark.parametrize("empty", ["", " ", QueryBundle(""), MultimodalQuery(), None])
@@ -156,7 +156,7 @@ def test_every_setting_of_a_search(collection: Collection, folder: Path) -> None
     found = MultimodalRetriever(collection, **settings).retrieve(QUESTION)
     hits = collection.search(QUESTION, **settings)
     assert [each.node_id for each in found] == [hit.segment.id for hit in hits]
-    assert len(found) == 2  # the quota, as nobody said how many
+    assert len(found) == 2  # the quota, as similarity_top_k is None
     assert "score_rerank" not in found[0].metadata
     assert _pages(MultimodalRetriever(collection, page=2)) == [2]
     assert MultimodalRetriever(collection, time=(0.0, 9.0)).retrieve(QUESTION) == []

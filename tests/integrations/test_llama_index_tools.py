@@ -156,4 +156,4 @@ async def test_agent_sees_what_it_found(
     assert len(words(found.blocks)) < 2_000
     assert [result.tool_output.is_error for result in results] == [True, False]
     assert isinstance(results[1].tool_output.raw_output[0], Node)
-    assert "deck.pdf" in results[1].tool_output.model_dump_json()  # as traces have it
+    assert "deck.pdf" in results[1].tool_output.model_dump_json()  # as in traces

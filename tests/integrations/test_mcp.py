@@ -1,4 +1,4 @@
-"""The MCP server: in this process, and as a process of its own that the SDK's client talks to."""
+"""The MCP server: in this process, and in a separate one with the SDK's client."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_what_is_not_in_the_collection_is_an_error_result(toolbox: Toolbox
 
 
 class Slow(Toolbox):
-    """A search waits until another one has begun, too."""
+    """A search that waits until another one has started."""
 
     both = threading.Barrier(2, timeout=30)
 
@@ -306,11 +306,11 @@ async def test_a_process_serves_over_http(
                 page = httpx.post(address, json={}, headers={"Origin": origin})
                 assert page.status_code == 403
             page = httpx.post(address, json={}, headers={"Origin": f"http://{here}"})
-            assert page.status_code == 400  # it is no call, but it came through
+            assert page.status_code == 400  # an invalid call, but it got through
             process.send_signal(signal.SIGTERM)
             output, _ = await asyncio.to_thread(process.communicate, timeout=60)
     assert output == ""
-    assert process.returncode in (0, -signal.SIGTERM)  # uvicorn hands the signal on when it is done
+    assert process.returncode in (0, -signal.SIGTERM)  # uvicorn re-raises the signal at the end
 
 
 def test_a_collection_that_does_not_exist_is_an_error(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ CLI = "from mm_rag.cli import app; app()"
 
 
 class Client:
-    """A process of the server, and what is sent to it."""
+    """A server process and a client that sends it messages."""
 
     def __init__(self, place: Path, *more: str) -> None:
         self.process = subprocess.Popen(
@@ -181,7 +181,7 @@ def toolbox_of(*files: str) -> Toolbox:
 
 @pytest.fixture
 def pages() -> Iterator[Toolbox]:
-    """Three files, and the name of one is more than a URI can hold."""
+    """Three files, one with a name that must be quoted in a URI."""
     toolbox = toolbox_of("/files/a.pdf", "/files/b.pdf", "/files/c d%?#é.pdf")
     with toolbox.collection:
         yield toolbox

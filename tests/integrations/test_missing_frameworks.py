@@ -1,4 +1,4 @@
-"""An adapter without its framework says which extra brings it."""
+"""An adapter without its framework names the extra that installs it."""
 
 from __future__ import annotations
 

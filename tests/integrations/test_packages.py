@@ -1,4 +1,4 @@
-"""What the import roots of the integrations hold."""
+"""Names that the import roots of the integrations export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever wrote a collection, everybody reads it: a test of each pair."""
+"""Collections are interchangeable: each writer is tested with each reader."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUESTION = "How many engineers work in Oslo?"
 
 
 class Found(NamedTuple):
-    """What a reader makes of the best hit."""
+    """The best hit as a reader returns it."""
 
     text: str
     metadata: dict[str, Any]
@@ -116,7 +116,7 @@ def in_chroma_vector_store(home: Path, encoder: Encoder) -> Found:
 
 
 WHOLE = (by_langchain, by_langchain_as_shown, by_llama_index)
-"""Those that write Segments whole, under their ids; a splitter gives what it cuts new ones."""
+"""Writers that store whole Segments under their ids; splitters assign new ids."""
 
 WRITERS = (by_mm_rag_index, *WHOLE, by_llama_index_from_documents)
 READERS = (in_langchain, in_llama_index, in_langchain_chroma, in_chroma_vector_store)
@@ -126,7 +126,7 @@ READERS = (in_langchain, in_llama_index, in_langchain_chroma, in_chroma_vector_s
 def homes(
     folder: Path, encoder: Encoder, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """The same folder, written by each."""
+    """The same folder, written by each writer."""
     homes: dict[str, Path] = {}
     for write in WRITERS:
         homes[write.__name__] = tmp_path_factory.mktemp(write.__name__)
@@ -177,7 +177,7 @@ def test_a_folder_without_such_a_collection_is_none(tmp_path: Path, encoder: Enc
 
 @pytest.fixture
 def noted(tmp_path: Path, encoder: Encoder) -> Path:
-    """A collection in which LangChain keeps notes and a picture of its own beside our Segments."""
+    """A collection with notes and a picture that LangChain wrote beside our Segments."""
     with Collection(tmp_path, encoder=encoder) as collection:
         ours = Segment(modality="text", source="/a", sha256="a" * 64, text="Five in Oslo.")
         collection.add([ours])

@@ -1,4 +1,4 @@
-"""LangChain's loader and LlamaIndex's reader give what `load` gives, and lose nothing of it."""
+"""LangChain's loader and LlamaIndex's reader return the Segments of `load` without loss."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def of_document(document: Document) -> Segment:
 
 def of_node(node: Node) -> Segment:
     segment = segment_from_record(node.get_content(), node.metadata)
-    # LlamaIndex drops nodes that have no words at all: there the file's name is the title.
+    # LlamaIndex drops nodes without text, so the file name becomes their title.
     return replace(segment, title="") if segment.title == Path(segment.source).name else segment
 
 

@@ -1,4 +1,4 @@
-"""A generative reranker with eyes behind LangChain's and LlamaIndex's rerankers."""
+"""A generative vision reranker behind LangChain's and LlamaIndex's rerankers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.mixed_made import Given, make_mixed_folder
 from tests.parity.replicas.visual_rerankers import qwen3_vl_reranker
 
 QUERY = "red boats"
-WORDY = " ".join(["harbour"] * 400)  # more than the model takes
+WORDY = " ".join(["harbour"] * 400)  # longer than the model accepts
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def documents(files: Path) -> list[Document]:
-    """Pages with their passages, a picture, a recording, a video, a note, and one of another's."""
+    """Pages with their passages, a picture, a recording, a video, a note, a foreign one."""
     return [*MultimodalLoader(files).load(), Document("Harbours are deep.", metadata={"page": 0})]
 
 
@@ -51,7 +51,7 @@ def test_langchain_shows_pages_pictures_and_clips(
     given = Given(reranker, monkeypatch)
     found = MultimodalReranker(reranker=reranker).compress_documents(documents, QUERY)
 
-    # Both passages of the PDF are shown as their pages, too; the horn and the notes are words.
+    # Both passages of the PDF are scored as their pages; the horn and the notes as text.
     assert given.modalities == {"image": 5, "video": 1, "text": 3}
     scores = [document.metadata["relevance_score"] for document in found]
     assert scores == sorted(scores, reverse=True)

@@ -1,4 +1,4 @@
-"""What blocks take, counted by other means than the library's."""
+"""Tokens and bytes of blocks, computed independently of the library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def kinds(blocks: Iterable[Block]) -> str:
 
 
 def pictures(blocks: Iterable[Block]) -> list[PILImage.Image]:
-    """The pictures, decoded from their bytes; what they say of themselves holds."""
+    """The decoded pictures; checks their declared size and type."""
     found: list[PILImage.Image] = []
     for block in blocks:
         if isinstance(block, Picture):
@@ -36,14 +36,14 @@ def words(blocks: Iterable[Block]) -> list[str]:
 
 
 def tokens(blocks: Iterable[Block]) -> int:
-    """Words by the usual counter, which has tests of its own, pictures by published formulas."""
+    """Text by the default counter, which has its own tests; pictures by published formulas."""
     blocks = list(blocks)
     seen = sum(max(_claude(image.size), _gpt_4o(image.size)) for image in pictures(blocks))
     return sum(Budget().tokens_of_text(text) for text in words(blocks)) + seen
 
 
 def data(blocks: Iterable[Block]) -> int:
-    """The bytes of the pictures' files."""
+    """Total size of the picture files."""
     return sum(len(block.data) for block in blocks if isinstance(block, Picture))
 
 

@@ -1,4 +1,4 @@
-"""blocks_of: within the budget, and as much as fits into it."""
+"""blocks_of stays within the budget and uses it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
 
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
-    """Two pictures that hardly any bytes can hold."""
+    """Two pictures of noise, which compress badly."""
     folder = tmp_path_factory.mktemp("noisy")
     paths = [folder / f"{number}.png" for number in range(2)]
     for path in paths:
@@ -61,7 +61,7 @@ def test_five_pages_fit_into_the_usual_budget(pages: list[Item]) -> None:
     blocks = blocks_of(pages)
     assert kinds(blocks) == "WP" * 5
     assert [text.split("\n")[0] for text in words(blocks)] == [item.label for item in pages]
-    assert tokens(blocks) > 0.8 * Budget().tokens  # what there is is used
+    assert tokens(blocks) > 0.8 * Budget().tokens  # the budget is used
 
 
 def test_a_large_budget_cuts_nothing(pages: list[Item]) -> None:

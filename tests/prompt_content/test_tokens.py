@@ -1,4 +1,4 @@
-"""The estimates of tokens: never below what real tokenizers and published formulas say."""
+"""Token estimates are never below real tokenizers and published formulas."""
 # ruff: noqa: RUF001 - letters of other scripts are meant
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ TEXTS = {
 
 @pytest.fixture
 def tokenizers(monkeypatch: pytest.MonkeyPatch) -> list[tiktoken.Encoding]:
-    """Those of GPT-4 and GPT-4o, whose files LlamaIndex carries."""
+    """The tokenizers of GPT-4 and GPT-4o, which LlamaIndex ships."""
     files = Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(files))
     return [tiktoken.get_encoding(name) for name in ("cl100k_base", "o200k_base")]

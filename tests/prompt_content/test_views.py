@@ -1,4 +1,4 @@
-"""blocks_of: what of an item is seen, and what happens where nothing can be."""
+"""blocks_of: the pictures of items, and pictures that cannot be shown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds, each of a colour of its own."""
+    """Four seconds, each in a different colour."""
     path = tmp_path_factory.mktemp("film") / "film.mkv"
     return make_video(path, colours(*COLOURS, each=10))
 

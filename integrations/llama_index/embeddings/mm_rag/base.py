@@ -14,41 +14,41 @@ from llama_index.core.bridge.pydantic import (
     field_serializer,
 )
 from llama_index.core.schema import BaseNode, MetadataMode
-from llama_index.embeddings.mm_rag.media import MediaEmbedding, listed
-from llama_index.embeddings.mm_rag.shelf import Shelf
-from llama_index.readers.mm_rag.nodes import node_to_embed
+from llama_index.core.storage.kvstore.types import BaseKVStore
+from llama_index.embeddings.mm_rag.media import MediaEmbedding, checked_list
+from llama_index.utils.mm_rag.nodes import node_to_embed
 from pydantic.json_schema import SkipJsonSchema
 
-from mm_rag._off_loop import off_loop
+from mm_rag._threads import run_in_thread
 from mm_rag.content import Content, Text
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CheckpointError, at_position
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 EMBEDDED = "embedded"
-"""The name of the default model, which needs neither network nor GPU."""
+"""Name of the default model, which needs neither network nor GPU."""
 
-_MADE_OF_MODULES = "custom"
-_AT_ONCE = 32  # inputs in a batch of the model, at most
+_MADE_OF_MODULES = "custom"  # name of an Encoder without a checkpoint
+_MAX_BATCH = 32  # inputs per forward pass
 
 
 class MultimodalEmbedding(MediaEmbedding):
-    """Embed texts, pictures, recordings and videos into one space.
+    """Embed texts, pictures, recordings and videos in one vector space.
 
-    Text is always text, also where it looks like the name of a file. Every setting that changes
-    vectors is a field, and so is the model's fingerprint: what was saved with `to_dict` or pickle
-    comes back as the same model or not at all, and no cache mixes the vectors of two models, or
-    those of queries and documents. The async methods work in threads beside the event loop.
+    Text is always text, even if it looks like a file name. Every setting that affects vectors is a
+    field, and so is the model's fingerprint: an embedding that was saved with `to_dict` or pickle
+    loads the same model or raises an error, and caches never mix vectors of different models, or of
+    queries and documents. The async methods run in threads.
 
-    As a transformation, as in an `IngestionPipeline`, it embeds what a node shows: its page,
-    picture or clip where the model takes that, else its words. An index asks for the vectors of
-    words only, but keeps those that nodes already have; embed nodes first:
+    As a transformation, for example in an `IngestionPipeline`, it embeds the media of a node: its
+    page, picture or clip if the model accepts it, otherwise its text. An index only requests
+    vectors of text, but keeps those that nodes already have; so embed nodes first:
 
         VectorStoreIndex(embedding(nodes), embed_model=embedding)
 
-    The cache of an `IngestionPipeline` tells nodes apart by words and metadata alone. Nodes of
-    mm_rag have the sha256 of their file there; for those of others, such as an `ImageNode` that
-    names a path and nothing else, set `disable_cache=True`.
+    The cache of an `IngestionPipeline` distinguishes nodes by text and metadata only. Metadata of
+    mm_rag's nodes include the sha256 of their file; for other nodes, such as an `ImageNode` with
+    only a path, set `disable_cache=True`.
 
     Example:
         .. code-block:: python
@@ -59,154 +59,157 @@ class MultimodalEmbedding(MediaEmbedding):
             embedding.get_video_embedding("tour.mp4")
     """
 
-    model_config = ConfigDict(extra="forbid")  # else `model=` would be the embedded default
+    model_config = ConfigDict(extra="forbid")  # or `model=` would be silently ignored
 
-    model_name: str = Field(default=EMBEDDED, description="A folder, or a model's name on the hub.")
+    model_name: str = Field(
+        default=EMBEDDED, description="A folder, or the name of a model on the hub."
+    )
     revision: str | None = Field(default=None, description="A branch, tag or commit of the model.")
-    device: str | None = Field(default=None, description="Such as cuda; by default the GPU if any.")
-    dtype: str | None = Field(default=None, description="Of the weights, such as bfloat16.")
+    device: str | None = Field(default=None, description="Such as cuda; by default a GPU if any.")
+    dtype: str | None = Field(default=None, description="Type of the weights, such as bfloat16.")
     trust_remote_code: bool = Field(
-        default=False, description="Run Python code that lies in the checkpoint."
+        default=False, description="Run Python code from the checkpoint."
     )
     model_kwargs: dict[str, Any] | None = Field(
-        default=None, description="For the from_pretrained of the transformers model."
+        default=None, description="Arguments for from_pretrained of the transformers model."
     )
     processor_kwargs: dict[str, Any] | None = Field(
-        default=None, description="For the from_pretrained of its tokenizer or processor."
+        default=None, description="Arguments for from_pretrained of its tokenizer or processor."
     )
     prompts: dict[str, str] | None = Field(
-        default=None, description="Instructions by name: query, document."
+        default=None, description="Prompts by name: query, document."
     )
     truncate_dim: int | None = Field(default=None, description="Keep only the first dimensions.")
-    # LlamaIndex's default of 10 keeps the encoder from putting texts of like length together.
+    # With LlamaIndex's default of 10 the encoder could not group texts of similar length.
     embed_batch_size: int = Field(
-        default=256, gt=0, le=2048, description="How many inputs the encoder is given together."
+        default=256, gt=0, le=2048, description="Number of inputs passed to the encoder at once."
     )
     policy: MediaPolicy = Field(
-        default=DEFAULT_POLICY, description="What may be opened of the media it is given."
+        default=DEFAULT_POLICY, description="Whether and how media may be opened."
     )
     fingerprint: str = Field(
         default="",
-        description="Of the model; filled in. Where it is given, it must be the model's.",
+        description="Fingerprint of the model; filled in. If it is given, the model must match.",
     )
     encoder: SkipJsonSchema[Encoder | None] = Field(
-        default=None, exclude=True, repr=False, description="A ready-made one instead of a model."
+        default=None, exclude=True, repr=False, description="An Encoder to use instead of a model."
     )
     _encoder: Encoder = PrivateAttr()
 
     @classmethod
     def class_name(cls) -> str:
-        """The name that serialised components are known by."""
+        """Name under which LlamaIndex serialises the component."""
         return "MmRagMultimodalEmbedding"
 
     def __repr__(self) -> str:
-        """The model and the size of its vectors."""
+        """Model and embedding size."""
         dimension = self._encoder.dimension
         return f"{type(self).__name__}(model={self.model!r}, dimension={dimension})"
 
     @property
     def model(self) -> str:
-        """The name of the model, or its folder: the same as `model_name`."""
+        """Name or folder of the model: the same as `model_name`."""
         return self.model_name
 
     def model_post_init(self, context: Any, /) -> None:
         """Load the model.
 
         Raises:
-            CheckpointError: It is not there, or not the one that was saved.
+            CheckpointError: The model does not exist, or is not the one that was saved.
         """
         super().model_post_init(context)
         self._encoder = encoder = self.encoder or self._load()
-        # A ready-made one comes back with the settings it has.
+        # Record the settings of a given Encoder.
         self.model_name, self.policy = encoder.name, encoder.policy
         self.prompts, self.truncate_dim = dict(encoder.prompts), encoder.truncate_dim
         saved, self.fingerprint = self.fingerprint, encoder.fingerprint
         if saved not in ("", self.fingerprint):
             raise CheckpointError(
                 f"The model {self.model_name} is not the one that this embedding was saved with: "
-                f"its fingerprint is {self.fingerprint}, not {saved}. Vectors of the two cannot be "
-                "mixed: name the right model or revision, or embed everything anew."
+                f"its fingerprint is {self.fingerprint}, not {saved}. Their vectors cannot be "
+                "mixed: name the right model or revision, or embed everything again."
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the settings, not the weights, which are loaded anew."""
+        """Pickle the settings only; the weights are loaded again."""
         return type(self).from_dict, (self.to_dict(),)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """A copy of the settings over the same weights."""
+        """Copy the settings; share the weights."""
         return self.__copy__()
 
     def __call__(
         self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any
     ) -> Sequence[BaseNode]:
-        """Give each node the vector of what it shows.
+        """Set the embedding of each node, computed from its media or text.
 
         Args:
-            nodes: Of any kinds, of mm_rag or others.
-            show_progress: Whether to draw progress bars.
-            **kwargs: What LlamaIndex tells all transformations; not looked at.
+            nodes: Nodes of any type, of mm_rag or others.
+            show_progress: Whether to show progress bars.
+            **kwargs: Arguments that LlamaIndex passes to all transformations; ignored.
 
         Raises:
-            UnreadableMedia: The file of one of them is missing or damaged.
-            InputError: One of them is no node.
+            UnreadableMedia: The file of a node is missing or damaged.
+            InputError: An item is not a node.
         """
         contents = {at: node_to_embed(node, self._encoder) for at, node in enumerate(nodes)}
-        media = {at: shown for at, shown in contents.items() if not isinstance(shown, Text)}
-        words = {
+        media = {at: each for at, each in contents.items() if not isinstance(each, Text)}
+        texts = {
             at: node.get_content(MetadataMode.EMBED)
             for at, node in enumerate(nodes)
             if at not in media
         }
-        vectors = self.get_text_embedding_batch(list(words.values()), show_progress)
-        found = dict(zip(words, vectors, strict=True)) | self._get_each(media, show_progress)
+        vectors = self.get_text_embedding_batch(list(texts.values()), show_progress)
+        found = dict(zip(texts, vectors, strict=True)) | self._get_each(media, show_progress)
         for at, node in enumerate(nodes):
             node.embedding = found[at]
         return nodes
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """As the call."""
-        return await off_loop(self.__call__, nodes, **kwargs)
+        """Call the transformation in a thread."""
+        return await run_in_thread(self.__call__, nodes, **kwargs)
 
-    # The base class keeps queries and texts of any model under the same keys of its cache.
+    # The base class uses the same cache keys for queries and documents, and for all models. Its
+    # methods are therefore called on a copy whose cache has a namespace.
     def get_query_embedding(self, query: str) -> Embedding:
-        """Embed the words of a question."""
-        shelved = super(MultimodalEmbedding, self._shelved("query"))
-        return shelved.get_query_embedding(Text(query).text)
+        """Embed a text query."""
+        base = super(MultimodalEmbedding, self._with_cache_of("query"))
+        return base.get_query_embedding(Text(query).text)
 
     async def aget_query_embedding(self, query: str) -> Embedding:
-        """As `get_query_embedding`."""
-        shelved = super(MultimodalEmbedding, self._shelved("query"))
-        return await shelved.aget_query_embedding(Text(query).text)
+        """Call `get_query_embedding` in a thread."""
+        base = super(MultimodalEmbedding, self._with_cache_of("query"))
+        return await base.aget_query_embedding(Text(query).text)
 
     def get_text_embedding(self, text: str) -> Embedding:
-        """Embed a text that is to be found."""
-        shelved = super(MultimodalEmbedding, self._shelved("text"))
-        return shelved.get_text_embedding(Text(text).text)
+        """Embed a text as a document."""
+        base = super(MultimodalEmbedding, self._with_cache_of("text"))
+        return base.get_text_embedding(Text(text).text)
 
     async def aget_text_embedding(self, text: str) -> Embedding:
-        """As `get_text_embedding`."""
-        shelved = super(MultimodalEmbedding, self._shelved("text"))
-        return await shelved.aget_text_embedding(Text(text).text)
+        """Call `get_text_embedding` in a thread."""
+        base = super(MultimodalEmbedding, self._with_cache_of("text"))
+        return await base.aget_text_embedding(Text(text).text)
 
     def get_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
-        """Embed texts that are to be found, `embed_batch_size` at a time."""
-        shelved = super(MultimodalEmbedding, self._shelved("text"))
-        return shelved.get_text_embedding_batch(_words(texts), show_progress, **kwargs)
+        """Embed texts as documents, `embed_batch_size` at a time."""
+        base = super(MultimodalEmbedding, self._with_cache_of("text"))
+        return base.get_text_embedding_batch(_checked_texts(texts), show_progress, **kwargs)
 
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
-        """As `get_text_embedding_batch`."""
-        shelved = super(MultimodalEmbedding, self._shelved("text"))
-        return await shelved.aget_text_embedding_batch(_words(texts), show_progress, **kwargs)
+        """Call `get_text_embedding_batch` in a thread."""
+        base = super(MultimodalEmbedding, self._with_cache_of("text"))
+        return await base.aget_text_embedding_batch(_checked_texts(texts), show_progress, **kwargs)
 
-    def _shelved(self, use: str) -> Self:
+    def _with_cache_of(self, use: str) -> Self:
         if self.embeddings_cache is None:
             return self
-        shelf = Shelf(self.embeddings_cache, f"{use}-{self.fingerprint}")
-        return self.model_copy(update={"embeddings_cache": shelf})
+        cache = _NamespacedCache(self.embeddings_cache, f"{use}-{self.fingerprint}")
+        return self.model_copy(update={"embeddings_cache": cache})
 
     @field_serializer("policy")
     def _plain_policy(self, policy: MediaPolicy) -> dict[str, Any]:
@@ -215,8 +218,8 @@ class MultimodalEmbedding(MediaEmbedding):
     def _load(self) -> Encoder:
         if self.fingerprint and self.model_name == _MADE_OF_MODULES:
             raise CheckpointError(
-                "This embedding was saved with an encoder that was made of modules, of which there "
-                "is no checkpoint. Save the encoder (Encoder.save) and give its folder: "
+                "This embedding was saved with an encoder that was made of modules and has no "
+                "checkpoint. Save the encoder (Encoder.save) and pass its folder: "
                 "MultimodalEmbedding(model_name=folder)."
             )
         return Encoder(
@@ -236,7 +239,7 @@ class MultimodalEmbedding(MediaEmbedding):
         return self._encoder.encode_query(Text(query)).tolist()
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return await off_loop(self._get_query_embedding, query)
+        return await run_in_thread(self._get_query_embedding, query)
 
     def _get_text_embedding(self, text: str) -> Embedding:
         return self._get_text_embeddings([text])[0]
@@ -245,21 +248,46 @@ class MultimodalEmbedding(MediaEmbedding):
         return self._embed([Text(text) for text in texts])
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return await off_loop(self._get_text_embedding, text)
+        return await run_in_thread(self._get_text_embedding, text)
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await off_loop(self._get_text_embeddings, texts)
+        return await run_in_thread(self._get_text_embeddings, texts)
 
     def _embed(self, contents: Sequence[Content]) -> list[Embedding]:
         if not contents:
             return []
-        size = min(_AT_ONCE, self.embed_batch_size)
+        size = min(_MAX_BATCH, self.embed_batch_size)
         return self._encoder.encode_document(contents, batch_size=size).tolist()
 
 
-def _words(texts: Any) -> list[str]:
-    words: list[str] = []
-    for position, text in enumerate(listed(texts)):
+class _NamespacedCache:
+    """The methods of a cache that `BaseEmbedding` calls, within a collection of its own.
+
+    Args:
+        cache: The underlying cache.
+        namespace: Suffix of the names of collections.
+    """
+
+    def __init__(self, cache: BaseKVStore, namespace: str) -> None:
+        self._cache = cache
+        self._namespace = namespace
+
+    def get(self, key: str, collection: str) -> Any:
+        return self._cache.get(key, collection=f"{collection}-{self._namespace}")
+
+    async def aget(self, key: str, collection: str) -> Any:
+        return await self._cache.aget(key, collection=f"{collection}-{self._namespace}")
+
+    def put(self, key: str, val: dict[str, Any], collection: str) -> None:
+        self._cache.put(key, val, collection=f"{collection}-{self._namespace}")
+
+    async def aput(self, key: str, val: dict[str, Any], collection: str) -> None:
+        await self._cache.aput(key, val, collection=f"{collection}-{self._namespace}")
+
+
+def _checked_texts(texts: Any) -> list[str]:
+    checked: list[str] = []
+    for position, text in enumerate(checked_list(texts)):
         with at_position(position):
-            words.append(Text(text).text)
-    return words
+            checked.append(Text(text).text)
+    return checked

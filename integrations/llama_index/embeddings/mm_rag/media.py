@@ -1,4 +1,4 @@
-"""The methods for pictures, recordings and videos; LlamaIndex knows those for pictures only."""
+"""Embedding methods for recordings and videos beside LlamaIndex's for pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from llama_index.core.schema import ImageType
 from llama_index.core.utils import get_tqdm_iterable
 from llama_index_instrumentation import get_dispatcher
 
-from mm_rag._off_loop import off_loop
+from mm_rag._threads import run_in_thread
 from mm_rag.content import Audio, Chat, Content, Image, Mixed, Modality, Text, Url, Video
 from mm_rag.errors import InputError, at_position
 from mm_rag.inputs.dicts import as_part
@@ -29,18 +29,19 @@ dispatcher = get_dispatcher(__name__)
 
 
 class MediaEmbedding(MultiModalEmbedding):
-    """Embed pictures, recordings and videos: files, addresses, and for pictures also bytes.
+    """Embed pictures, recordings and videos: files, URLs, and for pictures also bytes.
 
-    All methods emit events, in which a medium is its name. All raise UnreadableMedia for a file
-    that is missing or damaged, SourceForbidden for one that the policy does not allow,
-    UnsupportedModality where the model does not take the medium, and InputError for what is none.
+    All methods emit events, in which media are represented by their names. All raise
+    UnreadableMedia for missing and damaged files, SourceForbidden for files that the policy does
+    not allow, UnsupportedModality for media that the model does not accept, and InputError for
+    invalid inputs.
     """
 
     policy: MediaPolicy
 
     @abstractmethod
     def _embed(self, contents: Sequence[Content]) -> list[Embedding]:
-        """The vectors of one batch."""
+        """Embed one batch."""
 
     def get_image_embedding(self, img_file_path: ImageType | Path) -> Embedding:
         """Embed a picture."""
@@ -53,14 +54,14 @@ class MediaEmbedding(MultiModalEmbedding):
         return self._get_batch("image", img_file_paths, show_progress)
 
     async def aget_image_embedding(self, img_file_path: ImageType | Path) -> Embedding:
-        """As `get_image_embedding`."""
-        return await off_loop(self._get_one, "image", img_file_path)
+        """Call `get_image_embedding` in a thread."""
+        return await run_in_thread(self._get_one, "image", img_file_path)
 
     async def aget_image_embedding_batch(
         self, img_file_paths: Sequence[ImageType | Path], show_progress: bool = False
     ) -> list[Embedding]:
-        """As `get_image_embedding_batch`."""
-        return await off_loop(self._get_batch, "image", img_file_paths, show_progress)
+        """Call `get_image_embedding_batch` in a thread."""
+        return await run_in_thread(self._get_batch, "image", img_file_paths, show_progress)
 
     def get_audio_embedding(self, audio_file_path: str | Path) -> Embedding:
         """Embed a recording."""
@@ -73,14 +74,14 @@ class MediaEmbedding(MultiModalEmbedding):
         return self._get_batch("audio", audio_file_paths, show_progress)
 
     async def aget_audio_embedding(self, audio_file_path: str | Path) -> Embedding:
-        """As `get_audio_embedding`."""
-        return await off_loop(self._get_one, "audio", audio_file_path)
+        """Call `get_audio_embedding` in a thread."""
+        return await run_in_thread(self._get_one, "audio", audio_file_path)
 
     async def aget_audio_embedding_batch(
         self, audio_file_paths: Sequence[str | Path], show_progress: bool = False
     ) -> list[Embedding]:
-        """As `get_audio_embedding_batch`."""
-        return await off_loop(self._get_batch, "audio", audio_file_paths, show_progress)
+        """Call `get_audio_embedding_batch` in a thread."""
+        return await run_in_thread(self._get_batch, "audio", audio_file_paths, show_progress)
 
     def get_video_embedding(self, video_file_path: str | Path) -> Embedding:
         """Embed a video."""
@@ -93,28 +94,28 @@ class MediaEmbedding(MultiModalEmbedding):
         return self._get_batch("video", video_file_paths, show_progress)
 
     async def aget_video_embedding(self, video_file_path: str | Path) -> Embedding:
-        """As `get_video_embedding`."""
-        return await off_loop(self._get_one, "video", video_file_path)
+        """Call `get_video_embedding` in a thread."""
+        return await run_in_thread(self._get_one, "video", video_file_path)
 
     async def aget_video_embedding_batch(
         self, video_file_paths: Sequence[str | Path], show_progress: bool = False
     ) -> list[Embedding]:
-        """As `get_video_embedding_batch`."""
-        return await off_loop(self._get_batch, "video", video_file_paths, show_progress)
+        """Call `get_video_embedding_batch` in a thread."""
+        return await run_in_thread(self._get_batch, "video", video_file_paths, show_progress)
 
-    # The base class asks for these two, and its public methods, which are not used, call them.
+    # Abstract in the base class, whose public methods call them; those are overridden above.
     def _get_image_embedding(self, img_file_path: ImageType) -> Embedding:
         return self._embed([self._medium("image", img_file_path)])[0]
 
     async def _aget_image_embedding(self, img_file_path: ImageType) -> Embedding:
-        return await off_loop(self._get_image_embedding, img_file_path)
+        return await run_in_thread(self._get_image_embedding, img_file_path)
 
     def _get_one(self, modality: Modality, medium: Any) -> Embedding:
         return self._observed([self._medium(modality, medium)])[0]
 
     def _get_batch(self, modality: Modality, media: Any, show_progress: bool) -> list[Embedding]:
         contents: dict[int, Content] = {}
-        for position, medium in enumerate(listed(media)):
+        for position, medium in enumerate(checked_list(media)):
             with at_position(position):
                 contents[position] = self._medium(modality, medium)
         return list(self._get_each(contents, show_progress).values())
@@ -122,7 +123,7 @@ class MediaEmbedding(MultiModalEmbedding):
     def _get_each(
         self, contents: Mapping[int, Content], show_progress: bool = False
     ) -> dict[int, Embedding]:
-        """The vectors of contents at some positions, batch by batch."""
+        """Embed contents by position, in batches."""
         found: dict[int, Embedding] = {}
         positions, size = list(contents), self.embed_batch_size
         starts = range(0, len(positions), size)
@@ -152,15 +153,15 @@ class MediaEmbedding(MultiModalEmbedding):
         return as_part(modality, value, self.policy)
 
 
-def listed(given: Any) -> list[Any]:
-    """A batch; a str would be taken for a list of letters."""
+def checked_list(given: Any) -> list[Any]:
+    """Return a batch as a list; refuse a str, which would be taken for a list of characters."""
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise InputError(f"A batch is a list; got a {type(given).__name__}.")
+        raise InputError(f"A batch must be a list; got a {type(given).__name__}.")
     return list(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _label(content: Content) -> str:
-    """What an event calls it, without a megabyte of bytes."""
+    """Name of a content in events, without its bytes."""
     match content:
         case Mixed():
             return " + ".join(map(_label, content.parts))

@@ -9,12 +9,12 @@ from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from llama_index.readers.mm_rag.nodes import FoundNode, node_to_content, with_picture
-from llama_index.readers.mm_rag.query import query_to_content
+from llama_index.utils.mm_rag.nodes import FoundNode, node_to_content, with_picture
+from llama_index.utils.mm_rag.queries import query_to_content
 from llama_index_instrumentation import get_dispatcher
 from pydantic.json_schema import SkipJsonSchema
 
-from mm_rag._off_loop import off_loop
+from mm_rag._threads import run_in_thread
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
 
@@ -22,16 +22,15 @@ dispatcher = get_dispatcher(__name__)
 
 
 class MultimodalRerank(BaseNodePostprocessor):
-    """Order nodes by how well they answer a query, and keep the best.
+    """Sort nodes by their relevance to a query, and keep the best.
 
-    A reranker that sees or hears is given the page, picture or clip that a node refers to. The
-    embedded default and text rerankers score words: those of the node. A query is a QueryBundle or
-    a `MultimodalQuery`.
+    A multimodal reranker scores the page, picture or clip that a node refers to; the embedded
+    default and text rerankers score its text. A query is a QueryBundle or a `MultimodalQuery`.
 
-    The nodes that come in are left as they are. What comes out are new NodeWithScore objects over
-    the same nodes, with one exception: a record that mm-rag or LangChain wrote into Chroma is a
-    mere TextNode when `ChromaVectorStore` reads it, and comes out as a Node of the same id with the
-    picture that its metadata name, so that a query engine with `multimodal=True` shows it.
+    The results are new NodeWithScore objects with the same nodes; the input is not modified. One
+    exception: a record that mm-rag or LangChain wrote to Chroma is a TextNode when
+    `ChromaVectorStore` reads it. Such a node is replaced by a Node with the same id and the picture
+    that its metadata name, so that a query engine with `multimodal=True` shows it.
 
     Example:
         .. code-block:: python
@@ -41,20 +40,20 @@ class MultimodalRerank(BaseNodePostprocessor):
             )
     """
 
-    model_config = ConfigDict(extra="forbid")  # else `model_name=` would be the embedded default
+    model_config = ConfigDict(extra="forbid")  # or `model_name=` would be silently ignored
 
     model: str | None = Field(
-        default=None, description="A folder, or a model's name; the embedded default if left out."
+        default=None, description="A folder, or the name of a model; None: the embedded default."
     )
-    top_n: int = Field(default=5, ge=1, description="How many nodes to keep.")
+    top_n: int = Field(default=5, ge=1, description="Number of nodes to keep.")
     reranker: SkipJsonSchema[Reranker | None] = Field(
-        default=None, exclude=True, repr=False, description="A ready-made one instead of a model."
+        default=None, exclude=True, repr=False, description="A Reranker to use instead of model."
     )
     _reranker: Reranker = PrivateAttr()
 
     @classmethod
     def class_name(cls) -> str:
-        """The name that serialised components are known by."""
+        """Name under which LlamaIndex serialises the component."""
         return "MmRagMultimodalRerank"
 
     def model_post_init(self, context: Any, /) -> None:
@@ -63,32 +62,32 @@ class MultimodalRerank(BaseNodePostprocessor):
         self._reranker = self.reranker or Reranker(self.model)
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
-        """The settings, to make the same one with `from_dict`.
+        """Return the settings for `from_dict`.
 
         Raises:
-            InputError: It was given a ready-made reranker, of which there are no settings.
+            InputError: It was given a Reranker, which has no serialisable settings.
         """
         if self.reranker is not None:
             raise InputError(
-                "A MultimodalRerank with a ready-made reranker cannot be saved or pickled: another "
-                "model would come back. Save the reranker (Reranker.save) and give its folder: "
+                "A MultimodalRerank with a Reranker object cannot be saved or pickled: another "
+                "model would be loaded. Save the reranker (Reranker.save) and pass its folder: "
                 "MultimodalRerank(model=folder)."
             )
         return super().to_dict(**kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the settings, not the weights, which are loaded anew."""
+        """Pickle the settings only; the weights are loaded again."""
         return type(self).from_dict, (self.to_dict(),)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """A copy of the settings over the same weights."""
+        """Copy the settings; share the weights."""
         return self.__copy__()
 
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         if query_bundle is None:
-            raise InputError("Nodes are reranked for a query: pass query_bundle or query_str.")
+            raise InputError("Reranking needs a query: pass query_bundle or query_str.")
         query = query_to_content(query_bundle)
         contents = [node_to_content(_checked(node).node, self._reranker) for node in nodes]
         if not nodes:
@@ -116,10 +115,10 @@ class MultimodalRerank(BaseNodePostprocessor):
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
-        return await off_loop(self._postprocess_nodes, nodes, query_bundle)
+        return await run_in_thread(self._postprocess_nodes, nodes, query_bundle)
 
 
 def _checked(node: Any) -> NodeWithScore:
     if not isinstance(node, NodeWithScore):
-        raise InputError(f"NodeWithScore objects are reranked; got a {type(node).__name__}.")
+        raise InputError(f"Expected NodeWithScore objects; got a {type(node).__name__}.")
     return node

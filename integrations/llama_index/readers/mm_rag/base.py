@@ -9,7 +9,7 @@ from typing import Any
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Document
-from llama_index.readers.mm_rag.nodes import segment_to_document
+from llama_index.utils.mm_rag.nodes import segment_to_document
 
 from mm_rag.errors import InputError
 from mm_rag_loaders import LoadOptions, load, load_cached
@@ -18,18 +18,18 @@ from mm_rag_loaders import LoadOptions, load, load_cached
 class MultimodalReader(BasePydanticReader):
     """Read PDFs, pictures, recordings and videos, one page, picture or clip at a time.
 
-    What comes out are Documents, for `VectorStoreIndex.from_documents`, pipelines and splitters. A
-    page, photo or clip is an ImageDocument, which keeps its picture when it is split; where a
-    recording or video lies, and which span of it is meant, is in the metadata of every Document and
-    of what is split from it. `MultimodalRerank`, `nodes_to_blocks` and `MultimodalEmbedding` as a
-    transformation look at the picture or clip itself:
+    The Documents are for `VectorStoreIndex.from_documents`, pipelines and splitters. A page, photo
+    or clip is an ImageDocument, which keeps its picture when it is split. The metadata of every
+    Document, and of the nodes split from it, hold the path of a recording or video and the time
+    span. `MultimodalRerank`, `nodes_to_blocks` and `MultimodalEmbedding` as a transformation use
+    the picture or clip itself:
 
         embedding = MultimodalEmbedding()
         VectorStoreIndex.from_documents(
             documents, embed_model=embedding, transformations=[SentenceSplitter(), embedding]
         )
 
-    Without it among the transformations an index embeds words: of a photo without any, its title.
+    Without it among the transformations an index embeds text; of a photo without text, its title.
 
     Example:
         .. code-block:: python
@@ -39,7 +39,7 @@ class MultimodalReader(BasePydanticReader):
             SimpleDirectoryReader("slides/", file_extractor={".pdf": reader, ".png": reader})
     """
 
-    options: Any = Field(  # a LoadOptions, of which pydantic cannot make a schema
+    options: Any = Field(  # a LoadOptions, for which pydantic cannot make a schema
         default=None,
         exclude=True,
         repr=False,
@@ -48,29 +48,29 @@ class MultimodalReader(BasePydanticReader):
 
     cache_folder: str | None = Field(
         default=None,
-        description="Keeps what was read, and page pictures: unchanged files are not read again.",
+        description="Stores Documents and page pictures; unchanged files are not read again.",
     )
 
     def __init__(self, options: LoadOptions | None = None, **data: Any) -> None:
         folder = data.get("cache_folder")
-        data["cache_folder"] = None if folder is None else str(folder)  # a Path is as good
+        data["cache_folder"] = None if folder is None else str(folder)  # it may be a Path
         super().__init__(options=options, **data)  # pyright: ignore[reportCallIssue]
 
     @classmethod
     def class_name(cls) -> str:
-        """The name that serialised components are known by."""
+        """Name under which LlamaIndex serialises the component."""
         return "MmRagMultimodalReader"
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
-        """The settings, to make the same one with `from_dict`.
+        """Return the settings for `from_dict`.
 
         Raises:
-            InputError: It was given options, which hold a password and what cannot be written down.
+            InputError: It has options, which may hold a password and unserialisable objects.
         """
         if self.options is not None:
             raise InputError(
                 "A MultimodalReader with options cannot be saved: they may hold a password and a "
-                "transcriber. Make it anew: MultimodalReader(options)."
+                "transcriber. Create it again: MultimodalReader(options)."
             )
         return super().to_dict(**kwargs)
 
@@ -80,20 +80,20 @@ class MultimodalReader(BasePydanticReader):
         extra_info: Mapping[str, Any] | None = None,
         fs: Any = None,
     ) -> Iterator[Document]:
-        """Yield Documents as the files are read. A file that cannot be read is logged and left out.
+        """Yield Documents as files are read. Files that cannot be read are logged and skipped.
 
         Args:
-            file: Files, folders, patterns and addresses, as for `mm_rag_loaders.load`.
-            extra_info: More metadata for every Document, as `SimpleDirectoryReader` gives it.
-            fs: `SimpleDirectoryReader` names the file system here where it is not this machine's.
+            file: Files, folders, patterns and URLs, as for `mm_rag_loaders.load`.
+            extra_info: More metadata for every Document; passed by `SimpleDirectoryReader`.
+            fs: The file system of `file`; passed by `SimpleDirectoryReader` if it is not local.
 
         Raises:
-            InputError: There is no such file or folder, or it is on another file system.
+            InputError: A file or folder does not exist, or is on another file system.
         """
         if fs is not None:
             raise InputError(
-                f"{file} is on a {type(fs).__name__}, and MultimodalReader reads files of this "
-                "machine and http(s) addresses: copy it here first."
+                f"{file} is on a {type(fs).__name__}, but MultimodalReader reads only local files "
+                "and http(s) URLs: copy it to this machine first."
             )
         if self.cache_folder is None:
             segments = load(file, self.options)

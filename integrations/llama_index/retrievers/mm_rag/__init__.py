@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from mm_rag._optional import require
 
-# First: what follows imports it.
+# Before the imports that need it.
 require("llama_index.core", extra="llama-index", feature="llama_index.retrievers.mm_rag")
 
-from llama_index.readers.mm_rag.query import MultimodalQuery  # noqa: E402
 from llama_index.retrievers.mm_rag.base import MultimodalRetriever  # noqa: E402
+from llama_index.utils.mm_rag.queries import MultimodalQuery  # noqa: E402
 
-MultimodalQuery.__module__ = __name__  # where users find it: rerankers, too, understand it
+MultimodalQuery.__module__ = __name__  # where users import it from
 
 __all__ = ["MultimodalQuery", "MultimodalRetriever"]

@@ -1,10 +1,10 @@
-"""mm_rag for LlamaIndex: what an agent may do with a collection."""
+"""mm_rag for LlamaIndex: tools with which an agent explores a collection."""
 
 from __future__ import annotations
 
 from mm_rag._optional import require
 
-# First: what follows imports it.
+# Before the imports that need it.
 require("llama_index.core", extra="llama-index", feature="llama_index.tools.mm_rag")
 
 from llama_index.tools.mm_rag.base import MultimodalTool, MultimodalToolSpec  # noqa: E402

@@ -1,4 +1,4 @@
-"""What an agent may do with a collection, as LlamaIndex tools."""
+"""The tools of a Toolbox as LlamaIndex tools."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 
 from llama_index.core.tools import FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.tool_spec.base import SPEC_FUNCTION_TYPE, BaseToolSpec
-from llama_index.readers.mm_rag.blocks import content_block
-from llama_index.readers.mm_rag.nodes import segment_to_node
+from llama_index.utils.mm_rag.nodes import content_block, segment_to_node
 
-from mm_rag._off_loop import off_loop
+from mm_rag._threads import run_in_thread
 from mm_rag.agent_tools import Tool, Toolbox, ToolResult, tools_of
 from mm_rag.collection import Collection
 from mm_rag.errors import InputError
@@ -20,20 +19,21 @@ from mm_rag.prompt_content import Budget
 
 
 class MultimodalTool(FunctionTool):
-    """A tool of a `Toolbox` or `Trajectory` as a LlamaIndex tool.
+    """A method of a `Toolbox`, or any other that returns a `ToolResult`, as a LlamaIndex tool.
 
-    It answers with text and image blocks; `raw_output` holds the nodes that they are about. What
-    goes wrong is raised as an `MMRagError`, of which LlamaIndex's agents make an output with
-    `is_error` that says how to go on.
+    The output has text and image blocks; `raw_output` holds the nodes that they are about. Errors
+    are raised as an `MMRagError`, which LlamaIndex's agents turn into an output with `is_error`
+    that says how to go on.
 
     Args:
-        method: The tool: `toolbox.search`, say.
-        metadata: Another name, description or return_direct than the method's own.
+        method: A bound method, such as `toolbox.search`.
+        metadata: Overrides the name and description of the method.
 
     Example:
         .. code-block:: python
 
-            tools = [MultimodalTool(trajectory.think), MultimodalTool(trajectory.search)]
+            toolbox = Toolbox("my-collection")
+            tools = [MultimodalTool(toolbox.search), MultimodalTool(toolbox.open_segment)]
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class MultimodalTool(FunctionTool):
         """Run the tool.
 
         Raises:
-            MMRagError: An argument is wrong, or what it asks for is not in the collection.
+            MMRagError: An argument is invalid, or what it names is not in the collection.
         """
         given = dict(zip(self._tool.arguments.model_fields, args, strict=False)) | kwargs
         result = self._tool(**given)
@@ -59,16 +59,16 @@ class MultimodalTool(FunctionTool):
         )
 
     async def acall(self, *args: Any, **kwargs: Any) -> ToolOutput:
-        """The same, in a thread beside the event loop."""
-        return await off_loop(self.call, *args, **kwargs)
+        """Call the tool in a thread."""
+        return await run_in_thread(self.call, *args, **kwargs)
 
 
 class MultimodalToolSpec(BaseToolSpec):
-    """Let an agent search and browse a collection, and see the pages, pictures and clips in it.
+    """All tools for a collection; the agent sees its pages, pictures and clips.
 
     Args:
         collection: A `Collection`, or the folder of one made with the embedded default model.
-        budget: Of every answer; a number is one of tokens.
+        budget: Bounds of each result; a number is a number of tokens.
         policy: Whether and how pictures and videos may be opened.
 
     Example:
@@ -95,14 +95,14 @@ class MultimodalToolSpec(BaseToolSpec):
         spec_functions: list[SPEC_FUNCTION_TYPE] | None = None,
         func_to_metadata_mapping: dict[str, ToolMetadata] | None = None,
     ) -> list[FunctionTool]:
-        """The tools.
+        """Return the tools.
 
         Args:
-            spec_functions: Which, by name; None for all: search, open_segment, ls, cat, grep, find.
-            func_to_metadata_mapping: Another description of a tool, by name.
+            spec_functions: Names of tools; None for all: search, open_segment, ls, cat, grep, find.
+            func_to_metadata_mapping: Metadata by name of the tool, to override its own.
 
         Raises:
-            InputError: There is no tool of that name.
+            InputError: There is no tool with one of these names.
         """
         names = spec_functions or self.spec_functions
         if unknown := [name for name in names if name not in self._tools]:

@@ -1,4 +1,4 @@
-"""off_loop: work beside the event loop."""
+"""run_in_thread: long calls stay off the event loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from mm_rag._off_loop import off_loop
+from mm_rag._threads import run_in_thread
 from mm_rag.errors import InputError
 
 
@@ -20,7 +20,7 @@ async def test_it_works_in_another_thread_with_the_callers_context() -> None:
     def work(number: int, *, more: int) -> tuple[int, str]:
         return number + more, f"{tenant.get()} {threading.get_ident()}"
 
-    total, about = await off_loop(work, 2, more=3)
+    total, about = await run_in_thread(work, 2, more=3)
     assert total == 5
     name, thread = about.split()
     assert name == "ada"
@@ -32,7 +32,7 @@ async def test_errors_come_back() -> None:
         raise InputError("no such thing")
 
     with pytest.raises(InputError, match="no such thing"):
-        await off_loop(fail)
+        await run_in_thread(fail)
 
 
 async def test_few_threads_do_it_all() -> None:
@@ -48,5 +48,5 @@ async def test_few_threads_do_it_all() -> None:
         with lock:
             working -= 1
 
-    await asyncio.gather(*(off_loop(work) for _ in range(16)))
+    await asyncio.gather(*(run_in_thread(work) for _ in range(16)))
     assert 1 < most <= 4

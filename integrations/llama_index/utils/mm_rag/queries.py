@@ -1,4 +1,4 @@
-"""Queries of LlamaIndex, which know words and one picture's path, and ours, which may be more."""
+"""Queries: LlamaIndex's have text and the path of a picture, mm_rag's any media."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mm_rag.media.policy import DEFAULT_POLICY
 
 @dataclass
 class MultimodalQuery(QueryBundle):
-    """A query with a picture, a recording or a video, alone or beside words.
+    """A query with a picture, a recording or a video, alone or with text.
 
-    It goes wherever a QueryBundle does: `retriever.retrieve`, `RetrieverQueryEngine.query`,
+    Accepted wherever a QueryBundle is: `retriever.retrieve`, `RetrieverQueryEngine.query`,
     postprocessors.
 
     Attributes:
-        query_str: A user's words, which the chat model of a query engine is asked, too.
-        content: Whatever `mm_rag.inputs.as_content` takes: `Audio(Path("question.wav"))`, a PIL
-            image, a Path, a dict such as `{"image": "chair.jpg"}`. A str is words.
+        query_str: Text, which a query engine also passes to its chat model.
+        content: Any input of `mm_rag.inputs.as_content`: `Audio(Path("question.wav"))`, a PIL
+            image, a Path, a dict such as `{"image": "chair.jpg"}`. A str is text.
     """
 
     query_str: str = ""
@@ -32,24 +32,24 @@ class MultimodalQuery(QueryBundle):
 
 
 def as_bundle(query: Any) -> QueryBundle:
-    """A query as retrievers pass it on; whatever is neither str nor QueryBundle is content."""
+    """Convert a query to a QueryBundle; anything but a str or QueryBundle becomes its content."""
     if isinstance(query, QueryBundle):
         return query
     return QueryBundle(query) if isinstance(query, str) else MultimodalQuery(content=query)
 
 
 def query_to_content(query: QueryBundle) -> Content:
-    """What a model is given of a query: its words, its picture, its content, or all together.
+    """Convert a QueryBundle to the input of a model: its text, picture and content together.
 
     Raises:
-        InputError: It is no QueryBundle, nothing is in it, or something that is no input.
-        UnreadableMedia: There is no such picture.
+        InputError: It is not a QueryBundle, is empty, or has invalid content.
+        UnreadableMedia: The picture does not exist.
     """
     if not isinstance(query, QueryBundle):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InputError(f"A query is a QueryBundle; got a {type(query).__name__}.")
-    words, parts = Text(query.query_str), list[Content]()
-    if words.text.strip():
-        parts.append(words)
+        raise InputError(f"A query must be a QueryBundle; got a {type(query).__name__}.")
+    text, parts = Text(query.query_str), list[Content]()
+    if text.text.strip():
+        parts.append(text)
     if query.image_path is not None:
         parts.append(as_part("image", query.image_path, DEFAULT_POLICY))
     given = query.content if isinstance(query, MultimodalQuery) else None
@@ -58,7 +58,7 @@ def query_to_content(query: QueryBundle) -> Content:
         parts += content.parts if isinstance(content, Mixed) else [content]
     if not parts:
         raise InputError(
-            "The query is empty: give it words, image_path, or the content of a MultimodalQuery."
+            "The query is empty: give it text, image_path, or the content of a MultimodalQuery."
         )
-    # A chat is an input of its own: Mixed refuses it.
+    # Mixed refuses a Chat, which cannot be combined with other parts.
     return parts[0] if len(parts) == 1 else Mixed(cast("tuple[Part, ...]", tuple(parts)))
