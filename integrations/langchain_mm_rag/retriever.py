@@ -17,7 +17,6 @@ from pydantic import ConfigDict, Field
 
 from langchain_mm_rag.documents import hit_to_document
 from mm_rag._closing import Closing
-from mm_rag._result_pictures import with_pictures
 from mm_rag._threads import run_in_thread
 from mm_rag.collection import Collection
 from mm_rag.collection.search import SearchOptions
@@ -151,7 +150,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
         settings = {name: getattr(self, name) for name in _SETTINGS} | given
         tags = settings.pop("tagged")
         hits = self._opened.search(query, **settings, tags=tags)
-        return [hit_to_document(hit) for hit in with_pictures(self._opened, hits)]
+        return [hit_to_document(hit) for hit in self._opened.shown(hits, strict=False)]
 
     async def _aget_relevant_documents(
         self,

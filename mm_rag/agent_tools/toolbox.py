@@ -12,13 +12,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mm_rag._result_pictures import with_pictures
 from mm_rag.agent_tools.filesystem import File, FileSystem, FileTree
 from mm_rag.agent_tools.grep import matching_lines, required_words
 from mm_rag.agent_tools.sections import Section, shortened
 from mm_rag.agent_tools.tool import NOTICE, Tool, ToolResult, lines_result
 from mm_rag.collection import Collection
-from mm_rag.collection.checks import cut_notice
+from mm_rag.collection.search import cut_notice
 from mm_rag.content import Modality
 from mm_rag.errors import InputError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -129,7 +128,7 @@ class Toolbox:
         """
         files = FileSystem(self.collection)
         section = files.section(path)
-        [hit] = with_pictures(self.collection, [Hit(segment=section.main, rank=1, score=0.0)])
+        [hit] = self.collection.shown([Hit(segment=section.main, rank=1, score=0.0)], strict=False)
         item = Item.of_segment(replace(hit.segment, text=section.text), shortened(section.path))
         return ToolResult(
             blocks=self._blocks([item], neighbours=list(_neighbours(files, section))),
@@ -226,7 +225,7 @@ class Toolbox:
         hits = self.collection.search(
             query, k, modalities=modalities, where=where, page=page, time=time
         )
-        return with_pictures(self.collection, hits)
+        return self.collection.shown(hits, strict=False)
 
     def _blocks(
         self, items: Sequence[Item], *, neighbours: Sequence[str] = (), remark: str = ""

@@ -95,10 +95,9 @@ def check_sources(sources: Sequence[str]) -> None:
     Raises:
         InputError: One does not, or is an address.
     """
-    from mm_rag.collection.checks import folder_or_file
-    from mm_rag_loaders import find_sources
+    from mm_rag.collection.collection import local_sources
 
-    find_sources([folder_or_file(source) for source in sources])
+    local_sources(sources)
 
 
 def print_json(value: Any) -> None:

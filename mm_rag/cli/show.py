@@ -16,7 +16,7 @@ from rich.table import Table
 from mm_rag._printing import counted, one_line
 
 if TYPE_CHECKING:  # `mm-rag --help` needs neither torch nor chromadb
-    from mm_rag.collection.listing import CollectionInfo, SourceRecord
+    from mm_rag.collection.contents import CollectionInfo, SourceRecord
     from mm_rag.collection.report import SyncReport, VerifyReport
     from mm_rag.evaluation import Beir, Evaluation, Score
     from mm_rag.segment import Hit

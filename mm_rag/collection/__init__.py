@@ -14,7 +14,7 @@ from mm_rag._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mm_rag.collection.collection import Collection
-    from mm_rag.collection.listing import CollectionInfo, SourceRecord
+    from mm_rag.collection.contents import CollectionInfo, SourceRecord
     from mm_rag.collection.pictures import PictureMode
     from mm_rag.collection.report import FileReport, SyncReport, VerifyReport
     from mm_rag.collection.search import Explanation
@@ -33,11 +33,11 @@ __all__ = [
 # Whether there is a collection can be found out without torch.
 _HOMES = {
     "Collection": "mm_rag.collection.collection",
-    "CollectionInfo": "mm_rag.collection.listing",
+    "CollectionInfo": "mm_rag.collection.contents",
     "Explanation": "mm_rag.collection.search",
     "FileReport": "mm_rag.collection.report",
     "PictureMode": "mm_rag.collection.pictures",
-    "SourceRecord": "mm_rag.collection.listing",
+    "SourceRecord": "mm_rag.collection.contents",
     "SyncReport": "mm_rag.collection.report",
     "VerifyReport": "mm_rag.collection.report",
 }

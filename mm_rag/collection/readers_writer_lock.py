@@ -1,4 +1,4 @@
-"""Turns: many use something at the same time, or one alone."""
+"""ReadersWriterLock: many readers at a time, or one writer."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 
-class Turns:
-    """Who wants to be alone waits for those who are in; who comes after waits for that one.
+class ReadersWriterLock:
+    """Readers-writer lock with writer preference; not reentrant.
 
-    Nobody may ask for a turn while having one.
+    New readers wait while a writer waits.
     """
 
     def __init__(self) -> None:
         self._entrance = threading.Lock()
-        self._users = 0
+        self._readers = 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def together(self) -> Generator[None]:
-        """Use it with others."""
+    def read(self) -> Generator[None]:
+        """Hold the lock together with other readers."""
         with self._entrance, self._changed:
-            self._users += 1
+            self._readers += 1
         try:
             yield
         finally:
             with self._changed:
-                self._users -= 1
+                self._readers -= 1
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self) -> Generator[None]:
-        """Have it to oneself."""
+    def write(self) -> Generator[None]:
+        """Wait until all readers have left, and hold the lock alone."""
         with self._entrance:
             with self._changed:
-                self._changed.wait_for(lambda: not self._users)
+                self._changed.wait_for(lambda: not self._readers)
             yield

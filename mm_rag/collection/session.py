@@ -1,12 +1,17 @@
-"""Parts: catalog, vectors and words of one collection, opened together and kept in step."""
+"""Session: the open catalog, vectors and lexical index of one collection, kept in step.
+
+Opening: catalog -> recovery after a killed writer -> lexical index -> vectors -> migration -> what
+is missing in either index is made again. While open: `snapshot` for reading, `writing` for the one
+writer, and `refresh` to follow other processes. Closing: vectors -> catalog -> storage location.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from mm_rag._forking import ForkableLock, leak, renew_after_fork
 from mm_rag._optional import upgrade_command
@@ -14,34 +19,54 @@ from mm_rag.collection.catalog import FORMAT_VERSION, Catalog
 from mm_rag.collection.damage import is_whole, remove
 from mm_rag.collection.lexical import LexicalIndex, known_words
 from mm_rag.collection.migrations import migrate
-from mm_rag.collection.readers_writer_lock import Turns
-from mm_rag.collection.search import Spaces
+from mm_rag.collection.readers_writer_lock import ReadersWriterLock
 from mm_rag.collection.storage import StorageLocation
 from mm_rag.collection.store import BREADTH, VectorStore
 from mm_rag.collection.writer import AT_ONCE, SegmentWriter
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch, FilesMissing
+from mm_rag.extraction.speech import PocketSphinxTranscriber, Transcriber
 
 logger = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
+_MOST_NOT_IN_STORE = 1_000
+"""How many segments may be missing from the open Chroma client while another process writes, before
+it is reopened. Reading their vectors from the catalog costs a search 10 ms, reopening some 100."""
 
-_TRIES = 3
-"""How often something is read beside commits, before these are held off for it."""
-
-_MOST_MISSED = 1_000
-"""As many Segments may be missing in an open Chroma while another process writes. A search reads
-their vectors from the catalog, which takes it 10 ms; to open Chroma takes some 100 ms."""
-
-_WRITING = "writing"  # the fact that somebody is, or was when he was killed
+_WRITING = "writing"  # set in the catalog while a process writes, or was killed while writing
 
 
-class Parts:
-    """What a collection is made of.
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One state of a collection, for the length of a `with session.snapshot()` block.
+
+    Attributes:
+        catalog: The catalog.
+        store: The vectors; open until the block ends.
+        lexical: The lexical index.
+        not_in_store: Ids that another process committed since `store` was opened: its client does
+            not know them, and their vectors are read from the catalog.
+        version: Changes with every write, of any process.
+    """
+
+    catalog: Catalog
+    store: VectorStore
+    lexical: LexicalIndex
+    not_in_store: Sequence[str]
+    version: tuple[int, int]
+
+
+class Session:
+    """The open parts of one collection.
 
     Args:
-        storage: Where it lives.
+        storage: Where they are.
         wait: Seconds to wait for another writer.
+
+    Attributes:
+        catalog: The catalog.
+        store: The vectors; replaced by `refresh` and `rebuild`.
+        lexical: The lexical index.
 
     Raises:
         CollectionMismatch: It was made by a newer mm_rag, or by another program.
@@ -50,34 +75,27 @@ class Parts:
 
     def __init__(self, storage: StorageLocation, wait: float) -> None:
         self.storage, self._wait = storage, wait
-        self._lock, self._spaces_lock = ForkableLock(), ForkableLock()
-        self._turns, self._is_writing = Turns(), False
+        self._opening = ForkableLock()  # while `store` or `lexical` is replaced
+        self._use = ReadersWriterLock()  # readers use `store`; it is closed under the write lock
+        self._is_writing = self._has_written = self._is_parents = False
         with ExitStack() as undo:
             undo.callback(storage.close)
             self.catalog = Catalog(storage.catalog, storage.folder)
             undo.callback(self.catalog.close)
             self._check_format()
-            self._recover()
+            self._recover_from_killed_writer()
             self.lexical = self._open_lexical()
-            self._seen = self._state()
+            self._seen = self._version()
             self.store = self._open_store()
             undo.callback(lambda: self.store.close())
             self._migrate()
             self._refill_lexical()
-            self._refill()
+            self._refill_store()
             undo.pop_all()
         renew_after_fork(self)
 
-    def after_fork(self) -> None:
-        """Chroma's threads are not in a forked child: what is open is opened again there."""
-        leak(self.store, self.lexical)
-        self._turns, self._is_writing, self._is_parents = Turns(), False, True
-        self._has_written = False
-
-    _is_parents = False
-
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         if not self._is_parents:
             self.store.close()
             if self._has_written and self.storage.writes_out:
@@ -86,8 +104,9 @@ class Parts:
         self.storage.close()
 
     def _write_out(self) -> None:
+        """Have Chroma write its index to disk, so that every opening reads the same one."""
         try:
-            # Of few all are looked at anyway; and a folder that was deleted is not made again.
+            # Small collections are searched exhaustively; and a deleted folder is not made again.
             is_small = sum(self.catalog.counts().values()) <= BREADTH
             if is_small or not self.storage.folder.is_dir():
                 return
@@ -97,69 +116,159 @@ class Parts:
         except (CollectionError, OSError) as error:  # another process writes
             logger.info("Chroma's index is not written out: %s", error)
 
-    _has_written = False
+    # Reading.
 
-    def spaces(self, encoder: Encoder) -> Spaces:
-        """What the vectors look like; computed once for every state of the collection."""
-        with self._spaces_lock:
-            key = (self._state(), encoder.fingerprint)
-            if self._spaces is None or self._spaces[0] != key:
-                self._spaces = (key, Spaces(self.catalog, encoder))
-            return self._spaces[1]
+    @contextmanager
+    def snapshot(self, *, hold_commits: bool = False) -> Generator[Snapshot]:
+        """Yield the current state, whose vectors stay open until the block ends.
 
-    _spaces: tuple[tuple[tuple[int, int], str], Spaces] | None = None
-
-    def read(self, task: Callable[[VectorStore, LexicalIndex], Result]) -> Result:
-        """Do something with vectors and words as they are now, and which stay open meanwhile.
-
-        It is done again where something is committed meanwhile, so that its result is of one state;
-        after a few times commits are held off for it. It is also done again where Chroma fails at
-        first: another process may have written, and this one's Chroma misses what it remembers.
+        Optimistic: a commit of any process may change the collection meanwhile, which `is_current`
+        tells afterwards.
 
         Args:
-            task: Must not write, and not ask for `read` or `refresh`.
+            hold_commits: Make commits of all processes wait until the block ends.
         """
-        for _ in range(_TRIES):
-            state = self._state()
-            if state[1] & 1:
-                with self.catalog.hold_commits():  # waits for the end of the commit
-                    state = self._state()
-            result = self._read(task)
-            if self._state() == state:
-                return result
-        with self.catalog.hold_commits():
-            return self._read(task)
+        with self.catalog.hold_commits() if hold_commits else nullcontext():
+            if not hold_commits:
+                self._wait_for_commit()
+            self.refresh()
+            with self._use.read():
+                yield Snapshot(
+                    version=self._version(),
+                    catalog=self.catalog,
+                    store=self.store,
+                    lexical=self.lexical,
+                    not_in_store=self._not_in_store(),
+                )
 
-    def _read(self, task: Callable[[VectorStore, LexicalIndex], Result]) -> Result:
-        self.refresh()
-        with self._turns.together():
-            store = self.store
-            try:
-                return task(store, self.lexical)
-            except CollectionMismatch:
-                raise
-            except CollectionError as error:
-                logger.info("Chroma is opened again: %s", error)
-        self.refresh(stale=store)
-        try:
-            with self._turns.together():
-                return task(self.store, self.lexical)
-        except CollectionMismatch:
-            raise
-        except CollectionError:
-            if self.catalog.is_damaged() or self.are_whole() or self._is_writing:
-                raise
-            logger.warning("Vectors or words are damaged, and are made again.")
-            self.rebuild()
-        with self._turns.together():
-            return task(self.store, self.lexical)
+    def is_current(self, snapshot: Snapshot) -> bool:
+        """Whether nothing was written since a snapshot was taken."""
+        return self._version() == snapshot.version
+
+    def recover(self, error: CollectionError, snapshot: Snapshot, failures: int) -> None:
+        """Make a snapshot readable again: first by reopening Chroma, then by rebuilding.
+
+        Chroma fails if another process changed the files that its client remembers.
+
+        Args:
+            error: What reading the snapshot raised.
+            snapshot: The snapshot.
+            failures: How many snapshots failed before this one.
+
+        Raises:
+            CollectionError: `error`, if there is nothing left to try.
+        """
+        if failures == 0:
+            logger.info("Chroma is reopened: %s", error)
+            self.refresh(stale=snapshot.store)
+            return
+        if failures > 1 or self.catalog.is_damaged() or self.are_whole() or self._is_writing:
+            raise error
+        logger.warning("The vectors or the lexical index are damaged, and are rebuilt.")
+        self.rebuild()
+
+    def refresh(self, *, stale: VectorStore | None = None, writing: bool = False) -> None:
+        """Reopen the vectors if another process has written.
+
+        Chroma's client keeps its index in memory: it would not find what others wrote, and would
+        overwrite it when writing.
+
+        Args:
+            stale: Reopen if this is still the open store. Not while this process writes: then no
+                other one can have written, and the writer is using it.
+            writing: Whether this process has just taken the write lock.
+        """
+        with self._opening:
+            self._leave_parent()
+            version = self._version()
+            is_behind = (
+                version[0] != self._seen[0] or len(self._not_in_store()) > _MOST_NOT_IN_STORE
+            )
+            if (is_behind or self.store is stale) and not self._is_writing:
+                with self._use.write():
+                    self.store.close()
+                    self.store = self._open_store()
+                self._seen = version
+        if not writing:
+            self._refill_store()
+
+    def _version(self) -> tuple[int, int]:
+        """Writes begun or ended, and the catalog's generation: changes with every write."""
+        return self.catalog.writes(), self.catalog.generation()
+
+    def _wait_for_commit(self) -> None:
+        if self.catalog.generation() & 1:  # a commit has not reached both indexes
+            with self.catalog.hold_commits():
+                pass
+
+    def _not_in_store(self) -> list[str]:
+        """Ids that another process committed since Chroma was opened here."""
+        if self._is_writing:
+            return []
+        return self.catalog.changed_since(self._seen[1], _MOST_NOT_IN_STORE + 1)
+
+    # The models a collection belongs to.
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """Check that the collection's vectors are of this model.
+
+        Raises:
+            CollectionMismatch: They are of another one.
+        """
+        place, made_with = self.storage.place, self.catalog.meta("encoder")
+        if made_with is not None and made_with != encoder.fingerprint:
+            raise CollectionMismatch(
+                f"{place} was made with the model {self.catalog.meta('model')} ({made_with}), and "
+                f"this is {encoder.name} ({encoder.fingerprint}): their vectors cannot be mixed. "
+                "Open it with the model it was made with, or encode it again with this one: "
+                f"Collection.reindex({place!r}, encoder=...), or mm-rag reindex."
+            )
+        dimension = self.store.load() if made_with is None else None
+        if dimension not in (None, encoder.dimension):
+            raise CollectionMismatch(
+                f"Another program wrote vectors of {dimension} dimensions into {place}, and "
+                f"{encoder.name} makes {encoder.dimension}: they cannot be mixed. Open it with the "
+                "model that made them, or choose another name or folder."
+            )
+
+    def record_encoder(self, encoder: Encoder) -> None:
+        """Write down the model whose vectors the collection holds from now on.
+
+        Raises:
+            CollectionMismatch: Another process has added another model's meanwhile.
+        """
+        self.check_encoder(encoder)
+        self.catalog.set_meta(encoder=encoder.fingerprint, model=encoder.name)
+
+    def check_transcriber(self, transcriber: Transcriber | None) -> None:
+        """Check that a transcriber is named if the collection's recordings had a named one.
+
+        Raises:
+            CollectionMismatch: They had, and none is named.
+        """
+        made_with = self.catalog.meta("transcriber")
+        if made_with is not None and transcriber is None:
+            raise CollectionMismatch(
+                f"The recordings in {self.storage.place} were transcribed by {made_with}. Name it "
+                "again: sync(..., options=LoadOptions(transcriber=...)); or name another one, such "
+                "as PocketSphinxTranscriber(), to transcribe all of them again."
+            )
+
+    def record_transcriber(self, transcriber: Transcriber | None) -> None:
+        """Write down the transcriber of the collection's recordings, unless it is the default."""
+        if transcriber is not None:
+            is_default = isinstance(transcriber, PocketSphinxTranscriber)
+            self.catalog.set_meta(transcriber=None if is_default else transcriber.name)
+
+    # Writing.
 
     @contextmanager
     def writing(self) -> Generator[SegmentWriter]:
-        """Be the one writer.
+        """Hold the exclusive write lock and yield a writer.
 
         Raises:
-            CollectionLocked: Another one is.
+            CollectionError: The collection is read-only.
+            CollectionLocked: Another process writes.
         """
         self.check_writable()
         with self.storage.writing(self._wait):
@@ -184,7 +293,7 @@ class Parts:
                 self._is_writing = False
 
     def check_writable(self) -> None:
-        """See that the collection may be written to.
+        """Check that the collection may be written to.
 
         Raises:
             CollectionError: It is read-only.
@@ -195,190 +304,76 @@ class Parts:
                 "to another user. It can be searched; to change it, copy it elsewhere first."
             )
 
+    def _count_write(self) -> None:
+        # Under the lock: a thread that searches in between would take this write for another
+        # process's and close the store that the writer is using.
+        with self._opening:
+            self.catalog.count_write()
+            self._seen = self._version()
+        self.catalog.forget_changes()
+
     def _note_folder(self) -> None:
-        """Where the collection was moved, have Chroma's records name its files where they are."""
+        """If the collection was moved, have Chroma's records name its files' new paths."""
         here, was = str(self.storage.folder), self.catalog.meta("folder")
         if self.storage.can_move and was != here:
             if was is not None:
                 self.catalog.mark_own_files_out_of_sync()
             self.catalog.set_meta(folder=here)
 
-    def refresh(self, *, stale: VectorStore | None = None, writing: bool = False) -> None:
-        """Open the vectors again if another process has written since.
-
-        Chroma's client keeps its index in memory: it would not find what others wrote, and in
-        writing it would lose it.
-
-        Args:
-            stale: Open them again even if nobody seems to have, if these are still the ones. Not
-                while this process writes: nobody else can have, and the writer is using them.
-            writing: Whether this process is the one writer, and has just become it.
-        """
-        with self._lock:
-            self._leave_parent()
-            writes, generation = self._state()
-            is_behind = writes != self._seen[0] or len(self.missed()) > _MOST_MISSED
-            if (is_behind or self.store is stale) and not self._is_writing:
-                with self._turns.alone():
-                    self.store.close()
-                    self.store = self._open_store()
-                self._seen = writes, generation
-        if not writing:
-            self._refill()
-
-    def _leave_parent(self) -> None:
-        """In a forked child, open again what the parent had opened."""
-        if not self._is_parents:
-            return
-        self.storage.after_fork(self.catalog)
-        if self.storage.lexical is not None:
-            self.lexical = self._open_lexical()
-        self.store = self._open_store()
-        self._seen = self._state()
-        self._is_parents = False
-
-    def rebuild(self) -> None:
-        """Make vectors and words anew from the catalog.
-
-        Raises:
-            CollectionLocked: Another process writes.
-        """
-        with self.storage.writing(self._wait):
-            with self._lock, self._turns.alone():
-                self.store.close()
-                self.storage.discard_store()
-                if self.storage.lexical is not None:
-                    remove(self.storage.lexical)
-                self.store, self.lexical = self.storage.open_store(), self._open_lexical()
-                self._seen = self._state()
-            self._settle()
-
-    def save_catalog(self) -> None:
-        """Where the catalog's file is damaged, keep what can be read of it.
-
-        Raises:
-            CollectionLocked: Another process writes.
-        """
-        if not self.catalog.is_damaged():
-            return
-        with self.storage.writing(self._wait), self._lock:
-            self.catalog.save()
-            self._seen = self._state()
+    # Damage.
 
     def are_whole(self) -> bool:
-        """Whether vectors and words can be read at all."""
+        """Whether the vectors and the lexical index can be read at all."""
         try:
             self.lexical.ids()
         except CollectionError:
             return False
         return self.lexical.is_sound() and self.storage.store_is_whole()
 
-    def _recover(self) -> None:
-        """After a writer was killed, see to it that Chroma can be opened at all."""
-        outdated = self.catalog.meta("rebuild") is not None
-        untouched = self.storage.store_is_untouched()
-        if untouched and not outdated and self.catalog.meta(_WRITING) is None:
-            return
-        try:
-            with self.storage.writing(0.0):
-                if outdated or not self.storage.store_is_whole():
-                    self.storage.discard_store()
-                self.catalog.set_meta(**{_WRITING: None, "rebuild": None})
-        except CollectionLocked:  # he lives, and is still writing
-            if not untouched and not self.storage.store_is_whole():
-                raise
+    def rebuild(self) -> None:
+        """Make the vectors and the lexical index again from the catalog.
 
-    def _open_store(self) -> VectorStore:
-        """Open the vectors; where Chroma cannot, make them anew from the catalog."""
-        try:
-            return self.storage.open_store()
-        except CollectionMismatch:
-            raise
-        except CollectionError as error:
-            if self.storage.store_is_whole():
-                raise
-            logger.warning("The vectors are damaged, and are made again: %s", error)
-            with self.storage.writing(self._wait):
+        Raises:
+            CollectionLocked: Another process writes.
+        """
+        with self.storage.writing(self._wait):
+            with self._opening, self._use.write():
+                self.store.close()
                 self.storage.discard_store()
-            return self.storage.open_store()
+                if self.storage.lexical is not None:
+                    remove(self.storage.lexical)
+                self.store, self.lexical = self.storage.open_store(), self._open_lexical()
+                self._seen = self._version()
+            self._fill_indexes()
 
-    def _refill(self) -> None:
-        """Make the vectors anew where they were thrown away."""
+    def save_catalog(self) -> None:
+        """If the catalog's file is damaged, keep what can be read of it.
+
+        Raises:
+            CollectionLocked: Another process writes.
+        """
+        if not self.catalog.is_damaged():
+            return
+        with self.storage.writing(self._wait), self._opening:
+            self.catalog.save()
+            self._seen = self._version()
+
+    def _refill_store(self) -> None:
+        """Fill the store again if it was thrown away."""
         if self.catalog.meta("refill") is None:
             return
         try:
             with self.storage.writing(0.0):
-                self._settle()
+                self._fill_indexes()
         except CollectionLocked:
-            logger.info("Who is writing makes the vectors again.")
+            logger.info("The process that writes fills the vectors again.")
 
-    def _settle(self) -> None:
+    def _fill_indexes(self) -> None:
         SegmentWriter(self.store, self.lexical, self.catalog).update_indexes()
         self.catalog.set_meta(refill=None)
         self._count_write()
 
-    def _open_lexical(self) -> LexicalIndex:
-        folder = self.storage.lexical
-        if folder is None:
-            return LexicalIndex(None)
-        if not folder.is_dir():
-            self._begin_words(folder)
-        elif any(folder.iterdir()) and not known_words(folder).are_untouched():
-            self._check_words(folder)
-        try:
-            return LexicalIndex(folder)
-        except CollectionError:  # damaged, or another version's: the catalog has all that is in it
-            with self.storage.writing(self._wait):
-                self._begin_words(folder)
-            return LexicalIndex(folder)
-
-    def _check_words(self, folder: Path) -> None:
-        """Have files that are not as they were written read where a crash harms nothing."""
-        try:
-            with self.storage.writing(0.0):
-                if is_whole(folder, "words"):
-                    known_words(folder).note()
-                else:
-                    logger.warning("The words are damaged, and are made again.")
-                    self._begin_words(folder)
-        except CollectionLocked:
-            logger.info("Another process is writing the words.")
-
-    def _begin_words(self, folder: Path) -> None:
-        remove(folder)
-        known_words(folder).forget()
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def _refill_lexical(self) -> None:
-        """Make the words anew where they are gone altogether."""
-        begun = self.catalog.meta("words") is not None
-        if not begun and (len(self.lexical) or not self.catalog.counts()):
-            return
-        with self.storage.writing(self._wait):
-            self.catalog.set_meta(words="begun")
-            ids = sorted(self.catalog.ids())
-            for start in range(0, len(ids), AT_ONCE):
-                found, _ = self.catalog.sound_entries(ids[start : start + AT_ONCE])
-                self.lexical.put(entry.segment for entry in found)
-            self.catalog.set_meta(words=None)
-
-    def _count_write(self) -> None:
-        # At one go: a thread that searches in between would take this write for another process's
-        # and close the vectors that the writer is using.
-        with self._lock:
-            self.catalog.count_write()
-            self._seen = self._state()
-        self.catalog.forget_changes()
-
-    def missed(self) -> list[str]:
-        """The ids of what another process has committed since Chroma was opened here."""
-        if self._is_writing:
-            return []
-        return self.catalog.changed_since(self._seen[1], _MOST_MISSED + 1)
-
-    def _state(self) -> tuple[int, int]:
-        """Changes with everything that any process writes."""
-        return self.catalog.writes(), self.catalog.generation()
+    # Opening.
 
     def _check_format(self) -> None:
         made_by = self.catalog.meta("format")
@@ -396,8 +391,103 @@ class Parts:
                 f"reads up to {FORMAT_VERSION}). Upgrade: {upgrade_command()}"
             )
 
+    def _recover_from_killed_writer(self) -> None:
+        """Discard the vectors if a killed writer left them unreadable."""
+        is_outdated = self.catalog.meta("rebuild") is not None
+        untouched = self.storage.store_is_untouched()
+        if untouched and not is_outdated and self.catalog.meta(_WRITING) is None:
+            return
+        try:
+            with self.storage.writing(0.0):
+                if is_outdated or not self.storage.store_is_whole():
+                    self.storage.discard_store()
+                self.catalog.set_meta(**{_WRITING: None, "rebuild": None})
+        except CollectionLocked:  # it is alive, and still writing
+            if not untouched and not self.storage.store_is_whole():
+                raise
+
+    def _open_store(self) -> VectorStore:
+        """Open the vectors; discard them first if Chroma cannot open them."""
+        try:
+            return self.storage.open_store()
+        except CollectionMismatch:
+            raise
+        except CollectionError as error:
+            if self.storage.store_is_whole():
+                raise
+            logger.warning("The vectors are damaged, and are made again: %s", error)
+            with self.storage.writing(self._wait):
+                self.storage.discard_store()
+            return self.storage.open_store()
+
+    def _open_lexical(self) -> LexicalIndex:
+        """Open the lexical index; begin an empty one if it is damaged or missing."""
+        folder = self.storage.lexical
+        if folder is None:
+            return LexicalIndex(None)
+        if not folder.is_dir():
+            self._begin_lexical(folder)
+        elif any(folder.iterdir()) and not known_words(folder).are_untouched():
+            self._check_lexical(folder)
+        try:
+            return LexicalIndex(folder)
+        except CollectionError:  # damaged, or of another version; the catalog has all its contents
+            with self.storage.writing(self._wait):
+                self._begin_lexical(folder)
+            return LexicalIndex(folder)
+
+    def _check_lexical(self, folder: Path) -> None:
+        """Read changed files in a child process, which a crash of tantivy may end."""
+        try:
+            with self.storage.writing(0.0):
+                if is_whole(folder, "words"):
+                    known_words(folder).note()
+                else:
+                    logger.warning("The lexical index is damaged, and is made again.")
+                    self._begin_lexical(folder)
+        except CollectionLocked:
+            logger.info("Another process is writing the lexical index.")
+
+    def _begin_lexical(self, folder: Path) -> None:
+        remove(folder)
+        known_words(folder).forget()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _refill_lexical(self) -> None:
+        """Fill the lexical index if it is empty, or filling it was interrupted."""
+        was_begun = self.catalog.meta("words") is not None
+        if not was_begun and (len(self.lexical) or not self.catalog.counts()):
+            return
+        with self.storage.writing(self._wait):
+            self.catalog.set_meta(words="begun")
+            ids = sorted(self.catalog.ids())
+            for start in range(0, len(ids), AT_ONCE):
+                found, _ = self.catalog.sound_entries(ids[start : start + AT_ONCE])
+                self.lexical.put(entry.segment for entry in found)
+            self.catalog.set_meta(words=None)
+
     def _migrate(self) -> None:
         if self.catalog.meta("format") != str(FORMAT_VERSION):
             with self.storage.writing(self._wait):
                 migrate(self.catalog, self.store, self.lexical)
                 self._count_write()
+
+    # Forking.
+
+    def after_fork(self) -> None:
+        """In a forked child, which has none of Chroma's threads: reopen at the next `refresh`."""
+        leak(self.store, self.lexical)
+        self._use = ReadersWriterLock()
+        self._is_writing = self._has_written = False
+        self._is_parents = True
+
+    def _leave_parent(self) -> None:
+        """In a forked child, reopen what the parent had opened."""
+        if not self._is_parents:
+            return
+        self.storage.after_fork(self.catalog)
+        if self.storage.lexical is not None:
+            self.lexical = self._open_lexical()
+        self.store = self._open_store()
+        self._seen = self._version()
+        self._is_parents = False

@@ -65,7 +65,7 @@ def test_a_renamed_collection_tells_other_programs_at_the_next_write(
     with Collection(place, encoder=encoder) as moved:
         assert moved.verify().ok
         moved.add([segment("another one", 1)])
-        held = moved._parts.store._collection.get(include=["metadatas", "uris"])  # pyright: ignore
+        held = moved._session.store._collection.get(include=["metadatas", "uris"])  # pyright: ignore
         previews = [str(data["preview"]) for data in held["metadatas"] if "preview" in data]
         assert previews
         assert all(str(place) in preview for preview in previews)

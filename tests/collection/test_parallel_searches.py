@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mm_rag import Collection, Encoder, Reranker
-from mm_rag.collection.readers_writer_lock import Turns
+from mm_rag.collection.readers_writer_lock import ReadersWriterLock
 from mm_rag.preprocessing.pairs import Asked
 from mm_rag.rerankers.scorer import ScoreOptions, Scorer
 from tests.collection.conftest import segment
@@ -139,13 +139,13 @@ def test_searches_go_on_while_the_store_is_opened_anew(
     assert len(collection.search("alpha", 50)) == 6
 
 
-def test_who_is_alone_is_alone() -> None:
-    turns = Turns()
+def test_a_writer_excludes_readers_and_other_writers() -> None:
+    shared = ReadersWriterLock()
     inside, most, lock = [0, 0], [0, 0], threading.Lock()
 
     def use(kind: int) -> None:
         for _ in range(30):
-            with turns.alone() if kind else turns.together():
+            with shared.write() if kind else shared.read():
                 with lock:
                     inside[kind] += 1
                     most[kind] = max(most[kind], inside[kind])

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as PILImage
 
 from mm_rag import Collection, Image, Segment, Text
-from mm_rag.collection.search.calibration import Spaces
+from mm_rag.collection.search.calibration import Calibration
 from mm_rag.content import Mixed
 from tests.collection.conftest import segment
 from tests.collection.seeing import seeing, seen
@@ -145,17 +145,17 @@ def test_a_sole_picture_is_judged_by_what_texts_are_to_it(photo: Path) -> None:
     assert abs(away["picturea"]) < 1.5
 
 
-def test_spaces_are_not_made_for_every_search(
+def test_calibration_is_not_made_for_every_search(
     gallery: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = list[int]()
-    begin = Spaces.__init__
+    begin = Calibration.__init__
 
-    def counted(self: Spaces, *given: object) -> None:
+    def counted(self: Calibration, *given: object) -> None:
         made.append(1)
         begin(self, *given)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(Spaces, "__init__", counted)
+    monkeypatch.setattr(Calibration, "__init__", counted)
     for n in range(5):
         gallery.search(asked(n))
     assert len(made) <= 1

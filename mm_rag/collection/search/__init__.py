@@ -1,20 +1,16 @@
-"""Search: candidates from vectors and words -> one list of places -> reranked -> Hits."""
+"""Search: query -> encode -> retrieve -> merge -> fuse -> rerank -> select -> hits (`Searcher`)."""
 
 from __future__ import annotations
 
-from mm_rag.collection.search.calibration import Spaces
-from mm_rag.collection.search.request import Request, SearchOptions, checked_request
-from mm_rag.collection.search.reranking import query_words
-from mm_rag.collection.search.searcher import Explanation, SearchEngine
-from mm_rag.collection.search.stopwatch import Stopwatch
+from mm_rag.collection.search.query import cut_notice
+from mm_rag.collection.search.request import SearchOptions, SearchRequest, parse_request
+from mm_rag.collection.search.searcher import Explanation, Searcher
 
 __all__ = [
     "Explanation",
-    "Request",
-    "SearchEngine",
     "SearchOptions",
-    "Spaces",
-    "Stopwatch",
-    "checked_request",
-    "query_words",
+    "SearchRequest",
+    "Searcher",
+    "cut_notice",
+    "parse_request",
 ]

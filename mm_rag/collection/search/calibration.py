@@ -1,8 +1,8 @@
-"""Spaces: what vectors of each modality look like, and how near is near among them.
+"""Calibration: makes similarities of different modalities comparable.
 
-A model that sees puts pictures and texts in two clouds, far from each other (the modality gap): the
-worst text is nearer to a text than the right picture. So a similarity says something only beside
-those that Segments of the same cloud have with the same query; a sample of each is kept for that.
+A model that sees puts pictures and texts in two clusters far from each other (the modality gap):
+the worst text may be nearer to a text query than the right picture. So a similarity is compared
+with those of other segments in the same cluster to the same query, estimated from a sample.
 """
 
 from __future__ import annotations
@@ -20,34 +20,36 @@ from mm_rag.collection.store import Vectors
 from mm_rag.encoder import Encoder
 
 SAMPLE = 512
-"""Segments that stand for all of a modality. Their mean is right to a few hundredths of what single
-ones differ by."""
+"""Segments sampled for each modality. Their mean is exact to a few hundredths of the standard
+deviation."""
 
-_FLOOR = 0.02
-"""The least standard deviation that is believed: a sample of two may agree by chance."""
+_MIN_DEVIATION = 0.02
+"""Smallest standard deviation that is trusted: a sample of two may agree by chance."""
 
-_DOUBT = 4
-"""As how many more similarities, of the usual spread, the doubt about a small sample counts."""
+_PRIOR_WEIGHT = 4
+"""How many similarities of the prior distribution are mixed into those of the sample."""
 
-_MEASURED = 32
-"""The same where it was measured what is usual: what a query looks for must not be the measure of
-how near it is, and of two pictures one may be just that."""
+_MEASURED_PRIOR_WEIGHT = 32
+"""The same for a prior measured on this collection: of two pictures one may be the answer itself,
+which must not define what is average."""
 
-_USUAL = 0.1
-"""The standard deviation that is usual as far as anybody knows."""
+_PRIOR_DEVIATION = 0.1
+"""Standard deviation assumed where none was measured."""
 
-_TELLING = 32  # vectors like the query that must be there to measure that with
+_MIN_MEASURED = 32
+"""Vectors of the query's modality needed to measure a prior."""
 
 
 @dataclass(frozen=True)
-class Space:
-    """What can be compared with each other.
+class Cluster:
+    """Embeddings whose similarities to a query are comparable.
 
     Attributes:
-        name: `words` for texts and whatever is read to be words; else the modality.
-        modalities: What lies in it.
-        count: How many Segments.
-        sample: Some of their vectors, of length 1, of shape (at most SAMPLE, dimension).
+        name: `words` for texts and for modalities that the model encodes as text; else the
+            modality.
+        modalities: The modalities of its segments.
+        count: Number of segments.
+        sample: Embeddings of some of them, unit length, shape (at most SAMPLE, dimension).
     """
 
     name: str
@@ -57,88 +59,90 @@ class Space:
 
     @cached_property
     def mean(self) -> Vectors:
-        """Where its cloud lies, of shape (dimension,)."""
+        """Mean of the sample, shape (dimension,)."""
         return self.sample.mean(axis=0)
 
-    def scale(
-        self, query: Vectors, usual: tuple[float, float] | None = None
+    def offset_and_scale(
+        self, query: Vectors, prior: tuple[float, float] | None = None
     ) -> tuple[float, float]:
-        """How to calibrate similarities to a query: subtract the first, divide by the second.
+        """Return what to subtract from similarities to a query, and what to divide them by.
 
-        The first is what the nearest of `count` Segments that have nothing to do with the query
-        may be expected to reach by chance: mean + deviation * sqrt(2 ln count).
+        The offset is the expected maximum similarity of `count` unrelated segments:
+        mean + deviation * sqrt(2 ln count). The scale is the standard deviation.
 
         Args:
-            query: Of length 1, of shape (dimension,).
-            usual: Mean and standard deviation of the similarities to queries like this one: of a
-                single picture nobody could say whether it is near.
+            query: Unit length, shape (dimension,).
+            prior: Mean and standard deviation of similarities between this cluster and queries of
+                that modality, for clusters too small to estimate them.
         """
         similarities = self.sample @ query
-        n, own = len(similarities), float(similarities.mean())
-        usually, deviation = usual or (own, _USUAL)
-        doubt = _DOUBT if usual is None else _MEASURED
-        mean = (own * n + usually * doubt) / (n + doubt)
-        spread = (float(similarities.var()) * n + deviation**2 * doubt) / (n + doubt)
-        deviation = max(_FLOOR, math.sqrt(spread))
+        n, mean = len(similarities), float(similarities.mean())
+        prior_mean, deviation = prior or (mean, _PRIOR_DEVIATION)
+        weight = _PRIOR_WEIGHT if prior is None else _MEASURED_PRIOR_WEIGHT
+        mean = (mean * n + prior_mean * weight) / (n + weight)
+        variance = (float(similarities.var()) * n + deviation**2 * weight) / (n + weight)
+        deviation = max(_MIN_DEVIATION, math.sqrt(variance))
         return mean + deviation * math.sqrt(2 * math.log(max(1, self.count))), deviation
 
 
-class Spaces:
-    """The spaces of a collection, as they were when it was last written to.
+class Calibration:
+    """The clusters of a collection in one state.
 
     Args:
-        catalog: Whose vectors.
-        encoder: Which says what is read.
+        catalog: Source of the sampled embeddings.
+        encoder: Tells which modalities it encodes as text.
     """
 
     def __init__(self, catalog: Catalog, encoder: Encoder) -> None:
         counts = catalog.counts()
         named: dict[str, list[str]] = defaultdict(list)
         for modality in counts:
-            named[space_of(modality, encoder)].append(modality)
-        self._spaces: dict[str, Space] = {}
+            named[cluster_name(modality, encoder)].append(modality)
+        self._clusters: dict[str, Cluster] = {}
         for name, modalities in named.items():
             total = sum(counts[modality] for modality in modalities)
-            shares = {m: max(1, round(SAMPLE * counts[m] / total)) for m in modalities}
-            drawn = [vector for m in modalities for vector in catalog.sample(m, shares[m])]
-            self._spaces[name] = Space(name, frozenset(modalities), total, unit(stacked(drawn)))
+            sizes = {m: max(1, round(SAMPLE * counts[m] / total)) for m in modalities}
+            drawn = [vector for m in modalities for vector in catalog.sample(m, sizes[m])]
+            self._clusters[name] = Cluster(name, frozenset(modalities), total, unit(stacked(drawn)))
         self._encoder = encoder
-        self._usual: dict[tuple[str, str], tuple[float, float]] = {}
+        self._priors: dict[tuple[str, str], tuple[float, float]] = {}
 
-    def __iter__(self) -> Iterator[Space]:
-        return iter(self._spaces.values())
+    def __iter__(self) -> Iterator[Cluster]:
+        return iter(self._clusters.values())
 
-    def of(self, modality: str) -> Space | None:
-        """Where Segments of a modality lie; None where the catalog knows none there."""
-        return self._spaces.get(space_of(modality, self._encoder))
+    def cluster_of(self, modality: str) -> Cluster | None:
+        """The cluster of a modality; None if the catalog has no such segments."""
+        return self._clusters.get(cluster_name(modality, self._encoder))
 
-    def scale(self, modality: str, query: Vectors, asked: str) -> tuple[float, float]:
-        """As `Space.scale`, of the space of a modality.
+    def offset_and_scale(
+        self, modality: str, query: Vectors, query_modality: str
+    ) -> tuple[float, float]:
+        """Return `Cluster.offset_and_scale` for segments of a modality; (0, 1) without a cluster.
 
         Args:
-            modality: Of the Segments.
-            query: Of length 1, of shape (dimension,).
-            asked: What the query is (`modality_name`).
+            modality: Modality of the segments.
+            query: Unit length, shape (dimension,).
+            query_modality: Modality of the query (`modality_name`).
         """
-        space, home = self.of(modality), self.of(asked)
-        if space is None:
+        cluster, own = self.cluster_of(modality), self.cluster_of(query_modality)
+        if cluster is None:
             return 0.0, 1.0
-        if home is None or home is space or len(home.sample) < _TELLING:
-            return space.scale(query)
-        key = (home.name, space.name)
-        if key not in self._usual:
-            similarities = home.sample @ space.sample.T
-            self._usual[key] = float(similarities.mean()), float(similarities.std())
-        return space.scale(query, self._usual[key])
+        if own is None or own is cluster or len(own.sample) < _MIN_MEASURED:
+            return cluster.offset_and_scale(query)
+        key = (own.name, cluster.name)
+        if key not in self._priors:
+            similarities = own.sample @ cluster.sample.T
+            self._priors[key] = float(similarities.mean()), float(similarities.std())
+        return cluster.offset_and_scale(query, self._priors[key])
 
 
-def space_of(modality: str, encoder: Encoder) -> str:
-    """The name of the space: a similarity to words is not one to pixels."""
+def cluster_name(modality: str, encoder: Encoder) -> str:
+    """`words` for texts and what the encoder encodes as text; else the modality."""
     return "words" if modality == "text" or encoder.reads(modality) else modality
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Vectors brought to length 1; those of length 0 stay."""
+    """Scale vectors to unit length; zero vectors stay zero."""
     lengths: Vectors = np.linalg.norm(vectors, axis=-1, keepdims=True).astype(np.float32)
     lengths[lengths == 0.0] = 1.0
     return vectors / lengths

@@ -1,12 +1,11 @@
-"""Fusion: several lists of scores, of different scales, made into one.
+"""Fuse: score lists on different scales become one.
 
-Every list is first brought to [0, 1]. Calibrated cosines and MaxSim are stretched between their
-worst and best (`min_max`). BM25 is divided by the most that the query's words could give, so that a
-list in which even the best page has only one of eight words stays small: it is not sure, and says
-so.
+Every list is first brought to [0, 1]. Calibrated cosines and MaxSim are min-max normalised. BM25 is
+divided by the maximum possible for the query's words, so that a list whose best page has one of
+eight words keeps low scores.
 
-nDCG@10 without a reranker, all-MiniLM-L6-v2 everywhere; "share" is BM25 by its bound, z a score's
-distance from the mean of its list in standard deviations:
+nDCG@10 without a reranker, all-MiniLM-L6-v2 everywhere; "bounded" is BM25 divided by its maximum,
+z a score's distance from the mean of its list in standard deviations:
 
                                             mixed media     PubMedQA        XQuAD, 5 languages
                                             69 questions    200 questions   200 questions
@@ -15,15 +14,15 @@ BM25 alone                                  0.624           0.988           0.38
 reciprocal rank, k = 60 (20)                0.707 (0.742)   0.993 (0.993)   0.423 (0.425)
 min-max + min-max                           0.809           0.995           0.435
 z + z (BM25's z weighted by 0.7)            0.794 (0.821)   0.996 (0.995)   0.441 (0.442)
-min-max of all candidates + share           0.861           0.993           0.412
-min-max of the best 100 + share             0.855           0.991           0.410   (chosen)
+min-max of all candidates + bounded         0.861           0.993           0.412
+min-max of the best 100 + bounded           0.855           0.991           0.410   (chosen)
 the same, BM25 weighted by 0.8 (1.5)        0.855 (0.861)   0.991 (0.992)   0.408 (0.414)
 
-Sums with the share are the only ones that keep what the vectors know of mixed media, and they are
-above both of their lists on each text set. The best 100 are stretched, so that candidates that only
-share a word with the query, and lie far below, do not make all others alike. MaxSim is a third
-voice over the top 10: of weight 0.25 it makes 0.863 of the mixed media, of weight 0.5 0.849 (one
-question is 0.014). It is there for texts, as an earlier comparison showed:
+Sums with the bounded BM25 are the only ones that keep the vectors' result on mixed media, and they
+are above both lists on each text set. Only the best 100 are normalised, so that candidates far
+below, which only share a word with the query, do not make all others alike. MaxSim is a third list
+over the top 10: with weight 0.25 it makes 0.863 of the mixed media, with weight 0.5 0.849 (one
+question is 0.014). It helps with texts, as an earlier comparison showed:
 
                                             MaxSim's weight   0      0.25   0.5    0.75   1
 mixed media, 69 questions                                     0.870  0.880  0.878  0.864  0.852
@@ -35,17 +34,49 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+ScoreList: TypeAlias = tuple[float, Mapping[Key, float]]
+"""A weight, and scores in [0, 1] by key."""
+
+
+def score_lists(candidates: Mapping[Key, Mapping[str, float]], depth: int) -> list[ScoreList[Key]]:
+    """The two lists to fuse: calibrated cosines of the nearest `depth`, and BM25.
+
+    The vectors of several clusters are one list: a candidate counts by its nearest segment, and
+    segments in two clusters give no bonus.
+
+    Args:
+        candidates: The scores of each candidate, by list name.
+        depth: How many of the nearest get a vector score above 0.
+    """
+    calibrated = {key: scores["calibrated"] for key, scores in candidates.items()}
+    lexical = {k: scores["lexical"] for k, scores in candidates.items() if "lexical" in scores}
+    return [(1.0, min_max(calibrated, depth)), (1.0, lexical)]
+
+
+def fuse(*lists: ScoreList[Key]) -> dict[Key, float]:
+    """The weighted mean of score lists; a key missing from a list scores 0 there.
+
+    Args:
+        lists: Weights and scores in [0, 1]. Empty lists are left out of the mean.
+    """
+    given = [(weight, scores) for weight, scores in lists if scores]
+    weights = sum(weight for weight, _ in given)
+    total: dict[Key, float] = defaultdict(float)
+    for weight, scores in given:
+        for key, score in scores.items():
+            total[key] += weight * score / weights
+    return dict(total)
 
 
 def min_max(scores: Mapping[Key, float], depth: int | None = None) -> dict[Key, float]:
-    """Scores stretched to [0, 1]; all 1 where they do not differ.
+    """Scores normalised to [0, 1] by their minimum and maximum; all 1 if they are equal.
 
     Args:
         scores: By key.
-        depth: Only the best so many are stretched, and the others get 0; None for all.
+        depth: Only the best so many are normalised, and the others get 0; None for all.
     """
     if not scores:
         return {}
@@ -56,21 +87,6 @@ def min_max(scores: Mapping[Key, float], depth: int | None = None) -> dict[Key, 
     return {key: max(0.0, (score - low) / (high - low)) for key, score in scores.items()}
 
 
-def fuse(*voices: tuple[float, Mapping[Key, float]]) -> dict[Key, float]:
-    """The weighted mean of voices on the scale [0, 1]; who is not in a voice gets 0 there.
-
-    Args:
-        voices: Weights and scores. A voice that says nothing at all is not counted.
-    """
-    heard = [(weight, scores) for weight, scores in voices if scores]
-    everyone = sum(weight for weight, _ in heard)
-    total: dict[Key, float] = defaultdict(float)
-    for weight, scores in heard:
-        for key, score in scores.items():
-            total[key] += weight * score / everyone
-    return dict(total)
-
-
 def best_first(scores: Mapping[Key, float]) -> list[Key]:
-    """The keys, best first; equals in an order that does not depend on who was found first."""
+    """The keys, best first; ties in the order of their string forms, so that it is stable."""
     return sorted(scores, key=lambda key: (-scores[key], str(key)))

@@ -1,83 +1,82 @@
-"""Choosing: which of the ranked places become hits: quotas, threshold, diversity."""
+"""Select: which candidates become hits, by threshold, quotas and diversity (MMR)."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import numpy as np
 
 from mm_rag.collection.search.fusion import best_first, min_max
-from mm_rag.collection.search.request import Request
-from mm_rag.collection.search.retrieve import Place, Proposals
+from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey
+from mm_rag.collection.search.request import SearchRequest
 from mm_rag.collection.store import Vectors
 from mm_rag.content import Modality
 
 POOL = 4
-"""Among how many times as many places as are wanted diverse ones are looked for."""
+"""Diverse hits are chosen among this many times as many candidates as wanted."""
 
 
-def chosen(scores: Mapping[Place, float], proposals: Proposals, request: Request) -> list[Place]:
-    """The places that become hits, best first."""
+def select(
+    candidates: Candidates, scores: Mapping[GroupKey, float], request: SearchRequest
+) -> dict[GroupKey, Candidate]:
+    """The candidates that become hits, best first."""
+    groups = candidates.groups
     ranked = best_first(scores)
     if request.threshold is not None:
-        least = request.threshold
-        places = proposals.places
-        ranked = [place for place in ranked if places[place].voices["calibrated"] >= least]
-    if request.diversity:
-        pool = _first(ranked, proposals, request, POOL)
-        return _diverse(pool, scores, proposals, request)
-    return _first(ranked, proposals, request, 1)
+        ranked = [k for k in ranked if groups[k].scores["calibrated"] >= request.threshold]
+    if not request.diversity:
+        return _best({key: groups[key] for key in ranked}, request, 1)
+    pool = _best({key: groups[key] for key in ranked}, request, POOL)
+    return {key: pool[key] for key in _diverse(pool, scores, candidates.vectors, request)}
 
 
-def _first(
-    ranked: Sequence[Place], proposals: Proposals, request: Request, times: int
-) -> list[Place]:
-    """The best places that there is room for, or `times` as many."""
+def _best(
+    ranked: Mapping[GroupKey, Candidate], request: SearchRequest, times: int
+) -> dict[GroupKey, Candidate]:
+    """The best `times * k` candidates, within `times` the quotas.
+
+    A page counts as its best segment, or as another one if only that one's quota has room; that
+    one's modality then leads.
+    """
     if not request.quotas:
-        return list(ranked[: times * request.k])
-    left = Counter({modality: times * quota for modality, quota in request.quotas.items()})
-    kept: list[Place] = []
-    for place in ranked:
-        candidate = proposals.places[place]
-        # A page counts as its passage, or as its picture, whatever there is still room for.
-        own = (candidate.modalities[id_] for id_ in candidate.matched)
-        modality = next((each for each in own if left[each] > 0), None)
+        return dict(list(ranked.items())[: times * request.k])
+    left = Counter[Modality]({m: times * quota for m, quota in request.quotas.items()})
+    kept: dict[GroupKey, Candidate] = {}
+    for key, candidate in ranked.items():
+        modality = next((each for each in candidate.modalities if left[each] > 0), None)
         if modality is not None:
-            candidate.counted_as = cast("Modality", modality)
+            kept[key] = candidate.led_by(modality)
             left[modality] -= 1
-            kept.append(place)
-    return kept[: times * request.k]
+    return dict(list(kept.items())[: times * request.k])
 
 
 def _diverse(
-    pool: Sequence[Place],
-    scores: Mapping[Place, float],
-    proposals: Proposals,
-    request: Request,
-) -> list[Place]:
-    """Maximal marginal relevance (Carbonell and Goldstein, 1998).
+    pool: Mapping[GroupKey, Candidate],
+    scores: Mapping[GroupKey, float],
+    vectors: Mapping[str, Vectors],
+    request: SearchRequest,
+) -> Sequence[GroupKey]:
+    """Order by maximal marginal relevance (Carbonell and Goldstein, 1998).
 
-    Each next place is the one with the most of (1 - diversity) * score - diversity * its greatest
-    likeness to those chosen before, score and likeness both on the scale [0, 1].
+    The next one maximises (1 - diversity) * score - diversity * its greatest cosine to those
+    already chosen; score and cosine are both in [0, 1].
     """
     if not pool:
         return []
-    relevance = min_max({place: scores[place] for place in pool})
-    worth = np.array([relevance[place] for place in pool])
-    best = [proposals.places[place] for place in pool]
+    keys, best = list(pool), list(pool.values())
+    relevance = np.array(list(min_max({key: scores[key] for key in keys}).values()))
     modalities = np.array([candidate.modality for candidate in best])
-    vectors: Vectors = np.stack([proposals.vectors[one.matched[0]] for one in best])
-    likeness, free = np.zeros(len(pool)), np.ones(len(pool), dtype=bool)
-    left, order = Counter(request.quotas), list[Place]()
+    matrix: Vectors = np.stack([vectors[one.segment_ids[0]] for one in best])
+    similarity, free = np.zeros(len(keys)), np.ones(len(keys), dtype=bool)
+    left, order = Counter(request.quotas), list[GroupKey]()
     while len(order) < request.k and free.any():
-        gain = (1.0 - request.diversity) * worth - request.diversity * likeness
+        gain = (1.0 - request.diversity) * relevance - request.diversity * similarity
         at = int(np.where(free, gain, -np.inf).argmax())
-        order.append(pool[at])
+        order.append(keys[at])
         free[at] = False
         left[best[at].modality] -= 1
-        if left[best[at].modality] == 0:  # never, where there are no quotas
+        if left[best[at].modality] == 0:  # never without quotas
             free &= modalities != best[at].modality
-        likeness = np.maximum(likeness, np.clip(vectors @ vectors[at], 0.0, 1.0))
+        similarity = np.maximum(similarity, np.clip(matrix @ matrix[at], 0.0, 1.0))
     return order

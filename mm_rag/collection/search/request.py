@@ -1,30 +1,28 @@
-"""Request: what a search is asked for, checked once."""
+"""SearchRequest: the arguments of `Collection.search`, validated."""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
 from mm_rag.collection.catalog import Catalog
-from mm_rag.collection.search.spelling import by_spelling
 from mm_rag.collection.store import Where
 from mm_rag.content import MODALITIES, Modality
 from mm_rag.errors import InputError
 from mm_rag.segment import checked_tags
 
-USUAL = 5
-"""How many hits there are where nobody says how many."""
+DEFAULT_K = 5
 
 _MOST_FILES = 30_000  # SQLite takes 32,766 values in one query
 
 
 class SearchOptions(TypedDict, total=False):
-    """What `Collection.search` takes besides a query and `k`; described there."""
+    """The arguments of `Collection.search` besides a query and `k`; described there."""
 
     modalities: Iterable[Modality] | Mapping[Modality, int] | None
     where: Mapping[str, Any] | None
@@ -38,17 +36,17 @@ class SearchOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a search is asked for.
+class SearchRequest:
+    """What a search returns.
 
     Attributes:
-        k: How many hits, at most.
-        modalities: Only Segments of these; None for all.
-        quotas: How many hits of each modality, at most; empty for as many as come.
-        where: A Chroma filter over what the caller asked for, modalities left out; None for all.
-        rerank: The kinds of places that are reranked.
-        diversity: 0 for the best places, towards 1 for places unlike each other.
-        threshold: The least calibrated score of a hit; None for any.
+        k: Maximum number of hits.
+        modalities: Only segments of these; None for all.
+        quotas: Maximum number of hits of each modality; empty for no limits.
+        where: A Chroma filter for everything but modalities; None for no filter.
+        rerank: The modalities that are reranked; a page of a document counts as text.
+        diversity: From 0 for the best hits to 1 for hits unlike each other.
+        threshold: Minimum calibrated score of a hit; None for no limit.
     """
 
     k: int
@@ -60,37 +58,35 @@ class Request:
     threshold: float | None = None
 
 
-def checked_request(
-    k: int | None, catalog: Callable[[], Catalog], **given: Unpack[SearchOptions]
-) -> Request:
-    """What the arguments of `Collection.search` amount to.
+def parse_request(k: int | None, catalog: Catalog, **given: Unpack[SearchOptions]) -> SearchRequest:
+    """Validate the arguments of `Collection.search`.
 
     Args:
-        k: How many hits, at most; None for the sum of the quotas, or else `USUAL`.
-        catalog: Gives the catalog, up to date, which knows the files that a path means.
-        given: The rest of them.
+        k: Maximum number of hits; None for the sum of the quotas, or else `DEFAULT_K`.
+        catalog: Knows the files that a path means.
+        given: The other arguments.
 
     Raises:
-        InputError: One of them makes no sense.
+        InputError: One of them is invalid.
     """
-    diversity, modalities = given.get("diversity", 0.0), given.get("modalities")
-    threshold = given.get("threshold")
+    diversity, threshold = given.get("diversity", 0.0), given.get("threshold")
     if not _is_number(diversity) or not 0.0 <= diversity <= 1.0:
-        raise InputError(f"diversity lies between 0 and 1; got {diversity!r:.100}.")
+        raise InputError(f"diversity must be between 0 and 1; got {diversity!r:.100}.")
     if threshold is not None and not _is_number(threshold):
         raise InputError(
-            f"threshold is a calibrated score, such as 0.0, or None; got {threshold!r:.100}."
+            f"threshold must be a calibrated score, such as 0.0, or None; got {threshold!r:.100}."
         )
-    rerank = given.get("rerank", True)
-    reranked = MODALITIES if rerank is True else rerank or ()
+    modalities, rerank = given.get("modalities"), given.get("rerank", True)
     wanted = None if modalities is None else _modalities("modalities", modalities)
+    if wanted is not None and not wanted:
+        raise _no_modalities("modalities", [])
     quotas = _quotas(modalities)
-    return Request(
-        k=_checked_k(k, quotas),
+    return SearchRequest(
+        k=_k(k, quotas),
         modalities=wanted,
         quotas=quotas,
         where=all_of(_conditions(catalog, given)),
-        rerank=_modalities("rerank", reranked, some=False),
+        rerank=_modalities("rerank", MODALITIES if rerank is True else rerank or ()),
         diversity=diversity,
         threshold=threshold,
     )
@@ -100,9 +96,37 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not math.isnan(value)
 
 
-def _checked_k(k: int | None, quotas: Mapping[Modality, int]) -> int:
+def _listed(given: Any) -> list[Any]:
+    """The items of an iterable; anything else, and a str or Path, is one item."""
+    is_one = isinstance(given, str | Path) or not isinstance(given, Iterable)
+    return [given] if is_one else list(cast("Iterable[Any]", given))
+
+
+def _modalities(name: str, given: Any) -> frozenset[Modality]:
+    wanted = _listed(given)
+    if not all(each in MODALITIES for each in wanted):
+        raise _no_modalities(name, wanted)
+    return frozenset(wanted)
+
+
+def _no_modalities(name: str, given: list[Any]) -> InputError:
+    return InputError(
+        f"{name} takes some of {', '.join(MODALITIES)}, or None for all; got {given!r:.100}."
+    )
+
+
+def _quotas(modalities: Any) -> Mapping[Modality, int]:
+    if not isinstance(modalities, Mapping):
+        return {}
+    quotas = cast("Mapping[Modality, int]", modalities)
+    if not all(isinstance(n, Integral) and n >= 1 for n in quotas.values()):
+        raise InputError(f"A quota must be a whole number of at least 1; got {dict(quotas)}.")
+    return dict(quotas)
+
+
+def _k(k: int | None, quotas: Mapping[Modality, int]) -> int:
     if k is None:
-        return sum(quotas.values()) or USUAL
+        return sum(quotas.values()) or DEFAULT_K
     try:
         whole = operator.index(k)
     except TypeError as error:
@@ -112,73 +136,45 @@ def _checked_k(k: int | None, quotas: Mapping[Modality, int]) -> int:
     return whole
 
 
-def _conditions(catalog: Callable[[], Catalog], given: SearchOptions) -> list[Where]:
+def _conditions(catalog: Catalog, given: SearchOptions) -> list[Where]:
+    """The Chroma filters that the arguments stand for."""
     where, source = given.get("where"), given.get("source")
     page, time = given.get("page"), given.get("time")
     if where is not None and not isinstance(cast("Any", where), Mapping):
-        raise InputError(f"where is a Chroma filter such as {{'author': 'Ada'}}; got {where!r}.")
-    conditions: list[Where] = [by_spelling(where, catalog)] if where else []
+        raise InputError(
+            f"where must be a Chroma filter such as {{'author': 'Ada'}}; got {where!r}."
+        )
+    conditions: list[Where] = [_with_stored_names(where, catalog)] if where else []
     conditions += [{"tags": {"$contains": tag}} for tag in checked_tags(given.get("tags") or ())]
     if source is not None:
-        conditions.append({"source": {"$in": _files(source, catalog().sources)}})
+        conditions.append({"source": {"$in": _files(source, catalog)}})
     if page is not None:
-        conditions.append({"page": _checked_page(page)})
+        if not _is_number(page) or page % 1 != 0:
+            raise InputError(f"page must be a whole number; got {page!r:.100}.")
+        conditions.append({"page": int(page)})
     if time is not None:
-        conditions += _overlapping(*_span(time))
+        conditions += _overlapping(time)
     return conditions
 
 
 def all_of(conditions: Sequence[Where]) -> Where | None:
-    """One filter out of several: Chroma takes `$and` of two or more only."""
+    """One Chroma filter for all of several: its `$and` takes two or more only."""
     if len(conditions) < 2:
         return conditions[0] if conditions else None
     return {"$and": list(conditions)}
 
 
-def _checked_page(page: Any) -> int:
-    if not _is_number(page) or page % 1 != 0:
-        raise InputError(f"page is a whole number; got {page!r:.100}.")
-    return int(page)
-
-
-def _span(time: Any) -> tuple[float, float]:
-    match time:
-        case (start, end) if isinstance(start, Real) and isinstance(end, Real):
-            return float(start), float(end)
-        case _:
-            raise InputError(
-                f"time is a span in seconds, from when to when: (30, 60.5); got {time!r:.100}."
-            )
-
-
-def _modalities(name: str, given: Any, *, some: bool = True) -> frozenset[Modality]:
-    is_one = isinstance(given, str) or not isinstance(given, Iterable)
-    wanted: list[Any] = [given] if is_one else list(cast("Iterable[Any]", given))
-    if (some and not wanted) or not all(each in MODALITIES for each in wanted):
-        raise InputError(
-            f"{name} takes some of {', '.join(MODALITIES)}, or None for all; got {wanted!r:.100}."
-        )
-    return frozenset(wanted)
-
-
-def _quotas(given: Any) -> Mapping[Modality, int]:
-    if not isinstance(given, Mapping):
-        return {}
-    quotas = cast("Mapping[Modality, int]", given)
-    if not all(isinstance(n, Integral) and n >= 1 for n in quotas.values()):
-        raise InputError(f"A quota is a whole number of at least 1; got {dict(quotas)}.")
-    return dict(quotas)
-
-
-def _files(source: Any, sources: Callable[[str], list[str]]) -> list[str]:
-    is_one = isinstance(source, str | Path) or not isinstance(source, Iterable)
-    named: list[Any] = [source] if is_one else list(cast("Iterable[Any]", source))
+def _files(source: Any, catalog: Catalog) -> list[str]:
+    """The sources in the catalog that some files, addresses and folders stand for."""
+    named = _listed(source)
     if not named or not all(isinstance(each, str | Path) and str(each) for each in named):
-        raise InputError(f"source is a file, an address or a folder, or several; got {source!r}.")
+        raise InputError(
+            f"source must be a file, an address or a folder, or several; got {source!r}."
+        )
     found: list[str] = []
     for each in named:
-        as_path = str(Path(each).expanduser().absolute())
-        matching = sources(str(each)) or sources(as_path)
+        absolute = str(Path(each).expanduser().absolute())
+        matching = catalog.sources(str(each)) or catalog.sources(absolute)
         if not matching:
             raise InputError(
                 f"Nothing in the collection comes from {each}. source takes a file, an address, or "
@@ -188,20 +184,58 @@ def _files(source: Any, sources: Callable[[str], list[str]]) -> list[str]:
     files = list(dict.fromkeys(found))
     if len(files) > _MOST_FILES:
         raise InputError(
-            f"source means {len(files):,} files, and a search takes {_MOST_FILES:,} at most: name "
-            "a smaller folder, or leave it out."
+            f"source stands for {len(files):,} files, and a search takes at most {_MOST_FILES:,}: "
+            "name a smaller folder, or leave it out."
         )
     return files
 
 
-def _overlapping(start: float, end: float) -> list[Where]:
-    """Clips that share some time with a span, in seconds; touching it is not enough.
+def _overlapping(time: Any) -> list[Where]:
+    """Clips that overlap a time span in seconds; touching it is not enough.
 
     Chroma compares whole numbers with others by value, and takes no infinity.
     """
+    match time:
+        case (start, end) if isinstance(start, Real) and isinstance(end, Real):
+            start, end = float(start), float(end)
+        case _:
+            raise InputError(
+                f"time must be a start and an end in seconds: (30, 60.5); got {time!r:.100}."
+            )
     if not end >= start:
         raise InputError(f"A time span ends after it starts; got {(start, end)}.")
-    # A moment has no length that could be shared: a clip is to have it in it.
+    # A moment has no length that could overlap: the clip has to contain it.
     before, after = ("$lt", "$gt") if end > start else ("$lte", "$gte")
-    conditions: list[Where] = [{"end": {after: float(max(start, 0.0))}}]
-    return conditions if end == math.inf else [*conditions, {"start": {before: float(end)}}]
+    conditions: list[Where] = [{"end": {after: max(start, 0.0)}}]
+    return conditions if end == math.inf else [*conditions, {"start": {before: end}}]
+
+
+_ONE_OF = {"$eq": "$in", "$in": "$in", "$ne": "$nin", "$nin": "$nin"}
+
+
+def _with_stored_names(where: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
+    """A Chroma filter whose `source` is compared with file names as they are stored.
+
+    macOS and some cloud drives write `é` as two characters, most others as one. A file that is a
+    copy of another one is stored under the other one's name.
+    """
+    return {key: _with_stored_name(key, value, catalog) for key, value in where.items()}
+
+
+def _with_stored_name(key: str, value: Any, catalog: Catalog) -> Any:
+    if key in ("$and", "$or") and isinstance(value, list):
+        return [
+            _with_stored_names(part, catalog) if isinstance(part, Mapping) else part
+            for part in cast("list[Any]", value)
+        ]
+    if key != "source":
+        return value
+    asked = cast("dict[str, Any]", value) if isinstance(value, Mapping) else {"$eq": value}
+    if len(asked) != 1:
+        return value
+    [(comparison, given)] = asked.items()
+    names: list[Any] = cast("list[Any]", given) if isinstance(given, list) else [given]
+    if comparison not in _ONE_OF or not names or not all(isinstance(name, str) for name in names):
+        return value
+    stored = [found for name in names for found in catalog.sources_of_file(name) or [name]]
+    return value if stored == names else {_ONE_OF[comparison]: stored}

@@ -1,50 +1,121 @@
-"""Reranking: what a reranker is asked about the places that were found."""
+"""Rerank: score the best candidates again with a reranker."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mm_rag.content import Content, Text, modality_name, parts_of
+from mm_rag.collection.pictures import Pictures
+from mm_rag.collection.search.fusion import ScoreList, best_first, fuse, min_max
+from mm_rag.collection.search.merging import Candidates, GroupKey
+from mm_rag.collection.search.query import EncodedQuery
+from mm_rag.collection.search.request import SearchRequest
+from mm_rag.content import Content, Text
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
 from mm_rag.segment import Segment
 
 logger = logging.getLogger(__name__)
 
+CROSS_ENCODER_DEPTH = 50
+"""Candidates scored by a trained reranker, whose order replaces that of the fused scores."""
 
-def rescored(
-    reranker: Reranker, query: Content, places: Sequence[Sequence[Segment]]
-) -> list[float] | None:
-    """The reranker's score of every place.
+LATE_INTERACTION_DEPTH = 10
+"""Candidates scored by the default reranker. 20 take twice as long and gain 0.002 nDCG@10."""
 
-    A place that it cannot take, as its picture is damaged or too large, is scored by its words. A
-    reranker that fails, for whatever reason, costs no search either. The reason is logged.
+LATE_INTERACTION_WEIGHT = 0.25
+"""Weight of the default reranker's list beside vectors and BM25 (see `fusion`)."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The scores that hits are ordered by.
+
+    Attributes:
+        scores: By group; higher is better.
+        reranker_scores: What the reranker returned, for the groups it scored.
+    """
+
+    scores: Mapping[GroupKey, float]
+    reranker_scores: Mapping[GroupKey, float] = field(default_factory=dict[GroupKey, float])
+
+
+def rerank(
+    reranker: Reranker | None,
+    query: EncodedQuery,
+    candidates: Candidates,
+    lists: Sequence[ScoreList[GroupKey]],
+    request: SearchRequest,
+    pictures: Pictures,
+) -> Ranking:
+    """Fuse the score lists, and rescore the best candidates.
 
     Args:
-        reranker: With one label.
-        query: What was asked. A reranker that does not take it is asked with its words.
-        places: The Segments of each that were found, best first.
-
-    Returns:
-        None where there is nothing to ask with, or the reranker fails.
+        reranker: A reranker with one label; None to only fuse.
+        query: The query.
+        candidates: All candidates.
+        lists: The score lists of vectors and BM25.
+        request: Says which modalities are reranked.
+        pictures: Draws the pictures that a reranker looks at, where none are kept.
     """
-    asked = query if reranker.supports(modality_name(query)) else Text(query_words(query))
+    fused = fuse(*lists)
+    if reranker is None or not fused:
+        return Ranking(fused)
+    depth = CROSS_ENCODER_DEPTH if reranker.judges else LATE_INTERACTION_DEPTH
+    top = [key for key in best_first(fused)[:depth] if _kind(key, candidates) in request.rerank]
+    matched = candidates.matched({key: candidates.groups[key] for key in top})
+    documents: list[Sequence[Segment]] = list(matched.values())
+    if reranker.supports("image") and not reranker.reads("image"):
+        documents = _with_pictures(documents, pictures)
+    predicted = _predict(reranker, query, documents) if documents else None
+    if predicted is None:
+        return Ranking(fused)
+    scores = dict(zip(matched, predicted, strict=True))
+    if reranker.judges:
+        return Ranking(_reordered(fused, scores), scores)
+    return Ranking(fuse(*lists, (LATE_INTERACTION_WEIGHT, min_max(scores))), scores)
+
+
+def _kind(key: GroupKey, candidates: Candidates) -> str:
+    """The modality by which reranking is chosen: a page of a document counts as text."""
+    modality = candidates.groups[key].modality
+    return "text" if key[1] is not None and modality == "image" else modality
+
+
+def _with_pictures(
+    groups: Sequence[Sequence[Segment]], pictures: Pictures
+) -> list[Sequence[Segment]]:
+    """The groups with the pictures of their best segments drawn, where none are kept."""
+    drawn = pictures.drawn([best for best, *_ in groups], strict=False)
+    return [[best, *rest] for best, (_, *rest) in zip(drawn, groups, strict=True)]
+
+
+def _predict(
+    reranker: Reranker, query: EncodedQuery, groups: Sequence[Sequence[Segment]]
+) -> list[float] | None:
+    """The reranker's score of every group; None if it cannot score them.
+
+    A group whose picture cannot be opened is scored by its text. An error of the reranker is
+    logged, and the search goes on without it.
+    """
+    can_take_query = reranker.supports(query.modality)
+    asked = query.content if can_take_query else Text(query.words)
     if isinstance(asked, Text) and not asked.text.strip():
         return None
-    documents = [_shown(segments[0], reranker) or _words(segments) for segments in places]
+    documents = [_media(segments[0], reranker) or _text(segments) for segments in groups]
     while True:
         try:
             return reranker.predict([(asked, document) for document in documents]).tolist()
         except InputError as error:
-            place, error.position = error.position, None
-            if place is None or isinstance(documents[place], Text):
+            position, error.position = error.position, None
+            if position is None or isinstance(documents[position], Text):
                 logger.warning("This search is not reranked: %s", error)
                 return None
-            logger.warning("%s is reranked by its words: %s", places[place][0].source, error)
-            documents[place] = _words(places[place])
+            source = groups[position][0].source
+            logger.warning("%s is reranked by its text: %s", source, error)
+            documents[position] = _text(groups[position])
         except Exception as error:
             logger.warning(
                 "This search is not reranked: %s: %s", type(error).__name__, error, exc_info=True
@@ -52,21 +123,35 @@ def rescored(
             return None
 
 
-def query_words(query: Content) -> str:
-    """The words of a query, those read from its pictures and recordings included."""
-    return "\n".join(part.text for part in parts_of(query) if part.text)
+def _media(best: Segment, reranker: Reranker) -> Content | None:
+    """The picture or clip if the reranker takes it as such; for a passage, the picture of its page.
 
-
-def _shown(best: Segment, reranker: Reranker) -> Content | None:
-    """The picture or clip, if the reranker sees or hears such; of a passage, its page."""
+    None if it takes text only, or there is no file.
+    """
     if best.media is None or not Path(best.media).is_file():
         return None
-    on_page = best.modality == "text" and (best.mime_type or "").startswith("image/")
-    whole = replace(best, modality="image") if on_page else best
-    sees = reranker.supports(whole.modality) and not reranker.reads(whole.modality)
-    return whole.content if sees else None
+    is_on_page = best.modality == "text" and (best.mime_type or "").startswith("image/")
+    whole = replace(best, modality="image") if is_on_page else best
+    takes = reranker.supports(whole.modality) and not reranker.reads(whole.modality)
+    return whole.content if takes else None
 
 
-def _words(segments: Sequence[Segment]) -> Text:
+def _text(segments: Sequence[Segment]) -> Text:
     """The best passage."""
     return Text(next((one for one in segments if one.modality == "text"), segments[0]).words)
+
+
+def _reordered(
+    fused: Mapping[GroupKey, float], scores: Mapping[GroupKey, float]
+) -> dict[GroupKey, float]:
+    """Apply a trained reranker's order to the candidates it scored; others keep their rank.
+
+    If it scored the whole top, its scores are final and all others follow below. Otherwise the
+    scored candidates share out the fused scores they had.
+    """
+    ranked = best_first(fused)
+    if set(ranked[: len(scores)]) == set(scores):
+        below = min(scores.values()) - 2.0
+        return {**{key: below + score for key, score in fused.items()}, **scores}
+    free = sorted((fused[key] for key in scores), reverse=True)
+    return {**fused, **dict(zip(best_first(scores), free, strict=True))}

@@ -1,66 +1,48 @@
-"""Search: candidates from vectors and words -> one list of places -> reranked -> Hits."""
+"""Searcher: takes one query through every stage, on one state of the collection."""
 
 from __future__ import annotations
 
-import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any
 
-import numpy as np
-
-from mm_rag.collection.catalog import Catalog
-from mm_rag.collection.lexical import LexicalIndex
-from mm_rag.collection.search.calibration import Spaces, unit
-from mm_rag.collection.search.fusion import best_first, fuse, min_max
-from mm_rag.collection.search.mmr import chosen
-from mm_rag.collection.search.request import Request
-from mm_rag.collection.search.reranking import query_words, rescored
-from mm_rag.collection.search.retrieve import (
-    DEPTH,
-    Candidate,
-    Kept,
-    Place,
-    Proposals,
-    Proposer,
-    Question,
-)
-from mm_rag.collection.search.stopwatch import Stopwatch
-from mm_rag.collection.store import VectorStore
-from mm_rag.content import Content, modality_name
+from mm_rag._forking import ForkableLock
+from mm_rag.collection.pictures import Pictures
+from mm_rag.collection.search.calibration import Calibration
+from mm_rag.collection.search.fusion import score_lists
+from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey, merge, page_id
+from mm_rag.collection.search.mmr import select
+from mm_rag.collection.search.query import EncodedQuery, encode
+from mm_rag.collection.search.request import SearchRequest
+from mm_rag.collection.search.reranking import Ranking, rerank
+from mm_rag.collection.search.retrieve import DEPTH, retrieve
+from mm_rag.collection.session import Session, Snapshot
 from mm_rag.encoder import Encoder
-from mm_rag.errors import InputError
+from mm_rag.errors import CollectionError, CollectionMismatch
 from mm_rag.reranker import Reranker
-from mm_rag.segment import Hit, Segment
+from mm_rag.segment import Hit
 
-logger = logging.getLogger(__name__)
+_ATTEMPTS = 3
+"""How often a search is done if commits change the collection meanwhile; during the last attempt
+commits have to wait."""
 
-JUDGED = 50
-"""How many places a reranker scores whose word is final."""
-
-VOICED = 10
-"""How many places the default one scores. 20 take twice as long and gain 0.002 nDCG@10."""
-
-_TRIES = 2
-"""How often a search is done where something is committed while it ranks what it has found, before
-it keeps what it has found."""
-
-VOICE = 0.25
-"""What the default one's score counts beside the vectors' and the words' (see `fusion`)."""
+_DEEPER = 8
+"""How many times longer the lists are made if most segments in them are of a few groups."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """Hits, and how they came about.
+    """Hits, and how they were found.
 
     Attributes:
         hits: Best first.
-        seconds: How long each stage took: `encode`; `open`, keeping up with what was written
-            meanwhile; `vectors` and `words`, which propose Segments; `merge`; `rerank`; `show`,
-            choosing the hits; and `total`. Of a query that says nothing, `encode` and `total`.
-        listed: How many Segments each list proposed: `vectors` and `words`.
-        places: How many pages, pictures and clips they make.
+        seconds: Duration of each stage: `encode`; `open` (taking a snapshot, and following what
+            other processes wrote); `vectors` and `words` (retrieval); `merge`; `rerank`; `show`
+            (selecting the hits and reading them); and `total`. A query without words has only
+            `encode` and `total`.
+        listed: Length of each retrieved list: `vectors` and `words`.
+        places: Number of pages, pictures and clips that the retrieved segments belong to.
     """
 
     hits: list[Hit]
@@ -69,221 +51,181 @@ class Explanation:
     places: int
 
 
-Read: TypeAlias = Callable[[Callable[[VectorStore, LexicalIndex], Proposals]], Proposals]
-"""Has something done with vectors and words, which stay open meanwhile."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class SearchEngine:
-    """The parts that a search needs, and the search itself.
+class _Found:
+    """Candidates, the snapshot they come from, and the lengths of the retrieved lists."""
 
-    Attributes:
-        read: Gives vectors and words.
-        catalog: What there is.
-        spaces: What the vectors look like now.
-        missed: The ids of what Chroma's client does not know yet.
-        encoder: Makes the query's vector.
-        reranker: Scores the best candidates again.
-        shown: Draws the pictures of Segments again, where they are not kept.
-        watch: Times the stages.
+    snapshot: Snapshot
+    candidates: Candidates
+    listed: Mapping[str, int]
+
+
+class Searcher:
+    """Searches one collection.
+
+    Args:
+        session: Hands out snapshots of the collection.
+        pictures: Draws the pictures that a reranker looks at, where none are kept.
     """
 
-    read: Read
-    catalog: Catalog
-    spaces: Callable[[], Spaces]
-    missed: Callable[[], Sequence[str]]
-    encoder: Encoder
-    reranker: Reranker | None
-    shown: Callable[[Sequence[Segment]], list[Segment]]
-    watch: Stopwatch
+    def __init__(self, session: Session, pictures: Pictures) -> None:
+        self._session, self._pictures = session, pictures
+        self._calibrating = ForkableLock()
+        self._calibrated: tuple[object, Calibration] | None = None
 
-    def search(self, query: Content, request: Request) -> Explanation:
-        """The best places for a query, best first."""
-        question = self._question(query)
-        for _ in range(_TRIES):
-            proposals = self._propose(question, request)
-            explanation = self._answer(query, proposals, request)
-            if self.catalog.generation() == proposals.generation:
-                return explanation  # else what was found may be gone by the time that it is shown
-        return self._answer(query, self._propose(question, request, keep=True), request)
-
-    def _answer(self, query: Content, proposals: Proposals, request: Request) -> Explanation:
-        voices = _voices(proposals.places, max(DEPTH, request.k))
-        scores = fuse(*voices)
-        with self.watch.stage("rerank"):
-            if self.reranker is not None and scores:
-                scores = self._rerank(self.reranker, query, proposals, request, voices, scores)
-        with self.watch.stage("show"):
-            best = chosen(scores, proposals, request)
-            hits = self._hits(best, proposals, scores, whole=request.modalities is None)
-        return Explanation(
-            hits=hits,
-            seconds=self.watch.seconds,
-            listed=proposals.listed,
-            places=len(proposals.places),
-        )
-
-    def _question(self, query: Content) -> Question:
-        with self.watch.stage("encode"):
-            vector = unit(self.encoder.encode_query(query))
-        if not np.isfinite(vector).all():
-            raise InputError("The model makes no numbers of this query: its vector has NaN in it.")
-        return Question(vector=vector, words=query_words(query), modality=modality_name(query))
-
-    def _propose(self, question: Question, request: Request, *, keep: bool = False) -> Proposals:
-        """What was found, all of it of one state; with its Segments, if they are to be kept."""
-
-        def proposed(store: VectorStore, lexical: LexicalIndex) -> Proposals:
-            with self.watch.stage("open"):
-                spaces = self.spaces()
-            proposer = Proposer(store, lexical, self.catalog, spaces, self.missed(), self.watch)
-            proposals = proposer.propose(question, request)
-            return replace(proposals, kept=self._kept(proposals)) if keep else proposals
-
-        return self.read(proposed)
-
-    def _kept(self, proposals: Proposals) -> Kept:
-        found = [id_ for one in proposals.places.values() for id_ in one.found]
-        segments = self.catalog.segments(found)
-        wholes = self.catalog.segments({_whole_id(segment) for segment in segments.values()})
-        copies = self.catalog.duplicates_of({place[0] for place in proposals.places})
-        return Kept({**wholes, **segments}, copies)
-
-    def _rerank(
-        self,
-        reranker: Reranker,
-        query: Content,
-        proposals: Proposals,
-        request: Request,
-        voices: Sequence[tuple[float, Mapping[Place, float]]],
-        scores: Mapping[Place, float],
-    ) -> dict[Place, float]:
-        depth = JUDGED if reranker.judges else VOICED
-        ranked = best_first(scores)[:depth]
-        top = [place for place in ranked if _kind(place, proposals) in request.rerank]
-        if not top:
-            return dict(scores)
-        matched = self._matched(top, proposals)
-        top, shown = list(matched), list(matched.values())
-        if reranker.supports("image") and not reranker.reads("image"):
-            shown = self._with_pictures(shown)
-        predicted = rescored(reranker, query, shown)
-        if predicted is None:
-            return dict(scores)
-        judged = dict(zip(top, predicted, strict=True))
-        for place, score in judged.items():
-            proposals.places[place].voices["rerank"] = score
-        if not reranker.judges:
-            return fuse(*voices, (VOICE, min_max(judged)))
-        return _judged(scores, judged)
-
-    def _matched(self, places: Sequence[Place], proposals: Proposals) -> dict[Place, list[Segment]]:
-        """What was found at some places, best first; what is gone meanwhile is left out."""
-        ids = {place: proposals.places[place].matched for place in places}
-        segments = self._segments([id_ for found in ids.values() for id_ in found], proposals)
-        matched = {
-            place: [segments[id_] for id_ in found if id_ in segments]
-            for place, found in ids.items()
-        }
-        return {place: found for place, found in matched.items() if found}
-
-    def _with_pictures(self, places: list[list[Segment]]) -> list[list[Segment]]:
-        """What a reranker looks at: the picture of each place's best Segment.
-
-        Those of one file are drawn together: an office file has to be converted for them.
-        """
-        files: dict[str, list[Segment]] = defaultdict(list)
-        for segments in places:
-            files[segments[0].sha256].append(segments[0])
-        best: dict[str, Segment] = {}
-        for together in files.values():
-            try:
-                drawn = self.shown(together)
-            except InputError as error:  # it has gone, or changed, since it was indexed
-                logger.warning("%s is reranked by its words: %s", together[0].source, error)
-                drawn = together
-            best |= {segment.id: segment for segment in drawn}
-        return [[best[first.id], *rest] for first, *rest in places]
-
-    def _segments(self, ids: Iterable[str], proposals: Proposals) -> dict[str, Segment]:
-        wanted = list(ids)
-        foreign = {i: proposals.foreign[i].segment for i in wanted if i in proposals.foreign}
-        own = [i for i in wanted if i not in foreign]
-        if proposals.kept is None:
-            return {**foreign, **self.catalog.segments(own)}
-        kept = proposals.kept.segments
-        return {**foreign, **{i: kept[i] for i in own if i in kept}}
-
-    def _hits(
-        self,
-        best: Sequence[Place],
-        proposals: Proposals,
-        scores: Mapping[Place, float],
-        *,
-        whole: bool,
-    ) -> list[Hit]:
-        """Hits of the best places.
+    def search(
+        self, query: Any, request: SearchRequest, *, encoder: Encoder, reranker: Reranker | None
+    ) -> Explanation:
+        """Search; again if a commit changed the collection before the hits were read.
 
         Args:
-            best: The places, best first.
-            proposals: What was found there.
-            scores: What the places got.
-            whole: Show pages for their passages. Who asks for passages wants to see passages.
+            query: A str is a user's words; or anything an Encoder takes.
+            request: What to return.
+            encoder: The model whose vectors the collection holds.
+            reranker: Scores the best candidates again; None for none.
+
+        Raises:
+            InputError: The query is not a valid input, or Chroma refuses the filter.
+            CollectionMismatch: The collection holds another model's vectors.
+            CollectionError: The collection cannot be read.
         """
-        matched = self._matched(best, proposals)
-        shown = list(matched)
-        pages = [_whole_id(matched[place][0]) for place in shown] if whole else []
-        wholes = self._segments(pages, proposals)
-        kept = proposals.kept
-        copies = kept.copies if kept else self.catalog.duplicates_of({place[0] for place in shown})
-        return [
-            Hit(
-                segment=wholes.get(_whole_id(matched[place][0]), matched[place][0]),
-                rank=rank,
-                score=scores[place],
-                scores=dict(proposals.places[place].voices),
-                matched=tuple(matched[place]),
-                also=copies.get(place[0], ()),
-            )
-            for rank, place in enumerate(shown, start=1)
-        ]
+        watch = _Stopwatch()
+        encoded = encode(query, encoder)
+        watch.lap("encode")
+        if encoded is None:
+            return Explanation(hits=[], seconds=watch.total(), listed={}, places=0)
+        attempt = 0
+        while True:
+            attempt += 1
+            is_last = attempt == _ATTEMPTS
+            found = self._retrieve(encoded, request, encoder, watch, hold_commits=is_last)
+            candidates = found.candidates
+            lists = score_lists(candidates.scores, max(DEPTH, request.k))
+            ranking = rerank(reranker, encoded, candidates, lists, request, self._pictures)
+            watch.lap("rerank")
+            selected = select(candidates, ranking.scores, request)
+            hits = _hits(selected, candidates, ranking, request)
+            watch.lap("show")
+            if is_last or self._session.is_current(found.snapshot):
+                return Explanation(
+                    hits=hits,
+                    seconds=watch.total(),
+                    listed=found.listed,
+                    places=len(candidates.groups),
+                )
+
+    def _retrieve(
+        self,
+        query: EncodedQuery,
+        request: SearchRequest,
+        encoder: Encoder,
+        watch: _Stopwatch,
+        *,
+        hold_commits: bool,
+    ) -> _Found:
+        """Retrieve and merge; again after `Session.recover` if an index cannot be read."""
+        failures = 0
+        while True:
+            with self._session.snapshot(hold_commits=hold_commits) as snapshot:
+                try:
+                    self._session.check_encoder(encoder)  # it may have been reindexed meanwhile
+                    calibration = self._calibration(snapshot, encoder)
+                    watch.lap("open")
+                    found = _candidates(snapshot, calibration, query, request, watch)
+                    if hold_commits:
+                        found = replace(found, candidates=found.candidates.load())
+                    return found
+                except CollectionMismatch:
+                    raise
+                except CollectionError as error:
+                    failed = error
+            self._session.recover(failed, snapshot, failures)
+            failures += 1
+
+    def _calibration(self, snapshot: Snapshot, encoder: Encoder) -> Calibration:
+        """The calibration of a state of the collection, computed once."""
+        with self._calibrating:
+            state = (snapshot.version, encoder.fingerprint)
+            if self._calibrated is None or self._calibrated[0] != state:
+                self._calibrated = (state, Calibration(snapshot.catalog, encoder))
+            return self._calibrated[1]
 
 
-def _voices(
-    places: Mapping[Place, Candidate], depth: int
-) -> list[tuple[float, Mapping[Place, float]]]:
-    """Two voices on the scale [0, 1]: what vectors say of the nearest, and what words say.
+def _candidates(
+    snapshot: Snapshot,
+    calibration: Calibration,
+    query: EncodedQuery,
+    request: SearchRequest,
+    watch: _Stopwatch,
+) -> _Found:
+    """Retrieve and merge; again with longer lists if most segments are of a few groups."""
+    depth = max(DEPTH, 3 * request.k)
+    while True:
+        retrieved = retrieve(snapshot, calibration, query, request, depth)
+        watch.add(retrieved.seconds)
+        candidates = merge(snapshot, calibration, query, retrieved, request)
+        watch.lap("merge")
+        listed = {"vectors": len(retrieved.nearest), "words": len(retrieved.bm25)}
+        is_short = len(candidates.groups) < request.k <= len(candidates.vectors)
+        is_cut = max(listed.values()) >= depth
+        if depth > max(DEPTH, 3 * request.k) or not (is_short and is_cut):
+            return _Found(snapshot=snapshot, candidates=candidates, listed=listed)
+        depth *= _DEEPER
 
-    Calibrated, the vectors of several spaces are one voice: a place is as near as its nearest
-    Segment, and having Segments in two spaces is no merit.
+
+def _hits(
+    selected: Mapping[GroupKey, Candidate],
+    candidates: Candidates,
+    ranking: Ranking,
+    request: SearchRequest,
+) -> list[Hit]:
+    """Hits for the selected candidates, best first.
+
+    A hit on a page shows the whole page, unless only some modalities are wanted: then it shows the
+    passage.
     """
-    vector = {place: one.voices["calibrated"] for place, one in places.items()}
-    lexical = {p: one.voices["lexical"] for p, one in places.items() if "lexical" in one.voices}
-    return [(1.0, min_max(vector, depth)), (1.0, lexical)]
+    matched = candidates.matched(selected)
+    best = [page_id(segments[0]) for segments in matched.values()]
+    pages = candidates.segments(best) if request.modalities is None else {}
+    duplicates = candidates.catalog.duplicates_of({key[0] for key in matched})
+    return [
+        Hit(
+            segment=pages.get(page, segments[0]),
+            rank=rank,
+            score=ranking.scores[key],
+            scores=_scores(key, candidates, ranking),
+            matched=tuple(segments),
+            also=duplicates.get(key[0], ()),
+        )
+        for rank, (page, (key, segments)) in enumerate(zip(best, matched.items(), strict=True), 1)
+    ]
 
 
-def _kind(place: Place, proposals: Proposals) -> str:
-    """What a place is to a reranker: a page of a document counts as text, a photo as image."""
-    modality = proposals.places[place].modality
-    return "text" if place[1] is not None and modality == "image" else modality
+def _scores(key: GroupKey, candidates: Candidates, ranking: Ranking) -> dict[str, float]:
+    """The scores of every list that a candidate is in."""
+    scores = dict(candidates.groups[key].scores)
+    if key in ranking.reranker_scores:
+        scores["rerank"] = ranking.reranker_scores[key]
+    return scores
 
 
-def _judged(scores: Mapping[Place, float], judged: Mapping[Place, float]) -> dict[Place, float]:
-    """A judge's order stands among those it has seen; what it has not seen stays where it was.
+class _Stopwatch:
+    """Times the stages of one search. A stage that runs again is added up."""
 
-    Where it has seen all of the top, its scores are the scores; below them come the others. Else
-    the judged ones share out the scores that they had.
-    """
-    ranked = best_first(scores)
-    if set(ranked[: len(judged)]) == set(judged):
-        below = min(judged.values()) - 2.0
-        return {**{place: below + score for place, score in scores.items()}, **judged}
-    free = sorted((scores[place] for place in judged), reverse=True)
-    return {**scores, **dict(zip(best_first(judged), free, strict=True))}
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._began = self._last = time.perf_counter()
 
+    def lap(self, stage: str) -> None:
+        """End a stage that began when the one before it ended."""
+        self.add({stage: time.perf_counter() - self._last})
 
-def _whole_id(segment: Segment) -> str:
-    """The id that the Segment of the whole page has, if there is one."""
-    if segment.modality != "text" or segment.media is None:
-        return segment.id
-    return replace(segment, modality="image", part=0).id
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Add stages that were timed elsewhere, and have just ended."""
+        for stage, duration in seconds.items():
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + duration
+        self._last = time.perf_counter()
+
+    def total(self) -> dict[str, float]:
+        """Seconds by stage, and `total`."""
+        return {**self._seconds, "total": time.perf_counter() - self._began}

@@ -19,7 +19,6 @@ from llama_index.utils.mm_rag.nodes import hit_to_node
 from llama_index.utils.mm_rag.queries import as_bundle, query_to_content
 
 from mm_rag._closing import Closing
-from mm_rag._result_pictures import with_pictures
 from mm_rag._threads import run_in_thread
 from mm_rag.collection import Collection
 from mm_rag.collection.search import SearchOptions
@@ -137,7 +136,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
         content = query_to_content(query_bundle)
         options = cast("SearchOptions", {**self.options, "where": self._where()})
         hits = self.collection.search(content, self.similarity_top_k, **options)
-        return [hit_to_node(hit) for hit in with_pictures(self.collection, hits)]
+        return [hit_to_node(hit) for hit in self.collection.shown(hits, strict=False)]
 
     def _where(self) -> Mapping[str, Any] | None:
         """The Chroma filter; `filters` are translated anew, as values may have been added."""

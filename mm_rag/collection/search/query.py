@@ -1,0 +1,91 @@
+"""Encode: the query as users give it -> Content -> unit vector and words."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mm_rag.collection.search.calibration import unit
+from mm_rag.collection.store import Vectors
+from mm_rag.content import Content, Text, modality_name, parts_of
+from mm_rag.encoder import Encoder
+from mm_rag.errors import InputError
+from mm_rag.inputs import as_content
+
+MAX_CHARACTERS = 100_000
+"""Longer queries are cut; a chapter of a book has half as many."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedQuery:
+    """A query as the two indexes and the reranker take it.
+
+    Attributes:
+        content: The query itself.
+        vector: Its embedding, unit length, shape (dimension,).
+        words: Its text, including text read from pictures and recordings; may be empty.
+        modality: Its modality (`modality_name`).
+    """
+
+    content: Content
+    vector: Vectors
+    words: str
+    modality: str
+
+
+def encode(query: Any, encoder: Encoder) -> EncodedQuery | None:
+    """Encode a query.
+
+    Args:
+        query: A str is a user's words; or anything an Encoder takes.
+        encoder: The model whose vectors the collection holds.
+
+    Returns:
+        None for a query without any words that the model would encode as text.
+
+    Raises:
+        InputError: The query is not a valid input, or its embedding is not finite.
+    """
+    content = as_content(Text(_printable(query)) if isinstance(query, str) else query)
+    content = encoder.read(_shortened(content))
+    words, modality = query_words(content), modality_name(content)
+    is_text = isinstance(content, Text) or encoder.reads(modality)
+    if is_text and not words.strip():
+        return None
+    vector = unit(encoder.encode_query(content))
+    if not np.isfinite(vector).all():
+        raise InputError("The encoder returned a non-finite embedding for this query.")
+    return EncodedQuery(content=content, vector=vector, words=words, modality=modality)
+
+
+def query_words(query: Content) -> str:
+    """The text of a query, including text read from its pictures and recordings."""
+    return "\n".join(part.text for part in parts_of(query) if part.text)
+
+
+def _printable(query: str) -> str:
+    """Replace lone surrogates, which broken clients send."""
+    return query.encode("utf-8", "replace").decode()
+
+
+def _shortened(content: Content) -> Content:
+    """Cut a text query after `MAX_CHARACTERS`, with a warning in the log."""
+    if not isinstance(content, Text) or len(content.text) <= MAX_CHARACTERS:
+        return content
+    logger.warning("%s", cut_notice(len(content.text)))
+    return Text(content.text[:MAX_CHARACTERS])
+
+
+def cut_notice(characters: int) -> str:
+    """The warning for a query of this length; empty if the query is not cut."""
+    if characters <= MAX_CHARACTERS:
+        return ""
+    return (
+        f"The query has {characters:,} characters; only the first {MAX_CHARACTERS:,} are "
+        "searched for."
+    )
