@@ -44,7 +44,7 @@ class Candidate:
         """The modality of the best segment."""
         return self.modalities[0]
 
-    def led_by(self, modality: Modality) -> Candidate:
+    def led_by(self, modality: str) -> Candidate:
         """The same group with the segments of one modality first."""
         pairs = sorted(
             zip(self.segment_ids, self.modalities, strict=True),

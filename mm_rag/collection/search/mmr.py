@@ -11,7 +11,6 @@ from mm_rag.collection.search.fusion import best_first, min_max
 from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey
 from mm_rag.collection.search.request import SearchRequest
 from mm_rag.collection.store import Vectors
-from mm_rag.content import Modality
 
 POOL = 4
 """Diverse hits are chosen among this many times as many candidates as wanted."""
@@ -41,13 +40,13 @@ def _best(
     """
     if not request.quotas:
         return dict(list(ranked.items())[: times * request.k])
-    left = Counter[Modality]({m: times * quota for m, quota in request.quotas.items()})
+    left = Counter[str]({m: times * quota for m, quota in request.quotas.items()})
     kept: dict[GroupKey, Candidate] = {}
     for key, candidate in ranked.items():
-        modality = next((each for each in candidate.modalities if left[each] > 0), None)
-        if modality is not None:
-            kept[key] = candidate.led_by(modality)
-            left[modality] -= 1
+        in_quota = [modality for modality in candidate.modalities if left[modality] > 0]
+        if in_quota:
+            kept[key] = candidate.led_by(in_quota[0])
+            left[in_quota[0]] -= 1
     return dict(list(kept.items())[: times * request.k])
 
 
