@@ -83,7 +83,7 @@ class SegmentEncoder:
             raise
 
     def _is_read(self, segment: Segment) -> bool:
-        return segment.modality == "text" or self.encoder.reads(segment.modality)
+        return segment.modality == "text" or self.encoder.encodes_as_text(segment.modality)
 
     def _input(self, segment: Segment) -> Content:
         """The Segment as the model can take it: its words where it cannot take its media."""

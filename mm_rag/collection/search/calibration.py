@@ -138,7 +138,7 @@ class Calibration:
 
 def cluster_name(modality: str, encoder: Encoder) -> str:
     """`words` for texts and what the encoder encodes as text; else the modality."""
-    return "words" if modality == "text" or encoder.reads(modality) else modality
+    return "words" if modality == "text" or encoder.encodes_as_text(modality) else modality
 
 
 def unit(vectors: Vectors) -> Vectors:

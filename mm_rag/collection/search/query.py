@@ -54,7 +54,7 @@ def encode(query: Any, encoder: Encoder) -> EncodedQuery | None:
     content = as_content(Text(_printable(query)) if isinstance(query, str) else query)
     content = encoder.read(_shortened(content))
     words, modality = query_words(content), modality_name(content)
-    is_text = isinstance(content, Text) or encoder.reads(modality)
+    is_text = isinstance(content, Text) or encoder.encodes_as_text(modality)
     if is_text and not words.strip():
         return None
     vector = unit(encoder.encode_query(content))
