@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from pathlib import Path
 
-import llama_index.core
 import pytest
 import tiktoken
 
@@ -58,7 +58,10 @@ TEXTS = {
 @pytest.fixture
 def tokenizers(monkeypatch: pytest.MonkeyPatch) -> list[tiktoken.Encoding]:
     """The tokenizers of GPT-4 and GPT-4o, which LlamaIndex ships."""
-    files = Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"
+    found = importlib.util.find_spec("llama_index.core")
+    assert found is not None
+    assert found.origin is not None
+    files = Path(found.origin).parent / "_static" / "tiktoken_cache"
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(files))
     return [tiktoken.get_encoding(name) for name in ("cl100k_base", "o200k_base")]
 
