@@ -1,7 +1,7 @@
-"""A record: a Segment as other programs hold it, which is a text and flat metadata.
+"""Conversion between Segments and records: a text with flat metadata.
 
-A record of Chroma, a Document of LangChain and a node of LlamaIndex have just these two. The keys
-are the names of Segment's fields in all of them, so that what one wrote the others can read.
+Records of Chroma, Documents of LangChain and nodes of LlamaIndex all have these two. The metadata
+keys are the names of Segment's fields in all of them, so each can read what another wrote.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from mm_rag.errors import InputError
 from mm_rag.segment import Hit, Scalar, Segment, place_in_words
 
 FIELDS = frozenset(field.name for field in fields(Segment)) - {"text", "metadata", "tags"}
-"""The names of a Segment's fields that stand in metadata as they are."""
+"""Fields of a Segment that are stored in metadata under their own names."""
 
 Value: TypeAlias = Scalar | list[str]
-"""Of metadata; the tags are a list."""
+"""A metadata value; only tags are a list."""
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "page": (int,),
@@ -29,26 +29,26 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "start": (int, float),
     "end": (int, float),
 }
-"""Of the fields that are no str."""
+"""Types of the fields that are not str."""
 
 _FOREIGN = frozenset({"_node_content", "_node_type", "doc_id", "document_id", "ref_doc_id"})
-"""What LlamaIndex's vector stores add to metadata: the same once more, as JSON."""
+"""Keys that LlamaIndex's vector stores add: the node again, as JSON."""
 
 
 class Model(Protocol):
-    """What an Encoder and a Reranker have in common."""
+    """Common interface of Encoder and Reranker."""
 
     def supports(self, modality: str, /) -> bool:
-        """Whether it takes a modality."""
+        """Whether the model accepts a modality."""
         ...
 
     def reads(self, modality: str, /) -> bool:
-        """Whether it takes a modality for the words in it only."""
+        """Whether the model uses only the text of a modality."""
         ...
 
 
 def segment_to_metadata(segment: Segment) -> dict[str, Value]:
-    """Flat metadata without nulls, which Chroma refuses. The Segment's own fields come first."""
+    """Convert to flat metadata without None, which Chroma rejects; fields override metadata."""
     own = {name: getattr(segment, name) for name in sorted(FIELDS)}
     known = {name: value for name, value in own.items() if value is not None}
     tags: dict[str, Value] = {"tags": list(segment.tags)} if segment.tags else {}
@@ -56,12 +56,12 @@ def segment_to_metadata(segment: Segment) -> dict[str, Value]:
 
 
 def segment_to_document_metadata(segment: Segment) -> dict[str, Value]:
-    """The same with the Segment's `id`, which a framework loses when it splits a document."""
+    """Convert to metadata with the `id`, which frameworks replace when they split a document."""
     return {**segment_to_metadata(segment), "id": segment.id}
 
 
 def segment_from_record(text: str | None, metadata: Mapping[str, Any] | None) -> Segment:
-    """The Segment that was stored."""
+    """Convert a record back to a Segment."""
     metadata = metadata or {}
     own = {name: value for name, value in metadata.items() if name in FIELDS}
     other = {name: value for name, value in metadata.items() if name not in FIELDS | _FOREIGN}
@@ -76,9 +76,9 @@ def segment_from_record(text: str | None, metadata: Mapping[str, Any] | None) ->
 def segment_of_foreign_record(
     text: str | None, metadata: Mapping[str, Any] | None
 ) -> Segment | None:
-    """The Segment that another program stored, or None where it stored something else.
+    """Convert another program's record to a Segment; None if the record is not one.
 
-    Metadata of its own that no Segment can have, such as lists other than tags, are left out.
+    Metadata that a Segment cannot have, such as lists other than tags, are left out.
     """
     told = {k: v for k, v in (metadata or {}).items() if _is_value(k, v)}
     if not told.keys() >= {"modality", "source", "sha256"} or told["modality"] not in MODALITIES:
@@ -93,7 +93,7 @@ def segment_of_foreign_record(
 
 
 def segment_to_json(segment: Segment) -> str:
-    """All of a Segment, as `segment_from_json` reads it."""
+    """Serialise a Segment for `segment_from_json`."""
     own = {name: getattr(segment, name) for name in sorted(FIELDS)}
     known = {name: value for name, value in own.items() if value is not None}
     known |= {"tags": segment.tags} if segment.tags else {}
@@ -101,16 +101,17 @@ def segment_to_json(segment: Segment) -> str:
 
 
 def segment_from_json(record: str) -> Segment:
-    """The Segment that `segment_to_json` wrote."""
+    """Deserialise the result of `segment_to_json`."""
     return Segment(**json.loads(record))
 
 
 def hit_to_metadata(hit: Hit) -> dict[str, Value]:
-    """The metadata of the Segment that was found, and of the Hit, flat.
+    """Convert a Hit to flat metadata: those of its Segment, and its own.
 
-    `id`, `rank` and `score`; what each stage says (`score_lexical`, `score_vector_words`,
-    `score_calibrated`, ...; see `Hit.scores`); where there are any, `matched`, the words of the
-    best passage of a page or clip, and `also`, the other files with the same content, one per line.
+    Its own are `id`, `rank` and `score`; the score of each stage (`score_lexical`,
+    `score_vector_words`, `score_calibrated`, ...; see `Hit.scores`); and if they exist `matched`,
+    the text of the best passage of a page or clip, and `also`, other files with the same content,
+    one per line.
     """
     stages = {f"score_{name.replace(':', '_')}": score for name, score in hit.scores.items()}
     matched = next((segment.text for segment in hit.matched if segment.text), "")
@@ -122,14 +123,14 @@ def hit_to_metadata(hit: Hit) -> dict[str, Value]:
 
 
 def content_to_embed(text: str, metadata: Mapping[str, Any], model: Model) -> Content:
-    """What an encoder is given of a record: its picture or clip if it takes that, else its words.
+    """Convert a record to the input of an encoder: its media if supported, otherwise its text.
 
-    A passage is its words, as in a collection: its page is a record of its own.
+    A passage is always text, as in a collection, where its page is a separate record.
 
     Args:
-        text: The record's text.
-        metadata: Its metadata. A record that no mm_rag wrote is words: it has no `modality`, or
-            one that means something else, or no `media` to it.
+        text: Text of the record.
+        metadata: Metadata of the record. Records of other programs, without a known `modality` and
+            its `media`, are treated as text.
         model: The encoder.
     """
     segment = _segment_of(text, metadata)
@@ -137,11 +138,11 @@ def content_to_embed(text: str, metadata: Mapping[str, Any], model: Model) -> Co
 
 
 def content_of_record(text: str, metadata: Mapping[str, Any], model: Model) -> Content:
-    """What a reranker is given of a record: as `content_to_embed`, and of a passage its page.
+    """Convert a record to the input of a reranker: as `content_to_embed`, but a passage's page.
 
     Args:
-        text: The record's text.
-        metadata: Its metadata.
+        text: Text of the record.
+        metadata: Metadata of the record.
         model: The reranker.
     """
     segment = _segment_of(text, metadata)
@@ -154,47 +155,47 @@ def content_of_record(text: str, metadata: Mapping[str, Any], model: Model) -> C
 
 
 def taken_by(model: Model, content: Content) -> Content:
-    """The content itself if the model takes it, else its words."""
+    """The content itself if the model accepts it, otherwise its text."""
     if isinstance(content, Mixed | Chat) or model.supports(content.modality):
         return content
     return Text(content.text or "")
 
 
 def picture_of_record(metadata: Mapping[str, Any]) -> Path | None:
-    """The file of the picture that a record shows: itself, its page, or a frame of its clip."""
+    """Path of a record's picture: the picture itself, its page, or a frame of its clip."""
     media, mime_type = metadata.get("media"), str(metadata.get("mime_type", ""))
     picture = media if mime_type.startswith("image/") else metadata.get("preview")
     return Path(picture) if picture and isinstance(picture, str) else None
 
 
 def label_of_record(metadata: Mapping[str, Any]) -> str:
-    """Where a record comes from, for people: `report.pdf, page 3` or `talk.mp4, 0:30-1:00`."""
+    """Origin of a record for people: `report.pdf, page 3` or `talk.mp4, 0:30-1:00`."""
     name = Path(str(metadata.get("source") or "")).name
     where = place_in_words(metadata.get("page"), *(_seconds(metadata, n) for n in ("start", "end")))
     return ", ".join(filter(None, (name, where)))
 
 
 def _fits(field: str, value: object) -> bool:
-    """Whether a Segment's field can have a value, which other programs' metadata hold."""
+    """Whether a value from metadata has the type of a Segment's field."""
     return isinstance(value, _TYPES.get(field, (str,)))
 
 
 def _is_value(name: str, value: object) -> bool:
-    """Whether a Segment can have it: a scalar, or tags."""
+    """Whether a Segment's metadata can hold it: a scalar, or tags."""
     if name != "tags" or not isinstance(value, list | tuple):
         return isinstance(value, str | int | float)
     return all(isinstance(each, str) for each in cast("list[object]", value))
 
 
 def _seconds(metadata: Mapping[str, Any], name: str) -> float | None:
-    # Metadata may be anybody's, and hold `"00:01:30"`.
+    # Other programs' metadata may hold `"00:01:30"`.
     value = metadata.get(name)
     is_time = isinstance(value, int | float) and math.isfinite(value)
     return value if is_time else None
 
 
 def _segment_of(text: str, metadata: Mapping[str, Any]) -> Segment | None:
-    """What a model needs to know of a record's Segment; None for a record of another program."""
+    """The fields of a record's Segment that models need; None for records of other programs."""
     modality, media = metadata.get("modality"), metadata.get("media")
     if modality != "text" and not (modality in MODALITIES and isinstance(media, str)):
         return None

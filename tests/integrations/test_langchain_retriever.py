@@ -12,21 +12,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import ConfigurableField, RunnableLambda, RunnablePassthrough
 from langchain_tests.integration_tests import RetrieversIntegrationTests
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from langchain_mm_rag import MultimodalRetriever, documents_to_blocks
 from mm_rag import Collection, Encoder, Image, Segment
 from mm_rag.content import Modality
 from mm_rag.errors import CollectionError, CollectionMismatch, InputError
+from tests.integrations.scripted import ScriptedChatModel
 
 QUESTION = "Which quarter had the best revenue?"
 
@@ -252,27 +250,6 @@ def test_wrong_settings_are_refused(retriever: MultimodalRetriever, collection: 
         retriever.invoke(QUESTION, k=0)
 
 
-class RecordingChatModel(BaseChatModel):
-    """A fake chat model that records its input and always gives the same answer."""
-
-    received: list[BaseMessage] = Field(default_factory=list[BaseMessage])
-
-    @property
-    def _llm_type(self) -> str:
-        return "recording"
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        self.received.extend(messages)
-        answer = AIMessage("The fourth, with 9.4 million.")
-        return ChatResult(generations=[ChatGeneration(message=answer)])
-
-
 def test_chain_shows_the_page_to_the_chat_model(
     collection: Collection, slide_of: Callable[[bytes], str]
 ) -> None:
@@ -281,7 +258,7 @@ def test_chain_shows_the_page_to_the_chat_model(
         question = {"type": "text", "text": given["question"]}
         return [HumanMessage([*map(dict, documents_to_blocks(documents)), question])]
 
-    chat_model = RecordingChatModel()
+    chat_model = ScriptedChatModel(responses=[AIMessage("The fourth, with 9.4 million.")])
     retriever = MultimodalRetriever(collection=collection, k=1)
     chain = (
         {"documents": retriever, "question": RunnablePassthrough[str]()}
@@ -290,7 +267,7 @@ def test_chain_shows_the_page_to_the_chat_model(
         | StrOutputParser()
     )
     assert chain.invoke(QUESTION) == "The fourth, with 9.4 million."
-    [message] = chat_model.received
+    [[message]] = chat_model.seen
     source, picture, question = message.content_blocks
     assert source["type"] == "text"
     assert source["text"].startswith("[1] deck.pdf, page 1\n")
