@@ -31,15 +31,14 @@ from mm_rag.prompt_content.types import Block, Budget, Item, Picture, Words, as_
 
 logger = logging.getLogger(__name__)
 
+# Notes in the place of a picture. They name no paths of this machine: an agent must not learn them.
 _NO_ROOM = "[picture left out: no room]"
-_NOT_SHOWN = "[picture cannot be shown]"
-
-# Without paths of this machine, which an agent must not learn.
-_REASONS: Mapping[type[Exception], str] = {
-    UnreadableMedia: "its file is missing or damaged",
-    MediaTooLarge: "it is too large",
-    SourceForbidden: "it may not be opened",
-    MissingExtra: "what would read it is not installed",
+_UNREADABLE = "[picture cannot be shown: it cannot be read]"
+_NOTES: Mapping[type[Exception], str] = {
+    UnreadableMedia: "[picture cannot be shown: its file is missing or damaged]",
+    MediaTooLarge: "[picture cannot be shown: it is too large]",
+    SourceForbidden: "[picture cannot be shown: it may not be opened]",
+    MissingExtra: "[picture cannot be shown: what would read it is not installed]",
 }
 
 
@@ -87,12 +86,12 @@ class _Opened:
     Attributes:
         item: The item.
         visual: Its picture or video; None if it has none, or an earlier item shows the same.
-        problem: Why it cannot be shown; empty if there is no problem.
+        note: Why the picture or video cannot be shown; empty if it can.
     """
 
     item: Item
     visual: Visual | None = None
-    problem: str = ""
+    note: str = ""
 
 
 class _Builder:
@@ -100,8 +99,8 @@ class _Builder:
         self._budget, self._policy = budget, policy
         self._lenient, self._fenced = lenient, fenced
         self._count = budget.tokens_of_text
-        # Reserved for every item with a picture, so that it can always say that it is missing.
-        self._note_tokens = max(self._count(_NO_ROOM), self._count(_NOT_SHOWN))
+        # Reserved for every item with a picture, so that it can always say why it is missing.
+        self._note_tokens = max(map(self._count, (_NO_ROOM, _UNREADABLE, *_NOTES.values())))
 
     def blocks(self, items: Sequence[Item]) -> Iterator[Block]:
         texts = [self._text(item) for item in items]
@@ -111,15 +110,14 @@ class _Builder:
 
         least = sum(text.least for text in texts[:kept])
         free = self._budget.tokens - self._count(tail) * bool(tail) - least
-        free -= self._note_tokens * sum((o.visual is not None) + bool(o.problem) for o in opened)
-        notes, free = self._notes(opened, free)
+        free -= self._note_tokens * sum((o.visual is not None) + bool(o.note) for o in opened)
         words = self._cut(texts[:kept], least + free - self._tokens_for_pictures(opened, free))
         room = least + free - sum(map(self._count, words))
         plans = plan_pictures([o.visual for o in opened if o.visual], room, self._budget)
 
         shown = self._pictures(opened, plans)
-        for text, note, pictures in zip(words, notes, shown, strict=True):
-            yield from (Words(text=said) for said in (text, note) if said)
+        for text, each, pictures in zip(words, opened, shown, strict=True):
+            yield from (Words(text=said) for said in (text, each.note) if said)
             yield from pictures
         if tail and free >= 0:
             yield Words(text=tail)
@@ -136,9 +134,10 @@ class _Builder:
 
     def _how_many_fit(self, items: Sequence[Item], texts: Sequence[ItemText]) -> int:
         """Number of items whose shortest texts and notes fit into the budget."""
-        # A video may need two notes: its preview is left out, and why it has no frames.
-        notes = [0 if visual_key(item) is None else 2 * self._note_tokens for item in items]
-        costs = [text.least + note for text, note in zip(texts, notes, strict=True)]
+        # A video may need two: why it has no frames, and that there is no room for its preview.
+        notes = [0 if visual_key(item) is None else 1 + is_video(item) for item in items]
+        pairs = zip(texts, notes, strict=True)
+        costs = [text.least + count * self._note_tokens for text, count in pairs]
         if sum(costs) <= self._budget.tokens:
             return len(items)
         room = self._budget.tokens - self._count(_left_out(len(items)))
@@ -168,19 +167,7 @@ class _Builder:
             preview = open_still(item, self._policy) if is_video(item) else None
         except InputError:
             preview = None
-        return _Opened(item=item, visual=preview, problem=_reason(error, item.label))
-
-    def _notes(self, opened: Sequence[_Opened], free: int) -> tuple[list[str], int]:
-        """A note for each item on why its picture cannot be shown, and the remaining tokens."""
-        notes: list[str] = []
-        for each in opened:
-            note = _not_shown(each.problem) if each.problem else ""
-            extra = max(0, self._count(note) - self._note_tokens) if note else 0
-            if extra > free:
-                note, extra = _NOT_SHOWN, 0
-            notes.append(note)
-            free -= extra
-        return notes, free
+        return _Opened(item=item, visual=preview, note=_note(error, item.label))
 
     def _tokens_for_pictures(self, opened: Sequence[_Opened], free: int) -> int:
         """Tokens that pictures can use, of the half of the budget that text leaves them."""
@@ -219,9 +206,7 @@ class _Builder:
         except (InputError, MissingExtra) as error:
             if not self._lenient:
                 raise _labelled(error, item.label) from error
-            note = _not_shown(_reason(error, item.label))
-            fits = self._count(note) <= plan.tokens + self._note_tokens
-            return [Words(text=note if fits else _NOT_SHOWN)]
+            return [Words(text=_note(error, item.label))]
 
 
 def _labelled(error: InputError | MissingExtra, label: str) -> InputError | MissingExtra:
@@ -229,17 +214,10 @@ def _labelled(error: InputError | MissingExtra, label: str) -> InputError | Miss
     return type(error)(f"{label}: {error}" if label else str(error))
 
 
-def _reason(error: InputError | MissingExtra, label: str) -> str:
-    """Log the error; return the reason that a chat model may be told."""
+def _note(error: InputError | MissingExtra, label: str) -> str:
+    """Log the error; return the note that a chat model may read."""
     logger.warning("%s cannot be shown: %s", label, error)
-    for kind, words in _REASONS.items():
-        if isinstance(error, kind):
-            return words
-    return "it cannot be read"
-
-
-def _not_shown(reason: str) -> str:
-    return f"{_NOT_SHOWN[:-1]}: {reason}]"
+    return next((note for kind, note in _NOTES.items() if isinstance(error, kind)), _UNREADABLE)
 
 
 def _left_out(count: int) -> str:
