@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, Unpack
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -13,7 +13,7 @@ from langchain_core.vectorstores import VectorStore
 from langchain_mm_rag.documents import checked_documents
 from mm_rag._threads import run_in_thread
 from mm_rag.content import Content, Modality, Text
-from mm_rag.encoder import Encoder
+from mm_rag.encoder import Encoder, EncoderKeywords
 from mm_rag.errors import InputError, at_position
 from mm_rag.inputs import as_content
 from mm_rag.inputs.dicts import as_part
@@ -33,16 +33,9 @@ class MultimodalEmbeddings(Embeddings):
     Args:
         model: A folder, or the name of a model on the Hugging Face hub. None: the embedded default,
             which needs neither network nor GPU; it embeds media by the text in them.
-        revision: A branch, tag or commit of the model.
-        device: Device, such as `"cuda"`; by default a GPU if there is one.
-        dtype: Type of the weights, such as `"bfloat16"`; by default that of the checkpoint.
-        trust_remote_code: Run Python code from the checkpoint.
-        model_kwargs: Arguments for `from_pretrained` of the transformers model.
-        processor_kwargs: Arguments for `from_pretrained` of its tokenizer or processor.
-        prompts: Prompts by name (`query`, `document`); they override those of the checkpoint.
-        truncate_dim: Keep only the first dimensions, for models that were trained for it.
         batch_size: Maximum number of inputs per batch.
-        encoder: An Encoder to use instead of all of the above except `batch_size`.
+        encoder: An Encoder to use instead of `model` and `options`.
+        **options: Options of `Encoder`, such as `device`, `prompts` and `truncate_dim`.
 
     Raises:
         CheckpointError: The model does not exist or is not supported.
@@ -60,29 +53,12 @@ class MultimodalEmbeddings(Embeddings):
         self,
         model: str | Path | None = None,
         *,
-        revision: str | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-        trust_remote_code: bool = False,
-        model_kwargs: Mapping[str, Any] | None = None,
-        processor_kwargs: Mapping[str, Any] | None = None,
-        prompts: Mapping[str, str] | None = None,
-        truncate_dim: int | None = None,
         batch_size: int = 32,
         encoder: Encoder | None = None,
+        **options: Unpack[EncoderKeywords],
     ) -> None:
         self.batch_size = batch_size
-        self.encoder = encoder or Encoder(
-            model,
-            revision=revision,
-            device=device,
-            dtype=dtype,
-            trust_remote_code=trust_remote_code,
-            model_kwargs=model_kwargs,
-            processor_kwargs=processor_kwargs,
-            prompts=prompts,
-            truncate_dim=truncate_dim,
-        )
+        self.encoder = encoder or Encoder(model, **options)
 
     def __repr__(self) -> str:
         """Model and embedding size."""
