@@ -80,14 +80,14 @@ def segment_of_foreign_record(
 
     Metadata that a Segment cannot have, such as lists other than tags, are left out.
     """
-    told = {k: v for k, v in (metadata or {}).items() if _is_value(k, v)}
-    if not told.keys() >= {"modality", "source", "sha256"} or told["modality"] not in MODALITIES:
+    known = {k: v for k, v in (metadata or {}).items() if _is_value(k, v)}
+    if not known.keys() >= {"modality", "source", "sha256"} or known["modality"] not in MODALITIES:
         return None
-    own = {name: value for name, value in told.items() if name in FIELDS}
+    own = {name: value for name, value in known.items() if name in FIELDS}
     if not all(_fits(name, value) for name, value in own.items()):
         return None
     try:
-        return segment_from_record(text, told)
+        return segment_from_record(text, known)
     except InputError:  # page 0, a picture without its media, ...
         return None
 
@@ -199,8 +199,8 @@ def _segment_of(text: str, metadata: Mapping[str, Any]) -> Segment | None:
     modality, media = metadata.get("modality"), metadata.get("media")
     if modality != "text" and not (modality in MODALITIES and isinstance(media, str)):
         return None
-    told = {key: metadata.get(key) for key in ("title", "media", "start", "end")}
-    known: dict[str, Any] = {key: value for key, value in told.items() if _fits(key, value)}
+    values = {key: metadata.get(key) for key in ("title", "media", "start", "end")}
+    known: dict[str, Any] = {key: value for key, value in values.items() if _fits(key, value)}
     return Segment(modality=modality, source="", sha256="", text=text, **known)
 
 

@@ -38,7 +38,7 @@ _NOTES: Mapping[type[Exception], str] = {
     UnreadableMedia: "[picture cannot be shown: its file is missing or damaged]",
     MediaTooLarge: "[picture cannot be shown: it is too large]",
     SourceForbidden: "[picture cannot be shown: it may not be opened]",
-    MissingExtra: "[picture cannot be shown: what would read it is not installed]",
+    MissingExtra: "[picture cannot be shown: the package that reads it is not installed]",
 }
 
 
@@ -66,7 +66,7 @@ def blocks_of(
         lenient: Replace a picture that is missing, damaged or forbidden by text that says so, and
             a video by its preview, and log a warning. False: raise the error.
         fenced: Put the text of each item between `<content>` and `</content>`, so that a chat
-            model can tell the contents of files from what it is told about them.
+            model can tell the contents of files from the text around them.
 
     Raises:
         UnreadableMedia: Not lenient, and a picture or video is missing or damaged.
