@@ -29,27 +29,28 @@ def mcp(
     chroma: ChromaOption = None,
     model: ModelOption = None,
     http: Annotated[
-        bool, typer.Option("--http", help="Over HTTP; else over standard input and output.")
+        bool, typer.Option("--http", help="Serve over HTTP instead of standard input and output.")
     ] = False,
     host: Annotated[
-        str, typer.Option(help="Where to listen; whoever reaches it can read the collection.")
+        str,
+        typer.Option(help="Address to listen on. Clients that reach it can read the collection."),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(help="Of that address; 0 for any that is free.", min=0, max=65535)
+        int, typer.Option(help="Port to listen on; 0 for any free port.", min=0, max=65535)
     ] = 8321,
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(help="A name more that it is reached under, such as mcp.example.org:8443."),
+        typer.Option(help="Another name that clients reach it by, such as mcp.example.org:8443."),
     ] = None,
     allowed_origin: Annotated[
         list[str] | None,
         typer.Option(help="A site whose pages may call it, such as https://app.example.org."),
     ] = None,
     tokens: Annotated[
-        int | None, typer.Option(help="Upper bound of each answer, words and pictures.", min=500)
+        int | None, typer.Option(help="Maximum tokens of each result, text and pictures.", min=500)
     ] = None,
 ) -> None:
-    """Let a chat program search and browse a collection (Model Context Protocol); read-only."""
+    """Serve a collection to chat programs over the Model Context Protocol; read-only."""
     with errors():
         require("mcp.server.stdio", extra="mcp", feature="The MCP server")
         serving = require("mm_rag_mcp", extra="mcp", feature="The MCP server")
@@ -75,7 +76,7 @@ def mcp(
 
 
 def _check_that_it_exists(collection: str, name: str, chroma: str | None) -> None:
-    # Opening it takes seconds, for torch, and more for a model: clients are greeted before that.
+    # Opening a collection loads torch and a model, which takes longer than clients wait.
     from mm_rag.collection.storage import open_storage
 
     open_storage(collection, name, create=False, chroma=chroma).close()
