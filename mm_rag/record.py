@@ -39,11 +39,11 @@ class Model(Protocol):
     """Common interface of Encoder and Reranker."""
 
     def supports(self, modality: str, /) -> bool:
-        """Whether the model accepts a modality."""
+        """Whether it takes a modality."""
         ...
 
     def reads(self, modality: str, /) -> bool:
-        """Whether the model uses only the text of a modality."""
+        """Whether it takes a modality for the words in it only."""
         ...
 
 
