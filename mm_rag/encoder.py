@@ -494,8 +494,6 @@ class Encoder:
         """
         return self.chain.input.encodes_as_text(modality)
 
-    reads = encodes_as_text  # its name until the collections use the other one
-
     @property
     def dimension(self) -> int:
         """The size of vectors, after `truncate_dim`."""

@@ -31,8 +31,8 @@ from mm_rag._closing import Closing
 from mm_rag.content import Content
 from mm_rag.errors import InputError, MMRagError, WorkerError
 from mm_rag.modules.batching import BatchOptions, sentence_vectors
-from mm_rag.preprocessing.pairs import Asked
-from mm_rag.rerankers.scorer import ScoreOptions
+from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.rerankers.model import ScoreOptions
 
 if TYPE_CHECKING:
     from mm_rag.encoder import Encoder
@@ -204,7 +204,7 @@ class RerankerPool(Pool):
 
     def __init__(self, reranker: Reranker, devices: Sequence[str | torch.device]) -> None:
         self._reranker = reranker
-        super().__init__(reranker.scorer, _score, reranker.scorer.lock, devices)
+        super().__init__(reranker.model, _score, reranker.model.lock, devices)
 
     def predict(self, pairs: Any, **options: Unpack[PredictOptions]) -> Scores:
         """Score pairs here, as `Reranker.predict` does: the same options, the same scores."""
@@ -370,8 +370,8 @@ def _encode(chain: Any, contents: Sequence[Content], options: BatchOptions) -> V
     return sentence_vectors(chain, contents, options).cpu().numpy()
 
 
-def _score(scorer: Any, pairs: Sequence[Asked], options: ScoreOptions) -> Vectors:
-    return scorer.score(pairs, options).numpy()
+def _score(model: Any, pairs: Sequence[PairOrChat], options: ScoreOptions) -> Vectors:
+    return model.score(pairs, options).numpy()
 
 
 def _answer(connection: Connection, job: int, start: int, work: Callable[[], Any]) -> None:

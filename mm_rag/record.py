@@ -42,7 +42,7 @@ class Model(Protocol):
         """Whether it takes a modality."""
         ...
 
-    def reads(self, modality: str, /) -> bool:
+    def encodes_as_text(self, modality: str, /) -> bool:
         """Whether it takes a modality for the words in it only."""
         ...
 
@@ -205,4 +205,4 @@ def _segment_of(text: str, metadata: Mapping[str, Any]) -> Segment | None:
 
 
 def _sees(model: Model) -> bool:
-    return model.supports("image") and not model.reads("image")
+    return model.supports("image") and not model.encodes_as_text("image")

@@ -1,4 +1,4 @@
-"""Reranker: a closer look at what was found."""
+"""Reranker: scores pairs of a query and a document, and orders documents by their score."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mm_rag.checkpoints.config_files import (
     MODEL_CONFIG,
+    check_kind,
     check_requirements,
     read_json,
     write_json,
@@ -25,15 +26,14 @@ from mm_rag.checkpoints.config_files import (
 from mm_rag.checkpoints.locate import find_model
 from mm_rag.checkpoints.options import PretrainedKeywords, PretrainedOptions
 from mm_rag.checkpoints.publish import PushOptions, push_to_hub
-from mm_rag.content import MODALITIES, Chat, Content, Text, modality_name
+from mm_rag.content import MODALITIES, Chat, Content, Text, modality_name, parts_of
 from mm_rag.device import as_device, best_device, move, place
 from mm_rag.embedded import embedded_chain
 from mm_rag.encoder import Encoder
-from mm_rag.errors import InputError, UnsupportedModality, at_position
+from mm_rag.errors import CheckpointError, InputError, UnsupportedModality, at_position
 from mm_rag.inputs import as_content
-from mm_rag.inputs.pairs import listed, listed_pairs, modalities_in, sides_of
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.modules import Module
+from mm_rag.modules import Chain, Module
 from mm_rag.modules.batching import check_finite
 from mm_rag.options import (
     PREDICT,
@@ -48,29 +48,29 @@ from mm_rag.options import (
     whole_number,
 )
 from mm_rag.parallel import RerankerPool
-from mm_rag.preprocessing.pairs import Asked
-from mm_rag.rerankers import FeatureCache, LateInteraction, Scorer
-from mm_rag.rerankers.score_activation import (
+from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.rerankers import CrossEncoder, FeatureCache, LateInteraction, RerankerModel
+from mm_rag.rerankers.model import (
     Activation,
-    activated,
+    ScoreOptions,
     activation_name,
-    checked,
+    apply_activation,
+    check_activation,
     saved_activation,
 )
-from mm_rag.rerankers.scorer import ScoreOptions
-from mm_rag.rerankers.scorers import load_scorer, scorer_of
+from mm_rag.rerankers.pairs import as_list, as_pair, list_pairs
 
 Scores: TypeAlias = npt.NDArray[np.float32]
 
 
 class Ranked(TypedDict):
-    """A document's place in a ranking; a dict, so that JSON takes it.
+    """An entry of a ranking: a dict that can be written as JSON.
 
     Attributes:
-        index: Its position among the documents that were given.
-        corpus_id: The same, as sentence-transformers calls it.
+        index: Position of the document among those that were given.
+        corpus_id: The same position, under sentence-transformers' name.
         score: Higher is better; comparable within one reranker.
-        text: The document as it was given, where `return_documents` asks for it.
+        text: The document as it was given, if `return_documents` is set.
     """
 
     index: int
@@ -80,7 +80,11 @@ class Ranked(TypedDict):
 
 
 class PredictOptions(TypedDict, total=False):
-    """How `Reranker.predict` scores; described there."""
+    """Options of `Reranker.predict`, which describes them; the last ones have other names there.
+
+    `show_progress_bar` is `progress`, `activation_fct` is `activation_fn`, `pool` is `devices`, and
+    a list as `device` is `devices` too. `num_workers` can only be 0, and `chunk_size` only None.
+    """
 
     batch_size: int
     prompt: str | None
@@ -89,56 +93,74 @@ class PredictOptions(TypedDict, total=False):
     apply_softmax: bool
     progress: bool
     devices: RerankerPool | Sequence[str | torch.device]
+    show_progress_bar: bool | None
+    activation_fct: Activation | None
+    device: str | torch.device | Sequence[str | torch.device] | None
+    pool: RerankerPool | None
+    num_workers: int
+    chunk_size: int | None
+
+
+class RerankerKeywords(PretrainedKeywords, total=False):
+    """The keyword arguments of `Reranker.from_pretrained`, which `Reranker` describes.
+
+    `max_length` is sentence-transformers' name of `max_seq_length`.
+    """
+
+    prompts: Mapping[str, str] | None
+    default_prompt_name: str | None
+    num_labels: int | None
+    max_seq_length: int | None
+    max_length: int | None
+    activation_fn: Activation | None
+    feature_cache: FeatureCache | None
 
 
 class Reranker:
-    """Score documents for a query.
+    """Scores documents for a query.
+
+    `Reranker("name")` and `Reranker.from_pretrained("name")` load a checkpoint of
+    sentence-transformers or transformers; `Reranker(modules=[...])` is made of the given modules,
+    and `Reranker(encoder=...)` compares the token vectors of an encoder by late interaction.
 
     Args:
-        model: A folder, or a model's name on the hub. None for late interaction over the embedded
-            default encoder, or over `encoder`.
-        encoder: An encoder whose modules and weights are used by the default, not loaded again.
-        modules: What it is made of instead of a `model`, in order: `[Transformer]` made for
-            classification, `[Transformer, LogitScore]`, `[Transformer, Pooling, Dense]`, or
-            `[LateInteraction]`.
-        revision: A branch, tag or commit of the model.
-        device: Such as `"cuda"`; the GPU when there is one, by default. An `encoder` stays where
-            it is.
-        dtype: Of the weights, such as `torch.bfloat16`; what the checkpoint says, by default.
-        trust_remote_code: Run Python code that lies in the checkpoint.
-        model_kwargs: For the `from_pretrained` of the transformers model.
-        processor_kwargs: For the `from_pretrained` of its tokenizer or processor.
-        config_kwargs: For the `from_pretrained` of its configuration.
-        prompts: Instructions by name, over those of the checkpoint.
-        default_prompt_name: The one that is used where none is asked for.
-        num_labels: Of a classifier: 1 for a score, more for classes.
-        max_seq_length: Tokens of a pair, of which only documents are cut; `max_length` in
-            sentence-transformers, which is taken too.
-        activation_fn: Applied to the scores, in float32; what the checkpoint says, by default, or
-            else a sigmoid for one label and nothing for several.
-        feature_cache: Keeps what the model sees of pages, so that another query that meets them
-            costs their text only; 512 MiB in memory by default. `FeatureCache(0)` keeps nothing.
-        policy: What may be opened of the media that it is given, and their limits. An `encoder` or
-            `modules` have their own.
-        cache_folder: Where models are kept.
-        local_files_only: Fetch nothing.
-        token: For private models.
+        model: A folder, or the name of a model on the hub. None for late interaction over the
+            embedded default encoder.
+        encoder: An encoder for late interaction; its modules and weights are shared, not copied.
+        modules: Modules of the reranker, in order: `[Transformer]` for sequence classification,
+            `[Transformer, LogitScore]`, `[Transformer, Pooling, Dense]`, or `[LateInteraction]`.
+        prompts: Instructions by name, which override those of the checkpoint.
+        default_prompt_name: Name of the prompt that calls use unless they give one.
+        num_labels: Number of scores per pair of a classifier.
+        max_seq_length: Maximum number of tokens of a pair; longer documents are truncated, queries
+            are not. sentence-transformers' name `max_length` is accepted too.
+        activation_fn: Applied to the scores in float32. By default that of the checkpoint, or else
+            a sigmoid for one label and the identity for several.
+        feature_cache: Keeps vision features of pages, so that later queries compute only their
+            text; 512 MiB in RAM by default. `FeatureCache(0)` keeps nothing.
+        **options: How the model is found and loaded, all optional: `revision`, a branch, tag or
+            commit; `device`, such as `"cuda"`, by default the best one (an `encoder` is not moved);
+            `dtype` of the weights, by default the checkpoint's; `trust_remote_code` runs Python
+            code of the checkpoint; `model_kwargs`, `processor_kwargs` and `config_kwargs` for
+            transformers' `from_pretrained`; `policy`, which media may be opened, and their limits
+            (an `encoder` or `modules` have their own); `cache_folder`, `local_files_only` and
+            `token` for downloads.
 
     Raises:
-        CheckpointError: There is no such model, or it cannot rerank.
-        InputError: It cannot have that many labels or tokens, or an option is impossible.
-        MissingExtra: The embedded default is not on this machine, or a package that the checkpoint
-            needs is not, in the version it needs.
+        CheckpointError: The model does not exist, or cannot rerank.
+        InputError: The model cannot have this number of labels or tokens, or options conflict.
+        MissingExtra: The embedded default is not installed, or a package that the checkpoint
+            requires is missing or has another version.
 
     Attributes:
-        name: Of the model, as it was given.
-        scorer: What scores pairs.
+        name: Name of the model, as it was given.
+        model: The model that scores pairs.
         prompts: Instructions by name.
-        default_prompt_name: The prompt that is used where none is asked for.
+        default_prompt_name: Name of the prompt that calls use unless they give one.
     """
 
     name: str
-    scorer: Scorer
+    model: RerankerModel
     prompts: dict[str, str]
     default_prompt_name: str | None
     _policy: MediaPolicy
@@ -150,7 +172,7 @@ class Reranker:
         model: str | Path | None = None,
         *,
         encoder: Encoder | None = None,
-        modules: Sequence[Module | Scorer] | None = None,
+        modules: Sequence[Module | RerankerModel] | None = None,
         prompts: Mapping[str, str] | None = None,
         default_prompt_name: str | None = None,
         num_labels: int | None = None,
@@ -161,140 +183,107 @@ class Reranker:
     ) -> None:
         if sum(given is not None for given in (model, encoder, modules)) > 1:
             raise InputError("Give a Reranker one of: a model, an encoder, modules.")
-        labels = _option("num_labels", num_labels, "num_labels")
-        length = _option("max_seq_length", max_seq_length, "model_max_length")
+        labels = _setting("num_labels", num_labels, "num_labels")
+        length = _setting("max_seq_length", max_seq_length, "model_max_length")
         pretrained = PretrainedOptions.from_keywords(**options)
-        if model is not None or (encoder is None and modules is None):
+        cache = FeatureCache() if feature_cache is None else feature_cache
+        config: dict[str, Any] = {}
+        if encoder is None and modules is None:
             pretrained = replace(
                 pretrained,
                 processor_kwargs=pretrained.processor_kwargs | length,
                 config_kwargs=pretrained.config_kwargs | labels,
             )
+            self.name, loaded, config = _load(model, pretrained, cache)
         elif pretrained.policy is not DEFAULT_POLICY:
             raise InputError(
                 "An encoder, or modules, open media as their own policy says: give it to them when "
                 "they are made or loaded, not to the Reranker."
             )
-        cache = FeatureCache() if feature_cache is None else feature_cache
-        saved: dict[str, Any] = {}
-        if modules is not None:
-            scorer = scorer_of(modules, cache)
-            self.name = "custom"
         elif encoder is not None:
-            scorer = LateInteraction(encoder.chain)
-            self.name = encoder.name
-        elif model is None:
-            scorer = LateInteraction(embedded_chain(pretrained))
-            self.name = "embedded"
+            self.name, loaded = encoder.name, LateInteraction(encoder.chain)
         else:
-            folder = find_model(model, pretrained, organization="cross-encoder")
-            saved = read_json(folder / MODEL_CONFIG, default={})
-            check_requirements(saved, str(model))
-            scorer = load_scorer(folder, pretrained, cache)
-            self.name = str(model)
+            self.name, loaded = "custom", _model_of(modules or (), cache)
         if encoder is None:
-            place(scorer, pretrained.device or best_device())
+            place(loaded, pretrained.device or best_device())
+        self.model = loaded.eval()
+        self.prompts = named_prompts(config.get("prompts"), prompts)
+        self.default_prompt_name = default_prompt_name or config.get("default_prompt_name")
+        chosen_prompt(self.prompts, None, self.default_prompt_name)  # raises if there is none
+        self._check_setting("num_labels", num_labels, self.num_labels)
+        self._check_setting("max_seq_length", max_seq_length, self.max_seq_length)
+        self.activation_fn = activation_fn or saved_activation(config, loaded)
         self._policy = pretrained.policy if encoder is None else encoder.policy
-        self.scorer = scorer.eval()
-        self.prompts = named_prompts(saved.get("prompts"), prompts)
-        self.default_prompt_name = default_prompt_name or saved.get("default_prompt_name")
-        chosen_prompt(self.prompts, None, self.default_prompt_name)  # it has to be there
-        self._check_asked("num_labels", num_labels, self.num_labels)
-        self._check_asked("max_seq_length", max_seq_length, self.max_seq_length)
-        self.activation_fn = activation_fn or saved_activation(saved, scorer)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute that there is.
+    @classmethod
+    def from_pretrained(
+        cls, model: str | Path | None = None, **options: Unpack[RerankerKeywords]
+    ) -> Self:
+        """Load a model by its name on the hub or its folder; described at the class.
 
         Raises:
-            UnknownAttribute: There is none of that name.
+            CheckpointError: The model does not exist, or cannot rerank.
+            MissingExtra: A package that the checkpoint requires is missing or of another version.
+            InputError: An option is invalid or conflicts with another.
+        """
+        return cls(model, **options)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute that exists.
+
+        Raises:
+            UnknownAttribute: There is no attribute of that name.
         """
         check_attribute(self, Reranker, name)
         super().__setattr__(name, value)
 
-    @property
-    def policy(self) -> MediaPolicy:
-        """What may be opened of the media that it is given, and their limits."""
-        return self._policy
+    @also_named(RANK)
+    def rank(
+        self,
+        query: Any,
+        documents: Iterable[Any],
+        top_k: int | None = None,
+        return_documents: bool = False,
+        **options: Unpack[PredictOptions],
+    ) -> list[Ranked]:
+        """Order documents by how well they answer the query, the best first.
 
-    @property
-    def activation_fn(self) -> Activation:
-        """What is applied to the scores."""
-        return self._activation_fn
-
-    @activation_fn.setter
-    def activation_fn(self, activation: Activation) -> None:
-        chosen = checked(activation)
-        if chosen is None:
-            raise InputError("An activation_fn is a function; torch.nn.Identity() changes nothing.")
-        self._activation_fn = chosen
-
-    @property
-    def judges(self) -> bool:
-        """Whether its score orders documents by itself.
-
-        A trained reranker judges. The late interaction of the default is one voice among others:
-        its score joins the sum of the retrieval scores.
-        """
-        return self.scorer.judges
-
-    @property
-    def num_labels(self) -> int:
-        """How many scores a pair gets."""
-        return self.scorer.labels
-
-    @property
-    def max_seq_length(self) -> int | None:
-        """Tokens of a pair at most; None where it is not cut. It can be set.
+        Args:
+            query: Anything that `mm_rag.inputs.as_content` takes; `Text("...")` is always text.
+            documents: The same, each of any modality.
+            top_k: Number of entries to return; None for all.
+            return_documents: Add each document to its entry, as `text`.
+            **options: Options of `predict`.
 
         Raises:
-            InputError: It is set to no whole number over 0, to more than the model has positions
-                for, or the reranker cuts no pairs.
+            InputError: The model gives several labels, `top_k` is negative, or as for `predict`;
+                the position is that of the document.
+            UnsupportedModality: The model does not support the modality of an input.
+            UnreadableMedia: A file is missing or damaged.
         """
-        return self.scorer.max_length
-
-    @max_seq_length.setter
-    def max_seq_length(self, limit: int) -> None:
-        self.scorer.max_length = whole_number("max_seq_length", limit)
-
-    @property
-    def tokenizer(self) -> Any:
-        """The tokenizer of the model that makes the scores; None where it reads no text."""
-        return self.scorer.tokenizer
-
-    @tokenizer.setter
-    def tokenizer(self, tokenizer: Any) -> None:
-        with self.scorer.lock:
-            self.scorer.replace_tokenizer(tokenizer)
-
-    @property
-    def device(self) -> torch.device:
-        """Where its weights are."""
-        return self.scorer.device
-
-    def to(self, device: str | torch.device) -> Self:
-        """Move the weights to a device, such as `"cuda:1"`; those of a shared encoder go along.
-
-        Raises:
-            InputError: torch knows no such device, or this machine has none.
-        """
-        with self.scorer.lock:
-            move(self.scorer, as_device(device))
-        return self
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """What queries and documents can be."""
-        return self.scorer.modalities
-
-    def supports(self, modality: str | Sequence[str]) -> bool:
-        """Whether it takes a modality, or several together: `("text", "image")`."""
-        names = modality.split("+") if isinstance(modality, str) else modality
-        return self.scorer.supports("+".join(sorted(set(names))))
-
-    def reads(self, modality: str) -> bool:
-        """Whether a modality is scored by words read from it, not by what is seen or heard."""
-        return self.scorer.reads(modality)
+        limit: Any = top_k
+        if limit is not None and (not isinstance(limit, Integral) or int(limit) < 0):
+            raise InputError(f"top_k is a whole number, 0 or more; got {top_k = }.")
+        if self.num_labels != 1:
+            raise InputError(
+                f"{self.name} gives {self.num_labels} labels, by which documents cannot be "
+                "ordered; use predict."
+            )
+        query = as_content(query, media=self._media, policy=self.policy)
+        candidates = as_list(documents, "Documents")
+        pairs = [(query, document) for document in candidates]
+        try:
+            scores = self.predict(pairs, **options)
+        except InputError as error:
+            if error.position is not None:  # that of a document, unless the query is at fault
+                self.predict((query, Text(".")), **options)
+            raise
+        order = sorted(range(len(scores)), key=lambda index: -scores[index])
+        ranking: list[Ranked] = []
+        for index in order[:top_k]:
+            entry = Ranked(index=index, score=float(scores[index]), corpus_id=index)
+            ranking.append({**entry, "text": candidates[index]} if return_documents else entry)
+        return ranking
 
     @overload
     def predict(
@@ -320,47 +309,48 @@ class Reranker:
     ) -> Scores | Tensor:
         """Score pairs of a query and a document.
 
-        What pairs with the same query share is computed once where the model allows it. The
-        arguments that sentence-transformers calls otherwise are taken under its names too:
-        `show_progress_bar`, `convert_to_tensor`, `activation_fct`, `pool`, `device`.
+        What pairs with the same query share is computed once, if the model supports that.
+        sentence-transformers' names `show_progress_bar`, `convert_to_tensor`, `activation_fct`,
+        `pool` and `device` are accepted too.
 
         Args:
-            pairs: A list of pairs, each side whatever `mm_rag.inputs.as_content` takes; or one
-                pair. Chat messages with the roles `query` and `document` are a pair too.
-            batch_size: Pairs in a batch at most; long ones make smaller batches.
+            pairs: A list of pairs, each side anything that `mm_rag.inputs.as_content` takes; or a
+                single pair. Chat messages of the roles `query` and `document` are a pair as well.
+            batch_size: Maximum number of pairs in a batch; long pairs make smaller batches.
             prompt: The instruction of this call.
-            prompt_name: The name of one of `prompts`.
-            activation_fn: Applied to the scores, instead of the reranker's own.
-            apply_softmax: Turn the scores of several labels into probabilities that sum to 1,
-                after the activation.
-            progress: Draw a progress bar.
-            devices: Share the work out among processes, one for each: `["cuda:0", "cuda:1"]`,
-                `["cpu", "cpu"]`. They are started for this call; those of a `pool` stay.
+            prompt_name: Name of one of `prompts`.
+            activation_fn: Applied to the scores instead of the reranker's own activation.
+            apply_softmax: Turn the scores of several labels into probabilities that sum to 1, after
+                the activation.
+            progress: Show a progress bar.
+            devices: Share the work among processes, one per device: `["cuda:0", "cuda:1"]`,
+                `["cpu", "cpu"]`. They run for this call only; those of a `pool` keep running.
             output: `"numpy"`, or `"tensor"` on the CPU.
 
         Returns:
             Shape (pairs,), float32; higher is better. (pairs, labels) for several labels; without
-            the first dimension for one pair.
+            the first dimension for a single pair.
 
         Raises:
-            InputError: A pair is none, its query is longer than the model takes, or an option is
-                impossible.
-            UnsupportedModality: The model does not take one of the inputs.
+            InputError: An item is not a pair, a query is longer than the model takes, or an option
+                is invalid.
+            UnsupportedModality: The model does not support the modality of an input.
             UnreadableMedia: A file is missing or damaged.
-            NotFinite: The model makes NaN or infinity of a pair.
+            NotFinite: The score of a pair is NaN or infinite.
             WorkerError: A process on one of the `devices` died.
         """
         check_form("float32", output)
-        several, single = listed_pairs(pairs)
-        activation = checked(activation_fn) or self.activation_fn
+        check_activation(activation_fn)
+        activation = activation_fn or self.activation_fn
+        values, single = list_pairs(pairs)
         try:
-            asked = [self._asked(place, pair) for place, pair in enumerate(several)]
+            contents = self._contents(values)
             prompt = chosen_prompt(self.prompts, prompt, prompt_name or self.default_prompt_name)
             options = ScoreOptions(batch_size=batch_size, prompt=prompt)
-            scores = self._scores(asked, options, devices, progress=progress)
-            check_finite(scores, self.scorer, self.name, "score")
-            scores = activated(activation, scores)
-            check_finite(scores, self.scorer, f"{self.name}, after its activation,", "score")
+            scores = self._scores(contents, options, devices, progress=progress)
+            check_finite(scores, self.model, self.name, "score")
+            scores = apply_activation(activation, scores)
+            check_finite(scores, self.model, f"{self.name}, after its activation,", "score")
         except InputError as error:
             error.position = None if single else error.position
             raise
@@ -371,78 +361,165 @@ class Reranker:
         scores = scores[0] if single else scores
         return scores.numpy() if output == "numpy" else scores
 
+    def _contents(self, values: Sequence[Any]) -> list[PairOrChat]:
+        """Pairs as Content of modalities that the model supports."""
+        media, contents = self._media, list[PairOrChat]()
+        for position, value in enumerate(values):
+            with at_position(position):
+                pair = as_pair(value, media=media, policy=self.policy)
+                if isinstance(pair, Chat):
+                    self._check_modality("messages", pair)
+                else:
+                    self._check_modality("query", pair[0])
+                    self._check_modality("document", pair[1])
+                contents.append(pair)
+        return contents
+
+    @property
+    def _media(self) -> list[str]:
+        """Modalities that a str may name."""
+        return [name for name in MODALITIES if self.supports(name)]
+
+    def _check_modality(self, side: str, content: Content) -> None:
+        inside = [part.modality for part in parts_of(content)] if isinstance(content, Chat) else []
+        for modality in (modality_name(content), *inside):
+            if not self.supports(modality):
+                raise UnsupportedModality(
+                    f"The reranker {self.name} does not take {modality.replace('+', ' with ')} "
+                    f"({side}); it takes {', '.join(self.modalities)}."
+                )
+
+    def _scores(
+        self,
+        pairs: Sequence[PairOrChat],
+        options: ScoreOptions,
+        devices: RerankerPool | Sequence[str | torch.device],
+        *,
+        progress: bool,
+    ) -> Tensor:
+        """Scores before the activation, computed here or on the `devices`."""
+        with Progress(disable=not progress) as bar:
+            advance = partial(bar.advance, bar.add_task("Scoring", total=len(pairs)))
+            if not devices:
+                return self.model.score(pairs, replace(options, on_batch=advance))
+            given = isinstance(devices, RerankerPool)
+            with nullcontext(devices) if given else self.pool(devices) as pool:
+                if not pairs:
+                    return torch.empty(0, self.num_labels)
+                return torch.from_numpy(pool.run(pairs, options, done=advance))
+
     def pool(self, devices: Sequence[str | torch.device]) -> RerankerPool:
-        """Processes that score pairs together, one for each device; use it in a `with` block."""
+        """Start processes that score pairs together, one per device; use it in a `with` block."""
         return RerankerPool(self, devices)
 
-    @also_named(RANK)
-    def rank(
-        self,
-        query: Any,
-        documents: Iterable[Any],
-        top_k: int | None = None,
-        return_documents: bool = False,
-        **options: Unpack[PredictOptions],
-    ) -> list[Ranked]:
-        """Order documents by how well they answer the query, the best first.
+    @property
+    def policy(self) -> MediaPolicy:
+        """Limits on the media that are opened."""
+        return self._policy
 
-        Args:
-            query: Whatever `mm_rag.inputs.as_content` takes; `Text("...")` is always text.
-            documents: The same, each of any modality.
-            top_k: How many to return; None for all.
-            return_documents: Return each document with its place, as `text`.
-            **options: Those of `predict`.
+    @property
+    def activation_fn(self) -> Activation:
+        """The function that is applied to the scores."""
+        return self._activation_fn
+
+    @activation_fn.setter
+    def activation_fn(self, activation: Activation) -> None:
+        check_activation(activation)
+        given: Any = activation
+        if given is None:
+            raise InputError("An activation_fn is a function; torch.nn.Identity() changes nothing.")
+        self._activation_fn = activation
+
+    @property
+    def is_cross_encoder(self) -> bool:
+        """Whether its scores alone order documents.
+
+        The scores of a trained cross-encoder do. Those of the default's late interaction are added
+        to the scores of retrieval.
+        """
+        return self.model.is_cross_encoder
+
+    @property
+    def num_labels(self) -> int:
+        """Number of scores per pair."""
+        return self.model.labels
+
+    @property
+    def max_seq_length(self) -> int | None:
+        """Maximum number of tokens of a pair; None if pairs are not truncated. It can be set.
 
         Raises:
-            InputError: The model gives several labels, `top_k` is negative, or as for `predict`;
-                the position is the document's.
-            UnsupportedModality: The model does not take one of the inputs.
-            UnreadableMedia: A file is missing or damaged.
+            InputError: It is set to something else than a positive integer, to more than the model
+                has positions for, or the reranker does not truncate pairs.
         """
-        places: Any = top_k
-        if places is not None and (not isinstance(places, Integral) or int(places) < 0):
-            raise InputError(f"A ranking has 0 places or more; got {top_k = }.")
-        if self.num_labels != 1:
-            raise InputError(
-                f"{self.name} gives {self.num_labels} labels, by which nothing can be ordered; use "
-                "predict."
-            )
-        asked = as_content(query, media=self._media, policy=self.policy)
-        several = listed(documents, "Documents")
-        pairs = [(asked, document) for document in several]
-        try:
-            scores = self.predict(pairs, **options)
-        except InputError as error:
-            if error.position is not None:  # that of a document, unless the query is at fault
-                self.predict((asked, Text(".")), **options)
-            raise
-        order = sorted(range(len(scores)), key=lambda index: -scores[index])
-        ranking: list[Ranked] = []
-        for index in order[:top_k]:
-            place = Ranked(index=index, score=float(scores[index]), corpus_id=index)
-            ranking.append({**place, "text": several[index]} if return_documents else place)
-        return ranking
+        return self.model.max_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, limit: int) -> None:
+        self.model.max_length = whole_number("max_seq_length", limit)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the model; None if it takes no text."""
+        return self.model.tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Any) -> None:
+        with self.model.lock:
+            self.model.replace_tokenizer(tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.model.device
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the weights to a device, such as `"cuda:1"`, including those of a shared encoder.
+
+        Raises:
+            InputError: The device is unknown to torch, or not present.
+        """
+        with self.model.lock:
+            move(self.model, as_device(device))
+        return self
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities of queries and documents."""
+        return self.model.modalities
+
+    def supports(self, modality: str | Sequence[str]) -> bool:
+        """Whether it takes a modality, or several together: `("text", "image")`."""
+        names = modality.split("+") if isinstance(modality, str) else modality
+        return self.model.supports("+".join(sorted(set(names))))
+
+    def encodes_as_text(self, modality: str) -> bool:
+        """Whether media of a modality are scored by words read from them, not by pixels or sound.
+
+        Named as for `Encoder`.
+        """
+        return self.model.encodes_as_text(modality)
 
     def push_to_hub(self, repo_id: str, **options: Unpack[PushOptions]) -> str:
-        """Upload it to a repository of the Hugging Face hub, made where it is missing.
+        """Upload the model to a repository of the Hugging Face hub, created if missing.
 
         Args:
-            repo_id: Such as `"user/model"`.
+            repo_id: For example `"user/model"`.
             **options: `token`, `private`, `exist_ok`, `revision`, `commit_message`, `create_pr`.
 
         Returns:
             The address of the commit, or of the pull request.
 
         Raises:
-            CheckpointError: The hub was not reached, or refuses it.
+            CheckpointError: The hub cannot be reached, or refuses the upload.
         """
         return push_to_hub(self.save, repo_id, **options)
 
     def save(self, path: str | Path) -> None:
-        """Write it to a folder, in the format of sentence-transformers.
+        """Write the model to a folder, in the format of sentence-transformers.
 
         Raises:
-            InputError: The activation is no class of torch, whose name could be written.
+            InputError: The activation is not an instance of a torch class that a name identifies.
         """
         folder = Path(path)
         settings = {
@@ -452,67 +529,62 @@ class Reranker:
             "activation_fn": activation_name(self.activation_fn),
         }
         folder.mkdir(parents=True, exist_ok=True)
-        # First: what a killed run leaves would load with another activation.
+        # Written first: the model without its settings would load with another activation.
         write_json(folder / MODEL_CONFIG, settings)
-        self.scorer.save(folder)
+        self.model.save(folder)
 
     def __repr__(self) -> str:
-        lines = "\n".join(f"  {line}" for line in self.scorer.describe().splitlines())
+        lines = "\n".join(f"  {line}" for line in self.model.describe().splitlines())
         activation = getattr(self.activation_fn, "__name__", type(self.activation_fn).__name__)
         return f"Reranker({self.name})\n{lines}\n  {activation}"
 
-    def _scores(
-        self,
-        asked: Sequence[Asked],
-        options: ScoreOptions,
-        devices: RerankerPool | Sequence[str | torch.device],
-        *,
-        progress: bool,
-    ) -> Tensor:
-        """Scores before the activation, made here or on the `devices`."""
-        with Progress(disable=not progress) as bar:
-            advance = partial(bar.advance, bar.add_task("Scoring", total=len(asked)))
-            if not devices:
-                return self.scorer.score(asked, replace(options, on_batch=advance))
-            given = isinstance(devices, RerankerPool)
-            with nullcontext(devices) if given else self.pool(devices) as pool:
-                if not asked:
-                    return torch.empty(0, self.num_labels)
-                return torch.from_numpy(pool.run(asked, options, done=advance))
-
-    @property
-    def _media(self) -> list[str]:
-        return [name for name in MODALITIES if self.supports(name)]
-
-    def _asked(self, position: int, pair: Any) -> Asked:
-        """One pair as Content, which the model takes."""
-        with at_position(position):
-            sides = sides_of(pair, self.policy)
-            if isinstance(sides, Chat):
-                self._check("messages", sides)
-                return sides
-            media, policy = self._media, self.policy
-            query, document = (as_content(side, media=media, policy=policy) for side in sides)
-            self._check("query", query)
-            self._check("document", document)
-            return query, document
-
-    def _check_asked(self, name: str, asked: int | None, has: int | None) -> None:
-        if asked not in (None, has):
+    def _check_setting(self, name: str, given: int | None, actual: int | None) -> None:
+        if given not in (None, actual):
             raise InputError(
-                f"{name}={asked} was asked for, but the reranker {self.name} has {has}, which its "
+                f"{name}={given} was given, but the reranker {self.name} has {actual}, as its "
                 "modules or its own settings say: it is set there."
             )
 
-    def _check(self, side: str, content: Content) -> None:
-        for modality in (modality_name(content), *modalities_in(content)):
-            if not self.supports(modality):
-                raise UnsupportedModality(
-                    f"The reranker {self.name} does not take {modality.replace('+', ' with ')} "
-                    f"({side}); it takes {', '.join(self.modalities)}."
-                )
 
-
-def _option(name: str, size: Any, key: str) -> dict[str, int]:
-    """A setting of a model or its tokenizer under the name they have for it, where it is given."""
+def _setting(name: str, size: Any, key: str) -> dict[str, int]:
+    """An option under the name that the transformers library has for it; empty if not given."""
     return {} if size is None else {key: whole_number(name, size)}
+
+
+def _load(
+    model: str | Path | None, options: PretrainedOptions, cache: FeatureCache
+) -> tuple[str, RerankerModel, dict[str, Any]]:
+    """Load a checkpoint, or late interaction over the embedded default: name, model, settings.
+
+    Raises:
+        CheckpointError: There is no such model, or it does not score pairs.
+    """
+    if model is None:
+        return "embedded", LateInteraction(embedded_chain(options)), {}
+    folder = find_model(model, options, organization="cross-encoder")
+    config = read_json(folder / MODEL_CONFIG, default={})
+    check_requirements(config, str(model))
+    check_kind(folder)
+    match read_json(folder / "modules.json", default=[]):
+        case [{"type": LateInteraction.type_name}, *_]:
+            loaded = LateInteraction.load(folder, options)
+        case _:
+            loaded = CrossEncoder.load(folder, options, cache)
+    return str(model), loaded, config
+
+
+def _model_of(modules: Sequence[Module | RerankerModel], cache: FeatureCache) -> RerankerModel:
+    """The model that modules form: a single RerankerModel, or a chain that makes scores.
+
+    Raises:
+        CheckpointError: They make no scores, or an item is not a module.
+    """
+    strange = [type(one).__name__ for one in modules if not isinstance(one, Module | RerankerModel)]  # pyright: ignore[reportUnnecessaryIsInstance]
+    if strange:
+        raise CheckpointError(f"A reranker is made of mm_rag.modules; {strange[0]} is none.")
+    whole = [one for one in modules if isinstance(one, RerankerModel)]
+    if whole and len(modules) > 1:
+        raise CheckpointError(f"{type(whole[0]).__name__} is a complete reranker: give it alone.")
+    if whole:
+        return whole[0]
+    return CrossEncoder(Chain([one for one in modules if isinstance(one, Module)]), cache)

@@ -27,10 +27,10 @@ from mm_rag.content import Content, Part, Text, parts_of
 from mm_rag.encoder import Encoder
 from mm_rag.extraction.speech import Transcript, Word
 from mm_rag.modules import Features, InputModule
-from mm_rag.preprocessing.pairs import Asked
+from mm_rag.preprocessing.pairs import PairOrChat
 from mm_rag.reranker import Reranker
-from mm_rag.rerankers import Scorer
-from mm_rag.rerankers.scorer import ScoreOptions
+from mm_rag.rerankers import RerankerModel
+from mm_rag.rerankers.model import ScoreOptions
 
 __all__ = [
     "FakeTranscriber",
@@ -143,7 +143,7 @@ class WordDirections(InputModule):
         return total / np.linalg.norm(total)
 
 
-class WordOverlap(Scorer):
+class WordOverlap(RerankerModel):
     """Score pairs with a function of the query and the document.
 
     Args:
@@ -151,7 +151,7 @@ class WordOverlap(Scorer):
         modalities: Modalities that queries and documents may have.
     """
 
-    judges = True
+    is_cross_encoder = True
 
     def __init__(self, score: ScorePair, *, modalities: Sequence[str] = ("text",)) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class WordOverlap(Scorer):
         """The accepted modalities."""
         return self._modalities
 
-    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+    def score(self, pairs: Sequence[PairOrChat], options: ScoreOptions) -> Tensor:
         """Score the pairs; shape (pairs, 1)."""
         return torch.tensor([[self._score(*_sides(pair))] for pair in pairs])
 
@@ -182,7 +182,7 @@ def _words_of_part(part: Part) -> list[str]:
     return re.findall(r"[^\W_]+", text.lower())
 
 
-def _sides(asked: Asked) -> tuple[Content, Content]:
+def _sides(asked: PairOrChat) -> tuple[Content, Content]:
     assert isinstance(asked, tuple), "chats are refused before: their modality is not accepted"
     return asked
 

@@ -22,10 +22,10 @@ from mm_rag import Encoder, Reranker
 from mm_rag.content import Audio, Image, Mixed, Part, Text, Url, Video
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.inputs import as_content, as_contents
-from mm_rag.inputs.pairs import listed, sides_of
 from mm_rag.media.audio import waveform
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.media.video import open_clip
+from mm_rag.rerankers.pairs import as_list, as_pair
 from tests.av_made import colours, make_video
 
 
@@ -227,7 +227,7 @@ BATCHES: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("batch", BATCHES.values(), ids=BATCHES)
 def test_whatever_holds_several_is_a_batch(batch: Callable[[], Any]) -> None:
     assert as_contents(batch()) == ([Text("a"), Text("b")], False)
-    assert [str(each) for each in listed(batch(), "Documents")] == ["a", "b"]
+    assert [str(each) for each in as_list(batch(), "Documents")] == ["a", "b"]
     together = as_content({"text": batch()})
     assert isinstance(together, Mixed)
     assert together.parts == (Text("a"), Text("b"))
@@ -266,7 +266,7 @@ def test_an_open_file_is_one_input_and_no_list_of_lines() -> None:
     contents, single = as_contents(io.BytesIO(PNG))
     assert (source(contents[0]), single) == (PNG, True)
     with pytest.raises(InputError, match="come in a list; got a BytesIO"):
-        listed(io.BytesIO(PNG), "Documents")
+        as_list(io.BytesIO(PNG), "Documents")
 
 
 def test_frames_may_come_from_anywhere() -> None:
@@ -284,10 +284,8 @@ def test_an_encoded_picture_in_an_array_of_bytes() -> None:
 
 def test_sides_of_pairs_in_an_array() -> None:
     for dtype in ("S", "U", object, np.dtypes.StringDType()):
-        (pair,) = listed(np.array([["a", "b"]], dtype), "Pairs")
-        sides = sides_of(pair, DEFAULT_POLICY)
-        assert isinstance(sides, tuple)
-        assert [str(side) for side in sides] == ["a", "b"]
+        (pair,) = as_list(np.array([["a", "b"]], dtype), "Pairs")
+        assert as_pair(pair, media=(), policy=DEFAULT_POLICY) == (Text("a"), Text("b"))
 
 
 # -- models ----------------------------------------------------------------------------------------

@@ -183,7 +183,7 @@ def test_what_a_reranker_remembers_is_not_shown_to_others(
     trusting = Reranker(viewer, device="cpu")
     pairs = [("words", secret / "a.png")]
     trusting.predict(pairs * 2)
-    for cache in (getattr(trusting.scorer, "cache", None), None):
+    for cache in (getattr(trusting.model, "cache", None), None):
         bound = Reranker(viewer, device="cpu", policy=policy, feature_cache=cache)
         with pytest.raises(SourceForbidden, match=r"MediaPolicy\.roots"):
             bound.predict(pairs)

@@ -15,7 +15,7 @@ class Sighted:
     def supports(self, modality: str, /) -> bool:
         return modality in ("text", "image")
 
-    def reads(self, modality: str, /) -> bool:
+    def encodes_as_text(self, modality: str, /) -> bool:
         return False
 
 

@@ -66,12 +66,12 @@ def test_media_are_scored_by_their_words(reranker: Reranker) -> None:
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
     assert scores[2] == pytest.approx(1, abs=1e-5)
     assert together[0] > 0.5
-    assert reranker.reads("image")
-    assert not reranker.judges
+    assert reranker.encodes_as_text("image")
+    assert not reranker.is_cross_encoder
 
 
 def test_weights_are_shared_with_the_encoder(encoder: Encoder, reranker: Reranker) -> None:
-    ours = {parameter.data_ptr() for parameter in reranker.scorer.parameters()}
+    ours = {parameter.data_ptr() for parameter in reranker.model.parameters()}
 
     assert ours == {parameter.data_ptr() for parameter in encoder.chain.parameters()}
 
@@ -80,7 +80,7 @@ def test_saved_and_loaded(reranker: Reranker, tmp_path: Path) -> None:
     reranker.save(tmp_path)
     again = Reranker(tmp_path, device="cpu")
 
-    assert not again.judges
+    assert not again.is_cross_encoder
     np.testing.assert_allclose(
         again.predict([(QUERY, ANSWER)]), reranker.predict([(QUERY, ANSWER)]), atol=1e-6
     )

@@ -1,14 +1,14 @@
-"""Attention for sequences that begin alike: what they share is computed once.
-
-They lie in one row, `[prefix][branch 1][branch 2]...`: a tree whose trunk all branches see, and
-whose branches do not see each other. No padding, no mask, no copy of the prefix.
-"""
+"""Tree attention: sequences that begin alike share one copy of their common prefix."""
 
 from __future__ import annotations
 
-from mm_rag.attention.attending import attending
-from mm_rag.attention.config import longest_path
-from mm_rag.attention.support import takes_trees
-from mm_rag.attention.tree import PrefixTree, TreeRefused
+from mm_rag.attention.interface import max_path_length, supports_tree_attention, tree_attention
+from mm_rag.attention.kernels import PrefixTree, TreeAttentionUnsupported
 
-__all__ = ["PrefixTree", "TreeRefused", "attending", "longest_path", "takes_trees"]
+__all__ = [
+    "PrefixTree",
+    "TreeAttentionUnsupported",
+    "max_path_length",
+    "supports_tree_attention",
+    "tree_attention",
+]

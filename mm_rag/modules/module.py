@@ -182,8 +182,6 @@ class InputModule(Module):
         """
         return Routed(content=content, module=self, steps=(self,))
 
-    prepare, reads = read, encodes_as_text  # their names until the rerankers use these
-
     def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
         """Split content that is longer than the model takes into overlapping pieces.
 

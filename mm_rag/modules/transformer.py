@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from mm_rag.attention import TreeRefused
+from mm_rag.attention import TreeAttentionUnsupported
 from mm_rag.checkpoints.config_files import write_json
 from mm_rag.checkpoints.modality import (
     GENERATIVE,
@@ -351,7 +351,7 @@ def _errors_of(model: PreTrainedModel) -> Generator[None]:
     """Translate the errors of a model on tensors that it cannot use."""
     try:
         yield
-    except (torch.OutOfMemoryError, TreeRefused):
+    except (torch.OutOfMemoryError, TreeAttentionUnsupported):
         raise
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         name, reason = type(model).__name__, f"{type(error).__name__}: {error}"

@@ -45,22 +45,13 @@ class Rendering:
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of texts, uncut."""
-        return self._encoded(texts, offsets=False)["input_ids"] if texts else []
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Where in a text each of its tokens lies."""
-        return self._encoded([text], offsets=True)["offset_mapping"][0]
-
-    def _encoded(self, texts: Sequence[str], *, offsets: bool) -> Any:
+        if not texts:
+            return []
         # Bare tokenizers add nothing to a rendered text; processors do, unless it begins with it.
         start: str | None = self._tokenize.bos_token
         special = self._processing.several and not (start and texts[0].startswith(start))
-        return self._tokenize(
-            list(texts),
-            add_special_tokens=special,
-            return_offsets_mapping=offsets,
-            verbose=False,  # what is too long is cut afterwards
-        )
+        # verbose=False: pairs that are too long are truncated afterwards, without a warning.
+        return self._tokenize(list(texts), add_special_tokens=special, verbose=False)["input_ids"]
 
 
 def _stand_in(part: Part) -> str:

@@ -1,10 +1,19 @@
-"""The kinds of rerankers, and what makes them fast: shared prefixes and kept vision features."""
+"""Reranker models, and the cache of vision features that makes pages cheap to score again."""
 
 from __future__ import annotations
 
 from mm_rag.rerankers.cross_encoder import CrossEncoder
-from mm_rag.rerankers.feature_cache import FeatureCache
+from mm_rag.rerankers.feature_cache import FeatureCache, VisionFeatures
 from mm_rag.rerankers.late_interaction import LateInteraction
-from mm_rag.rerankers.scorer import Scorer
+from mm_rag.rerankers.model import RerankerModel
 
-__all__ = ["CrossEncoder", "FeatureCache", "LateInteraction", "Scorer"]
+Scorer = RerankerModel  # its name in 0.1.0
+
+__all__ = [
+    "CrossEncoder",
+    "FeatureCache",
+    "LateInteraction",
+    "RerankerModel",
+    "Scorer",
+    "VisionFeatures",
+]

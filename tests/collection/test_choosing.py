@@ -15,8 +15,8 @@ from torch import Tensor
 
 from mm_rag import Collection, Hit, Reranker, Text
 from mm_rag.errors import InputError
-from mm_rag.preprocessing.pairs import Asked
-from mm_rag.rerankers.scorer import ScoreOptions, Scorer
+from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 from tests.collection.conftest import segment
 from tests.collection.seeing import seeing, seen
 
@@ -25,23 +25,23 @@ PLANNED = {f"text{n}": ("asked", 0.85 - n / 100) for n in range(12)} | {
 }
 
 
-class ByLength(Scorer):
+class ByLength(RerankerModel):
     """The longer the words, the better."""
 
-    judges = True
+    is_cross_encoder = True
 
     @property
     def modalities(self) -> tuple[str, ...]:
         return ("text",)
 
-    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+    def score(self, pairs: Sequence[PairOrChat], options: ScoreOptions) -> Tensor:
         return torch.tensor([[float(len(_document(pair)))] for pair in pairs])
 
     def save(self, folder: Path) -> None:
         pass
 
 
-def _document(asked: Asked) -> str:
+def _document(asked: PairOrChat) -> str:
     assert isinstance(asked, tuple)
     assert isinstance(asked[1], Text)
     return asked[1].text

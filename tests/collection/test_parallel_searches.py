@@ -13,24 +13,24 @@ from torch import Tensor
 
 from mm_rag import Collection, Encoder, Reranker
 from mm_rag.collection.readers_writer_lock import ReadersWriterLock
-from mm_rag.preprocessing.pairs import Asked
-from mm_rag.rerankers.scorer import ScoreOptions, Scorer
+from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 from tests.collection.conftest import segment
 from tests.media_made import make_pdf
 
 PATIENCE = 30.0
 
 
-class Judge(Scorer):
+class Judge(RerankerModel):
     """A judge that is never asked."""
 
-    judges = True
+    is_cross_encoder = True
 
     @property
     def modalities(self) -> tuple[str, ...]:
         return ("text",)
 
-    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+    def score(self, pairs: Sequence[PairOrChat], options: ScoreOptions) -> Tensor:
         return torch.zeros(len(pairs), 1)
 
     def save(self, folder: Path) -> None:

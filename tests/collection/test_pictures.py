@@ -14,8 +14,8 @@ from torch import Tensor
 from mm_rag import Collection, Encoder, Hit, Image, Reranker, Text
 from mm_rag.collection import PictureMode
 from mm_rag.errors import InputError
-from mm_rag.preprocessing.pairs import Asked
-from mm_rag.rerankers.scorer import ScoreOptions, Scorer
+from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 from mm_rag_loaders import LoadOptions
 from tests.media_made import make_pdf
 from tests.mixed_made import Given
@@ -23,16 +23,16 @@ from tests.mixed_made import Given
 HERE = LoadOptions(workers=0)
 
 
-class Onlooker(Scorer):
+class Onlooker(RerankerModel):
     """A reranker that opens the pictures that it is given, and likes none better than another."""
 
-    judges = True
+    is_cross_encoder = True
 
     @property
     def modalities(self) -> tuple[str, ...]:
         return ("text", "image")
 
-    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+    def score(self, pairs: Sequence[PairOrChat], options: ScoreOptions) -> Tensor:
         return torch.zeros(len(pairs), 1)
 
     def save(self, folder: Path) -> None:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mm_rag import Collection, Encoder, Image, Reranker, Text
 from mm_rag.content import Chat, Content, Mixed
-from mm_rag.preprocessing.pairs import Asked
-from mm_rag.rerankers.scorer import ScoreOptions, Scorer
+from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 from tests.collection.conftest import segment
 from tests.media_made import make_pdf
 from tests.parity import replicas
@@ -61,16 +61,16 @@ def test_there_is_no_reranker_unless_one_is_given(seen: Collection) -> None:
     assert seen.reranker is None
 
 
-class Longest(Scorer):
+class Longest(RerankerModel):
     """The longer a document, the better."""
 
-    judges = True
+    is_cross_encoder = True
 
     @property
     def modalities(self) -> tuple[str, ...]:
         return ("text",)
 
-    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+    def score(self, pairs: Sequence[PairOrChat], options: ScoreOptions) -> Tensor:
         assert all(isinstance(side, Text) for pair in pairs for side in sides(pair))
         return torch.tensor([[float(len(words(sides(pair)[1])))] for pair in pairs])
 
@@ -78,7 +78,7 @@ class Longest(Scorer):
         pass
 
 
-def sides(asked: Asked) -> tuple[Content, Content]:
+def sides(asked: PairOrChat) -> tuple[Content, Content]:
     assert isinstance(asked, tuple)
     return asked
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from mm_rag import Collection, Encoder, Reranker, Text
 from mm_rag.content import Content, Image
 from mm_rag.media.image import open_image
-from mm_rag.preprocessing.pairs import Asked
-from mm_rag.rerankers.scorer import ScoreOptions, Scorer
+from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 
 # Each slide has a colour of its own, so that a test can tell from a picture which slide it shows.
 SLIDES = {
@@ -77,17 +77,17 @@ def reranker(collection: Collection) -> Reranker:
     return collection.reranker
 
 
-class Bluest(Scorer):
+class Bluest(RerankerModel):
     """A vision reranker: the score is the blueness of a picture; text scores zero."""
 
-    judges = True
+    is_cross_encoder = True
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Text for queries, pictures for documents."""
         return ("image", "text")
 
-    def score(self, pairs: Sequence[Asked], options: ScoreOptions) -> Tensor:
+    def score(self, pairs: Sequence[PairOrChat], options: ScoreOptions) -> Tensor:
         """Return the blueness of the documents."""
         return torch.tensor([[_blueness(asked[1])] for asked in pairs if isinstance(asked, tuple)])
 

@@ -221,7 +221,7 @@ def test_threads_do_not_share_the_tokenizer(
     reranker: Reranker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Texts were split into windows while another thread configured the tokenizer for a batch."""
-    chain: Any = getattr(reranker.scorer, "chain")  # noqa: B009
+    chain: Any = getattr(reranker.model, "chain")  # noqa: B009
     split, free = chain.input.split, list[bool]()
 
     def watched(content: Any) -> Any:

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from mm_rag.errors import InputError
-from mm_rag.rerankers.feature_cache import FeatureCache
-from mm_rag.rerankers.seen_medium import SeenMedium
+from mm_rag.rerankers.feature_cache import FeatureCache, VisionFeatures
 
 TOKENS, DIM = 8, 16
 GRID = 24  # bytes of a grid: three int64
@@ -31,12 +30,12 @@ def key(name: object) -> str:
 
 def page(
     number: int = 0, *, tokens: int = TOKENS, levels: int = 1, dtype: torch.dtype = torch.float32
-) -> SeenMedium:
+) -> VisionFeatures:
     random = torch.Generator().manual_seed(number)
     made = [torch.randn(tokens, DIM, generator=random).to(dtype) for _ in range(1 + levels)]
     grid = torch.tensor([[1, 4, 8 + number]])
     text = f"<|vision_start|>{number} é<|vision_end|>"
-    return SeenMedium(replacement=text, grid=grid, features=made[0], levels=tuple(made[1:]))
+    return VisionFeatures(placeholder=text, grid=grid, features=made[0], deepstack=tuple(made[1:]))
 
 
 def cache(pages: float = 4, folder: Path | None = None, *, disk_pages: float = 100) -> FeatureCache:
@@ -45,12 +44,12 @@ def cache(pages: float = 4, folder: Path | None = None, *, disk_pages: float = 1
     return FeatureCache(int(pages * PAGE), folder=folder, max_disk_bytes=disk, min_tokens=1)
 
 
-def same(found: SeenMedium | None, expected: SeenMedium) -> None:
+def same(found: VisionFeatures | None, expected: VisionFeatures) -> None:
     assert found is not None
-    assert found.replacement == expected.replacement
-    assert len(found.levels) == len(expected.levels)
+    assert found.placeholder == expected.placeholder
+    assert len(found.deepstack) == len(expected.deepstack)
     pairs = [(found.grid, expected.grid), (found.features, expected.features)]
-    for mine, theirs in [*pairs, *zip(found.levels, expected.levels, strict=True)]:
+    for mine, theirs in [*pairs, *zip(found.deepstack, expected.deepstack, strict=True)]:
         torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
 
 
@@ -78,8 +77,8 @@ def test_what_was_put_is_got(
 
 def test_the_memory_of_a_page_is_what_the_docs_say() -> None:
     whole = torch.zeros(1280, 2048, dtype=torch.bfloat16)
-    seen = SeenMedium(
-        replacement="", grid=torch.ones(1, 3).long(), features=whole, levels=(whole,) * 3
+    seen = VisionFeatures(
+        placeholder="", grid=torch.ones(1, 3).long(), features=whole, deepstack=(whole,) * 3
     )
 
     assert seen.nbytes == 1280 * 2048 * (1 + 3) * 2 + GRID
@@ -127,7 +126,9 @@ def test_zero_bytes_turn_it_off(tmp_path: Path) -> None:
 def test_what_is_kept_is_a_copy_of_just_the_page() -> None:
     batch = torch.randn(1000, DIM, requires_grad=True)
     rows = batch[10 : 10 + TOKENS]
-    seen = SeenMedium(replacement="", grid=torch.ones(1, 3).long(), features=rows, levels=(rows,))
+    seen = VisionFeatures(
+        placeholder="", grid=torch.ones(1, 3).long(), features=rows, deepstack=(rows,)
+    )
     expected = rows.detach().clone()
     kept = cache()
     kept.put(key(0), seen)
@@ -137,14 +138,14 @@ def test_what_is_kept_is_a_copy_of_just_the_page() -> None:
     found = kept.get(key(0))
     assert found is not None
     assert not found.features.requires_grad
-    for tensor in (found.features, *found.levels):
+    for tensor in (found.features, *found.deepstack):
         torch.testing.assert_close(tensor, expected, rtol=0, atol=0)
         assert tensor.untyped_storage().nbytes() == tensor.nbytes
 
 
 def test_tensors_that_are_not_contiguous(tmp_path: Path) -> None:
     turned = page().features.T.contiguous().T
-    seen = SeenMedium(replacement="", grid=torch.ones(1, 3).long(), features=turned)
+    seen = VisionFeatures(placeholder="", grid=torch.ones(1, 3).long(), features=turned)
     cache(4, tmp_path).put(key(0), seen)
 
     same(cache(4, tmp_path).get(key(0)), seen)
@@ -302,7 +303,7 @@ def test_a_folder_that_went_away_costs_the_files_only(
 )
 def test_shapes_that_do_not_fit(features: Tensor, grid: Tensor, levels: tuple[Tensor, ...]) -> None:
     with pytest.raises(InputError, match="shape"):
-        SeenMedium(replacement="", grid=grid, features=features, levels=levels)
+        VisionFeatures(placeholder="", grid=grid, features=features, deepstack=levels)
 
 
 def test_what_is_printed(tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_what_is_printed(tmp_path: Path) -> None:
     kept.put(key(0), page(tokens=2**14))
     assert repr(kept) == "FeatureCache(1 page, 2 of 5 MB in RAM, 2 MB on disk)"
     assert repr(FeatureCache()) == "FeatureCache(0 pages, 0 of 512 MB in RAM)"
-    assert repr(page()) == "SeenMedium(features=(8, 16) torch.float32, levels=1)"
+    assert repr(page()) == "VisionFeatures(features=(8, 16) torch.float32, deepstack=1)"
 
 
 def work(kept: FeatureCache, seed: int, failed: list[str]) -> None:
@@ -338,8 +339,7 @@ def test_threads_share_it(tmp_path: Path) -> None:
 
 WORKER = """
 import hashlib, sys, torch
-from mm_rag.rerankers.feature_cache import FeatureCache
-from mm_rag.rerankers.seen_medium import SeenMedium
+from mm_rag.rerankers.feature_cache import FeatureCache, VisionFeatures
 kept = FeatureCache(5000, folder=sys.argv[1], max_disk_bytes=15000, min_tokens=1)
 for step in range(150):
     number = step % 7
@@ -348,7 +348,7 @@ for step in range(150):
     if found is None:
         features = torch.full((32, 32), float(number))
         grid = torch.ones(1, 3).long()
-        kept.put(key, SeenMedium(replacement="x", grid=grid, features=features))
+        kept.put(key, VisionFeatures(placeholder="x", grid=grid, features=features))
     else:
         assert found.features.shape == (32, 32) and found.features.eq(number).all()
 """

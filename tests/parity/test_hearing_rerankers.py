@@ -206,7 +206,7 @@ def test_saved_after_a_cut(omni: Loaded, tmp_path: Path) -> None:
 
 
 def test_what_it_takes(omni: Loaded) -> None:
-    assert omni.ours.judges
+    assert omni.ours.is_cross_encoder
     assert all(omni.ours.supports(kind) for kind in ("audio", "audio+text", "video", "image"))
 
 

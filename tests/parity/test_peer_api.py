@@ -338,7 +338,7 @@ def test_scores_without_a_meaning(reranking: Path, reranker: Reranker, value: fl
 
     damaged = Reranker(reranking, device="cpu")
     with torch.no_grad():
-        for weights in damaged.scorer.parameters():
+        for weights in damaged.model.parameters():
             weights[0] = value
     with pytest.raises(NotFinite, match=rf"^Input 0: .*{reranking.name}.*damaged"):
         damaged.predict(pairs)  # a sigmoid would make 1 of infinity

@@ -18,7 +18,7 @@ from mm_rag import Image, Reranker, Text
 from mm_rag.content import Audio
 from mm_rag.errors import CheckpointError, InputError, UnreadableMedia, UnsupportedModality
 from mm_rag.modules import Dense, LogitScore, Module, Normalize, Pooling, Transformer
-from mm_rag.rerankers.scorer import ScoreOptions
+from mm_rag.rerankers.model import ScoreOptions
 from tests.parity.replicas import cross_encoders, text_rerankers
 from tests.parity.replicas.visual_rerankers import nemotron_rerank_vl, qwen3_vl_reranker
 
@@ -294,7 +294,7 @@ def test_whoever_leaves_early_leaves_no_lock(classifier: Reranker) -> None:
 
     kept: list[BaseException] = []
     try:
-        classifier.scorer.score([(Text("a"), Text("b"))], ScoreOptions(on_batch=leave))
+        classifier.model.score([(Text("a"), Text("b"))], ScoreOptions(on_batch=leave))
     except KeyboardInterrupt as error:
         kept.append(error)
     assert not torch.is_inference_mode_enabled()

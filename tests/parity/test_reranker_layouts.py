@@ -14,7 +14,7 @@ import torch
 from sentence_transformers import CrossEncoder
 
 from mm_rag import Reranker
-from mm_rag.attention import TreeRefused
+from mm_rag.attention import TreeAttentionUnsupported
 from mm_rag.errors import CheckpointError, InputError
 from tests.parity.replicas import cross_encoders, text_rerankers
 from tests.parity.replicas.common import write_json
@@ -290,7 +290,7 @@ def test_a_pair_of_no_tokens(tmp_path: Path) -> None:
 )
 def test_the_last_layer_computes_what_is_read(make: Callable[[Path], Path], tmp_path: Path) -> None:
     reranker = Reranker(make(tmp_path), device="cpu")
-    transformer: Any = reranker.scorer.chain.input  # pyright: ignore[reportAttributeAccessIssue]
+    transformer: Any = reranker.model.chain.input  # pyright: ignore[reportAttributeAccessIssue]
     layers = transformer.model.get_decoder().layers
     expected = reranker.predict(PAIRS, activation_fn=LOGITS)
     tokens: dict[int, int] = {0: 0, len(layers) - 1: 0}
@@ -319,9 +319,9 @@ def test_what_a_tree_refuses_goes_the_plain_way(
 
     def refuse(*_: Any, **__: Any) -> None:
         asked.append(1)
-        raise TreeRefused("not today")
+        raise TreeAttentionUnsupported("not today")
 
-    monkeypatch.setattr(importlib.import_module("mm_rag.attention.attending"), "attend", refuse)
+    monkeypatch.setattr(importlib.import_module("mm_rag.attention.interface"), "attend", refuse)
 
     close(reranker.predict(PAIRS, activation_fn=LOGITS), expected)
     assert asked

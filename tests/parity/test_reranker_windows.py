@@ -15,8 +15,8 @@ from sentence_transformers import CrossEncoder
 
 from mm_rag import Reranker
 from mm_rag.modules import batching
-from mm_rag.rerankers.padded_pairs import PaddedPairs
-from mm_rag.rerankers.prefix_sharing import packing
+from mm_rag.rerankers.cross_encoder import PaddedBatches
+from mm_rag.rerankers.prefix_sharing import planner
 from tests.parity.replicas.common import SPREAD
 from tests.parity.replicas.text_rerankers import qwen3_reranker_plain
 
@@ -78,13 +78,13 @@ def windowed(name: str, folder: Path) -> Path:
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The positions of pairs that go in padded batches, as they come."""
     positions: list[int] = []
-    score = PaddedPairs.score
+    score = PaddedBatches.score
 
-    def watching(self: PaddedPairs, pairs: Any, options: Any) -> Iterator[Any]:
+    def watching(self: PaddedBatches, pairs: Any, options: Any) -> Iterator[Any]:
         positions.extend(pairs)
         return score(self, pairs, options)
 
-    monkeypatch.setattr(PaddedPairs, "score", watching)
+    monkeypatch.setattr(PaddedBatches, "score", watching)
     return positions
 
 
@@ -94,7 +94,7 @@ def test_paths_longer_than_a_window(
     name: str, rows: int, tokens: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = watched(monkeypatch)
-    monkeypatch.setattr(packing, "_ROWS", rows)
+    monkeypatch.setattr(planner, "_PAIRS", rows)
     monkeypatch.setattr(batching, "_CPU_TOKENS", tokens)
     folder = windowed(name, tmp_path)
     reranker = Reranker(folder, device="cpu")

@@ -29,7 +29,7 @@ def test_scores_and_order(tmp_path: Path) -> None:
     reranker = Reranker(folder, device="cpu")
 
     expected = reference.predict(PAIRS)
-    assert reranker.judges
+    assert reranker.is_cross_encoder
     np.testing.assert_allclose(reranker.predict(PAIRS), expected, rtol=0, atol=1e-5)
     ranked = reranker.rank(QUERY, DOCUMENTS, top_k=3)
     assert [place["index"] for place in ranked] == list(np.argsort(-expected)[:3])

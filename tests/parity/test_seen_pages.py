@@ -325,7 +325,7 @@ def test_what_a_release_of_transformers_takes_away_costs_time_only(
     pairs = [(QUERY, pages[0]), (QUERY, pages[1]), (QUERY, TEXTS[0])]
     expected = theirs(folder)(pairs)
     reranker = ours(folder)
-    model: Any = next(m for m in reranker.scorer.modules() if isinstance(m, PreTrainedModel))
+    model: Any = next(m for m in reranker.model.modules() if isinstance(m, PreTrainedModel))
     forward = model.forward
 
     def changed(*given: Any, mm_encoder_outputs: Any = None, **options: Any) -> Any:

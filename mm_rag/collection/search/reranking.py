@@ -63,17 +63,17 @@ def rerank(
     fused = fuse(*lists)
     if reranker is None or not fused:
         return Ranking(fused)
-    depth = CROSS_ENCODER_DEPTH if reranker.judges else LATE_INTERACTION_DEPTH
+    depth = CROSS_ENCODER_DEPTH if reranker.is_cross_encoder else LATE_INTERACTION_DEPTH
     top = [key for key in best_first(fused)[:depth] if _kind(key, candidates) in request.rerank]
     matched = candidates.matched({key: candidates.groups[key] for key in top})
     documents: list[Sequence[Segment]] = list(matched.values())
-    if reranker.supports("image") and not reranker.reads("image"):
+    if reranker.supports("image") and not reranker.encodes_as_text("image"):
         documents = _with_pictures(documents, pictures)
     predicted = _predict(reranker, query, documents) if documents else None
     if predicted is None:
         return Ranking(fused)
     scores = dict(zip(matched, predicted, strict=True))
-    if reranker.judges:
+    if reranker.is_cross_encoder:
         return Ranking(_reordered(fused, scores), scores)
     return Ranking(fuse(*lists, (LATE_INTERACTION_WEIGHT, min_max(scores))), scores)
 
@@ -132,7 +132,7 @@ def _media(best: Segment, reranker: Reranker) -> Content | None:
         return None
     is_on_page = best.modality == "text" and (best.mime_type or "").startswith("image/")
     whole = replace(best, modality="image") if is_on_page else best
-    takes = reranker.supports(whole.modality) and not reranker.reads(whole.modality)
+    takes = reranker.supports(whole.modality) and not reranker.encodes_as_text(whole.modality)
     return whole.content if takes else None
 
 

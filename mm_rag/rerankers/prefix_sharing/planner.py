@@ -1,207 +1,219 @@
-"""Many pairs with one query: what they share is computed once, the documents are packed behind it.
+"""Scoring pairs that begin alike: the shared prefix is computed once.
 
-A language model that reads the template, the instruction and the query before the document makes
-the same keys and values of them for every document. They are computed with the first documents and
-kept for the others; the documents lie behind them in one row, without padding, and see the shared
-beginning and themselves (`mm_rag.attention`). A picture is processed and looked at once.
+A language model that reads the template, the instruction and the query before the document computes
+the same keys and values for them with every document. They are computed with the first documents
+and kept for the others. Documents are packed behind them in one row, without padding, and attend to
+the prefix and to themselves (`mm_rag.attention`). The features of a picture are computed once.
+
+Stages: `groups_of` -> chunks of a group -> tokens of a chunk -> `packs_of` -> scores of a pack.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mm_rag.attention import PrefixTree, TreeRefused, attending, longest_path, takes_trees
-from mm_rag.content import content_key, parts_of
-from mm_rag.errors import InputError
+from mm_rag.attention import (
+    PrefixTree,
+    TreeAttentionUnsupported,
+    max_path_length,
+    supports_tree_attention,
+    tree_attention,
+)
+from mm_rag.content import Chat, content_key
+from mm_rag.errors import InputError, at_position
+from mm_rag.modules.batching import token_budget
 from mm_rag.modules.chain import Chain
 from mm_rag.modules.transformer import Transformer
-from mm_rag.preprocessing.batching import token_budget
-from mm_rag.preprocessing.pairs import Asked, as_messages
-from mm_rag.rerankers.prefix_sharing.last_layer import last_layer_only_for
+from mm_rag.rerankers.feature_cache import VisionFeatures
+from mm_rag.rerankers.model import ScoredBatch, ScoreOptions
+from mm_rag.rerankers.pairs import PreparedPair
 from mm_rag.rerankers.prefix_sharing.last_token import (
     last_token,
-    reads_last_tokens,
     run_last_tokens,
+    scores_last_token,
 )
-from mm_rag.rerankers.prefix_sharing.packing import Group, groups_of, packs_of, shared_length
-from mm_rag.rerankers.prefix_sharing.pair_tokenizer import Row, RowMaker
-from mm_rag.rerankers.scorer import ScoreOptions
-from mm_rag.rerankers.seen_medium import SeenMedium
-from mm_rag.rerankers.vision_features import Medium, Sight
+from mm_rag.rerankers.prefix_sharing.pair_tokenizer import PairTokenizer, TokenizedPair
+from mm_rag.rerankers.prefix_sharing.vision_features import Medium, VisionTower
 
 logger = logging.getLogger(__name__)
 
+# Documents that are tokenized at once: tokens of text are small, features of pictures are not.
+_PAIRS = 256
+_MEDIA = 16
 
-class SharedPrefix:
-    """Score pairs with a language model, what they share once.
+
+class PrefixSharing:
+    """Scores pairs with a language model, computing shared prefixes once.
 
     Args:
-        chain: The model, whose first module is a `Transformer`.
-        transformer: That module.
-        rows: Makes tokens out of pairs.
-        sight: The model's eyes.
-        on_cut: Called where a document lost its end.
+        chain: The model; its first module is `transformer`.
+        transformer: A `Transformer`.
+        tokenizer: Turns pairs into tokens.
+        vision: The model's vision tower.
     """
 
     def __init__(
         self,
         chain: Chain,
         transformer: Transformer,
-        rows: RowMaker,
-        sight: Sight,
-        on_cut: Callable[[], None],
+        tokenizer: PairTokenizer,
+        vision: VisionTower,
     ) -> None:
         self._chain = chain
         self._transformer = transformer
-        self._rows = rows
-        self._sight = sight
-        self._on_cut = on_cut
+        self._tokenizer = tokenizer
+        self._vision = vision
+        self._supported: bool | None = None  # not known yet
 
-    @cached_property
-    def works(self) -> bool:
-        """Whether this model gives the same scores this way; found out once, by trying."""
-        tokenizer = self._transformer.processing.tokenizer
-        if tokenizer is None or not tokenizer.is_fast or not reads_last_tokens(self._chain):
-            return False
-        with self._chain.lock, torch.inference_mode():
-            return takes_trees(self._transformer.model)
-
-    def takes(self, asked: Asked) -> bool:
-        """Whether it can look at all that is in a pair."""
-        kinds = {part.modality for part in parts_of(as_messages(asked))}
-        return kinds <= {"text", *self._sight.modalities}
+    @property
+    def supported(self) -> bool:
+        """Whether this model gives the same scores this way; tested on the first call."""
+        if self._supported is None:
+            tokenizer = self._transformer.processing.tokenizer
+            if tokenizer is None or not tokenizer.is_fast or not scores_last_token(self._chain):
+                self._supported = False
+            else:
+                with self._chain.lock, torch.inference_mode():
+                    self._supported = supports_tree_attention(self._transformer.model)
+        return self._supported
 
     def score(
-        self, pairs: Mapping[int, Asked], options: ScoreOptions
-    ) -> Iterator[tuple[list[int], Tensor]]:
-        """Score pairs that it `takes`.
+        self, pairs: Mapping[int, PreparedPair], options: ScoreOptions
+    ) -> Iterator[ScoredBatch]:
+        """Score the pairs that can be scored this way.
 
-        Yields:
-            The positions of some pairs, and their scores, shape (pairs, labels). Those of which it
-            could not give the same scores are left out: longer ones than a window of attention,
-            and all that are left once the model fails this way.
+        Pairs are left out if their media are of other modalities, if they are longer than an
+        attention window, and after an unexpected error.
         """
-        for group in groups_of(pairs):
+        modalities = self._vision.modalities
+        for group in groups_of({n: p for n, p in pairs.items() if p.modalities <= modalities}):
             try:
                 yield from self._score_group(group, options)
             except (InputError, torch.OutOfMemoryError):
-                raise  # the plain way would fail as well
-            except Exception as error:  # noqa: BLE001 - what it calls changes between releases
-                self._give_up(error)
+                raise  # padded batches would fail as well
+            except Exception as error:  # noqa: BLE001 - calls parts of transformers that change
+                self._disable(error)
                 return
 
-    def _give_up(self, error: Exception) -> None:
-        """Take the plain way from now on.
+    def _disable(self, error: Exception) -> None:
+        """Score all further pairs in padded batches.
 
-        This one calls parts of transformers that releases change, and that models with code of
-        their own have in another form.
+        This class calls parts of transformers that change between releases, and that models with
+        their own code have in another form.
         """
-        self.works = False
+        self._supported = False
         logger.warning(
-            "What pairs share is not computed once for %s, but for every pair: %s: %s",
+            "Shared prefixes are not computed once for %s, but for every pair: %s: %s",
             type(self._transformer.model).__name__,
             type(error).__name__,
             error,
         )
 
-    def _score_group(
-        self, group: Group, options: ScoreOptions
-    ) -> Iterator[tuple[list[int], Tensor]]:
-        seen: dict[Hashable, SeenMedium] = {}
+    def _score_group(self, group: QueryGroup, options: ScoreOptions) -> Iterator[ScoredBatch]:
+        features: dict[Hashable, VisionFeatures] = {}
         tree: PrefixTree | None = None
-        first: list[Row] = []
+        first: list[TokenizedPair] = []
         chunks = group.chunks()
         for number, chunk in enumerate(chunks, 1):
-            rows = self._fitting_rows(chunk, options.prompt, partial(self._see, seen))
-            if not rows:
+            self._add_features(features, chunk)
+            tokenized = self._tokenize(chunk, options.prompt, features)
+            if not tokenized:
                 continue
-            first = first or [*rows.values()][:1]
-            tree = self._grown(tree, [*first, *rows.values()])
+            first = first or [*tokenized.values()][:1]
+            tree = self._common_prefix(tree, [*first, *tokenized.values()])
             budget, most = token_budget(self._chain.device), options.batch_size
-            packs = packs_of(rows, tree.prefix, tokens=budget, most=most)
+            packs = packs_of(tokenized, tree.length, tokens=budget, most=most)
             for done, pack in enumerate(packs, 1):
                 more = done < len(packs) or number < len(chunks)
+                rows = [tokenized[position] for position in pack]
                 try:
-                    scores = self._run([rows[place] for place in pack], tree, keep=more)
-                except TreeRefused:
-                    continue  # left out: the plain way takes it
-                yield pack, scores
-            # Of what only documents show nothing stays but what the cache keeps.
-            for key in seen.keys() - group.shared:
-                del seen[key]
+                    scores = self._run(rows, tree, keep=more)
+                except TreeAttentionUnsupported:
+                    continue  # scored in padded batches
+                yield ScoredBatch(pack, scores, truncated=any(row.truncated for row in rows))
+            # Only the media of the query are needed for the next chunk.
+            for key in features.keys() - group.shared:
+                del features[key]
 
-    def _see(self, seen: dict[Hashable, SeenMedium], medium: Medium) -> SeenMedium:
-        key = content_key(medium)
-        if key not in seen:
-            seen[key] = self._sight.see(medium)
-        return seen[key]
+    def _add_features(
+        self, features: dict[Hashable, VisionFeatures], chunk: Mapping[int, PreparedPair]
+    ) -> None:
+        """Compute the vision features that a chunk needs, and add them by key."""
+        for position, pair in chunk.items():
+            with self._chain.lock, at_position(position):
+                for key, medium in pair.media:
+                    if key not in features and isinstance(medium, Medium):
+                        features[key] = self._vision.features(medium)
 
-    def _fitting_rows(
-        self, chunk: Mapping[int, Asked], prompt: str, see: Callable[[Medium], SeenMedium]
-    ) -> dict[int, Row]:
-        """Rows by position, without those that are longer than the attention reaches."""
+    def _tokenize(
+        self,
+        chunk: Mapping[int, PreparedPair],
+        prompt: str,
+        features: Mapping[Hashable, VisionFeatures],
+    ) -> dict[int, TokenizedPair]:
+        """Tokens by position, without pairs that are longer than an attention window."""
         with self._chain.lock:
-            rows = self._rows(chunk, prompt, see)
-        if any(row.cut for row in rows):
-            self._on_cut()
-        longest = longest_path(self._transformer.model)
+            rows = self._tokenizer.tokenize(chunk, prompt, features)
+        longest = max_path_length(self._transformer.model)
         return {
             position: row
             for position, row in zip(chunk, rows, strict=True)
             if longest is None or len(row.ids) <= longest
         }
 
-    def _grown(self, tree: PrefixTree | None, rows: Sequence[Row]) -> PrefixTree:
-        """The tree of all rows so far: what they share can only become less."""
-        prefix = shared_length(rows, [last_token(self._transformer, row.ids) for row in rows])
+    def _common_prefix(self, tree: PrefixTree | None, rows: Sequence[TokenizedPair]) -> PrefixTree:
+        """The prefix of all pairs so far, which can only become shorter."""
+        length = shared_length(rows, [last_token(self._transformer, row.ids) for row in rows])
         if tree is None:
-            return PrefixTree(prefix)
-        if prefix < tree.prefix:
-            tree.crop(prefix)
+            return PrefixTree(length)
+        if length < tree.length:
+            tree.crop(length)
         return tree
 
-    def _run(self, rows: Sequence[Row], tree: PrefixTree, *, keep: bool) -> Tensor:
-        """The scores of one pack, shape (rows, labels), float32, on the CPU."""
-        prefix, device = tree.prefix, self._chain.device
+    def _run(self, rows: Sequence[TokenizedPair], tree: PrefixTree, *, keep: bool) -> Tensor:
+        """Scores of one pack, shape (rows, labels), float32, on the CPU."""
+        prefix, device = tree.length, self._chain.device
         lead = 0 if tree.stored else prefix
         lengths = [len(row.ids) - prefix for row in rows]
         ends = torch.tensor(lengths).cumsum(0) + lead
-        ahead = [len(row.ids) - last_token(self._transformer, row.ids) for row in rows]
+        from_end = [len(row.ids) - last_token(self._transformer, row.ids) for row in rows]
         inputs = self._inputs(rows, lead, prefix)
         with self._chain.lock, torch.inference_mode():
-            model, last = self._transformer.model, (ends - torch.tensor(ahead)).to(device)
-            with attending(model, tree, lengths, keep=keep), last_layer_only_for(model, last):
+            last = (ends - torch.tensor(from_end)).to(device)
+            with tree_attention(self._transformer.model, tree, lengths, keep=keep):
                 features = run_last_tokens(self._transformer, inputs, last)
             for module in [*self._chain][1:]:
                 features = module(features)
             return features["scores"].float().cpu()
 
-    def _inputs(self, rows: Sequence[Row], lead: int, prefix: int) -> dict[str, Any]:
-        """The arguments of the model's `forward` for the first row's lead and all rows' rests."""
+    def _inputs(self, rows: Sequence[TokenizedPair], lead: int, prefix: int) -> dict[str, Any]:
+        """Arguments of the model's `forward`: the first row's lead, and the rest of every row."""
         device = self._chain.device
         ids = [*rows[0].ids[:lead], *(token for row in rows for token in row.ids[prefix:])]
-        places = [self._positions(row) for row in rows]
+        places = [self._position_ids(row) for row in rows]
         places = [places[0][..., :lead], *(place[..., prefix:] for place in places)]
         inputs: dict[str, Any] = {
             "input_ids": torch.tensor([ids], device=device),
             "position_ids": torch.cat(places, dim=-1).to(device),
             "use_cache": False,
         }
-        media = [medium for medium in rows[0].media if medium.end <= lead]
-        media += [medium for row in rows for medium in row.media if medium.start >= prefix]
+        media = [span for span in rows[0].media if span.end <= lead]
+        media += [span for row in rows for span in row.media if span.start >= prefix]
         if media:
-            seen = [(medium.kind, medium.seen) for medium in media]
-            inputs["mm_encoder_outputs"] = self._sight.outputs(seen)
+            features = [(span.modality, span.features) for span in media]
+            inputs["mm_encoder_outputs"] = self._vision.as_model_inputs(features)
         return inputs
 
-    def _positions(self, row: Row) -> Tensor:
-        """Where a row's tokens stand, shape (1, tokens); (3, 1, tokens) for models with eyes."""
+    def _position_ids(self, row: TokenizedPair) -> Tensor:
+        """Positions, shape (1, tokens), or (3, 1, tokens) for models with multimodal RoPE."""
         model: Any = self._transformer.model.base_model
         plain = torch.arange(len(row.ids))[None]
         if not hasattr(model, "get_rope_index"):
@@ -209,8 +221,101 @@ class SharedPrefix:
         if not row.media:
             return plain.expand(3, 1, -1)
         grids = {
-            f"{kind}_grid_thw": torch.cat([one.seen.grid for one in row.media if one.kind == kind])
-            for kind in {medium.kind for medium in row.media}
+            f"{kind}_grid_thw": torch.cat(
+                [span.features.grid for span in row.media if span.modality == kind]
+            )
+            for kind in {span.modality for span in row.media}
         }
         ids, kinds = self._transformer.processing.with_kinds(row.ids)
         return model.get_rope_index(ids, kinds, **grids)[0]
+
+
+@dataclass(frozen=True)
+class QueryGroup:
+    """Pairs that probably share a prefix.
+
+    Attributes:
+        pairs: By position in the call.
+        shared: Keys of the media that are in all of them.
+    """
+
+    pairs: Mapping[int, PreparedPair]
+    shared: frozenset[Hashable] = frozenset()
+
+    def chunks(self) -> list[dict[int, PreparedPair]]:
+        """The pairs in chunks that fit in memory."""
+        chunks: list[dict[int, PreparedPair]] = []
+        media = _MEDIA
+        for position, pair in self.pairs.items():
+            own = len([key for key, _ in pair.media if key not in self.shared])
+            media += own
+            if not chunks or media > _MEDIA or len(chunks[-1]) == _PAIRS:
+                chunks.append({})
+                media = own
+            chunks[-1][position] = pair
+        return chunks
+
+
+def groups_of(pairs: Mapping[int, PreparedPair]) -> list[QueryGroup]:
+    """One group per query that has several documents, and one for all other pairs."""
+    by_query: defaultdict[Hashable, dict[int, PreparedPair]] = defaultdict(dict)
+    for position, pair in pairs.items():
+        key = content_key(Chat(pair.query)) if pair.query else None
+        by_query[key][position] = pair
+    groups: list[QueryGroup] = []
+    single: dict[int, PreparedPair] = {}
+    for same in by_query.values():
+        if len(same) == 1:
+            single |= same
+        else:
+            groups.append(QueryGroup(same, next(iter(same.values())).query_media))
+    return [*groups, *([QueryGroup(single)] if single else [])]
+
+
+def shared_length(rows: Sequence[TokenizedPair], lasts: Iterable[int]) -> int:
+    """Number of leading tokens that all pairs share.
+
+    Args:
+        rows: The pairs.
+        lasts: For each pair, the position of a token that must not be part of the prefix.
+    """
+    length = min(*(_common_length(rows[0], row) for row in rows), *lasts, len(rows[0].ids))
+    within = [span.start for span in rows[0].media if span.start < length < span.end]
+    return min([length, *within])
+
+
+def _common_length(one: TokenizedPair, other: TokenizedPair) -> int:
+    """Number of leading tokens that two pairs share.
+
+    The placeholders of two pictures are the same tokens, so media are compared by key.
+    """
+    both = enumerate(zip(one.ids, other.ids, strict=False))
+    most = min(len(one.ids), len(other.ids))
+    length = next((place for place, (ours, theirs) in both if ours != theirs), most)
+    for ours, theirs in zip_longest(one.media, other.media):
+        if ours is None or theirs is None or ours.key != theirs.key:
+            return min([length, *(span.start for span in (ours, theirs) if span)])
+    return length
+
+
+def packs_of(
+    rows: Mapping[int, TokenizedPair], prefix: int, *, tokens: int, most: int
+) -> list[list[int]]:
+    """Positions of the pairs of each pack, in order.
+
+    Args:
+        rows: Pairs by position.
+        prefix: Number of shared leading tokens, which do not count.
+        tokens: Maximum number of tokens in a pack; a single pair may be longer.
+        most: Maximum number of pairs in a pack.
+    """
+    packs: list[list[int]] = []
+    filled = 0
+    for position, row in rows.items():
+        own = len(row.ids) - prefix
+        if not packs or filled + own > tokens or len(packs[-1]) == most:
+            packs.append([])
+            filled = 0
+        packs[-1].append(position)
+        filled += own
+    return packs

@@ -12,7 +12,7 @@ import transformers as hf
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from mm_rag.attention import PrefixTree, TreeRefused, attending, longest_path
+from mm_rag.attention import PrefixTree, TreeAttentionUnsupported, max_path_length, tree_attention
 from tests.attention.families import TAKE, WORDS, model, qwen3
 
 pytestmark = pytest.mark.usefixtures("no_gradients")
@@ -55,7 +55,7 @@ def packed(
     starts = [len(prefix)] * len(branches)
     positions = [torch.arange(n) + start for n, start in zip(lengths, starts, strict=True)]
     lead = [] if tree.stored else [torch.arange(len(prefix))]
-    with attending(decoder, tree, lengths, keep=keep):
+    with tree_attention(decoder, tree, lengths, keep=keep):
         out = hidden(decoder, torch.cat(parts), torch.cat([*lead, *positions]))
     return list(out[len(out) - sum(lengths) :].split(lengths))
 
@@ -127,7 +127,7 @@ def test_a_cropped_prefix(kept: int) -> None:
     tree = PrefixTree(30)
     packed(decoder, tree, prefix, [branch])
     tree.crop(kept)
-    assert (tree.prefix, tree.stored) == (kept, True)
+    assert (tree.length, tree.stored) == (kept, True)
     check(packed(decoder, tree, prefix[:kept], [branch]), alone(decoder, prefix[:kept], [branch]))
 
 
@@ -150,7 +150,7 @@ def test_a_crop_that_cannot_be(prefix: int) -> None:
 def test_empty_branches(lengths: list[int]) -> None:
     with (
         pytest.raises(ValueError, match="at least one token"),
-        attending(qwen3(), PrefixTree(3), lengths, keep=False),
+        tree_attention(qwen3(), PrefixTree(3), lengths, keep=False),
     ):
         pass
 
@@ -158,7 +158,7 @@ def test_empty_branches(lengths: list[int]) -> None:
 def test_the_vision_tower_keeps_its_attention() -> None:
     decoder = TAKE["Qwen3-VL"]()
     config = decoder.config
-    with attending(decoder, PrefixTree(0), [3], keep=False):
+    with tree_attention(decoder, PrefixTree(0), [3], keep=False):
         hidden(decoder, words(3)[0])
         ways = [c._attn_implementation for c in (config.text_config, config.vision_config, config)]
     assert ways == ["mm_rag_tree", "sdpa", "sdpa"]
@@ -182,8 +182,8 @@ def test_a_forward_that_fails_restores_the_model_and_stores_nothing() -> None:
 
 def refuses(match: str, decoder: Any, ids: Tensor, *lengths: int, prefix: int = 2) -> None:
     with (
-        pytest.raises(TreeRefused, match=match),
-        attending(decoder, PrefixTree(prefix), lengths, keep=True),
+        pytest.raises(TreeAttentionUnsupported, match=match),
+        tree_attention(decoder, PrefixTree(prefix), lengths, keep=True),
     ):
         hidden(decoder, ids)
     assert decoder.config.get_text_config()._attn_implementation != "mm_rag_tree"
@@ -196,8 +196,8 @@ def test_a_row_of_another_length() -> None:
 def test_a_batch() -> None:
     decoder, ids = qwen3(), torch.stack(words(7, 7))
     with (
-        pytest.raises(TreeRefused, match="one row"),
-        attending(decoder, PrefixTree(2), [5], keep=False),
+        pytest.raises(TreeAttentionUnsupported, match="one row"),
+        tree_attention(decoder, PrefixTree(2), [5], keep=False),
     ):
         decoder(input_ids=ids, use_cache=False)
 
@@ -206,11 +206,11 @@ def test_two_forwards_in_one() -> None:
     decoder, [ids] = qwen3(), words(7)
 
     def twice() -> None:
-        with attending(decoder, PrefixTree(2), [5], keep=False):
+        with tree_attention(decoder, PrefixTree(2), [5], keep=False):
             hidden(decoder, ids)
             hidden(decoder, ids)
 
-    with pytest.raises(TreeRefused, match="twice"):
+    with pytest.raises(TreeAttentionUnsupported, match="twice"):
         twice()
 
 
@@ -248,13 +248,14 @@ def test_a_window_is_honoured_up_to_its_size() -> None:
 
 
 def test_longest_paths() -> None:
-    assert longest_path(qwen3()) is None
-    assert longest_path(TAKE["Mistral, window"]()) == 40
+    assert max_path_length(qwen3()) is None
+    assert max_path_length(TAKE["Mistral, window"]()) == 40
     assert (
-        longest_path(model(hf.Llama4TextModel, hf.Llama4TextConfig, attention_chunk_size=50)) == 50
+        max_path_length(model(hf.Llama4TextModel, hf.Llama4TextConfig, attention_chunk_size=50))
+        == 50
     )
     unused = {"sliding_window": 4, "use_sliding_window": False}
-    assert longest_path(model(hf.Qwen2Model, hf.Qwen2Config, **unused)) is None
+    assert max_path_length(model(hf.Qwen2Model, hf.Qwen2Config, **unused)) is None
 
 
 def test_another_thread_is_refused_meanwhile() -> None:
@@ -268,11 +269,11 @@ def test_another_thread_is_refused_meanwhile() -> None:
         ):
             try:
                 step()
-            except TreeRefused as error:
+            except TreeAttentionUnsupported as error:
                 found.append(error)
 
     tree = PrefixTree(6)
-    with attending(decoder, PrefixTree(6), [4], keep=False):
+    with tree_attention(decoder, PrefixTree(6), [4], keep=False):
         other = threading.Thread(target=run)
         other.start()
         other.join()
