@@ -140,7 +140,7 @@ class WordDirections(InputModule):
         for word in words:
             seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
             total += np.random.default_rng(seed).standard_normal(self._dimension, np.float32)
-        return total / np.linalg.norm(total)
+        return total / np.float32(np.linalg.norm(total))
 
 
 class WordOverlap(RerankerModel):
