@@ -1,12 +1,12 @@
-# `make demo` and `make test` each do everything from a bare clone: environment, install, run.
-# They install the exact versions in constraints.txt, so that releases of other projects change nothing.
+# Every target works from a bare clone: it makes the environment, installs, and runs.
+# The versions are those of constraints.txt, so that releases of other projects change nothing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 # Without compiled bytecode every process compiles what it imports: 22 s to the first vector, not 8.
 unexport PYTHONDONTWRITEBYTECODE
-# How many processes run the tests; each computes on one thread.
+# Number of processes that run the tests, each on one thread.
 JOBS ?= 2
 # $(call pytest,environment)
 pytest = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n $(JOBS)
@@ -25,27 +25,30 @@ endef
 .PHONY: help demo test test-all test-oldest test-newest constraints check lint types fast families bench bench-load bench-rerank bench-collection bench-integrations bench-gpu clean
 
 help:
-	@echo "make demo    index a sample folder, answer eight questions, write demo/index.html"
-	@echo "make test    every test but those that damage, kill and flood; make test-all: those, too"
-	@echo "make test-oldest, make test-newest   the tests at both ends of the ranges in pyproject.toml"
-	@echo "make constraints   write constraints.txt anew, with the newest versions"
-	@echo "make check   lint, types and the fast tests"
-	@echo "make bench CORPUS=folder   the numbers in docs/benchmarks.md: retrieval, loading, reranking, collections"
-	@echo "make bench-load CORPUS=folder   loading only; without a corpus, memory and speed"
-	@echo "make bench-rerank          reranking only, which needs no corpus; half an hour"
-	@echo "make bench-collection CORPUS=folder   what collections lose, mix up and cost; two hours"
-	@echo "make bench-integrations    what LangChain and LlamaIndex cost on top; two minutes"
-	@echo "make bench-gpu             reranking on a GPU, at the size of a model of 2 billion"
+	@echo "make demo           index sample files, answer eight questions, write demo/index.html"
+	@echo "make check          lint, types and the fast tests"
+	@echo "make test           all tests except those that damage files and kill processes for minutes"
+	@echo "make test-all       all tests"
+	@echo "make test-oldest    make test with the oldest versions that pyproject.toml allows"
+	@echo "make test-newest    make test with the newest versions that it allows"
+	@echo "make constraints    write constraints.txt again with the newest versions"
+	@echo "make families       write the tables of models in docs/ again"
+	@echo "make bench CORPUS=folder              all numbers in docs/benchmarks.md"
+	@echo "make bench-load CORPUS=folder         loading; without a corpus, only memory and speed"
+	@echo "make bench-rerank                     reranking; half an hour"
+	@echo "make bench-collection CORPUS=folder   durability, latency and disk space; two hours"
+	@echo "make bench-integrations               LangChain and LlamaIndex; two minutes"
+	@echo "make bench-gpu                        reranking on a GPU, at the size of a 2B model"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(call install,$(VENV),--constraint constraints.txt)
 
-# Made anew: what is installed would count as low enough.
+# Made again each time: otherwise installed versions would satisfy the ranges.
 .venv-oldest/installed: pyproject.toml
 	rm -rf .venv-oldest
 	$(call install,.venv-oldest,--resolution lowest-direct)
 
-# Always: what is newest changes without a change here.
+# Always run: the newest versions change without a change here.
 .PHONY: newest
 newest:
 	$(call install,.venv-newest,--upgrade)
@@ -94,19 +97,19 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.collection --corpus "$(CORPUS)" --docs
 	$(BIN)/python -m benchmarks.integrations --docs
 
-# Long files that are made up, and the corpus's hostile and damaged ones.
+# Long synthetic files, and the corpus's hostile and damaged ones.
 bench-load: $(VENV)/installed
 	$(BIN)/python -m benchmarks.loading $(if $(CORPUS),--corpus "$(CORPUS)" --docs)
 
-# Random weights and made-up documents, beside sentence-transformers.
+# Random weights and synthetic documents, compared with sentence-transformers.
 bench-rerank: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reranking --docs
 
-# Random operations and kills, two writers, 100,000 Segments, a modality gap, bytes per page.
+# Random operations, kills, two writers, 100,000 segments, a modality gap, bytes per page.
 bench-collection: $(VENV)/installed
 	$(BIN)/python -m benchmarks.collection $(if $(CORPUS),--corpus "$(CORPUS)" --docs)
 
-# What the adapters add to the encoder's work, and how long an event loop waits for them.
+# Time that the adapters add to the encoder's, and how long they block an event loop.
 bench-integrations: $(VENV)/installed
 	$(BIN)/python -m benchmarks.integrations --docs
 

@@ -40,7 +40,7 @@ SEARCH = ("search", {"query": "Which ferry line loses money?"})
 RUN: dict[str, tuple[int, list[str]]] = {
     "README.md": (4, ["1. review.pdf page 6 (", "The Airport line.", "Airport", "It is Airport."]),
     "agents.md": (2, ["It is Airport.", "It is the Airport."]),
-    "collection.md": (1, ["review.pdf ('2024',)"]),
+    "collection.md": (2, ["review.pdf ('2024',)", "The ferry leaves at nine."]),
     "frameworks.md": (2, ["['text', 'image']"]),
     "loading.md": (1, ["files/review.pdf page 1"]),
     "models.md": (2, ["('text', 'image', 'audio', 'video') True"]),
@@ -149,3 +149,24 @@ def test_the_tables_are_those_of_the_tests() -> None:
     for place, families in TABLES.items():
         text = place.page.read_text(encoding="utf-8")
         assert place.inserted(text, table(families)) == text, "run: make families"
+
+
+def test_contributing_names_what_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    top = "mm_rag|loaders|integrations|examples|benchmarks|tests|tools|docs"
+    named = set(re.findall(rf"`((?:{top})/[\w./]*)`", text))
+    assert len(named) > 50
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+
+
+def test_contributing_names_every_folder_of_the_library() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    folders = [path.parent.name for path in (ROOT / "mm_rag").glob("*/__init__.py")]
+    assert len(folders) > 10
+    assert [name for name in folders if f"`mm_rag/{name}/" not in text] == []
+
+
+def test_the_readme_counts_the_families() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for families in TABLES.values():
+        assert f"{len(families)} families tested" in text
