@@ -74,9 +74,9 @@ def test_a_picture_without_words_is_read(encoder: Encoder, monkeypatch: pytest.M
 
     asked: list[tuple[int, int]] = []
 
-    def read(picture: Pictures.Image, _: MediaPolicy) -> ocr.Reading:
+    def read(picture: Pictures.Image, _: MediaPolicy) -> ocr.OCRResult:
         asked.append(picture.size)
-        return ocr.Reading(text="total due 42")
+        return ocr.OCRResult(text="total due 42")
 
     monkeypatch.setattr(ocr, "read_image", read)
     picture = Pictures.new("RGB", (60, 40))

@@ -20,7 +20,7 @@ from mm_rag.agent_tools.tool import lines_result
 from mm_rag.boxes import WordBox, find_words
 from mm_rag.collection.lexical.query import parse, read
 from mm_rag.extraction.subtitles import read_subtitle_file
-from mm_rag.media.image import image_description
+from mm_rag.media.image import image_metadata
 from mm_rag.prompt_content import Budget
 from mm_rag.words import plain_words
 
@@ -82,8 +82,8 @@ def test_titles_of_a_picture() -> None:
     def many(count: int) -> bytes:
         return _titled(count, lambda number: f"<dc:title>{number}</dc:title>")
 
-    assert_linear(image_description, many, 2000)
-    assert image_description(many(8000)).text.startswith("0\n1\n2\n")
+    assert_linear(image_metadata, many, 2000)
+    assert image_metadata(many(8000)).text.startswith("0\n1\n2\n")
 
 
 def test_titles_within_titles() -> None:
@@ -91,8 +91,8 @@ def test_titles_within_titles() -> None:
         ends = "<dc:title>" * depth, "</dc:title>" * depth
         return _titled(1, lambda _: f"{ends[0]}<rdf:li>deep</rdf:li>{ends[1]}")
 
-    assert_linear(image_description, nested, 1000)
-    assert image_description(nested(3)).text == "deep"
+    assert_linear(image_metadata, nested, 1000)
+    assert image_metadata(nested(3)).text == "deep"
 
 
 @pytest.mark.parametrize("piece", [*HOSTILE, "a\u0301\u0316", "\u0301\u0316", "\uff9e\u0316"])

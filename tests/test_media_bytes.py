@@ -24,7 +24,7 @@ from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.inputs import as_content, as_contents
 from mm_rag.media.audio import waveform
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.media.video import open_clip
+from mm_rag.media.video import open_video_frames
 from mm_rag.rerankers.pairs import as_list, as_pair
 from tests.av_made import colours, make_video
 
@@ -158,7 +158,7 @@ def test_an_open_file_over_the_limit_is_not_read_to_its_end() -> None:
 def test_sound_and_frames_are_decoded_from_bytes(film: bytes) -> None:
     samples = waveform(Audio(WAV), 16_000)
     np.testing.assert_allclose(samples, np.full(1600, 0.5), atol=1e-3)
-    with open_clip(Video(film)) as clip:
+    with open_video_frames(Video(film)) as clip:
         assert clip.frames([0]).shape[-1] == 3
     no_folder = MediaPolicy(roots=())
     assert len(waveform(Audio(WAV), 16_000, no_folder)) == 1600

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from benchmarks.collections.planted import planted_encoder
 from benchmarks.loaders.made_files import write_manual
 from mm_rag import Collection, Segment
 from mm_rag_loaders import AssetStore, LoadOptions, load_file
-from mm_rag_loaders.encoding import ENCODINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ class Storage:
         pages: Pages in each collection.
         segments: Segments per page.
         rooms: Bytes per page for each size of vectors.
-        pictures: Bytes per page of the page pictures, by format.
+        pictures: Bytes per page of the page pictures.
         boxes: Bytes per page of the word boxes.
         original: Bytes per page of the PDF.
     """
@@ -70,23 +69,17 @@ class Storage:
     pages: int
     segments: float
     rooms: Sequence[Room]
-    pictures: Mapping[str, float]
+    pictures: float
     boxes: float
     original: float
 
 
 def measure_storage(folder: Path, plan: StoragePlan) -> Storage:
-    """Read the manual once for each format of pictures, and store it for each dimension."""
+    """Read the manual once, and store it for each dimension."""
     manual = write_manual(folder / "manual.pdf", plan.pages, seed=5)
-    pictures: dict[str, float] = {}
-    segments: tuple[Segment, ...] = ()
-    boxes = 0.0
-    for name in ENCODINGS:
-        assets = folder / name
-        options = LoadOptions(assets=AssetStore(assets, picture_format=name))
-        segments = load_file(manual, options).segments
-        boxes = _bytes(assets.rglob("*.json")) / plan.pages
-        pictures[name] = _bytes(assets.rglob("*")) / plan.pages - boxes
+    assets = folder / "assets"
+    segments = load_file(manual, LoadOptions(assets=AssetStore(assets))).segments
+    boxes = _bytes(assets.rglob("*.json")) / plan.pages
     return Storage(
         pages=plan.pages * plan.copies,
         segments=len(segments) / plan.pages,
@@ -94,7 +87,7 @@ def measure_storage(folder: Path, plan: StoragePlan) -> Storage:
             _room(folder / f"{dimension}-{cut}", segments, plan, dimension, cut)
             for dimension, cut in plan.dimensions
         ],
-        pictures=pictures,
+        pictures=_bytes(assets.rglob("*.jpg")) / plan.pages,
         boxes=boxes,
         original=manual.stat().st_size / plan.pages,
     )

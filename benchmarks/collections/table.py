@@ -91,12 +91,10 @@ def storage_table(storage: Storage) -> str:
         ]
         for room in storage.rooms
     ]
-    pictures = ", ".join(
-        f"{size / 1e3:.0f} as {name.upper()}" for name, size in storage.pictures.items()
-    )
     return as_table(["dimensions", "Chroma", "catalog", "words", "together"], rows) + (
         f"\nkB per page on disk, over {storage.pages:,} pages of {storage.segments:.1f} Segments "
-        f'each, before pictures: these take {pictures}, none with `assets="reference"`, and '
+        f"each, before pictures: these take {storage.pictures / 1e3:.0f}, "
+        f'none with `assets="reference"`, and '
         f"{storage.boxes / 1e3:.0f} where their words are. The PDF itself has "
         f"{storage.original / 1e3:.0f} a page.\n\n"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mm_rag_loaders.assets import AssetStore
+from mm_rag_loaders.asset_store import AssetStore
 from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.cached import load_cached
 from mm_rag_loaders.image_loader import ImageLoader

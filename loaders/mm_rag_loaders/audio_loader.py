@@ -1,4 +1,4 @@
-"""AudioLoader: recordings -> clips cut at pauses, with what is said in them."""
+"""AudioLoader: recordings as clips cut at pauses, with the words spoken in them."""
 
 from __future__ import annotations
 
@@ -7,37 +7,44 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from mm_rag.errors import UnreadableMedia
-from mm_rag.extraction.recording import STEP, RecordingReader, Spoken, clips, loudness, margin_of
+from mm_rag.extraction.recording import (
+    STEP,
+    RecordingReader,
+    SpokenText,
+    clips,
+    loudness,
+    margin_of,
+)
 from mm_rag.media.kind import file_type
 from mm_rag.segment import Scalar, Segment
-from mm_rag_loaders.loader import Loader, SourceFile, note_once
+from mm_rag_loaders.loader import Loader, SourceFile
 
 _TAGS = (
     *("artist", "album", "album_artist", "track", "composer", "date", "genre", "language"),
     *("comment", "description"),
 )
-_MOST_LETTERS = 2000  # of one tag; some hold a whole playlist
+_MOST_LETTERS = 2000  # of one tag; some contain a whole playlist
 _MOST_LYRICS = 20_000  # letters
-_SHORTER_THAN_CLAIMED = 1.0  # seconds; headers are often a little off
+_SHORTER_THAN_CLAIMED = 1.0  # seconds; durations in headers are often slightly wrong
 _LYRICS = re.compile(r"(unsynced|unsynchronised)?lyrics(-\w+)?")
 _TIME_STAMP = re.compile(r"[\[<]\d+:\d\d([.:]\d+)?[\]>]")
 
 
 class AudioLoader(Loader):
-    """Loads recordings, and the sound of files that have no moving pictures.
+    """Loads recordings, and the sound of files without moving pictures.
 
-    Neighbouring clips share a second, so that a word at a cut is whole in one of them; the text of
-    a clip has each word only where its middle is nearest.
+    Neighbouring clips overlap by a second, so that a word at a cut is complete in one of them. Each
+    word is in the text of one clip only: the one that contains its middle.
     """
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
-        """Yield the recording's clips in order; the whole recording where it is short.
+        """Yield the clips of the recording in order; a short recording is one clip.
 
         Raises:
             UnreadableMedia: It cannot be decoded, or has no sound.
             MediaTooLarge: It is over a limit of the policy.
         """
-        options, note = self.options, note_once(file)
+        options, note = self.options, file.note_missing
         with RecordingReader(file.opened, options.policy, options.transcriber, note) as reader:
             audio = reader.audio
             levels = loudness(audio.blocks())
@@ -51,38 +58,38 @@ class AudioLoader(Loader):
             if duration > longest:
                 longest -= 2 * margin
             for start, end in clips(levels, duration, longest):
-                spoken = reader.hear(start, end, margin=margin)
+                spoken = reader.speech(start, end, margin=margin)
                 yield replace(
                     whole,
                     text="\n\n".join(filter(None, [spoken.text, lyrics])),
                     start=round(max(0.0, start - margin), 3),
                     end=min(duration, round(end + margin, 3)),
-                    metadata={**whole.metadata, **said_by(spoken)},
+                    metadata={**whole.metadata, **speech_source(spoken)},
                 )
-                lyrics = ""  # nobody knows when they are sung: they stand with the first clip
+                lyrics = ""  # they have no times, so they belong to the first clip
             file.notes.extend(audio.damage)
 
 
 def title_of(tags: Mapping[str, str], file: SourceFile) -> str:
-    """What a recording or video calls itself, or else its file name in words."""
+    """The title in the tags of a recording or video, or else its file name in words."""
     return tags.get("title", "").strip() or file.name_in_words
 
 
 def known_tags(tags: Mapping[str, str]) -> dict[str, Scalar]:
-    """The tags worth keeping, of those that say something."""
+    """The tags that are kept as metadata, without empty ones."""
     kept = {name: tags.get(name, "").strip()[:_MOST_LETTERS] for name in _TAGS}
     return {name: value for name, value in kept.items() if value and value != "und"}
 
 
-def said_by(spoken: Spoken) -> dict[str, Scalar]:
-    """As metadata: `subtitles` or the `transcriber` that a clip's words come from."""
+def speech_source(spoken: SpokenText) -> dict[str, Scalar]:
+    """Metadata that says whether words are `subtitles`, or which `transcriber` made them."""
     if spoken.subtitles:
         return {"subtitles": True}
     return {"transcriber": spoken.transcriber} if spoken.transcriber else {}
 
 
 def note_duration(file: SourceFile, claimed: float, found: float) -> None:
-    """Note where a file ends before its header says, be it cut off or over the policy."""
+    """Note a file that ends before its header says, cut off or over a limit of the policy."""
     if found < claimed - _SHORTER_THAN_CLAIMED:
         file.notes.append(
             f"read until {found:.1f} s; the header says that it lasts {claimed:.1f} s"

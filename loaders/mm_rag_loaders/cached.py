@@ -1,4 +1,4 @@
-"""Loading with a cache: files that did not change are not read again."""
+"""load_cached: load files, without reading unchanged ones again."""
 
 from __future__ import annotations
 
@@ -14,44 +14,43 @@ from mm_rag.errors import InputError, StorageError
 from mm_rag.media.access import real_file
 from mm_rag.record import segment_from_json, segment_to_json
 from mm_rag.segment import Segment
-from mm_rag_loaders.assets import AssetStore
+from mm_rag_loaders.file_stamp import reader_stamp
 from mm_rag_loaders.loader import local_path
 from mm_rag_loaders.loading import load_files, log_outcome
 from mm_rag_loaders.options import LoadOptions
-from mm_rag_loaders.sidecars import reader_stamp
 from mm_rag_loaders.sources import Source, Sources, find_sources
 
 _NO_SETTINGS = frozenset({"assets", "password", "transcriber", "workers"})
-"""Fields of LoadOptions that are no part of an entry's settings. Another transcriber is in the
-stamp of the recordings that it heard."""
+"""Fields of LoadOptions that do not make a cache entry invalid. Recordings have the transcriber in
+their reader stamp."""
 
 
 def load_cached(
     sources: Sources, cache_folder: str | Path, options: LoadOptions | None = None
 ) -> Iterator[Segment]:
-    """Read files as `load` does, in the same order, but those that changed only.
+    """Read files as `load` does, in the same order, but only those that changed.
 
-    A file is unchanged while its size, its time, its subtitles, the options and the version of
-    mm-rag are the same. Addresses are fetched and read each time, and so is a file that could not
-    be read, or not wholly. What was read from files that are gone stays in the folder: delete the
-    folder to start anew.
+    A file is unchanged while its size, modification time and subtitles, the options and the version
+    of mm-rag are the same. Addresses are fetched and read each time, and so are files that could
+    not be read completely. Entries of deleted files stay: delete the folder to start over.
 
     Args:
         sources: Files, folders, patterns and addresses.
-        cache_folder: What was read, in plain text also of locked files, and page pictures.
+        cache_folder: Holds the segments in plain text, those of locked files too, and page
+            pictures.
         options: As for `load`; pictures go to the cache folder, whatever `assets` says.
 
     Raises:
         InputError: A path does not exist, or a pattern matches nothing.
-        WorkerError: No process can be started.
-        StorageError: The folder cannot be written to.
+        WorkerError: No worker process can be started.
+        StorageError: The folder is not writable.
     """
     return _Cache(Path(cache_folder).absolute(), options or LoadOptions()).load(sources)
 
 
 @dataclass(frozen=True)
 class _Stamp:
-    """What an entry is compared by."""
+    """What must be equal for a cache entry to be valid."""
 
     settings: str
     size: int
@@ -85,26 +84,26 @@ class _Cache:
             yield from outcome.segments
 
     def _stamp(self, source: Source) -> _Stamp | None:
-        """How a file is now; None for an address, and for what may not or cannot be opened."""
-        if not isinstance(source.place, Path):
+        """The stamp of a file now; None for an address, and for a file that cannot be opened."""
+        if not isinstance(source.location, Path):
             return None
         try:
             path = local_path(source, self._options)
             real_file(path, self._options.policy)
             stat = path.stat()
-            beside = reader_stamp(path, self._options)
+            beside = reader_stamp(path, self._options.transcriber)
         except (InputError, OSError):
             return None  # the loader says why
         return _Stamp(self._settings, stat.st_size, stat.st_mtime_ns, beside)
 
     def _known(self, source: Source, stamp: _Stamp | None) -> list[Segment] | None:
-        """What was read from a file; None where it is to be read (again)."""
+        """The cached segments of a file; None if it must be read."""
         try:
             entry: Any = json.loads(self._entry(source).read_text(encoding="utf-8"))
             if stamp is None or entry["stamp"] != asdict(stamp):
                 return None
             segments = [segment_from_json(record) for record in entry["segments"]]
-        except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged
+        except (OSError, ValueError, KeyError, TypeError):  # missing or damaged
             return None
         return segments if all(map(self._is_whole, segments)) else None
 
@@ -133,12 +132,10 @@ class _Cache:
 
 
 def _settings_of(options: LoadOptions) -> str:
-    """All that changes what is read of a file, as one hash."""
-    assets: AssetStore = options.assets
+    """Hash of everything but the file that determines its segments."""
     told = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in _NO_SETTINGS}
     told["policy"] = asdict(options.policy)
-    told |= {"format": assets.picture_format, "max_bytes": assets.max_picture_bytes}
-    told |= {"version": mm_rag.__version__}
+    told["version"] = mm_rag.__version__
     plain = json.dumps(told, sort_keys=True, default=_plain)
     return hashlib.sha256(plain.encode()).hexdigest()
 

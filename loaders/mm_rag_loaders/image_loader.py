@@ -11,18 +11,18 @@ from pathlib import Path
 from PIL import Image
 
 from mm_rag.errors import InputError, UnreadableMedia
-from mm_rag.extraction.frame_sampling import Glance, differs, glance
-from mm_rag.extraction.ocr import Reading, word_boxes
+from mm_rag.extraction.frame_sampling import Thumbnail, differs, thumbnail
+from mm_rag.extraction.ocr import OCRResult, word_boxes
 from mm_rag.media.access import OpenedFile
 from mm_rag.media.image import (
     TimedFrame,
-    image_description,
     image_format,
+    image_metadata,
     open_animation,
     open_frames,
     shrunk_to,
 )
-from mm_rag.media.image_metadata import Described
+from mm_rag.media.image_metadata import ImageMetadata
 from mm_rag.media.kind import file_type
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Scalar, Segment
@@ -38,19 +38,19 @@ _ANIMATED = frozenset({"AVIF", "FLI", "GIF", "PNG", "WEBP"})
 
 
 class ImageLoader(Loader):
-    """Reads pictures: one segment each; of a TIFF one per page, of an animation one per scene."""
+    """Reads pictures: one segment each, one per page of a TIFF, one per scene of an animation."""
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
-        """Yield the picture, the pages of a TIFF, or the different frames of an animation.
+        """Yield the picture, the pages of a TIFF, or the distinct frames of an animation.
 
         Raises:
-            UnreadableMedia: It is damaged or of a format that Pillow does not read.
+            UnreadableMedia: It is damaged, or in a format that Pillow does not read.
             MediaTooLarge: It is over a limit of the policy.
-            MissingExtra: It is a HEIC photo, and the package that reads them is not installed.
+            MissingExtra: It is a HEIC photo and pillow-heif is not installed.
         """
         policy = self.options.policy
         kind, count = image_format(file.opened, policy)
-        sheet = _Sheet(file, image_description(file.opened, policy), self.options)
+        sheet = _SegmentMaker(file, image_metadata(file.opened, policy), self.options)
         if kind in _PAGED and count > 1:
             frames = open_frames(file.opened, policy)
             for page, picture in _pages(frames, min(count, policy.max_pages), file):
@@ -65,13 +65,13 @@ class ImageLoader(Loader):
             yield sheet.frame(picture, span.start, span.end)
 
     def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
-        """Yield Segments of a picture with their thumbnails, pages and frames written again.
+        """Yield segments of a picture with their thumbnails, pages and frames drawn again.
 
         Raises:
             UnreadableMedia: It can no longer be read.
             MediaTooLarge: It is over a limit of the policy.
         """
-        sheet = _Sheet(file, Described(), self.options)
+        sheet = _SegmentMaker(file, ImageMetadata(), self.options)
         for segment in segments:
             picture = next(self._pictures(file, segment), None)
             if picture is None:
@@ -79,7 +79,7 @@ class ImageLoader(Loader):
             yield sheet.redrawn(segment, picture)
 
     def _pictures(self, file: SourceFile, segment: Segment) -> Iterator[Image.Image]:
-        """What a file shows from the place of a Segment on."""
+        """The pictures of a file, starting with that of a segment."""
         policy = self.options.policy
         if segment.start is None:
             return islice(open_frames(file.opened, policy), (segment.page or 1) - 1, None)
@@ -89,19 +89,19 @@ class ImageLoader(Loader):
 
 @dataclass(frozen=True)
 class _Media:
-    """What a model is given, and what was read on it."""
+    """The picture that the model encodes, and the text on it."""
 
     path: Path
     mime: str
-    reading: Reading
+    reading: OCRResult
 
 
-class _Sheet:
-    """Makes the segments of one file."""
+class _SegmentMaker:
+    """Makes the segments of one file and writes their pictures."""
 
-    def __init__(self, file: SourceFile, described: Described, options: LoadOptions) -> None:
+    def __init__(self, file: SourceFile, described: ImageMetadata, options: LoadOptions) -> None:
         self._file, self._described, self._options = file, described, options
-        self._read: dict[Path, Reading] = {}
+        self._read: dict[Path, OCRResult] = {}
 
     def whole(self, picture: Image.Image) -> Segment:
         reading = read_picture(picture, self._file, "the picture")
@@ -114,7 +114,7 @@ class _Sheet:
 
     def frame(self, picture: Image.Image, start: float, end: float) -> Segment:
         path, mime = self._stored(picture)
-        if path not in self._read:  # many animations go back and forth between the same pictures
+        if path not in self._read:  # many animations alternate between the same pictures
             self._read[path] = read_picture(picture, self._file, "the text of the animation")
         media = _Media(path, mime, self._read[path])
         return self._segment(picture, media, start=start, end=end)
@@ -173,7 +173,7 @@ class _Sheet:
 def _pages(
     frames: Iterator[Image.Image], most: int, file: SourceFile
 ) -> Iterator[tuple[int, Image.Image]]:
-    """Pages up to the first one that cannot be read: Pillow finds no way past it."""
+    """Pages up to the first one that cannot be read: Pillow cannot skip it."""
     for page in range(1, most + 1):
         try:
             picture = next(frames)
@@ -186,13 +186,13 @@ def _pages(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A frame that is kept.
+class KeptFrame:
+    """A frame that represents a scene of an animation.
 
     Attributes:
-        number: Of the frame, from 0.
-        start: From when on it stands for what is seen, in seconds.
-        end: Until when: the start of the next one, or the end of the animation.
+        number: Index of the frame, from 0.
+        start: Start of the scene, in seconds.
+        end: Start of the next scene, or end of the animation, in seconds.
     """
 
     number: int
@@ -200,10 +200,10 @@ class Kept:
     end: float
 
 
-def kept_frames(file: SourceFile, count: int, policy: MediaPolicy) -> list[Kept]:
-    """Look through an animation of `count` frames, holding one at a time.
+def kept_frames(file: SourceFile, count: int, policy: MediaPolicy) -> list[KeptFrame]:
+    """Choose the distinct frames of an animation, at most two a second and 32 in all.
 
-    What is left out gets a note.
+    It is decoded once, holding one of its `count` frames at a time. Left-out frames are noted.
 
     Raises:
         UnreadableMedia: Its first frame is damaged.
@@ -222,7 +222,7 @@ def kept_frames(file: SourceFile, count: int, policy: MediaPolicy) -> list[Kept]
 
 
 def pictures_of(
-    file: OpenedFile, kept: Sequence[Kept], policy: MediaPolicy
+    file: OpenedFile, kept: Sequence[KeptFrame], policy: MediaPolicy
 ) -> Iterator[Image.Image]:
     """The pictures of some frames of an animation, one by one."""
     wanted = {frame.number for frame in kept}
@@ -234,7 +234,7 @@ def pictures_of(
 
 
 def _readable(frames: Iterator[TimedFrame], file: SourceFile) -> Iterator[TimedFrame]:
-    """Frames up to the first one that cannot be read: Pillow finds no way past it."""
+    """Frames up to the first one that cannot be read: Pillow cannot skip it."""
     number = 0
     while True:
         try:
@@ -253,7 +253,7 @@ def _readable(frames: Iterator[TimedFrame], file: SourceFile) -> Iterator[TimedF
 def _bounded(
     frames: Iterator[TimedFrame], policy: MediaPolicy, file: SourceFile
 ) -> Iterator[TimedFrame]:
-    """Frames until half of the time that the policy gives is over: they are decoded twice."""
+    """Frames until half of the policy's time has passed: they are decoded twice."""
     began = time.monotonic()
     for frame in frames:
         yield frame
@@ -265,18 +265,18 @@ def _bounded(
             return
 
 
-def _distinct(frames: Iterator[TimedFrame]) -> list[Kept]:
-    """The first frame, and each that differs from the one kept before it."""
+def _distinct(frames: Iterator[TimedFrame]) -> list[KeptFrame]:
+    """The first frame, and every frame that differs from the last one kept."""
     starts: list[tuple[int, float]] = []
-    last: Glance | None = None
+    last: Thumbnail | None = None
     end = 0.0
     for number, (frame, is_last) in enumerate(_with_end(frames)):
         end = frame.end
         earliest = starts[-1][1] + _SHORTEST if starts else 0.0
-        # The last frame of a short flicker is kept, however soon it comes.
+        # The last frame is always compared, however short.
         if frame.end <= earliest and not is_last:
             continue
-        seen = glance(frame.picture)
+        seen = thumbnail(frame.picture)
         if last is None or differs(seen, last):
             last = seen
             on_time = frame.end > earliest
@@ -285,7 +285,7 @@ def _distinct(frames: Iterator[TimedFrame]) -> list[Kept]:
 
 
 def _with_end(frames: Iterator[TimedFrame]) -> Iterator[tuple[TimedFrame, bool]]:
-    """Each frame, and whether it is the last."""
+    """Every frame, and whether it is the last."""
     held = next(frames, None)
     while held is not None:
         following = next(frames, None)
@@ -293,16 +293,16 @@ def _with_end(frames: Iterator[TimedFrame]) -> Iterator[tuple[TimedFrame, bool]]
         held = following
 
 
-def _spans(starts: Sequence[tuple[int, float]], end: float) -> list[Kept]:
+def _spans(starts: Sequence[tuple[int, float]], end: float) -> list[KeptFrame]:
     bounds = pairwise([*(start for _, start in starts), end])
     return [
-        Kept(number=number, start=round(start, 3), end=round(stop, 3))
+        KeptFrame(number=number, start=round(start, 3), end=round(stop, 3))
         for (number, _), (start, stop) in zip(starts, bounds, strict=True)
     ]
 
 
-def _thinned(kept: Sequence[Kept], most: int) -> list[Kept]:
-    """No more than `most` of the frames, evenly spread; each stands until the next one."""
+def _thinned(kept: Sequence[KeptFrame], most: int) -> list[KeptFrame]:
+    """At most `most` of the frames, evenly spaced; each lasts until the next one."""
     if len(kept) <= most:
         return list(kept)
     numbers = [round(n * len(kept) / most) for n in range(most)]
@@ -311,9 +311,8 @@ def _thinned(kept: Sequence[Kept], most: int) -> list[Kept]:
 
 
 def is_animation(kind: str, count: int) -> bool:
-    """Whether several pictures in one file follow each other in time.
+    """Whether the pictures in one file follow each other in time.
 
-    Further ones of a phone's MPO are its depth map or the scene for the other eye, those of a
-    Photoshop file its layers, those of an icon its sizes.
+    In an MPO they are depth maps or stereo views, in a Photoshop file layers, in an icon sizes.
     """
     return count > 1 and kind in _ANIMATED

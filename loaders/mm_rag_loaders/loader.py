@@ -1,10 +1,14 @@
-"""Loader: the interface between a kind of file and the segments made of it."""
+"""Loader: the interface between one kind of file and the segments made of it.
+
+A `Source` is opened once (`SourceFile.of`): what is hashed, inspected and read is that opened file,
+whatever its path leads to later.
+"""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +17,12 @@ from PIL import Image
 
 from mm_rag.content import Url
 from mm_rag.errors import MissingExtra, UnreadableMedia
-from mm_rag.extraction.ocr import Reading, read_image
+from mm_rag.extraction.ocr import OCRResult, read_image
 from mm_rag.media import addresses
 from mm_rag.media.access import OpenedFile, check_path, opened_whole
 from mm_rag.media.fetch import fetched
 from mm_rag.segment import Segment
-from mm_rag_loaders.hashing import file_sha256
+from mm_rag_loaders.file_stamp import FileStamp, file_sha256
 from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.sources import Source, as_source, last_part, title_from
 
@@ -27,17 +31,18 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
-    """A file on its way through a loader.
+    """An opened file that a loader reads.
 
     Attributes:
-        path: Absolute; of an address, where it is kept. It may lead to another file by now.
-        opened: The file itself, opened once, which is what is read.
-        source: Where it comes from: its absolute path as it was named, or its address.
+        path: Absolute path; for an address, the path of the fetched copy. It may lead to another
+            file by now.
+        opened: The file itself, opened once. Loaders read this.
+        source: The absolute path as it was named, or the address.
         sha256: Of its bytes.
-        notes: What was not as it should be, though the file could be read: "page 3 was damaged".
-            Loaders append to it; it ends in the report.
-        missing: What could not be read because its reader is not installed. The file is tried again
-            by the next sync.
+        notes: Problems of a file that could be read nevertheless: "page 3 was damaged". Loaders
+            append to it; the report shows it.
+        missing: What could not be read because its reader is not installed. The next sync tries the
+            file again.
     """
 
     path: Path
@@ -49,16 +54,20 @@ class SourceFile:
 
     @classmethod
     def of(cls, source: Source, options: LoadOptions) -> SourceFile:
-        """Fetch a source, if it is an address, open it and hash it. The caller closes it.
+        """Fetch a source if it is an address, open it and hash it. The caller closes it.
+
+        A hash that `source.content` gives is used if the file has not changed since.
 
         Raises:
-            SourceForbidden: The policy does not allow to open it.
-            UnreadableMedia: There is no such file, it is empty, or it may not be read.
+            SourceForbidden: The policy does not allow opening it.
+            UnreadableMedia: The file is missing or empty, or may not be read.
             MediaTooLarge: It is over the policy's `max_bytes`.
         """
         opened = open_source(source, options)
         try:
-            sha256 = file_sha256(opened)
+            known = source.content
+            is_known = known and known.stamp.is_same(FileStamp.of(opened.status))
+            sha256 = known.sha256 if known and is_known else file_sha256(opened)
         except OSError as error:
             opened.close()
             name = opened.path.name
@@ -66,49 +75,100 @@ class SourceFile:
         return cls(path=opened.path, opened=opened, source=str(source), sha256=sha256)
 
     def note_missing(self, what: str, error: MissingExtra) -> None:
-        """Note that something was not read because its reader is not installed."""
-        self.missing.append(what)
-        self.notes.append(f"{what} was not read: {error}")
+        """Note, once, that something was not read because its reader is not installed."""
+        if what not in self.missing:
+            self.missing.append(what)
+            self.notes.append(f"{what} was not read: {error}")
 
     @property
     def name_in_words(self) -> str:
-        """`"team_photo-2024.jpg"` as `"team photo 2024"`; empty where the name says nothing."""
+        """`"team_photo-2024.jpg"` as `"team photo 2024"`; empty if the name is meaningless."""
         return title_from(self.source)
 
     @property
     def name(self) -> str:
-        """The last part of its path or address, for messages and titles."""
+        """The last part of the path or address, for messages and titles."""
         return last_part(self.source)
 
 
-def options_for(file: SourceFile, source: Source, options: LoadOptions) -> LoadOptions:
-    """The options to read a source with, once it is a file.
+def open_source(source: Source, options: LoadOptions) -> OpenedFile:
+    """Open a source once, fetching it first if it is an address.
 
     Raises:
-        SourceForbidden: The policy does not allow its address.
+        SourceForbidden: As for `local_path`.
+        UnreadableMedia: As for `local_path`; or the file is empty or may not be read.
+        MediaTooLarge: As for `local_path`.
     """
-    reading = reading_options(source, options)
+    path = local_path(source, options)
+    policy = _reading_options(source, options).policy
+    return opened_whole(path, policy, within=source.within)
+
+
+def local_path(source: Source, options: LoadOptions) -> Path:
+    """The local file of a source. An address is fetched, and the copy kept among the assets.
+
+    Raises:
+        SourceForbidden: The policy does not allow opening it.
+        UnreadableMedia: The path cannot be followed, or the address cannot be fetched.
+        MediaTooLarge: It is over the policy's `max_bytes`.
+    """
+    path = named_file(source, options)
+    if path is not None:
+        check_path(path, options.policy, within=source.within)
+        return path
+    assert isinstance(source.location, Url)
+    with fetched(source.location, options.policy) as downloaded:
+        suffix = downloaded.suffix if _SUFFIX.fullmatch(downloaded.suffix) else ""
+        return options.assets.keep_file(downloaded, suffix)
+
+
+def named_file(source: Source, options: LoadOptions) -> Path | None:
+    """The local file that a source names; None for a web address.
+
+    Raises:
+        SourceForbidden: The policy does not allow the address.
+        InputError: The address names no file.
+    """
+    if isinstance(source.location, Path):
+        return source.location
+    return addresses.local_path(source.location, options.policy)
+
+
+def options_for(file: SourceFile, source: Source, options: LoadOptions) -> LoadOptions:
+    """The options for reading an opened source.
+
+    Raises:
+        SourceForbidden: The policy does not allow the address.
+    """
+    reading = _reading_options(source, options)
     return replace(reading, assets=reading.assets.of_file(file.sha256))
 
 
+def _reading_options(source: Source, options: LoadOptions) -> LoadOptions:
+    """Options without `roots` for a fetched copy, which lies among the assets."""
+    if named_file(source, options) is not None:
+        return options
+    return replace(options, policy=replace(options.policy, roots=None))
+
+
 class Loader(ABC):
-    """Turns one kind of file into Segments."""
+    """Turns one kind of file into segments."""
 
     def __init__(self, options: LoadOptions | None = None) -> None:
         self.options = options or LoadOptions()
 
     def load(self, source: str | Path) -> Iterator[Segment]:
-        """Read a file, or what an address answers, in this process.
+        """Read a file or address, in this process.
 
         Raises:
-            SourceForbidden: The policy does not allow to open it.
-            UnreadableMedia: The file cannot be read; PasswordNeeded where it is locked.
+            SourceForbidden: The policy does not allow opening it.
+            UnreadableMedia: The file cannot be read; PasswordNeeded if it is locked.
             MediaTooLarge: The file is over a limit of the policy.
         """
-        place = as_source(source)
-        file = SourceFile.of(place, self.options)
+        found = as_source(source)
+        file = SourceFile.of(found, self.options)
         reader = copy(self)
-        reader.options = options_for(file, place, self.options)
+        reader.options = options_for(file, found, self.options)
         return reader._segments(file)
 
     def _segments(self, file: SourceFile) -> Iterator[Segment]:
@@ -117,10 +177,10 @@ class Loader(ABC):
 
     @abstractmethod
     def segments(self, file: SourceFile) -> Iterator[Segment]:
-        """Yield the file's Segments one by one, in reading order, holding one page at a time."""
+        """Yield the file's segments one by one, in reading order, holding one page at a time."""
 
     def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
-        """Yield Segments that came out of a file with their pictures written once more.
+        """Yield segments of a file with their pictures drawn again.
 
         Raises:
             UnreadableMedia: The file can no longer be read.
@@ -129,87 +189,19 @@ class Loader(ABC):
             yield replace(segment, media=str(file.path)) if segment.media else segment
 
 
-def local_path(source: Source, options: LoadOptions) -> Path:
-    """The file that a source is; what an address answers is kept among the assets.
-
-    Raises:
-        SourceForbidden: The policy does not allow to open it.
-        UnreadableMedia: The path cannot be followed, or the address not be fetched.
-        MediaTooLarge: It is over the policy's `max_bytes`.
-    """
-    path = named_file(source, options)
-    if path is None:
-        assert isinstance(source.place, Url)
-        return _kept(source.place, options)
-    check_path(path, options.policy, within=source.within)
-    return path
-
-
-def named_file(source: Source, options: LoadOptions) -> Path | None:
-    """The file of this machine that a source names; None for an address of the web.
-
-    Raises:
-        SourceForbidden: The policy does not allow its address.
-        InputError: Its address names no file.
-    """
-    if isinstance(source.place, Path):
-        return source.place
-    return addresses.local_path(source.place, options.policy)
-
-
-def open_source(source: Source, options: LoadOptions) -> OpenedFile:
-    """The file that a source is, opened once: what is hashed, looked at and read is this.
-
-    Raises:
-        SourceForbidden: As for `local_path`.
-        UnreadableMedia: As for `local_path`, or it is empty or may not be read.
-        MediaTooLarge: As for `local_path`.
-    """
-    path = local_path(source, options)
-    policy = reading_options(source, options).policy
-    return opened_whole(path, policy, within=source.within)
-
-
-def reading_options(source: Source, options: LoadOptions) -> LoadOptions:
-    """The options to read a source with, once it has a local path.
-
-    What was fetched is kept among the assets, which need not be in the `roots` of the policy.
-
-    Raises:
-        SourceForbidden: The policy does not allow its address.
-    """
-    if named_file(source, options) is not None:
-        return options
-    return replace(options, policy=replace(options.policy, roots=None))
-
-
-def _kept(url: Url, options: LoadOptions) -> Path:
-    with fetched(url, options.policy) as path:
-        suffix = path.suffix if _SUFFIX.fullmatch(path.suffix) else ""
-        return options.assets.keep_file(path, suffix)
-
-
-def read_picture(picture: Image.Image, file: SourceFile, place: str = "") -> Reading:
+def read_picture(picture: Image.Image, file: SourceFile, place: str = "the picture") -> OCRResult:
     """Read the text on a picture of a file.
 
-    Without the reader nothing is read and the file gets a note: a model with eyes can still use
-    the picture.
+    Without the OCR engine nothing is read and the file gets a note: a model for pictures can still
+    use it.
+
+    Args:
+        picture: The picture.
+        file: Gets the note.
+        place: What was not read, for the note: `"page 3"`.
     """
     try:
         return read_image(picture)
     except MissingExtra as error:
-        note_once(file)(place or "the picture", error)
-        return Reading()
-
-
-def note_once(file: SourceFile) -> Callable[[str, MissingExtra], None]:
-    """What the readers of recordings and videos call, clip after clip, where a package is missing.
-
-    The file is kept and gets a note, as in `read_picture`.
-    """
-
-    def note(what: str, error: MissingExtra) -> None:
-        if what not in file.missing:
-            file.note_missing(what, error)
-
-    return note
+        file.note_missing(place, error)
+        return OCRResult()

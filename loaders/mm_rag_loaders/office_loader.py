@@ -34,7 +34,7 @@ _PROGRAMS = ("soffice", "libreoffice", "/Applications/LibreOffice.app/Contents/M
 
 _Setting: TypeAlias = str | bool | int
 
-# Nothing listens on port 9 ("discard") of this machine: what asks the network ends there.
+# Proxy settings that lead nowhere: nothing listens on port 9 ("discard") of this machine.
 _NOWHERE_HOST, _NOWHERE_PORT = "127.0.0.1", 9
 _SETTINGS: Mapping[str, Mapping[str, _Setting]] = {
     "Office.Common/Security/Scripting": {
@@ -62,11 +62,11 @@ _KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
 class OfficeLoader(Loader):
     """Reads Word, PowerPoint, Excel, OpenDocument and RTF files as the pages that they print.
 
-    LibreOffice makes a PDF of a copy, in a folder of its own, without macros, without following
-    links to other files, and without a network. The Segments are those of the PDF's pages.
+    LibreOffice converts a copy to PDF in a temporary folder, with a profile that turns off macros,
+    links to other files, and the network. The segments are those of the PDF's pages.
 
-    Its settings do not stop every picture that is named by its path. On Linux the kernel does; on
-    other systems a file is refused where the policy has `roots`.
+    The settings of LibreOffice do not stop every picture that a file names by its path. On Linux
+    the kernel does (`office_sandbox`); elsewhere files are refused if the policy has `roots`.
     """
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
@@ -74,23 +74,23 @@ class OfficeLoader(Loader):
 
         Raises:
             MissingExtra: LibreOffice is not installed.
-            SourceForbidden: It cannot be kept from files outside of the policy's `roots`.
+            SourceForbidden: LibreOffice cannot be kept from files outside the policy's `roots`.
             PasswordNeeded: The file is locked.
             MediaTooLarge: It takes longer than the policy allows, or unpacks to too many bytes.
-            UnreadableMedia: LibreOffice cannot open it, or nothing is on its pages.
+            UnreadableMedia: LibreOffice cannot open it, or all pages are blank.
         """
         with self._printed(file) as (loader, pdf):
             for segment in loader.segments(pdf):
                 yield replace(segment, metadata=_own(segment.metadata))
 
     def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
-        """Yield Segments of an office file with their pages drawn again; errors as above."""
+        """Yield segments of an office file with their pages drawn again; raises as `segments`."""
         with self._printed(file) as (loader, pdf):
             yield from loader.redrawn(pdf, segments)
 
     @contextmanager
     def _printed(self, file: SourceFile) -> Generator[tuple[PDFLoader, SourceFile]]:
-        """The PDF that LibreOffice makes of a file, and what reads it."""
+        """Convert a file to PDF; yield the loader and the file to read it with."""
         policy = self.options.policy
         find_program()
         _check_roots(file, policy)
@@ -101,17 +101,17 @@ class OfficeLoader(Loader):
             with file.opened.reader() as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target)
             pdf = convert(copy, folder.path, file.name, policy)
-            # What was written here lies in no folder of the policy's.
+            # The temporary folder is not in the policy's `roots`.
             options = replace(self.options, policy=replace(policy, roots=None))
             with opened(pdf) as printed:
                 yield PDFLoader(options), replace(file, path=pdf, opened=printed)
 
 
 def find_program() -> str:
-    """Where LibreOffice is installed.
+    """Path of the LibreOffice program.
 
     Raises:
-        MissingExtra: It is not.
+        MissingExtra: LibreOffice is not installed.
     """
     for name in _PROGRAMS:
         if found := shutil.which(name):
@@ -131,7 +131,7 @@ def _check_roots(file: SourceFile, policy: MediaPolicy) -> None:
 
 
 def _checked_suffix(file: SourceFile, policy: MediaPolicy) -> str:
-    """What a file of this content is called, having seen that it may be converted."""
+    """The usual suffix for a file of this type, after checking that it may be converted."""
     mime = file_type(file.opened, policy).mime
     if mime == LOCKED_OFFICE:
         raise PasswordNeeded(
@@ -139,7 +139,7 @@ def _checked_suffix(file: SourceFile, policy: MediaPolicy) -> str:
             "save it without."
         )
     suffix = office_suffix(mime)
-    if suffix is None:  # LibreOffice would show any bytes as a table
+    if suffix is None:  # LibreOffice opens any bytes as a spreadsheet
         raise UnreadableMedia(f"{file.name} is damaged, or no office file.")
     with file.opened.reader() as reader:
         unpacked = unpacked_bytes(reader)
@@ -152,7 +152,7 @@ def _checked_suffix(file: SourceFile, policy: MediaPolicy) -> str:
 
 
 def _own(metadata: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """What a PDF says of the file that it was made of: its dates are those of the conversion."""
+    """Metadata of the PDF without its dates, which are those of the conversion."""
     kept = {name: value for name, value in metadata.items() if name not in ("created", "modified")}
     return {**kept, "converted_by": "LibreOffice"}
 
@@ -162,18 +162,18 @@ def _plain_name(file: SourceFile) -> str:
 
 
 def convert(copy: Path, folder: Path, name: str, policy: MediaPolicy) -> Path:
-    """Make a PDF of a file.
+    """Convert a file to PDF.
 
     Args:
-        copy: The file, in `folder`; it is named after what it is.
-        folder: The only one that LibreOffice may read and write.
-        name: What messages call it.
-        policy: For its time and memory.
+        copy: The file, in `folder`, with the suffix of its type.
+        folder: The only folder that LibreOffice may read and write.
+        name: Name of the file in messages.
+        policy: Limits on time and memory.
 
     Raises:
         MissingExtra: LibreOffice is not installed.
-        MediaTooLarge: It takes too long.
-        UnreadableMedia: It cannot be opened.
+        MediaTooLarge: The conversion takes too long.
+        UnreadableMedia: LibreOffice cannot open the file.
     """
     profile, output = folder / "profile", folder / "out"
     write_profile(profile)
@@ -187,7 +187,7 @@ def convert(copy: Path, folder: Path, name: str, policy: MediaPolicy) -> Path:
         limits = policy.max_memory, policy.max_load_seconds
         command = office_sandbox.command(folder, *limits, command)
     try:
-        said = _run(command, folder, policy)
+        complaint = _run(command, folder, policy)
     except subprocess.TimeoutExpired as error:
         raise MediaTooLarge(
             f"{name} takes LibreOffice longer than {policy.max_load_seconds:g} s "
@@ -199,13 +199,13 @@ def convert(copy: Path, folder: Path, name: str, policy: MediaPolicy) -> Path:
     if not pdf.is_file():
         raise UnreadableMedia(
             f"LibreOffice cannot open {name}: it is damaged, or locked with a password"
-            + (f" ({said})." if said else ".")
+            + (f" ({complaint})." if complaint else ".")
         )
     return pdf
 
 
 def _run(command: list[str], folder: Path, policy: MediaPolicy) -> str:
-    """Run LibreOffice to its end; the last thing that it complained about."""
+    """Run LibreOffice; return the last line of its standard error."""
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -216,15 +216,15 @@ def _run(command: list[str], folder: Path, policy: MediaPolicy) -> str:
         start_new_session=True,
     ) as process:
         try:
-            _, said = process.communicate(timeout=policy.max_load_seconds)
+            _, stderr = process.communicate(timeout=policy.max_load_seconds)
         finally:
             _kill_group(process)
-    lines = said.decode("utf-8", "replace").strip().splitlines()
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
     return lines[-1] if lines else ""
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End it and what it started: the program is a script that starts another."""
+    """Kill the program and its children: it is a script that starts another program."""
     if os.name == "nt":
         process.kill()
         return
@@ -233,7 +233,10 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def write_profile(folder: Path) -> None:
-    """Make a folder a LibreOffice profile with these settings."""
+    """Create a LibreOffice profile that turns off macros, links and the network.
+
+    Every conversion gets a new one, so that neither the user's settings nor earlier files matter.
+    """
     user = folder / "user"
     user.mkdir(parents=True)
     items = "".join(
@@ -250,7 +253,7 @@ def write_profile(folder: Path) -> None:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The variables that LibreOffice is started with: none of this process's secrets."""
+    """Environment variables for LibreOffice, without secrets of this process."""
     nowhere = f"http://{_NOWHERE_HOST}:{_NOWHERE_PORT}"
     return {
         **{name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},

@@ -1,14 +1,14 @@
-"""Run LibreOffice so that it can read nothing but one folder and what it consists of.
+"""Run LibreOffice so that it can only read one folder and its own installation.
 
-LibreOffice's settings stop links to the network, but not every picture that a file names by its
-path: in version 7.4 those of RTF files and of presentations still get in. On Linux from 5.13 the
-kernel stops them ("Landlock"), and needs no privileges for that. What may be read are LibreOffice's
-own folders, shared libraries, programs, fonts, and data about languages and time zones: nothing of
-/home, /opt, /usr/local, /usr/share or /etc besides. From 6.7 on there is no network either.
+The settings of LibreOffice stop links to the network, but not every picture that a file names by
+its path: version 7.4 still loads those of RTF files and presentations. On Linux 5.13 and later the
+kernel stops them with Landlock, which needs no privileges. Readable are LibreOffice's own folders,
+shared libraries, programs, fonts, and data about languages and time zones, and nothing else in
+/home, /opt, /usr/local, /usr/share or /etc. On Linux 6.7 and later the network is blocked too.
 
-Run as a script, by its path, so that the limits hold from the program's first instruction:
+Run as a script, by its path, so that the limits hold from the first instruction of the program:
 `python office_sandbox.py PARENT FOLDER MEMORY SECONDS PROGRAM ARGUMENT...`, where PARENT is the
-process that does so. It imports nothing but the standard library.
+calling process. It only imports the standard library.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 1 << 1, 1 << 2, 1 << 3
 _REMOVE_FILE, _MAKE_SOCKET, _TRUNCATE = 1 << 5, 1 << 9, 1 << 14
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
-# How many rights over files each version of Landlock knows, and from when it knows TCP and scopes.
+# Number of file rights in each version of Landlock, and the first versions with TCP and scopes.
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
 _FILE_RIGHTS_NOW, _TCP_SINCE, _SCOPES_SINCE = 16, 4, 6
 _ALL_TCP, _ALL_SCOPES = 0b11, 0b11
 
-# Where it is installed, if its program does not say so: some systems start it by a script.
+# Usual installation folders, for systems where the program is a script elsewhere.
 _INSTALLED = ("/usr/lib/libreoffice", "/usr/lib64/libreoffice", "/opt/libreoffice*")
 _PARTS = ("program", "share", "presets", "ure")
-# Systems whose programs are spread over a tree that holds nothing but what was installed.
+# Systems that spread programs over a tree which contains installed software only.
 _SOFTWARE_TREES = ("/nix/store", "/gnu/store", "/snap")
-_COMMANDS = ("/bin", "/usr/bin")  # of which the script that starts it calls some
+_COMMANDS = ("/bin", "/usr/bin")  # commands used by the start script
 _DATA = (
     *("/etc/fonts", "/etc/libreoffice", "/etc/ld.so.cache", "/etc/ld-musl-*", "/etc/localtime"),
     *("/usr/share/libreoffice", "/var/lib/libreoffice", "/var/spool/libreoffice"),
@@ -61,17 +61,17 @@ _LIBRARY = re.compile(r".+\.so(\.[\w.]+)?")
 
 
 def is_available() -> bool:
-    """Whether this system can hold a program in."""
+    """Whether this system has Landlock."""
     return _version() > 0
 
 
 def command(folder: Path, memory: int, seconds: float, program: list[str]) -> list[str]:
-    """The command that runs a program within its limits.
+    """The command line that runs a program in the sandbox.
 
     Args:
-        folder: What it may read and write.
-        memory: Bytes that it may take.
-        seconds: Of processor time that it may take; who started it may be killed before it ends.
+        folder: The folder that it may read and write.
+        memory: Most memory, in bytes.
+        seconds: Most processor time, in seconds, which holds even if the calling process is killed.
         program: Its path and its arguments.
     """
     limits = str(folder), str(memory), str(ceil(seconds))
@@ -79,10 +79,10 @@ def command(folder: Path, memory: int, seconds: float, program: list[str]) -> li
 
 
 def end_with_parent(parent: int, how: signal.Signals) -> None:
-    """Have the kernel send this process a signal when the one that started it ends; only on Linux.
+    """Have the kernel send this process a signal when its parent ends. Linux only.
 
     Args:
-        parent: The process that started this one, which may be gone already.
+        parent: The process that started this one, which may have ended already.
         how: The signal.
     """
     _checked(int(ctypes.CDLL(None, use_errno=True).prctl(_PARENT_DEATH_SIGNAL, int(how), 0, 0, 0)))
@@ -110,7 +110,7 @@ def _hold_in(folder: str, version: int, program: str) -> None:
     rules = _checked(_landlock(_CREATE_RULESET, wanted, len(wanted), 0))
     _allow(rules, folder, rights)
     _allow(rules, "/dev/null", rights)
-    # LibreOffice listens to its own kind there, whatever TMPDIR says, or does not start.
+    # LibreOffice needs a socket there to start, whatever TMPDIR says.
     _allow(rules, "/tmp", _MAKE_SOCKET | _REMOVE_FILE)
     for path in (program, *_installation(program), *_matching(_DATA)):
         _allow(rules, path, _READ & rights)
@@ -125,7 +125,7 @@ def _hold_in(folder: str, version: int, program: str) -> None:
 
 
 def _installation(program: str) -> list[str]:
-    """The folders that LibreOffice itself is in."""
+    """The folders of the LibreOffice installation."""
     real = Path(program).resolve()
     trees = [tree for tree in _SOFTWARE_TREES if real.is_relative_to(tree)]
     roots = [str(real.parent.parent)] if real.with_name("soffice.bin").exists() else []
@@ -134,7 +134,7 @@ def _installation(program: str) -> list[str]:
 
 
 def _libraries() -> set[str]:
-    """The shared libraries of the system, and nothing else that lies beside them."""
+    """The shared libraries of the system, without other files in their folders."""
     given = filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
     found: set[str] = set()
     for folder in {os.path.realpath(path) for path in (*_matching(_LIBRARIES), *given)}:
@@ -151,7 +151,7 @@ def _allow(rules: int, path: str, rights: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
-        return  # not every system has it
+        return  # the path does not exist on every system
     allowed = rights if Path(path).is_dir() else rights & _OF_FILES
     _checked(_landlock(_ADD_RULE, rules, _PATH_BENEATH, struct.pack("=Qi", allowed, place), 0))
     os.close(place)
@@ -164,7 +164,7 @@ def _checked(result: int) -> int:
 
 
 def _main() -> None:
-    """Start the program, wait for it, and end all that it started when nobody wants it any more."""
+    """Start the program and wait for it; kill everything it started when the parent ends."""
     signal.signal(signal.SIGTERM, _end_all)
     parent, folder, memory, seconds, *program = sys.argv[1:]
     end_with_parent(int(parent), signal.SIGTERM)
@@ -179,8 +179,8 @@ def _main() -> None:
 
 
 def _end_all(*_: object) -> None:
-    # The program is a script that starts others. All are of this process's group, which is its own
-    # because it was started in a session of its own.
+    # The program is a script that starts others. All are in the process group of this process,
+    # which was started in its own session.
     os.killpg(0, signal.SIGKILL)
 
 

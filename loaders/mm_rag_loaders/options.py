@@ -1,4 +1,4 @@
-"""What every loader needs to know, in one object."""
+"""LoadOptions: how files are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from mm_rag.errors import InputError
 from mm_rag.extraction.speech import Transcriber
 from mm_rag.media import DEFAULT_POLICY, MediaPolicy
-from mm_rag_loaders.assets import AssetStore
+from mm_rag_loaders.asset_store import AssetStore
 from mm_rag_loaders.passages import PASSAGE_WORDS
 
 PDFBackend: TypeAlias = Literal["pymupdf", "pdfium"]
@@ -16,22 +16,21 @@ PDFBackend: TypeAlias = Literal["pymupdf", "pdfium"]
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How files are turned into Segments.
+    """How files are turned into segments.
 
     Attributes:
         assets: Where page screenshots and key frames are written.
-        policy: Limits on what is opened.
+        policy: What may be opened, and limits.
         password: Tried on locked documents.
-        page_pixels: Upper bound of a page screenshot's width times height. The default is what a
-            vision model of the Qwen3-VL type takes for 1,280 visual tokens of 32 x 32 pixels.
-        passage_words: Longest passage of a text. English of 150 words makes about 200 word pieces;
+        page_pixels: Upper bound of a page screenshot's width times height. The default gives 1,280
+            visual tokens of 32 x 32 pixels in a vision model of the Qwen3-VL type.
+        passage_words: Longest passage of a text, in words. 150 English words are about 200 tokens;
             the embedded default's text model takes 256.
-        clip_seconds: Longest audio or video clip.
-        transcriber: What turns speech into words; None for PocketSphinx. Worker processes are given
-            a pickled copy.
-        pdf_backend: What reads PDFs; None for PyMuPDF where it is installed, else pypdfium2.
-        workers: Processes that read files; 0 for none, where a file that crashes a library crashes
-            the caller. None for one per processor, at most 8.
+        clip_seconds: Longest clip of a recording or video, in seconds.
+        transcriber: Recognises speech; None for PocketSphinx. Worker processes get a pickled copy.
+        pdf_backend: Library that reads PDFs; None for PyMuPDF if it is installed, else pypdfium2.
+        workers: Number of processes that read files. 0 reads them in the calling process, which a
+            file that crashes a library then ends. None for one per processor, at most 8.
 
     Raises:
         InputError: A number is not positive.

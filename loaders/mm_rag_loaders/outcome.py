@@ -1,4 +1,4 @@
-"""The outcome of every file, and the progress of loading."""
+"""The state of every file, the outcome of loading it, and the progress of loading many."""
 
 from __future__ import annotations
 
@@ -8,63 +8,101 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from mm_rag._printing import one_line
+from mm_rag.errors import InputError
 from mm_rag.media.kind import MediaKind
 from mm_rag.segment import Segment
 from mm_rag_loaders.sources import last_part
 
-LoadState: TypeAlias = Literal["loaded", "unreadable", "refused", "unsupported"]
+FileState: TypeAlias = Literal[
+    "indexed",
+    "incomplete",
+    "unchanged",
+    "moved",
+    "duplicate",
+    "removed",
+    "unreadable",
+    "refused",
+    "unsupported",
+    "unread",
+    "added",
+    "loaded",
+]
+"""The state of a file, for loaders, catalogue, reports and listings.
+
+- `loaded`: read, and not yet in a collection; a sync makes it `indexed` or `incomplete`.
+- `indexed`: in the collection.
+- `incomplete`: in the collection, without the words that a missing or failing reader would have
+  given; the next sync reads it again.
+- `unread`: in the collection, but partly damaged; the next sync reads it again.
+- `added`: no file of a sync: its segments were passed to `Collection.add`.
+- `duplicate`: another file with the same content is in the collection.
+- `unreadable`: it should have been read and could not be.
+- `refused`: the MediaPolicy does not allow opening it.
+- `unsupported`: mm_rag does not read this kind of file.
+- `unchanged`: not read again by this sync.
+- `moved`: content that was indexed under another path, and was not read again.
+- `removed`: no longer in the folder.
+"""
+
+_LOAD_STATES = ("loaded", "unreadable", "refused", "unsupported")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileOutcome:
-    """What became of one file.
+    """The outcome of loading one file.
 
     Attributes:
-        source: Its absolute path, or its address.
-        sha256: Of its bytes; empty where they could not be read.
-        kind: What its content is; None where that is unknown, or nothing that mm_rag reads.
-        state: `loaded`; `unreadable`: it should have been read and could not be; `refused`: the
-            MediaPolicy does not allow to open it; `unsupported`: it is of a kind that mm_rag does
-            not read.
-        notes: What was not as it should be, though it was read.
-        reason: Why it was not read; empty where it was.
-        incomplete: A reader was not installed, or failed, and what it would have read is missing.
+        source: Absolute path, or address.
+        sha256: Of its bytes; empty if they could not be read.
+        kind: Kind of its content; None if it is unknown or mm_rag does not read it.
+        state: `loaded`, `unreadable`, `refused` or `unsupported` (see `FileState`).
+        notes: Problems of a file that was loaded nevertheless.
+        reason: Why it was not loaded; empty if it was.
+        incomplete: Whether words are missing because a reader is not installed or failed.
+
+    Raises:
+        InputError: The state is none of the four.
     """
 
     source: str
     sha256: str = ""
     kind: MediaKind | None = None
-    state: LoadState
+    state: FileState
     notes: tuple[str, ...] = ()
     reason: str = ""
     incomplete: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the state."""
+        if self.state not in _LOAD_STATES:
+            raise InputError(f"Loading ends in {', '.join(_LOAD_STATES)}; got {self.state!r}.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedFile(FileOutcome):
-    """What became of one file, with everything that was found in it.
+    """The outcome of loading one file, with its segments.
 
     Attributes:
-        segments: What can be found in it, in reading order; empty where it was not read.
+        segments: In reading order; empty if the file was not loaded.
     """
 
     segments: tuple[Segment, ...] = ()
 
 
 Event: TypeAlias = Segment | FileOutcome
-"""Of a file come its Segments, in reading order, and at last its FileOutcome."""
+"""For each file first its segments in reading order, then its FileOutcome."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far loading has come.
+    """Progress of loading files.
 
     Attributes:
-        files: That are done, read or not.
-        of: How many there are.
-        pages: Of documents, that were read.
-        seconds: Of recordings and videos, that were read.
-        name: Of the file at hand; empty before the first.
+        files: Files done, loaded or not.
+        of: Number of files.
+        pages: Pages of documents read.
+        seconds: Seconds of recordings and videos read.
+        name: Name of the current file; empty before the first.
     """
 
     files: int = 0
@@ -74,11 +112,11 @@ class Progress:
     name: str = ""
 
     def done(self, name: str) -> Progress:
-        """How far it has come with one more file that need not be read."""
+        """The progress after a file that is not read."""
         return replace(self, name=name, files=self.files + 1)
 
     def after(self, event: Event) -> Progress:
-        """How far it has come with one more Segment, or one more file done."""
+        """The progress after a segment or a file."""
         name = last_part(event.source)
         if not isinstance(event, Segment):
             return self.done(name)
@@ -91,13 +129,39 @@ class Progress:
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
-"""Called at the beginning, after every Segment and after every file."""
+"""Called at the beginning, after every segment and after every file."""
+
+
+class ProgressTracker:
+    """Keeps the current `Progress` and passes every change on.
+
+    Args:
+        of: Number of files.
+        on_progress: Called with the progress, first at once.
+    """
+
+    def __init__(self, of: int, on_progress: OnProgress | None) -> None:
+        self._on_progress = on_progress
+        self._show(Progress(of=of))
+
+    def done(self, name: str) -> None:
+        """Count a file that is not read."""
+        self._show(self._progress.done(name))
+
+    def after(self, event: Event) -> None:
+        """Count a segment or a file."""
+        self._show(self._progress.after(event))
+
+    def _show(self, progress: Progress) -> None:
+        self._progress = progress
+        if self._on_progress:
+            self._on_progress(progress)
 
 
 @contextmanager
 def progress_bar() -> Generator[OnProgress]:
-    """A bar on the terminal's error channel, with files, pages and seconds; it goes when done."""
-    # Imported for those who look at it.
+    """A progress bar on standard error with files, pages and seconds; removed when done."""
+    # Imported only where a bar is shown.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars

@@ -1,4 +1,4 @@
-"""Splitting a text into passages that are short enough to be embedded as one thought."""
+"""Split a text into passages that are short enough to be embedded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Protocol
 
 PASSAGE_WORDS = 150
 _OVERLAP = 0.15
-_ENOUGH = 0.5  # of a passage: a heading ends it
-# Chinese, Japanese and Korean are written without spaces: each letter counts as a word, and so does
-# every 40 characters of what is no word at all.
+_ENOUGH = 0.5  # share of `max_words` from which a heading ends the passage before it
+# Chinese, Japanese and Korean are written without spaces: each character counts as a word. So do
+# every 40 characters of a longer run without spaces.
 _NO_SPACES = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-# Nothing before the word: a run of blanks would be looked through from each of its characters.
+# Spaces only after the word: before it, a run of blanks would be scanned from each of its places.
 _WORD = re.compile(rf"(?:[{_NO_SPACES}]|[^\s{_NO_SPACES}]{{1,40}})\s*")
 _SENTENCE_END = re.compile(
     r"(?<=[.!?])[\"'\u2019\u201d)\]]*\s+(?![a-z\u00df-\u00ff])|(?<=[\u3002\uff01\uff1f])"
@@ -24,16 +24,16 @@ _TABLE_HEAD_ROWS = 2  # the names of the columns, and the line of dashes
 
 
 class Part(Protocol):
-    """A piece of a text and what it is: `text`, `heading`, `caption`, `table` or `picture`."""
+    """A piece of a text of a kind: `text`, `heading`, `caption`, `table` or `picture`."""
 
     @property
     def kind(self) -> str:
-        """What it is."""
+        """The kind."""
         ...
 
     @property
     def text(self) -> str:
-        """Its words; of a table, Markdown."""
+        """The words; Markdown for a table."""
         ...
 
 
@@ -42,9 +42,8 @@ class Passage:
     """A passage of a text.
 
     Attributes:
-        text: Its words.
-        heading: The nearest one above its first words, or that it begins with; empty where there
-            is none.
+        text: The words.
+        heading: The nearest heading above it, or the one it begins with; empty if there is none.
     """
 
     text: str
@@ -53,13 +52,13 @@ class Passage:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What is not cut, with the space that follows it.
+    """An uncut piece of text, with the space that follows it.
 
     Attributes:
-        sticks: It is not the last of a passage, because it belongs to what comes next.
-        head: The head of its table, to be repeated where a passage begins with it.
-        section: The heading that it stands below.
-        is_repeated: It may be repeated at the beginning of the next passage.
+        sticks: Whether it belongs to the next piece, so that it must not end a passage.
+        head: The head of its table, repeated if a passage begins with this row.
+        section: The heading above it.
+        is_repeated: Whether it may be repeated at the beginning of the next passage.
     """
 
     text: str
@@ -78,15 +77,15 @@ def passages(text: str, *, max_words: int = PASSAGE_WORDS) -> list[str]:
     """Split a text at the ends of its paragraphs, sentences or lines.
 
     Every word of the text is in a passage, in order. A passage begins with the last sentences of
-    the one before, up to 15% of `max_words`, so that no thought is cut off from its beginning.
+    the one before, up to 15% of `max_words`, which keeps context.
 
     Args:
         text: In reading order; an empty line ends a paragraph.
-        max_words: Longest passage. A scrap at the end of the text is added to the passage before
-            it where both together are at most a quarter over.
+        max_words: Longest passage. A short rest at the end of the text is added to the passage
+            before it if that exceeds `max_words` by at most a quarter.
 
     Returns:
-        The passages; none for a text without words.
+        The passages; an empty list for a text without words.
     """
     pieces = [_Piece(piece) for piece in _cut_text(text, max_words)]
     return [passage.text for passage in _filled(pieces, max_words)]
@@ -95,15 +94,15 @@ def passages(text: str, *, max_words: int = PASSAGE_WORDS) -> list[str]:
 def passages_of(
     parts: Sequence[Part], *, max_words: int = PASSAGE_WORDS, heading: str = ""
 ) -> list[Passage]:
-    """Split a page, or another text of which the parts are known.
+    """Split a page, or another text with known parts, as `passages` does.
 
-    As `passages`; besides, a heading goes with what follows it and a caption with its table or
-    picture, and a table is cut between its rows, its head repeated.
+    A heading stays with what follows it, and a caption with its table or picture. A table is cut
+    between rows, and its head is repeated.
 
     Args:
         parts: In reading order.
         max_words: Longest passage, not counting the repeated head of a table.
-        heading: The nearest one above the first part.
+        heading: The nearest heading above the first part.
     """
     pieces: list[_Piece] = []
     for at, part in enumerate(parts):
@@ -136,14 +135,14 @@ def _table_pieces(text: str, is_captioned: bool, section: str, max_words: int) -
     for at, line in enumerate(body):
         is_last = at + 1 == len(body)
         row = line.rstrip("\n") + ("\n\n" if is_last else "\n")
-        # A row of prose is cut like a text.
+        # A long row is cut like a text.
         whole = len(_WORD.findall(row)) <= max_words
         for piece in [row] if whole else _split_long(row, max(1, max_words // 2)):
             yield _Piece(piece, is_last and is_captioned, head, section, is_repeated=False)
 
 
 def _filled(pieces: Sequence[_Piece], max_words: int) -> list[Passage]:
-    """Pieces gathered until a passage is full."""
+    """Collect pieces until a passage is full."""
     found: list[list[_Piece]] = []
     current: list[_Piece] = []
     fresh = 0
@@ -165,13 +164,13 @@ def _filled(pieces: Sequence[_Piece], max_words: int) -> list[Passage]:
 def _is_full(current: list[_Piece], piece: _Piece, max_words: int) -> bool:
     words = _words(current)
     if words + piece.words > max_words:
-        # What is stuck to the piece goes with it, unless nothing else would be left.
+        # Pieces that stick to this one move with it, unless nothing else would be left.
         return len(_stuck(current)) < len(current) or words > max_words / 2
     return piece.is_heading and words >= _ENOUGH * max_words and not current[-1].sticks
 
 
 def _stuck(pieces: list[_Piece]) -> list[_Piece]:
-    """The last pieces that belong to what follows; none where all of them do."""
+    """The last pieces that stick to the next one; none if all of them do."""
     count = 0
     while count < len(pieces) and pieces[-1 - count].sticks:
         count += 1
@@ -217,7 +216,7 @@ def _tail(passage: list[_Piece], max_words: int, next_words: int) -> list[_Piece
 
 
 def _cut_text(text: str, max_words: int) -> Iterator[str]:
-    """Sentences with the space that follows them; together they are the text."""
+    """Sentences with the space that follows them; concatenated they give the text."""
     for paragraph in _cut(text, _PARAGRAPH_END):
         for sentence in _cut(paragraph, _SENTENCE_END):
             if len(_WORD.findall(sentence)) <= max_words / 2:
@@ -235,7 +234,7 @@ def _cut(text: str, border: re.Pattern[str]) -> Iterator[str]:
 
 
 def _split_long(sentence: str, most: int) -> Iterator[str]:
-    """A table or a list: by its lines, and where a line is too long, by its words."""
+    """Split a table or list by lines, and lines that are too long by words."""
     for line in sentence.splitlines(keepends=True):
         words = _WORD.findall(line)
         for start in range(0, len(words), most):

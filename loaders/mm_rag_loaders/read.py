@@ -1,4 +1,4 @@
-"""One source, from its content to its Segments, in this process. Nothing that it holds raises."""
+"""Read one source in this process: detect its kind and run the loader. Bad content never raises."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _SUFFIXES: dict[MediaKind, frozenset[str]] = {
 
 
 def read_source(source: Source, options: LoadOptions) -> Iterator[Event]:
-    """Yield a source's Segments as they are read, then its FileOutcome, whatever it holds.
+    """Yield the segments of a source as they are read, then its FileOutcome.
 
     Raises:
-        StorageError: What was found cannot be written to the assets.
+        StorageError: The assets cannot be written.
     """
     with ExitStack() as opened:
         yield from _events(source, options, opened)
@@ -107,10 +107,10 @@ def _not_read(file: SourceFile, found: FileType, misnamed: str) -> FileOutcome:
 
 
 def _misnamed(path: Path, found: FileType) -> str:
-    """`"named .jpg, but is a PDF"` where the name says one thing and the content another."""
+    """`"named .jpg, but is a PDF"` if suffix and content contradict each other, else `""`."""
     suffix = path.suffix.lower()
     named = {kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes}
-    # Sound and pictures come in the same containers; nobody is misled by the other name.
+    # The same containers hold sound and video, so either suffix is right.
     named |= {"audio", "video"} if named & {"audio", "video"} else set()
     if not named or not found.certain or found.kind in named:
         return ""

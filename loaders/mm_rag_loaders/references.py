@@ -18,20 +18,19 @@ from mm_rag_loaders.sources import as_source, title_from
 
 
 def as_reference(segment: Segment, root: Path) -> Segment:
-    """The Segment without what was written for it, which may then be deleted; its id stays.
+    """The segment without references to assets, which may then be deleted; its id stays.
 
-    A page's `media` becomes the file that it is a page of. Before a model or a reader is shown it,
-    `redrawn` has to write its picture again.
+    The `media` of a page becomes its source file. `redrawn` draws the picture again.
 
     Args:
-        segment: As it was loaded, from a file.
-        root: That of the AssetStore that its pictures were written to.
+        segment: A segment loaded from a file.
+        root: Folder of the AssetStore with its assets.
 
     Raises:
-        InputError: It comes from an address, of which nothing would be left.
-        UnreadableMedia: Its file is gone.
+        InputError: It comes from an address, whose only copy is among the assets.
+        UnreadableMedia: Its file is missing.
     """
-    source = as_source(segment.source).place
+    source = as_source(segment.source).location
     if isinstance(source, Url):
         raise InputError(
             f"What was fetched from {shown(segment.source)} is nowhere but among the assets: keep "
@@ -48,23 +47,23 @@ def as_reference(segment: Segment, root: Path) -> Segment:
 
 
 def redrawn(segments: Sequence[Segment], options: LoadOptions) -> list[Segment]:
-    """Segments of one file with their pictures, as they were when they were loaded.
+    """Segments of one file with their pictures drawn again, in this process.
 
-    Pages, frames and thumbnails are drawn from the file, and where a page's words are is written
-    where that is a matter of milliseconds: not where OCR found them. An office file is converted
-    again, which takes seconds: ask for all of its pages at once. All of it is done in this process.
+    Pages, frames and thumbnails are drawn from the file. Word boxes are written again unless they
+    came from OCR, which is slow. An office file is converted again, which takes seconds: pass all
+    of its segments at once.
 
     Args:
-        segments: Of one file. What has no pictures is as it was.
-        options: As when they were loaded. The pictures are written to `assets`.
+        segments: Segments of one file. Those without pictures stay the same.
+        options: The options with which they were loaded. Pictures are written to `assets`.
 
     Raises:
         InputError: They are of several files.
-        UnreadableMedia: The file is gone, or is another one by now, or can no longer be read.
-        SourceForbidden: The policy does not allow to open it.
+        UnreadableMedia: The file is missing, has changed, or can no longer be read.
+        SourceForbidden: The policy does not allow opening it.
         MediaTooLarge: It is over a limit of the policy.
-        MissingExtra: What reads it is not installed.
-        StorageError: Nothing can be written to `assets`.
+        MissingExtra: Its reader is not installed.
+        StorageError: The assets cannot be written.
     """
     if not segments:
         return []
@@ -85,27 +84,26 @@ def redrawn(segments: Sequence[Segment], options: LoadOptions) -> list[Segment]:
 
 
 def _outside(path: str | None, root: Path) -> str | None:
-    """The path, unless it lies under the root."""
+    """The path, or None if it lies in the folder `root`."""
     return None if path is None or Path(path).is_relative_to(root.absolute()) else path
 
 
 def moved(segment: Segment, source: str) -> Segment:
-    """The Segment as loading the same bytes from another path would give it; its id stays.
+    """The segment of a moved file, without loading it again; its id stays.
 
-    It is as when loaded anew, except for what depends on the name and is no part of the Segment's
-    place and title. Of these a caller has to load anew what matters:
+    Source, title and paths are updated. Other things may also depend on the name; in these cases
+    the file must be loaded again:
 
-    - with another suffix it may be of another kind or MIME type, where only the name tells;
-    - a recording's or video's text may come from subtitles that lie beside it;
+    - another suffix may mean another kind or MIME type;
+    - the text of a recording or video may come from subtitle files beside it;
     - an office file may print its own name;
-    - a title that the file gives itself is taken for one from its name where the two were the same.
+    - a title in the file that equals its name in words is mistaken for one made from the name.
 
-    A model is given the title with the text: where `Segment.words` is another one, so is the
-    vector.
+    The title is part of the model's input: if `Segment.words` changes, the vector does too.
 
     Args:
-        segment: Of a file that was loaded from a path.
-        source: Its new path.
+        segment: A segment of a file that was loaded from a path.
+        source: The new path.
     """
     place = str(as_source(source))
     is_named_after_file = segment.title == title_from(segment.source)

@@ -16,20 +16,21 @@ from typing import Any, TypeAlias, cast
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Url
 from mm_rag.errors import InputError
 from mm_rag.media.addresses import shown
+from mm_rag_loaders.file_stamp import ContentHash
 
 Sources: TypeAlias = str | Path | Iterable[str | Path]
 """A file, a folder, a pattern such as `"scans/**/*.pdf"`, an address, or several of these."""
 
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/|https?:", re.IGNORECASE)
-# What is no path to anything may be an address, with a password in it.
+# A text that is no existing path may be an address with a password in it.
 _WITH_USER = re.compile(r"\s*(([^/\\]*:|[/\\]{2}).*@|data:)", re.DOTALL)
 _SUBTITLES = frozenset([".ass", ".srt", ".ssa", ".sub", ".vtt"])
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-"""Of a link that leads nowhere, or of what was deleted meanwhile."""
+"""Errors of a broken link, or of a file that was deleted in the meantime."""
 
 _WITH_SUBTITLES = AUDIO_SUFFIXES | VIDEO_SUFFIXES
 
-# What cameras, scanners, phones and programs call a file when nobody gave it a name.
+# Words in the default file names of cameras, scanners, phones and programs.
 _MEANINGLESS = frozenset(
     """
     aud audio capture clip copy doc document download dsc dscf dscn export file final image img
@@ -45,61 +46,64 @@ class Source:
     """A file or an address to load.
 
     Attributes:
-        place: An absolute path, or an address.
-        within: The folder in which it was found, out of which no link may lead; None for what the
-            caller named.
+        location: An absolute path, or an address.
+        within: The folder in which the file was found, which no link may leave; None if the caller
+            named the file itself.
+        content: Its sha256, if it was computed before; used if the file has not changed since.
     """
 
-    place: Path | Url
+    location: Path | Url
     within: Path | None = None
+    content: ContentHash | None = None
 
     def __str__(self) -> str:
-        """As it is reported: of an address, without the password and the query in it."""
-        return shown(self.place.address) if isinstance(self.place, Url) else str(self.place)
+        """The path, or the address without password and query."""
+        at = self.location
+        return shown(at.address) if isinstance(at, Url) else str(at)
 
     @property
     def name(self) -> str:
-        """The last part of it."""
+        """The last part of the path or address."""
         return last_part(str(self))
 
 
 def find_sources(sources: Sources) -> list[Source]:
-    """Find what is meant, sorted within a folder or pattern, each once. Nothing is opened.
+    """Find files and addresses, each once, sorted within a folder or pattern. Nothing is opened.
 
-    Hidden files and folders are left out of folders and patterns, and so are subtitle files that
-    lie beside their video or recording, because its loader reads them. Links to folders are not
-    followed, in folders and by `**`: they may lead in circles.
+    Folders and patterns leave out hidden files and folders, and subtitle files beside their video
+    or recording, whose loader reads them. Links to folders are not followed, neither in folders nor
+    by `**`, because they may form cycles.
 
     Args:
         sources: A file, a folder (with all its folders), a pattern such as `"scans/**/*.pdf"`, an
             address, or several of these.
 
     Raises:
-        InputError: A path does not exist, a pattern matches nothing, or something is neither.
+        InputError: A path does not exist, a pattern matches nothing, or a source has a wrong type.
     """
     found: dict[Path | Url, Source] = {}
     for each in _several(sources):
         for source in _found(each):
-            found.setdefault(source.place, source)
+            found.setdefault(source.location, source)
     return list(found.values())
 
 
 def as_source(given: str | Path) -> Source:
-    """One file or address, as the caller names it."""
+    """The source of one path or address; no folder is searched and no pattern expanded."""
     if isinstance(given, str) and _ADDRESS.match(given):
         return Source(Url(given))
-    # Not Path.expanduser: it fails for "~$notes.docx", which is how Word names what it locks.
+    # Not Path.expanduser: it fails for "~$notes.docx", the name of Word's lock files.
     return Source(Path(os.path.abspath(os.path.expanduser(given))))  # noqa: PTH111
 
 
 def last_part(source: str) -> str:
-    """The name at the end of a path or an address."""
+    """The last part of a path or address."""
     path = re.split(r"[?#]", source)[0] if _ADDRESS.match(source) else source
     return Path(path).name or source
 
 
 def _several(sources: Any) -> Iterator[str | Path]:
-    # Not every caller has a type checker.
+    # Callers may not use a type checker.
     is_one = isinstance(sources, str | Path) or not isinstance(sources, Iterable)
     for given in [sources] if is_one else cast("Iterable[Any]", sources):
         if not isinstance(given, str | Path) or given == "":
@@ -109,11 +113,11 @@ def _several(sources: Any) -> Iterator[str | Path]:
 
 def _found(given: str | Path) -> Iterator[Source]:
     source = as_source(given)
-    if isinstance(source.place, Url):
+    path = source.location
+    if isinstance(path, Url):
         yield source
         return
-    path = source.place
-    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails where it may not look
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises without permission
         yield from (Source(inside, path) for inside in _without_sidecars(_walk(path)))
     elif _is_there(path):
         yield source
@@ -128,22 +132,22 @@ def _found(given: str | Path) -> Iterator[Source]:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is something, or may be: whoever opens it will say why that is not possible."""
+    """Whether the path exists, or may exist: then opening it will give the reason why it fails."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     except OSError as error:
-        return error.errno != errno.ENAMETOOLONG  # of a pattern, mostly
+        return error.errno != errno.ENAMETOOLONG  # mostly a pattern
     return True
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """The files in a folder and in all that are in it, in the order of their names.
+    """The files in a folder and its subfolders, sorted by name.
 
-    What cannot be looked at is among them: whoever opens it will say why that is not possible.
+    Paths that cannot be inspected are included: opening them will give the reason.
     """
-    waiting = [folder]  # no recursion: there are folders deeper than Python's stack
+    waiting = [folder]  # no recursion: folders may be nested deeper than Python's stack
     while waiting:
         path = waiting.pop()
         if path is not folder:
@@ -169,20 +173,21 @@ def _without_sidecars(paths: Iterable[Path]) -> Iterator[Path]:
     found = list(paths)
     media = {path.with_suffix("") for path in found if path.suffix.lower() in _WITH_SUBTITLES}
     for path in found:
-        # Beside "talk.mkv" both "talk.srt" and "talk.en.srt" are its subtitles.
+        # "talk.srt" and "talk.en.srt" are both subtitles of "talk.mkv".
         stems = {path.with_suffix(""), path.with_suffix("").with_suffix("")}
         if path.suffix.lower() not in _SUBTITLES or not stems & media:
             yield path
 
 
 def files_matching(pattern: Path) -> tuple[Path, list[Path]]:
-    """The folder in which a pattern looks, and the files that match, sorted.
+    """The folder that a pattern searches, and the files that match, sorted.
 
-    `**` stands for any folders, or at the end for all that is in them. Hidden files and folders
-    have to be named, and links to folders are not followed by `**`.
+    `**` matches any folders, or at the end everything in them. Hidden files and folders must be
+    named, and `**` does not follow links to folders. `Path.glob` would find hidden files, and the
+    module `glob` follows links in cycles.
 
     Args:
-        pattern: Absolute.
+        pattern: An absolute path with wildcards.
     """
     folder = next(above for above in pattern.parents if not glob.has_magic(str(above)))
     parts = pattern.relative_to(folder).parts
@@ -201,7 +206,7 @@ def _matching(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
         return
     for name in _named(folder, first):
         path = folder / name
-        if rest and os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails where it may not look
+        if rest and os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises without permission
             yield from _matching(path, rest)
         elif not rest and os.path.isfile(path):  # noqa: PTH113
             yield path
@@ -215,8 +220,8 @@ def _named(folder: Path, part: str) -> list[str]:
 
 
 def _folders(folder: Path) -> Iterator[Path]:
-    """A folder and all that are in it, without hidden ones and links."""
-    waiting = [folder]  # no recursion: there are folders deeper than Python's stack
+    """A folder and its subfolders, without hidden ones and links."""
+    waiting = [folder]  # no recursion: folders may be nested deeper than Python's stack
     while waiting:
         here = waiting.pop()
         yield here
@@ -229,23 +234,22 @@ def _folders(folder: Path) -> Iterator[Path]:
 def _names(folder: Path) -> list[str]:
     try:
         return [path.name for path in folder.iterdir()]
-    except OSError:  # what may not be looked into has nothing in it that matches
+    except OSError:  # nothing matches in a folder that may not be listed
         return []
 
 
 def title_from(source: str) -> str:
-    """What stands for the title of a file that has none, from its path or address.
+    """A title made from a path or address, for files that have none.
 
-    `".../team_photo-2024.jpg"` as `"team photo 2024"`; empty where the name says nothing.
+    `".../team_photo-2024.jpg"` gives `"team photo 2024"`; a meaningless name gives `""`.
     """
     return name_in_words(Path(last_part(source)).stem)
 
 
 def name_in_words(stem: str) -> str:
-    """`"team_photo-2024"` as `"team photo 2024"`; nothing of `"IMG_20240102_1234"`.
+    """`"team_photo-2024"` gives `"team photo 2024"`; `"IMG_20240102_1234"` gives `""`.
 
-    A hash or a number has no words, and a name in which every word is one that machines give says
-    nothing about what is in the file.
+    A name is meaningless if it has more digits than letters, or consists of default words only.
     """
     words = _WORD.findall(stem.lower())
     if len(re.findall(r"\d", stem)) > sum(map(len, words)) or _MEANINGLESS.issuperset(words):

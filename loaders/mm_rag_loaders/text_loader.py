@@ -18,13 +18,13 @@ _HEADING = re.compile(r"\A\s*#\s+(.+)")
 
 
 class TextLoader(Loader):
-    """Reads plain text in UTF-8, UTF-16 or, failing those, Windows' Western encoding."""
+    """Reads plain text in UTF-8 or UTF-16, otherwise as Windows-1252."""
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the text's passages.
 
         Raises:
-            UnreadableMedia: It is not text, or has no words.
+            UnreadableMedia: It is not text, or contains no words.
         """
         most = min(_MOST_BYTES, self.options.policy.max_bytes)
         with file.opened.reader() as reader:
@@ -56,7 +56,7 @@ def _decoded(data: bytes, file: SourceFile, *, whole: bool) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace")
     try:
-        # A character that the limit cut in two is no reason to doubt the encoding.
+        # The limit may cut a character in two, which is no error of the encoding.
         return codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=whole)
     except UnicodeDecodeError:
         file.notes.append("not UTF-8: read as Windows-1252")

@@ -32,15 +32,15 @@ from mm_rag_loaders.read import read_source
 from mm_rag_loaders.sources import Source
 
 READY = b"ready\n"
-"""The first line of all."""
+"""The first line that a worker sends."""
 
 MOST_BYTES = 64 * 1024**2
-"""Of one line."""
+"""Longest message, in bytes."""
 
 
 def main() -> None:
     """Read sources until there are no more to come."""
-    # Whoever pressed Ctrl-C meant the process that started this one, which then stops it.
+    # Ctrl-C is meant for the process that started this one, which then stops it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         end_with_parent(int(sys.argv[1]), signal.SIGKILL)
@@ -53,8 +53,8 @@ def main() -> None:
         _bound_memory(options.policy)
         while True:
             _read(pickle.load(tasks), options, told)
-    except (EOFError, BrokenPipeError):  # nobody has tasks any more, or listens
-        os._exit(0)  # some libraries hang when they are unloaded
+    except (EOFError, BrokenPipeError):  # the starting process has closed the pipes
+        os._exit(0)  # some libraries hang while being unloaded
 
 
 def _read(source: Source, options: LoadOptions, told: BinaryIO) -> None:
@@ -68,14 +68,14 @@ def _read(source: Source, options: LoadOptions, told: BinaryIO) -> None:
 
 
 def _own_output() -> BinaryIO:
-    """Standard output for this program alone: what libraries print goes to standard error."""
+    """Standard output, for messages only: libraries print to standard error from now on."""
     own = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return own
 
 
 def _bound_memory(policy: MediaPolicy) -> None:
-    """Let allocations fail where a file makes a library ask for too much."""
+    """Make allocations beyond the policy's `max_memory` fail."""
     if sys.platform == "win32":
         return
     import resource
@@ -86,25 +86,25 @@ def _bound_memory(policy: MediaPolicy) -> None:
 
 
 class _ToldHandler(logging.Handler):
-    """Passes warnings on."""
+    """Sends log records to the starting process."""
 
     def __init__(self, told: BinaryIO) -> None:
         super().__init__()
         self._told = told
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell of a warning."""
+        """Send a record."""
         self._told.write(to_line(LogLine(record.name, record.levelno, record.getMessage())))
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """A warning that a worker logged.
+    """A log record of a worker.
 
     Attributes:
-        logger: The logger's name.
-        level: As `logging` numbers it.
-        text: What it says.
+        logger: Name of the logger.
+        level: Level, as in `logging`.
+        text: The message.
     """
 
     logger: str
@@ -114,7 +114,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Failure:
-    """What is no fault of the file, and would befall the next ones too.
+    """An error that is not caused by the file and would also fail the next ones.
 
     Attributes:
         text: What failed, and what to do.
@@ -134,16 +134,16 @@ _KINDS: dict[str, type[Segment | FileOutcome | LogLine | Failure]] = {
 
 
 def to_line(message: Message) -> bytes:
-    """A message as one line, with its line end."""
+    """A message as one line of JSON, with its line end."""
     kind = next(name for name, known in _KINDS.items() if type(message) is known)
     return json.dumps({kind: asdict(message)}, default=dict).encode() + b"\n"
 
 
 def from_line(line: bytes) -> Message:
-    """The message of a line.
+    """Parse and validate one line.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is no valid message.
     """
     try:
         [(kind, fields)] = json.loads(line).items()
@@ -170,7 +170,7 @@ def _hints(kind: type[Message]) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of the type that a field of a message has."""
+    """Whether a value has the type of a message's field."""
     inside = get_args(hint)
     match get_origin(hint):
         case None:

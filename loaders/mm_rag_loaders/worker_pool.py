@@ -36,33 +36,33 @@ from mm_rag_loaders.sources import Source
 from mm_rag_loaders.worker import MOST_BYTES, READY, Failure, LogLine, Message, from_line
 
 _MOST_WORKERS = 8
-_AHEAD = 8  # sources per worker that are begun before they are asked for
-_HELD = 256  # events of a source that is not yet asked for; its worker waits then
-_LOOK_AGAIN = 0.2  # seconds
+_AHEAD = 8  # sources per worker that are read ahead of the caller
+_HELD = 256  # events held of a source that is read ahead; then its worker waits
+_POLL = 0.2  # seconds
 
-_MOST_START = 120.0  # seconds; one is usual
-_MOST_GRACE = 30.0  # seconds that a worker may be late before it counts as hanging
-_GOODBYE = 5.0  # seconds from the end of its output to its own
-_LAST_WORDS = 2000  # bytes of its standard error that are looked at
+_MOST_START = 120.0  # seconds to start; one is usual
+_MOST_GRACE = 30.0  # seconds beyond the limit after which a worker counts as hanging
+_MOST_EXIT = 5.0  # seconds from the end of its output to its exit
+_MOST_STDERR = 2000  # bytes at the end of its standard error that are shown
 
 
 def default_workers() -> int:
-    """One per processor that this process may use, at most 8."""
+    """The number of processors that this process may use, at most 8."""
     usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     return min(usable or 1, _MOST_WORKERS)
 
 
 def read_in_workers(sources: Iterable[Source], options: LoadOptions, count: int) -> Iterator[Event]:
-    """Of each source in turn its Segments, as they are read, and its FileOutcome.
+    """For each source in turn yield its segments as they are read, then its outcome.
 
     Args:
-        sources: Asked for a little ahead of what is yielded.
+        sources: Consumed a little ahead of what is yielded.
         options: How they are read.
-        count: Processes, at most; no more are started than there are sources at a time.
+        count: Most processes; no more are started than there are sources at a time.
 
     Raises:
         WorkerError: No process can be started.
-        StorageError: What was found cannot be written to the assets.
+        StorageError: The assets cannot be written.
         InputError: The options cannot be sent to another process.
     """
     _check(options)
@@ -77,7 +77,7 @@ def read_in_workers(sources: Iterable[Source], options: LoadOptions, count: int)
 
 
 class _Job:
-    """A source that is to be read, and what came of it so far."""
+    """A source to be read, and its events so far."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -87,10 +87,10 @@ class _Job:
 
 
 class _Pool(Closing):
-    """Threads that each talk to a worker process of their own.
+    """Threads, each of which talks to one worker process.
 
-    They are no threads of `concurrent.futures`: for those a program waits at its end, and these may
-    be waiting for it to ask for more.
+    `concurrent.futures` is not used: an interpreter waits for its threads at exit, and these may be
+    waiting for the caller to consume events.
     """
 
     def __init__(self, options: LoadOptions, count: int) -> None:
@@ -103,7 +103,7 @@ class _Pool(Closing):
         atexit.register(self.close)
 
     def begin(self, source: Source) -> _Job:
-        """Have a source read, as soon as a thread has time for it."""
+        """Queue a source, and start another thread if there are fewer than allowed."""
         job = _Job(source)
         self._jobs.put(job)
         if len(self._threads) < self._count:
@@ -113,11 +113,11 @@ class _Pool(Closing):
         return job
 
     def events_of(self, job: _Job) -> Iterator[Event]:
-        """What comes of a source, until its outcome; workers that hang meanwhile are stopped."""
+        """Yield the events of a source up to its outcome; kill workers that hang meanwhile."""
         while True:
-            is_over = job.is_over.is_set()  # asked before: what came until then is in the queue
+            is_over = job.is_over.is_set()  # read first: all earlier events are in the queue
             try:
-                event = job.events.get(timeout=_LOOK_AGAIN)
+                event = job.events.get(timeout=_POLL)
             except queue.Empty:
                 if is_over:
                     raise job.error or WorkerError("Loading was stopped.") from None
@@ -128,7 +128,7 @@ class _Pool(Closing):
                 return
 
     def close(self) -> None:
-        """Stop all processes, whatever they do."""
+        """Kill all processes and wait for the threads."""
         atexit.unregister(self.close)
         with self._lock:
             self._is_closed = True
@@ -140,7 +140,7 @@ class _Pool(Closing):
             thread.join()
 
     def _work(self) -> None:
-        """Read one source after the other, in a process that is replaced when it dies."""
+        """Read one source after the other, in a process that is replaced if it dies."""
         worker: WorkerProcess | None = None
         try:
             while (job := self._jobs.get()) is not None and not self._is_closed:
@@ -162,7 +162,7 @@ class _Pool(Closing):
     def _put(self, job: _Job, event: Event) -> None:
         while not self._is_closed:
             try:
-                job.events.put(event, timeout=_LOOK_AGAIN)
+                job.events.put(event, timeout=_POLL)
             except queue.Full:
                 continue
             return
@@ -188,7 +188,7 @@ class _Pool(Closing):
 
 
 def _check(options: LoadOptions) -> None:
-    """See that another process can be given the options."""
+    """Check that the options can be sent to another process."""
     advice = "Define its class in a module that can be imported, or use LoadOptions(workers=0)."
     if type(options.transcriber).__module__ == "__main__":
         raise InputError(
@@ -204,10 +204,10 @@ def _check(options: LoadOptions) -> None:
 
 
 class WorkerProcess(Closing):
-    """A process that reads sources, one at a time, once it is prepared.
+    """A worker process, as seen by the process that started it. It reads one source at a time.
 
     Args:
-        threads: That the libraries in it may use.
+        threads: Threads that the libraries in it may use.
 
     Raises:
         WorkerError: It cannot be started.
@@ -216,7 +216,7 @@ class WorkerProcess(Closing):
     def __init__(self, threads: int) -> None:
         with ExitStack() as opened, _start_errors():
             self._said: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
-            # What it has there when it is killed goes with the folder.
+            # Its temporary files are deleted with this folder, even if it is killed.
             folder = opened.enter_context(TemporaryFolder())
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "mm_rag_loaders.worker", str(os.getpid())],
@@ -231,19 +231,19 @@ class WorkerProcess(Closing):
         self._tasks, self._told = self._process.stdin, self._process.stdout
         self._left = _MOST_START
         self._deadline: float | None = None
-        self._lock = threading.Lock()  # its answer and the end of its time may come at once
-        self._verdict: Literal["", "late", "nonsense"] = ""  # why it was killed
+        self._lock = threading.Lock()  # its answer and the deadline may coincide
+        self._killed_for: Literal["", "late", "invalid"] = ""
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be given another source."""
-        return not self._verdict and self._process.poll() is None
+        """Whether it can read another source."""
+        return not self._killed_for and self._process.poll() is None
 
     def prepare(self, options: LoadOptions) -> None:
-        """Tell it, once and first of all, how sources are read.
+        """Send the options, once, before any source.
 
         Raises:
-            WorkerError: It did not start, or cannot take the options.
+            WorkerError: It did not start, or cannot read the options.
         """
         self._options, self._policy = options, options.policy
         self._give(options)
@@ -251,12 +251,12 @@ class WorkerProcess(Closing):
             raise WorkerError(f"A process that loads files did not start: it {self._end()}.")
 
     def read(self, source: Source) -> Iterator[Event]:
-        """Yield a source's Segments as they come, then its outcome, whatever becomes of it.
+        """Yield the segments of a source as they arrive, then its outcome, even if it dies.
 
-        The time that the caller takes for an event is not counted as the process's.
+        The time that the caller takes for an event does not count.
 
         Raises:
-            StorageError: What was found cannot be written.
+            StorageError: The assets cannot be written.
         """
         last, self._left = None, _longest(self._policy)
         self._give(source)
@@ -265,8 +265,8 @@ class WorkerProcess(Closing):
                 case None:
                     yield self._death(source, last)
                     return
-                case LogLine() as said:
-                    logging.getLogger(said.logger).log(said.level, "%s", said.text)
+                case LogLine() as record:
+                    logging.getLogger(record.logger).log(record.level, "%s", record.text)
                 case Failure() as failure:
                     raise StorageError(failure.text)
                 case FileOutcome() as outcome:
@@ -276,32 +276,32 @@ class WorkerProcess(Closing):
                     yield last
 
     def stop_if_late(self) -> None:
-        """Stop it if it has not answered in time. Safe to call from any thread."""
+        """Kill it if it has not answered in time. Safe to call from any thread."""
         with self._lock:
             if self._deadline is not None and time.monotonic() > self._deadline:
-                self._verdict = "late"
+                self._killed_for = "late"
                 self._process.kill()
 
     def kill(self) -> None:
-        """Stop it, and leave the rest to `close`. Safe to call from any thread."""
+        """Kill it without waiting, before `close`. Safe to call from any thread."""
         self._process.kill()
 
     def close(self) -> None:
-        """Stop it and let go of what belonged to it."""
+        """Kill it, and delete its temporary files."""
         self._process.kill()
         self._process.wait()
         for stream in (self._tasks, self._told):
-            with suppress(BrokenPipeError):  # a task that it never took
+            with suppress(BrokenPipeError):  # a task that it never read
                 stream.close()
         self._opened.close()
 
     def _give(self, task: LoadOptions | Source) -> None:
-        with suppress(BrokenPipeError):  # it has died, which `_line` will find
+        with suppress(BrokenPipeError):  # it has died, which `_line` will notice
             pickle.dump(task, self._tasks)
             self._tasks.flush()
 
     def _line(self) -> bytes:
-        """What it tells next, in the time that is left to it; empty where it has died."""
+        """Its next line, within the time that is left; empty if it has died."""
         asked = time.monotonic()
         self._deadline = asked + self._left
         line = self._told.readline(MOST_BYTES)
@@ -311,7 +311,7 @@ class WorkerProcess(Closing):
         return line
 
     def _next(self, source: Source) -> Message | None:
-        """What it tells of a source; None where it has died, or talks nonsense and dies of it."""
+        """Its next message about a source; None if it died or was killed for an invalid one."""
         line = self._line()
         if not line:
             return None
@@ -320,7 +320,7 @@ class WorkerProcess(Closing):
         except ValueError:
             message = None
         if message is None or not _is_about(message, source, self._options):
-            self._verdict = "nonsense"
+            self._killed_for = "invalid"
             self._process.kill()
             return None
         return message
@@ -333,34 +333,34 @@ class WorkerProcess(Closing):
         return FileOutcome(source=str(source), sha256=last.sha256, state="loaded", notes=(note,))
 
     def _why(self) -> str:
-        match self._verdict:
+        match self._killed_for:
             case "late":
                 limit = self._policy.max_load_seconds
                 return f"it took longer than {limit:g} s (MediaPolicy.max_load_seconds)"
-            case "nonsense":
-                return "the process that read it told nonsense, and was stopped"
+            case "invalid":
+                return "the process that read it sent an invalid message and was killed"
             case _:
                 return f"the process that read it {self._end()}"
 
     def _end(self) -> str:
-        """How it ended, with its last words: `died of SIGSEGV`, `ended with MemoryError`."""
+        """How it ended, with the last line of its standard error: `died of SIGSEGV (...)`."""
         try:
-            code = self._process.wait(_GOODBYE)
+            code = self._process.wait(_MOST_EXIT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
         self._said.seek(0, os.SEEK_END)
-        self._said.seek(max(0, self._said.tell() - _LAST_WORDS))
+        self._said.seek(max(0, self._said.tell() - _MOST_STDERR))
         lines = self._said.read().decode(errors="replace").strip().splitlines()
         how = f"died of {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         return f"{how} ({lines[-1].strip()})" if lines else how
 
 
 def _is_about(message: Message, source: Source, options: LoadOptions) -> bool:
-    """Whether a message is about a source, and its files are that one or lie among the assets.
+    """Whether a message is about this source and names only its file and assets.
 
-    What a Segment names is opened later, by models and readers: a process that was subverted by
-    what it read could have them open any file.
+    Files named by a segment are opened later, so a process that was subverted by a file could have
+    any other file opened.
     """
     if isinstance(message, Segment | FileOutcome) and message.source != str(source):
         return False
@@ -391,25 +391,25 @@ def _start_errors() -> Generator[None]:
 
 
 def _environment(threads: int, folder: str) -> dict[str, str]:
-    """This process's environment, its ways to modules, and a folder for temporary files."""
+    """This process's environment and module search path, and a folder for temporary files."""
     return {
         "OMP_NUM_THREADS": str(threads),
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(_places()),
-        # Paths are sent as text, which both have to write alike.
+        "PYTHONPATH": os.pathsep.join(_search_path()),
+        # Paths are sent as text, which both processes must encode in the same way.
         "PYTHONUTF8": str(sys.flags.utf8_mode),
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder),
     }
 
 
-def _places() -> Iterator[str]:
-    for place in sys.path:
-        with suppress(FileNotFoundError):  # the folder that this process is in is gone
-            yield os.path.abspath(os.fsdecode(place))
+def _search_path() -> Iterator[str]:
+    for folder in sys.path:
+        with suppress(FileNotFoundError):  # the working directory was deleted
+            yield os.path.abspath(os.fsdecode(folder))
 
 
 def _longest(policy: MediaPolicy) -> float:
-    """Seconds after which a process hangs; one that does not has stopped by itself before."""
+    """Seconds after which a process counts as hanging: it should have stopped itself before."""
     return policy.max_load_seconds + min(policy.max_load_seconds, _MOST_GRACE)
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from mm_rag._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from mm_rag.collection.assets import PictureMode
     from mm_rag.collection.collection import Collection
     from mm_rag.collection.contents import CollectionInfo, SourceRecord
-    from mm_rag.collection.pictures import PictureMode
     from mm_rag.collection.report import FileReport, SyncReport, VerifyReport
     from mm_rag.collection.search import Explanation
 
@@ -36,7 +36,7 @@ _HOMES = {
     "CollectionInfo": "mm_rag.collection.contents",
     "Explanation": "mm_rag.collection.search",
     "FileReport": "mm_rag.collection.report",
-    "PictureMode": "mm_rag.collection.pictures",
+    "PictureMode": "mm_rag.collection.assets",
     "SourceRecord": "mm_rag.collection.contents",
     "SyncReport": "mm_rag.collection.report",
     "VerifyReport": "mm_rag.collection.report",

@@ -13,11 +13,11 @@ from chromadb.api import ClientAPI
 
 from mm_rag._closing import Closing
 from mm_rag._forking import ForkableLock
+from mm_rag.collection.assets import PictureMode, delete, open_assets, orphans
 from mm_rag.collection.catalog import Commit, Entry
 from mm_rag.collection.contents import CollectionInfo, Contents, SourceRecord
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.exclusion import Exclusion
-from mm_rag.collection.pictures import PictureMode, Pictures, delete, orphans
 from mm_rag.collection.pipeline import BATCH
 from mm_rag.collection.reindexing import reindex
 from mm_rag.collection.report import SyncReport, VerifyReport
@@ -57,10 +57,9 @@ class Collection(Closing):
             remembered server, or else Chroma's files in the folder.
         create: Whether to make the collection if it does not exist.
         wait: Seconds that writing waits for another writer.
-        assets: How page screenshots and key frames are kept: `"jpeg"`; `"webp"`, half the size and
-            eight times as slow; `"reference"` for not at all: hits then refer to the file itself,
-            and `shown` draws their pictures again. None: as before, JPEG at first.
-        max_picture_bytes: Maximum size of a kept picture's file; None for no limit.
+        assets: How page screenshots and key frames are kept: `"jpeg"`, or `"reference"` for not at
+            all: hits then refer to the file itself, and `shown` draws their pictures again. None:
+            as before, JPEG at first.
 
     Raises:
         InputError: The reranker has several labels, by which hits cannot be ordered; or `path` or
@@ -81,7 +80,6 @@ class Collection(Closing):
         create: bool = True,
         wait: float = 0.0,
         assets: PictureMode | None = None,
-        max_picture_bytes: int | None = None,
     ) -> None:
         if reranker is not None and reranker.num_labels != 1:
             raise InputError(
@@ -94,17 +92,17 @@ class Collection(Closing):
         with ExitStack() as undo:
             self._session = Session(open_storage(path, name, create=create, chroma=chroma), wait)
             undo.callback(self._session.close)
-            mode = assets or self._session.catalog.meta("assets") or "jpeg"
-            self._pictures = Pictures(self._session.storage.assets, mode, max_picture_bytes)
-            undo.callback(self._pictures.close)
+            last_mode = self._session.catalog.meta("assets")
+            self._assets = open_assets(self._session.storage.assets, assets, last_mode)
+            undo.callback(self._assets.close)
             if encoder is not None:
                 self._session.check_encoder(encoder)
             undo.pop_all()
-        self._searcher = Searcher(self._session, self._pictures)
+        self._searcher = Searcher(self._session, self._assets)
 
     def close(self) -> None:
         """Close the collection's files."""
-        self._pictures.close()
+        self._assets.close()
         self._session.close()
 
     def __repr__(self) -> str:
@@ -284,7 +282,7 @@ class Collection(Closing):
         Raises:
             InputError: A file is gone or has changed, and `strict` is set.
         """
-        segments = self._pictures.drawn([hit.segment for hit in hits], strict=strict)
+        segments = self._assets.drawn([hit.segment for hit in hits], strict=strict)
         return [replace(hit, segment=new) for hit, new in zip(hits, segments, strict=True)]
 
     # Changes.
@@ -378,8 +376,8 @@ class Collection(Closing):
         with session.writing() as writer:
             session.record_encoder(self.encoder)
             session.record_transcriber(transcriber)
-            session.catalog.set_meta(assets=self._pictures.mode)
-            self._pictures.options = options
+            session.catalog.set_meta(assets=self._assets.mode)
+            self._assets.options = options
             report = self._folder_sync(writer, on_progress).run(request)
             self._delete_orphans(writer)
         return report
@@ -411,8 +409,8 @@ class Collection(Closing):
             self._session.catalog,
             writer,
             self._segment_encoder,
-            self._pictures.options,
-            self._pictures,
+            self._assets.options,
+            self._assets,
             on_progress,
         )
 
@@ -516,7 +514,7 @@ def local_sources(given: Sequence[str | Path]) -> list[Path]:
     Raises:
         InputError: One does not exist, or is an address.
     """
-    places = [as_source(each).place for each in given]
+    places = [as_source(each).location for each in given]
     for place in places:
         if isinstance(place, Url):
             raise InputError(

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, cast
 
-from mm_rag.collection.catalog import Catalog, CatalogFile, FileState, SourceStats
+from mm_rag.collection.catalog import Catalog, CatalogFile, SourceStats
 from mm_rag.collection.session import Session
 from mm_rag.errors import InputError
 from mm_rag.segment import Scalar, Segment
-
-SourceState: TypeAlias = FileState | Literal["added"]
+from mm_rag_loaders.outcome import FileState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,7 @@ class SourceRecord:
     """
 
     source: str
-    state: SourceState
+    state: FileState
     reason: str = ""
     segments: Mapping[str, int] = field(default_factory=dict[str, int])
     tags: tuple[str, ...] = ()

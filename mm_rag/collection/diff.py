@@ -1,6 +1,6 @@
-"""Plan: what has become of a collection's files since they were last looked at.
+"""Compare the files of folders with the catalogue: new, changed, moved and missing files.
 
-All files are looked at before any is read: only then is it known which of them have moved.
+All files are inspected before any is read: only then is it known which of them have moved.
 """
 
 from __future__ import annotations
@@ -8,66 +8,75 @@ from __future__ import annotations
 import errno
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeGuard
 
 from mm_rag.collection.catalog import CatalogFile
-from mm_rag.collection.missing import lies_in
 from mm_rag.collection.report import FileReport
-from mm_rag.collection.stamps import Stamp
-from mm_rag.errors import InputError, SourceForbidden
+from mm_rag.errors import FilesMissing, InputError, SourceForbidden
 from mm_rag_loaders import LoadOptions, Source
-from mm_rag_loaders.hashing import file_sha256
+from mm_rag_loaders.file_stamp import (
+    ContentHash,
+    FileStamp,
+    file_sha256,
+    reader_stamp,
+    without_stem,
+)
 from mm_rag_loaders.loader import local_path
-from mm_rag_loaders.sidecars import reader_stamp, unnamed
+from mm_rag_loaders.outcome import ProgressTracker
 
 _SETTLED = ("indexed", "duplicate", "unsupported")
-"""What needs no second look while the file stays as it is. What could not be read, or not wholly
-because a reader was missing, is tried again: a password may be given, a package installed."""
+"""States of files that are not read again while they stay the same. Files that could not be read,
+or only in part because a reader was missing, are tried again: a password may have been given or a
+package installed."""
+
+_FEW_MISSING = 3  # files that may be missing from a folder, whatever their share of it
+_MOST_MISSING = 0.5  # share of a folder's files
 
 
 @dataclass(frozen=True)
 class Change:
-    """A file that is new, or not what it was.
+    """A file that is new or has changed.
 
     Attributes:
-        source: The file.
-        now: Its row, if it can be read.
+        source: The file, with its sha256.
+        row: Its row in the catalogue, if it can be read.
     """
 
     source: Source
-    now: CatalogFile
+    row: CatalogFile
 
 
 @dataclass(frozen=True)
 class Move:
-    """Content that is found at another path now.
+    """Indexed content that is now found at another path.
 
     Attributes:
-        source: Where it was.
-        now: The row of where it is.
-        by_name: Whether the file itself went there; else a copy takes its place.
+        old: The row of the path where it was.
+        row: The row of the path where it is.
+        is_rename: Whether the file itself was moved there; otherwise a copy replaces a missing
+            file.
     """
 
-    source: CatalogFile
-    now: CatalogFile
-    by_name: bool
+    old: CatalogFile
+    row: CatalogFile
+    is_rename: bool
 
 
 @dataclass
-class Plan:
-    """What is to be done.
+class Diff:
+    """The differences between files and catalogue.
 
     Attributes:
-        reports: Of files with which nothing is to be done.
-        noted: Rows to be replaced, and nothing else.
-        moves: Content to be re-pointed.
-        changes: Files to be read, or left out as copies of others.
-        gone: Files that are no more; those that moved away are not among them.
-        left: Paths to be forgotten: all that are no more, or may not be opened.
-        owners: By content, the path of the file that is in with it and stays so.
+        reports: Reports of files that need no change.
+        noted: Rows to be replaced without changing segments.
+        moves: Content that gets another path.
+        changes: Files to be read, or left out as duplicates.
+        gone: Rows of missing files, without those that moved away.
+        forgotten: Paths to be deleted from the catalogue: missing and refused files.
+        owners: By sha256, the path under which content stays indexed.
     """
 
     reports: list[FileReport] = field(default_factory=list[FileReport])
@@ -75,31 +84,31 @@ class Plan:
     moves: list[Move] = field(default_factory=list[Move])
     changes: list[Change] = field(default_factory=list[Change])
     gone: list[CatalogFile] = field(default_factory=list[CatalogFile])
-    left: set[str] = field(default_factory=set[str])
+    forgotten: set[str] = field(default_factory=set[str])
     owners: dict[str, str] = field(default_factory=dict[str, str])
 
 
-class Planner:
-    """Looks at files, and compares them with what is known of them.
+class Comparison:
+    """Builds one `Diff`.
 
     Args:
-        known: The catalog's files.
+        known: The files of the catalogue by path.
         options: How files are read.
-        seen: Told of every file that was looked at and need not be read.
-        checksum: Whether files are compared by their content only, which reads all of them.
-        tags: Those that all files found are to have, as in `CatalogFile`; None for as before.
+        progress: Counts files that are inspected and need not be read.
+        checksum: Whether all files are compared by content, which reads each of them.
+        tags: Tags that all found files get, as in `CatalogFile`; None to keep theirs.
     """
 
     def __init__(
         self,
         known: dict[str, CatalogFile],
         options: LoadOptions,
-        seen: Callable[[Source], None],
+        progress: ProgressTracker,
         *,
         checksum: bool = False,
         tags: str | None = None,
     ) -> None:
-        self._known, self._options, self._seen = known, options, seen
+        self._known, self._options, self._progress = known, options, progress
         self._checksum, self._tags = checksum, tags
         self._owners = {file.sha256: file for file in known.values() if file.is_in}
         self._copies: dict[str, list[CatalogFile]] = defaultdict(list)
@@ -107,51 +116,35 @@ class Planner:
             if file.state == "duplicate":
                 self._copies[file.sha256].append(file)
         self._touched: dict[str, CatalogFile] = {}
-        self._plan = Plan()
+        self._diff = Diff()
 
-    def plan(
+    def with_files(
         self, found: Sequence[Source], roots: Sequence[Path], excluded: Set[str] = frozenset()
-    ) -> Plan:
-        """Look at every file, and at those that are no longer found.
+    ) -> Diff:
+        """Compare with the files found in folders.
 
         Args:
-            found: The files that are to be in.
-            roots: Where they were looked for.
-            excluded: Paths of files that are there, and are to be out.
+            found: The files that should be in the collection.
+            roots: The files and folders that were searched.
+            excluded: Paths of existing files that should not be in the collection.
         """
-        changed = [change for source in found if (change := self._look_at(source))]
+        changed = [change for source in found if (change := self._inspect(source))]
         names = {str(source) for source in found}
-        self._note_gone(names, roots, {change.now.sha256 for change in changed}, excluded)
-        return self._with_moves(changed)
+        self._note_gone(names, roots, {change.row.sha256 for change in changed}, excluded)
+        return self._finished(changed)
 
-    def plan_removal(self, paths: Set[str]) -> Plan:
-        """Have files go that are in, whether they are still there or not."""
+    def without(self, paths: Set[str]) -> Diff:
+        """Remove files of the catalogue, whether they still exist or not."""
         for path in sorted(paths):
-            self._plan.gone.append(self._known[path])
-            self._plan.left.add(path)
-        return self._with_moves([])
+            self._diff.gone.append(self._known[path])
+            self._diff.forgotten.add(path)
+        return self._finished([])
 
-    def _with_moves(self, changed: Sequence[Change]) -> Plan:
-        """The plan, now that it is known what has changed and what goes."""
-        leaving = self._leaving(changed)
-        for change in changed:
-            if not self._moves_here(change, leaving):
-                self._plan.changes.append(change)
-        for sha256 in sorted(leaving):
-            self._move_to_copy(self._owners[sha256], leaving)
-        self._plan.noted = list(self._touched.values())
-        went = {move.source.path for move in self._plan.moves if move.by_name}
-        self._plan.gone = [file for file in self._plan.gone if file.path not in went]
-        self._plan.owners |= {
-            sha256: file.path for sha256, file in self._owners.items() if sha256 not in leaving
-        }
-        return self._plan
-
-    def _look_at(self, source: Source) -> Change | None:
-        """The change, if there is one; what else there is to say is in the plan then."""
+    def _inspect(self, source: Source) -> Change | None:
+        """The change of a file; for a file without one, its report and row are noted."""
         name = str(source).encode("utf-8", "backslashreplace").decode()
         if name != str(source):
-            return self._leave(name, "its name is not UTF-8")
+            return self._unreadable(name, "its name is not UTF-8")
         known = self._known.get(name)
         try:
             path = local_path(source, self._options)
@@ -159,25 +152,20 @@ class Planner:
                 if self._tags not in (None, known.tags):
                     self._touched[name] = replace(known, tags=self._tags)
                 return self._unchanged(source, known)
-            now = _as_it_is(path, name, source.within, self._options)
-            now = replace(now, tags=self._tags_of(known))
+            row, content = _current_row(path, name, source.within, self._options)
         except SourceForbidden as error:
-            return self._refuse(name, error)
+            return self._refused(name, error)
         except InputError as error:
-            return self._leave(name, str(error))
-        except OSError as error:  # deleted in the middle of the run, or not ours to read
-            return self._leave(name, f"it cannot be opened: {error.strerror}")
-        if self._is_settled(known) and _is_only_touched(known, now):
+            return self._unreadable(name, str(error))
+        except OSError as error:  # deleted in the meantime, or no permission
+            return self._unreadable(name, f"it cannot be opened: {error.strerror}")
+        row = replace(row, tags=self._tags_of(known))
+        if self._is_settled(known) and _is_same_content(known, row):
             self._touched[name] = replace(
-                now, state=known.state, reason=known.reason, indexed_at=known.indexed_at
+                row, state=known.state, reason=known.reason, indexed_at=known.indexed_at
             )
             return self._unchanged(source, known)
-        return Change(source, now)
-
-    def _tags_of(self, known: CatalogFile | None) -> str:
-        if self._tags is not None:
-            return self._tags
-        return known.tags if known else ""
+        return Change(replace(source, content=content), row)
 
     def _is_settled(self, known: CatalogFile | None) -> TypeGuard[CatalogFile]:
         if known is None or known.state not in _SETTLED:
@@ -187,123 +175,181 @@ class Planner:
     def _looks_same(self, path: Path, known: CatalogFile) -> bool:
         return not self._checksum and _looks_same(path, known, self._options)
 
+    def _tags_of(self, known: CatalogFile | None) -> str:
+        if self._tags is not None:
+            return self._tags
+        return known.tags if known else ""
+
     def _unchanged(self, source: Source, known: CatalogFile) -> None:
         state = "unsupported" if known.state == "unsupported" else "unchanged"
         report = FileReport(path=known.path, state=state, reason=known.reason)
-        self._plan.reports.append(report)
-        self._seen(source)
+        self._diff.reports.append(report)
+        self._progress.done(source.name)
 
-    def _leave(self, name: str, reason: str) -> None:
-        self._plan.reports.append(FileReport(path=name, state="unreadable", reason=reason))
+    def _unreadable(self, name: str, reason: str) -> None:
+        self._diff.reports.append(FileReport(path=name, state="unreadable", reason=reason))
 
-    def _refuse(self, name: str, error: SourceForbidden) -> None:
-        """Of what may not be opened (any more) nothing stays."""
-        self._plan.reports.append(FileReport(path=name, state="refused", reason=str(error)))
+    def _refused(self, name: str, error: SourceForbidden) -> None:
+        """Report a file that may not be opened, and remove what is indexed of it."""
+        self._diff.reports.append(FileReport(path=name, state="refused", reason=str(error)))
         if name in self._known:
-            self._plan.left.add(name)
+            self._diff.forgotten.add(name)
 
     def _note_gone(
         self, found: set[str], roots: Sequence[Path], came: set[str], excluded: Set[str]
     ) -> None:
-        """Note files that are not found, if they should be, or if their content came elsewhere."""
+        """Note missing files, of the roots or of any folder if their content came to a root."""
         for path, file in self._known.items():
             expected = lies_in(Path(path), roots) or (file.is_in and file.sha256 in came)
             if path in excluded or (path not in found and expected and not _may_exist(path)):
-                self._plan.gone.append(file)
-                self._plan.left.add(path)
+                self._diff.gone.append(file)
+                self._diff.forgotten.add(path)
+
+    def _finished(self, changed: Sequence[Change]) -> Diff:
+        """Find moves, now that all changed and missing files are known."""
+        leaving = self._leaving(changed)
+        for change in changed:
+            if not self._move_to_change(change, leaving):
+                self._diff.changes.append(change)
+        for sha256 in sorted(leaving):
+            self._move_to_copy(self._owners[sha256], leaving)
+        self._diff.noted = list(self._touched.values())
+        renamed = {move.old.path for move in self._diff.moves if move.is_rename}
+        self._diff.gone = [file for file in self._diff.gone if file.path not in renamed]
+        self._diff.owners |= {
+            sha256: file.path for sha256, file in self._owners.items() if sha256 not in leaving
+        }
+        return self._diff
 
     def _leaving(self, changed: Iterable[Change]) -> set[str]:
-        """Content whose file has lost it."""
-        lost = self._plan.left | {
-            change.now.path
+        """The sha256 of indexed content that is no longer at its path."""
+        lost = self._diff.forgotten | {
+            change.row.path
             for change in changed
-            if (known := self._known.get(change.now.path)) and known.sha256 != change.now.sha256
+            if (known := self._known.get(change.row.path)) and known.sha256 != change.row.sha256
         }
         return {sha256 for sha256, file in self._owners.items() if file.path in lost}
 
-    def _moves_here(self, change: Change, leaving: set[str]) -> bool:
-        """Whether a changed file has content that another file has lost."""
-        sha256 = change.now.sha256
-        if sha256 not in leaving or not _can_move(self._owners[sha256], change.now):
+    def _move_to_change(self, change: Change, leaving: set[str]) -> bool:
+        """Move content to a new or changed file that has it; return whether that is possible."""
+        sha256 = change.row.sha256
+        if sha256 not in leaving or not _can_move(self._owners[sha256], change.row):
             return False
-        self._move(self._owners[sha256], change.now, leaving)
+        self._move(self._owners[sha256], change.row, leaving)
         return True
 
     def _move_to_copy(self, owner: CatalogFile, leaving: set[str]) -> None:
-        """Have a file that was left out as a copy take the place of one that is gone."""
+        """Move content to a duplicate that still exists, or have the duplicate read."""
         for known in self._copies[owner.sha256]:
             file = self._touched.get(known.path, known)
-            if file.path in self._plan.left or not _is_there(file, self._options):
+            if file.path in self._diff.forgotten or not _is_there(file, self._options):
                 continue
-            self._touched.pop(file.path, None)  # its row becomes another one
-            now = replace(file, state="indexed", reason="")
-            if _can_move(owner, now):
-                self._move(owner, now, leaving)
+            self._touched.pop(file.path, None)  # its row is replaced by another one
+            row = replace(file, state="indexed", reason="")
+            if _can_move(owner, row):
+                self._move(owner, row, leaving)
             else:
-                path = Path(now.path)
-                self._plan.changes.append(Change(Source(path, within=path.parent), now))
+                path = Path(row.path)
+                self._diff.changes.append(Change(Source(path, within=path.parent), row))
             return
 
-    def _move(self, owner: CatalogFile, now: CatalogFile, leaving: set[str]) -> None:
-        came = now.path not in self._known
-        by_name = came and owner.path in self._plan.left
-        if by_name and self._tags is None:
-            now = replace(now, tags=owner.tags)
-        self._plan.moves.append(Move(owner, now, by_name=by_name))
-        self._plan.owners[now.sha256] = now.path
-        leaving.discard(now.sha256)
+    def _move(self, owner: CatalogFile, row: CatalogFile, leaving: set[str]) -> None:
+        is_rename = row.path not in self._known and owner.path in self._diff.forgotten
+        if is_rename and self._tags is None:
+            row = replace(row, tags=owner.tags)
+        self._diff.moves.append(Move(owner, row, is_rename=is_rename))
+        self._diff.owners[row.sha256] = row.path
+        leaving.discard(row.sha256)
 
 
-def _can_move(owner: CatalogFile, now: CatalogFile) -> bool:
-    """Whether what the owner gave is what this file would give."""
-    old, new = Path(owner.path), Path(now.path)
-    same_kind = old.suffix.lower() == new.suffix.lower()
-    same_beside = unnamed(owner.beside, old) == unnamed(now.beside, new)
-    return same_kind and same_beside and owner.state == "indexed"
-
-
-def _as_it_is(path: Path, name: str, within: Path | None, options: LoadOptions) -> CatalogFile:
-    # The stamp comes first: a file that is replaced meanwhile differs from it the next time.
-    stamp = Stamp.of(path.stat())
-    return CatalogFile(
+def _current_row(
+    path: Path, name: str, within: Path | None, options: LoadOptions
+) -> tuple[CatalogFile, ContentHash]:
+    """The row of a file as it is now, if it can be read, and its hash."""
+    # The stamp comes first: a file that is replaced in between differs from it the next time.
+    stamp = FileStamp.of(path.stat())
+    content = ContentHash(file_sha256(path, options.policy, within=within), stamp)
+    row = CatalogFile(
         path=name,
-        sha256=file_sha256(path, options.policy, within=within),
+        sha256=content.sha256,
         size=stamp.size,
         mtime_ns=stamp.mtime_ns,
         ctime_ns=stamp.ctime_ns,
         inode=stamp.inode,
-        beside=reader_stamp(path, options),
+        beside=reader_stamp(path, options.transcriber),
         state="indexed",
         indexed_at=time.time(),
     )
+    return row, content
 
 
 def _looks_same(path: Path, known: CatalogFile, options: LoadOptions) -> bool:
-    stamp = Stamp(
+    """Whether a file is the same according to the file system."""
+    stamp = FileStamp(
         size=known.size, mtime_ns=known.mtime_ns, ctime_ns=known.ctime_ns, inode=known.inode
     )
-    return stamp.is_as(Stamp.of(path.stat())) and reader_stamp(path, options) == known.beside
+    is_same = stamp.is_same(FileStamp.of(path.stat()))
+    return is_same and reader_stamp(path, options.transcriber) == known.beside
+
+
+def _is_same_content(known: CatalogFile, row: CatalogFile) -> bool:
+    return (known.sha256, known.beside) == (row.sha256, row.beside)
 
 
 def _is_there(file: CatalogFile, options: LoadOptions) -> bool:
-    """Whether a file is still what it was, told by its content if need be."""
+    """Whether a file still has the content in its row."""
     path = Path(file.path)
     try:
-        return _looks_same(path, file, options) or _is_only_touched(
-            file, _as_it_is(path, file.path, None, options)
-        )
+        if _looks_same(path, file, options):
+            return True
+        row, _ = _current_row(path, file.path, None, options)
     except (OSError, InputError):
         return False
+    return _is_same_content(file, row)
 
 
-def _is_only_touched(known: CatalogFile, now: CatalogFile) -> bool:
-    return (known.sha256, known.beside) == (now.sha256, now.beside)
+def _can_move(owner: CatalogFile, row: CatalogFile) -> bool:
+    """Whether reading the file at its new path would give the same segments."""
+    old, new = Path(owner.path), Path(row.path)
+    same_kind = old.suffix.lower() == new.suffix.lower()
+    same_beside = without_stem(owner.beside, old) == without_stem(row.beside, new)
+    return same_kind and same_beside and owner.state == "indexed"
 
 
 def _may_exist(path: str) -> bool:
-    """Whether it is there, or cannot be seen for the moment."""
+    """Whether a path exists, or cannot be inspected at the moment."""
     try:
         Path(path).stat()
     except OSError as error:
         return error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
     return True
+
+
+def check_missing(roots: Iterable[Path], known: Collection[str], gone: Collection[str]) -> None:
+    """Refuse to remove most files of a folder, which may be on a drive that is not mounted.
+
+    Args:
+        roots: The synced folders. Each is checked on its own: one of several drives may be missing.
+        known: Paths of the files in the collection.
+        gone: Those that would be removed.
+
+    Raises:
+        FilesMissing: More than half of a folder's files would be removed, and more than 3.
+    """
+    for root in roots:
+        lost = [path for path in gone if lies_in(Path(path), [root])]
+        if len(lost) <= _FEW_MISSING:
+            continue
+        held = sum(lies_in(Path(path), [root]) for path in known)
+        if len(lost) > _MOST_MISSING * held:
+            raise FilesMissing(
+                f"{len(lost)} of the {held} files that the collection has from {root} are not "
+                "there any more, or are excluded now. Is a drive not mounted, or a folder renamed? "
+                "Nothing was changed. If they are to be removed: sync(..., delete_missing=True), "
+                "or mm-rag index --delete-missing."
+            )
+
+
+def lies_in(path: Path, roots: Iterable[Path]) -> bool:
+    """Whether a path is one of these files and folders, or lies in one."""
+    return any(path == root or root in path.parents for root in roots)

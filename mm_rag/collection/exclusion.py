@@ -37,9 +37,9 @@ class Exclusion:
 
     def covers(self, source: Source) -> bool:
         """Whether a file, or a folder that it lies in, matches a pattern."""
-        if not self._patterns or isinstance(source.place, Url):
+        path, root = source.location, source.within
+        if not self._patterns or isinstance(path, Url):
             return False
-        path, root = source.place, source.within
         inside = path.relative_to(root) if root and root in path.parents else Path(path.name)
         names = [normalize("NFC", name) for name in inside.parts]
         paths = [*_with_folders(inside), *_with_folders(path)]

@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-FileState = Literal[
-    "indexed",
-    "incomplete",
-    "unchanged",
-    "moved",
-    "duplicate",
-    "removed",
-    "unreadable",
-    "refused",
-    "unsupported",
-]
+from mm_rag_loaders.outcome import FileState
 
 
 @dataclass(frozen=True, kw_only=True)

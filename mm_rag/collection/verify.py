@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mm_rag.collection.assets import damaged_assets, delete, orphans, references
 from mm_rag.collection.catalog import Catalog, CheckedRow, Commit, Entry, OwnFiles
 from mm_rag.collection.lexical import LexicalIndex
-from mm_rag.collection.pictures import damaged_pictures, delete, orphans, references
 from mm_rag.collection.report import VerifyReport
 from mm_rag.collection.storage import StorageLocation
 from mm_rag.collection.store import VectorStore
@@ -36,7 +36,7 @@ class Inspector:
         damaged, differing = self._compared(healthy - unsettled)
         # What a damaged record refers to is not known: no file can be called an orphan then.
         referred = {} if damaged else references(self.catalog)
-        spoilt = damaged_pictures(self.storage)
+        spoilt = damaged_assets(self.storage)
         files = self.catalog.files().values()
         return VerifyReport(
             segments=len(known),

@@ -1,1 +1,1 @@
-"""Reading: the words on a picture, in a recording, in a video; each medium is read once."""
+"""Extract words from pictures (OCR), recordings (speech, subtitles) and videos (both)."""

@@ -21,63 +21,40 @@ from mm_rag.extraction.ocr import may_show_text, read_image
 from mm_rag.media.decoding.base import SAME_TIME
 from mm_rag.media.video import VideoFile
 
-Glance: TypeAlias = npt.NDArray[np.int16]
-"""A small copy of a picture, shape (height, width, 3)."""
+SAMPLE_EVERY = 0.5  # seconds
+_OCR_EVERY = 4  # samples between two OCR runs: text that stays for 2 s is read
+_MOST_BETWEEN = 32  # frames between two samples that are decoded to find the exact time of a cut
 
-_SIDE = 160  # pixels
+_SIZE = (64, 36)  # pixels of the tiny copy by which change and detail are measured
+_FLAT = 6.0  # standard deviation, of 255, of a frame that shows nothing
+_THUMBNAIL_SIDE = 160  # pixels of the small copy by which frames are compared for new text
 _CHANGED_PIXEL = 24  # of 255
 _CHANGED_SHARE = 0.01  # of the picture: one short line of text that appears
 
-LOOK_EVERY = 0.5  # seconds
-_READ_EVERY = 4  # looks from one frame that is read to the next: what stays for 2 s is read
-_SIZE = (64, 36)
-_FLAT = 6.0  # standard deviation, of 255, of a frame on which nothing is to be seen
-_MOST_BETWEEN = 32  # frames between two looks that are decoded for the exact time of a cut
-
-_Small: TypeAlias = npt.NDArray[np.float32]
-"""A tiny copy of a frame, shape (36, 64, 3), from 0 to 255."""
-
-Lines: TypeAlias = tuple[str, ...]
-
-_LONGEST_SIDE = 1280  # pixels that OCR looks at; subtitles and slides stay legible
+_OCR_SIDE = 1280  # pixels; subtitles and slides stay legible
 _LEAST_CONFIDENCE = 0.75
 _LEAST_HEIGHT = 0.015  # of the picture's height: smaller lines are texture
-_SAME_LINE = 0.85  # likeness of two readings of one line
-_MOST_NUMBERS = 2  # readings kept of a line in which only the digits change: counters, clocks
+_SAME_LINE = 0.85  # similarity of two readings of one line
+_MOST_NUMBERS = 2  # readings kept of a line in which only digits change: counters, clocks
 
+Lines: TypeAlias = tuple[str, ...]
+Thumbnail: TypeAlias = npt.NDArray[np.int16]
+"""A small copy of a picture, shape (height, width, 3)."""
 
-def glance(picture: Image.Image) -> Glance:
-    """What is remembered of an RGB picture to compare others with it."""
-    rough = shrunk(picture)
-    scale = _SIDE / max(rough.size)
-    size = (max(1, round(rough.width * scale)), max(1, round(rough.height * scale)))
-    return np.asarray(rough.resize(size, Image.Resampling.BOX), np.int16)
-
-
-def shrunk(picture: Image.Image) -> Image.Image:
-    """A copy of at least twice the size of a glance, made fast; small pictures stay as they are."""
-    factor = max(picture.size) // (2 * _SIDE)
-    return picture.reduce(factor) if factor > 1 else picture
-
-
-def differs(one: Glance, other: Glance) -> bool:
-    """Whether two pictures show different things."""
-    if one.shape != other.shape:
-        return True
-    changed = np.abs(one - other).max(axis=2) > _CHANGED_PIXEL
-    return float(changed.mean()) > _CHANGED_SHARE
+_Tiny: TypeAlias = npt.NDArray[np.float32]
+"""A tiny copy of a frame, shape (36, 64, 3), from 0 to 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What is remembered of a frame.
+class SampledFrame:
+    """What is kept of a frame.
 
     Attributes:
         time: In seconds.
-        before: When the look before was taken; of the first one the same as `time`.
-        change: From the look before, 0.0 to 1.0.
-        detail: How much there is to see on it, 0.0 for a black, white or blurred frame.
-        lines: The text on it; empty where it was shown too shortly to be read.
+        before: Time of the sample before; for the first one the same as `time`.
+        change: Difference from the sample before, 0.0 to 1.0.
+        detail: Amount of visible detail, 0.0 for a black, white or blurred frame.
+        lines: The text on it; empty if it was shown too briefly to be read.
     """
 
     time: float
@@ -87,112 +64,136 @@ class Look:
     lines: Lines = ()
 
 
-def watch(
+def sample_frames(
     video: VideoFile,
     times: Sequence[float],
     on_missing: Callable[[MissingExtra], None] | None,
-) -> Iterator[Look]:
-    """Look at a video at ascending times, in seconds, holding one frame at a time.
+) -> Iterator[SampledFrame]:
+    """Sample a video at ascending times, in seconds, holding one frame at a time.
 
     Args:
-        video: The video; nobody else reads frames of it meanwhile, or decoding starts anew.
-        times: Evenly spread.
-        on_missing: Told once where the OCR engine is not installed; then nothing is read, and not
-            even tried where this is None.
+        video: The video. Reading other frames of it in between would restart decoding.
+        times: Evenly spaced.
+        on_missing: Called once if the OCR engine is not installed; then no text is read. None to
+            read no text at all.
     """
-    step = times[1] - times[0] if len(times) > 1 else LOOK_EVERY
-    screen = Screen(_READ_EVERY * step) if on_missing else None
-    last: tuple[float, _Small] | None = None
+    step = times[1] - times[0] if len(times) > 1 else SAMPLE_EVERY
+    ocr = FrameOCR(_OCR_EVERY * step) if on_missing else None
+    last: tuple[float, _Tiny] | None = None
     for time, frame in zip(times, video.frames_at(times), strict=False):
-        rough = shrunk(frame)
-        small = _small(rough)
-        before, change = (time, 0.0) if last is None else (last[0], _distance(last[1], small))
+        rough = reduced(frame)
+        tiny = _tiny(rough)
+        before, change = (time, 0.0) if last is None else (last[0], _distance(last[1], tiny))
         lines: Lines = ()
         try:
-            lines = screen.lines(frame, glance(rough), time) if screen else ()
+            lines = ocr.lines(frame, thumbnail(rough), time) if ocr else ()
         except MissingExtra as error:
             if on_missing:
                 on_missing(error)
-            screen = None
-        yield Look(time=time, before=before, change=change, detail=_detail(small), lines=lines)
-        last = (time, small)
+            ocr = None
+        yield SampledFrame(
+            time=time, before=before, change=change, detail=_detail(tiny), lines=lines
+        )
+        last = (time, tiny)
 
 
-def change_between(video: VideoFile, start: float, end: float) -> float:
-    """When the first frame is shown that is more like what is seen at `end` than at `start`.
+def scene_change_between(video: VideoFile, start: float, end: float) -> float:
+    """Time of the first frame that is more similar to the one at `end` than to that at `start`.
 
-    All frames between the two are looked at; of more than 32 a few first, and then those around
-    the change.
+    All frames between the two are compared; if there are more than 32, first a few of them and then
+    those around the change.
 
     Args:
-        video: The video; nobody else reads frames of it meanwhile, or decoding starts anew.
+        video: The video. Reading other frames of it in between would restart decoding.
         start: In seconds.
         end: In seconds.
     """
     table, zero = video.frame_table.times, video.probe.start
     old, new = (bisect_right(table, zero + time + SAME_TIME) - 1 for time in (start, end))
-    ends = _seen(video, [start, end])
+    ends = _tiny_frames(video, [start, end])
     while new - old > 1:
         numbers = range(old + 1, new, math.ceil((new - old) / _MOST_BETWEEN))
-        between = _seen(video, [table[number] - zero for number in numbers])
+        between = _tiny_frames(video, [table[number] - zero for number in numbers])
         if len(ends) < 2 or not between:
             return end  # damaged: nothing is known about the frames between
         at = _split(between, *ends)
         old, new = ([old, *numbers[: len(between)], new][at + step] for step in (0, 1))
-    # Rounded by less than what makes another frame of it.
+    # Rounded by less than the distance of two frames.
     return round(table[new] - zero, 6) if old < new else end
 
 
-def _seen(video: VideoFile, times: Sequence[float]) -> list[_Small]:
-    return [_small(shrunk(frame)) for frame in video.frames_at(times)]
+def _tiny_frames(video: VideoFile, times: Sequence[float]) -> list[_Tiny]:
+    return [_tiny(reduced(frame)) for frame in video.frames_at(times)]
 
 
-def _split(frames: Sequence[_Small], old: _Small, new: _Small) -> int:
-    """How many of the frames are like the old one, the others like the new one: the best fit.
+def _split(frames: Sequence[_Tiny], old: _Tiny, new: _Tiny) -> int:
+    """Number of frames before the change: the best fit of similar to old, then similar to new.
 
-    One frame that is like neither, such as a flash, moves nothing.
+    A single frame that resembles neither, such as a flash, does not matter.
     """
     as_old, as_new = ([_distance(frame, end) for frame in frames] for end in (old, new))
     costs = [sum(as_old[:at]) + sum(as_new[at:]) for at in range(len(frames) + 1)]
     return costs.index(min(costs))
 
 
-def _small(rough: Image.Image) -> _Small:
+def _tiny(rough: Image.Image) -> _Tiny:
     return np.asarray(rough.resize(_SIZE, Image.Resampling.BOX), np.float32)
 
 
-def _distance(one: _Small, other: _Small) -> float:
+def _distance(one: _Tiny, other: _Tiny) -> float:
     """Mean difference, from 0.0 to 1.0."""
     return float(np.abs(one - other).mean()) / 255
 
 
-def _detail(small: _Small) -> float:
-    grey = small.mean(axis=2)
+def _detail(tiny: _Tiny) -> float:
+    grey = tiny.mean(axis=2)
     if float(grey.std()) < _FLAT:
         return 0.0
     return float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean())
 
 
-class Screen:
-    """Reads the frames of a video, one after the other, where they show something new.
+def thumbnail(picture: Image.Image) -> Thumbnail:
+    """A small copy of an RGB picture, to compare it with others by `differs`."""
+    rough = reduced(picture)
+    scale = _THUMBNAIL_SIDE / max(rough.size)
+    size = (max(1, round(rough.width * scale)), max(1, round(rough.height * scale)))
+    return np.asarray(rough.resize(size, Image.Resampling.BOX), np.int16)
+
+
+def reduced(picture: Image.Image) -> Image.Image:
+    """A copy made fast, of at least twice the size of a thumbnail; small pictures as they are."""
+    factor = max(picture.size) // (2 * _THUMBNAIL_SIDE)
+    return picture.reduce(factor) if factor > 1 else picture
+
+
+def differs(one: Thumbnail, other: Thumbnail) -> bool:
+    """Whether two pictures differ by at least as many pixels as a short line of text has."""
+    if one.shape != other.shape:
+        return True
+    changed = np.abs(one - other).max(axis=2) > _CHANGED_PIXEL
+    return float(changed.mean()) > _CHANGED_SHARE
+
+
+class FrameOCR:
+    """Reads the text on frames of a video, one after the other, where they show something new.
 
     Args:
-        apart: Seconds from one reading to the next: what is shown for so long is read.
+        apart: Least number of seconds between two OCR runs.
     """
 
     def __init__(self, apart: float) -> None:
         self._apart = apart
         self._earliest = float("-inf")
-        self._read: Glance | None = None
+        self._read: Thumbnail | None = None
         self._lines: Lines = ()
 
-    def lines(self, frame: Image.Image, seen: Glance, time: float) -> Lines:
-        """The lines on a frame; none where it is new, but follows the last reading too closely.
+    def lines(self, frame: Image.Image, seen: Thumbnail, time: float) -> Lines:
+        """The lines on a frame; none if it is new, but too soon after the last OCR run.
 
         Args:
-            frame: As it is shown.
-            seen: Its `glance`.
-            time: In seconds; later than that of the frame before.
+            frame: The frame.
+            seen: Its `thumbnail`.
+            time: In seconds, later than that of the frame before.
         """
         if self._read is not None and not differs(seen, self._read):
             return self._lines
@@ -205,21 +206,39 @@ class Screen:
         return self._lines
 
 
+def _bounded(frame: Image.Image) -> Image.Image:
+    if max(frame.size) <= _OCR_SIDE:
+        return frame
+    bounded = frame.copy()
+    bounded.thumbnail((_OCR_SIDE, _OCR_SIDE))
+    return bounded
+
+
+def _legible(lines: Iterable[TextLine], height: int) -> Lines:
+    clear = [
+        line
+        for line in lines
+        if line.confidence >= _LEAST_CONFIDENCE and line.height >= _LEAST_HEIGHT * height
+    ]
+    texts = (" ".join(line.text.strip() for line in row) for row in rows(clear))
+    return tuple(text for text in texts if len(_letters(text)) >= 3)
+
+
 def distinct_lines(readings: Iterable[Lines]) -> list[str]:
-    """The lines of several readings, each once; of counters and clocks only the first ones."""
-    found = _Distinct()
+    """The lines of several frames without repetitions; of counters and clocks the first few."""
+    found = _DistinctLines()
     for lines in dict.fromkeys(readings):
         found.add(lines)
     return found.lines
 
 
-class _Distinct:
+class _DistinctLines:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._shapes: Counter[str] = Counter()
 
     def add(self, lines: Lines) -> None:
-        # A table is no counter: its rows stand on one frame.
+        # Rows of a table also differ only in digits, but stand on one frame.
         counting = {shape for shape in map(_shape, lines) if self._shapes[shape]}
         for line in lines:
             self._keep(line, limited=_shape(line) in counting)
@@ -234,22 +253,12 @@ class _Distinct:
         self.lines.append(line)
 
 
-def _legible(lines: Iterable[TextLine], height: int) -> Lines:
-    clear = [
-        line
-        for line in lines
-        if line.confidence >= _LEAST_CONFIDENCE and line.height >= _LEAST_HEIGHT * height
-    ]
-    texts = (" ".join(line.text.strip() for line in row) for row in rows(clear))
-    return tuple(text for text in texts if len(_letters(text)) >= 3)
-
-
 def _letters(line: str) -> str:
     return "".join(c for c in line.casefold() if c.isalnum())
 
 
 def _shape(line: str) -> str:
-    """What stays of a line in which only the digits change."""
+    """The letters of a line with every number replaced by 0."""
     return re.sub(r"\d+", "0", _letters(line))
 
 
@@ -258,11 +267,3 @@ def _same(line: str, old: str) -> bool:
     if re.findall(r"\d+", line) != re.findall(r"\d+", old):
         return False
     return a == b or SequenceMatcher(None, a, b).ratio() > _SAME_LINE
-
-
-def _bounded(frame: Image.Image) -> Image.Image:
-    if max(frame.size) <= _LONGEST_SIDE:
-        return frame
-    bounded = frame.copy()
-    bounded.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-    return bounded

@@ -1,4 +1,4 @@
-"""Lines of text with their boxes, put in the order in which a person reads them."""
+"""Put lines of text with boxes in reading order: columns, rows, paragraphs, right-to-left text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 from mm_rag.boxes import Box
 
-# A column of prose has lines of many letters; a column of a table or of a receipt has not.
+# Lines in a column of prose have many letters, unlike those in a table or receipt.
 _PROSE_LETTERS = 20
 _PROSE_ROWS = 4
 _MOST_SPANNING = 0.3
@@ -25,12 +25,12 @@ _FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U0
 
 @dataclass(frozen=True)
 class TextLine:
-    """A line, or the part of a line that was found in one piece.
+    """A line, or a part of a line that was found in one piece.
 
     Attributes:
-        text: Its words.
+        text: The text.
         box: Left, top, right, bottom; x to the right and y down, in any unit.
-        confidence: From 0 to 1; 1 where nothing was guessed.
+        confidence: From 0 to 1; 1 for exact text.
     """
 
     text: str
@@ -39,7 +39,7 @@ class TextLine:
 
     @property
     def height(self) -> float:
-        """Of the box, never 0."""
+        """Height of the box, never 0."""
         return max(self.box[3] - self.box[1], 1e-6)
 
 
@@ -48,18 +48,18 @@ Row: TypeAlias = list[AnyLine]
 
 
 def printable(text: str) -> str:
-    """Without control characters, private-use bullets and halves of surrogate pairs.
+    """Remove control characters, private-use characters and lone surrogates.
 
-    Databases refuse some of these. A soft hyphen becomes a hyphen; spaces and line ends stay.
+    Databases reject some of these. Soft hyphens become hyphens; spaces and line ends stay.
     """
     letters = text.replace("\xad", "-")
     return "".join(letter for letter in letters if letter.isprintable() or letter.isspace())
 
 
 def is_right_to_left(text: str) -> bool:
-    """Whether at least half of its words are of a script written so, as Arabic and Hebrew are.
+    """Whether at least half of the words are in a right-to-left script, such as Arabic and Hebrew.
 
-    Words, not letters: two long names in Latin letters do not turn a line of Hebrew around.
+    Words are counted, not letters: two long Latin names do not turn a Hebrew line around.
     """
     if not _FROM_RIGHT.search(text):
         return False
@@ -68,10 +68,10 @@ def is_right_to_left(text: str) -> bool:
 
 
 def in_logical_order(lines: Sequence[AnyLine]) -> list[AnyLine]:
-    """What stands side by side, words or parts of a line, in the order in which it is read.
+    """Words or parts of one line, sorted from visual to logical order.
 
-    In a row that is mostly written from right to left that is the order, except for what is
-    written from left to right within it, and the other way round.
+    A line is read from right to left if most of it is written so; runs of the other direction
+    within it are read the other way.
     """
     from_left = sorted(lines, key=lambda line: line.box[0])
     text = " ".join(line.text for line in lines)
@@ -88,7 +88,7 @@ def in_logical_order(lines: Sequence[AnyLine]) -> list[AnyLine]:
 
 
 def rows(lines: Sequence[AnyLine]) -> list[Row[AnyLine]]:
-    """Rows in reading order: columns of prose one after the other, everything else row by row."""
+    """Lines grouped into rows in reading order: columns of prose one by one, else row by row."""
     split = _columns(lines)
     if split is None:
         return _rows_across(lines)
@@ -101,7 +101,7 @@ def rows(lines: Sequence[AnyLine]) -> list[Row[AnyLine]]:
 
 
 def text_of(ordered: Sequence[Row[AnyLine]]) -> str:
-    """One line of text per row, an empty line where the gap is wide, broken words joined."""
+    """The text of rows, with empty lines for wide gaps and hyphenated words joined."""
     parts: list[str] = []
     previous: Row[AnyLine] | None = None
     for row in ordered:
@@ -115,14 +115,14 @@ def text_of(ordered: Sequence[Row[AnyLine]]) -> str:
 def begins_paragraph(above: Sequence[TextLine], below: Sequence[TextLine]) -> bool:
     """Whether the gap between two rows is wide."""
     gap = min(line.box[1] for line in below) - max(line.box[3] for line in above)
-    # Going up means that the next column begins, most often in the middle of a sentence.
+    # A row further up begins the next column, mostly in the middle of a sentence.
     return gap > 0 and gap > 0.6 * median(line.height for line in [*above, *below])
 
 
 def _against(texts: Sequence[str], backwards: bool) -> list[bool]:
-    """Which words are written the other way than the row that they stand in.
+    """Which words are written against the direction of their row.
 
-    Signs between two such words ("A - B") go with them.
+    Punctuation between two such words ("A - B") counts as one of them.
     """
     ways = [_way(text) for text in texts]
     other = ("from left", "digits") if backwards else ("from right",)
@@ -143,7 +143,7 @@ def _way(text: str) -> Literal["from right", "from left", "digits", "neither"]:
 
 
 def _rows_across(lines: Sequence[AnyLine]) -> list[Row[AnyLine]]:
-    """Lines side by side make a row."""
+    """Group lines that are side by side into rows, from the top down."""
     found: list[Row[AnyLine]] = []
     for line in sorted(lines, key=lambda line: (line.box[1] + line.box[3]) / 2):
         if found and _is_beside(line, found[-1]):
@@ -163,7 +163,7 @@ def _is_beside(line: TextLine, row: Sequence[TextLine]) -> bool:
 
 
 def _columns(lines: Sequence[TextLine]) -> float | None:
-    """Where, in x, a gutter separates two columns of prose; None where there is none."""
+    """The x of a gutter between two columns of prose; None if there is none."""
     if len(lines) < 2 * _PROSE_ROWS:
         return None
     left, right = min(line.box[0] for line in lines), max(line.box[2] for line in lines)
@@ -183,7 +183,7 @@ def _columns(lines: Sequence[TextLine]) -> float | None:
 
 
 def _crossings(lines: Sequence[TextLine], left: float, step: float) -> list[int]:
-    """How many lines cross each place where a gutter may be."""
+    """Number of lines that cross each possible position of a gutter."""
     changes = [0] * 102
     for line in lines:
         changes[max(0, int((line.box[0] - left) / step) + 1)] += 1
@@ -208,7 +208,7 @@ def _side_by_side(left: Sequence[TextLine], right: Sequence[TextLine]) -> bool:
 def _bands(
     lines: Sequence[AnyLine], gutter: float
 ) -> Iterator[tuple[list[AnyLine], list[AnyLine], list[AnyLine]]]:
-    """What spans the gutter ends the columns above it: (spanning, left, right), top to bottom."""
+    """Bands of (spanning, left, right) lines from the top down; a spanning line begins a band."""
     band: tuple[list[AnyLine], list[AnyLine], list[AnyLine]] = ([], [], [])
     for line in sorted(lines, key=lambda line: (line.box[1] + line.box[3]) / 2):
         spans = line.box[0] < gutter < line.box[2]

@@ -22,40 +22,39 @@ from mm_rag.extraction.ocr_engine import MAX_SIDE, MIN_CONFIDENCE, TEXT_PROBABIL
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.words import is_ideograph, normalized, pieces
 
-# Letters of a screenshot that are 8 pixels high are read at twice the size.
+# Smaller pictures are enlarged up to twice: letters of a screenshot may be 8 pixels high.
 _SMALL_SIDE = 1000
-# A quick look for text is taken at this length of the short side, in pixels, and finds some where
-# the detector says so of a single pixel. At a third of the cost it found every line of 12 pixels or
-# more on frames of 720 lines that is found at full size.
+# Short side, in pixels, at which `may_show_text` runs the detector. At a third of the cost it found
+# every line of 12 pixels or more on frames of 720 lines that is found at full size.
 _QUICK_SIDE = 448
 # The engine enlarges the short side of a picture to this, whatever the long side becomes. It pads
-# what is wider than 8 times its height by itself; what is higher than wide it does not.
+# pictures wider than 8 times their height, but no tall ones.
 _DETECTED_SIDE = 736
 _MOST_TALL, _MOST_WIDE = 3.0, 8.0
-# Of memory for each pixel that the detector looks at: 3.3 GB were measured for 17 million.
+# Memory of the detector per pixel: 3.3 GB were measured for 17 million pixels.
 _BYTES_A_PIXEL = 190
-# The engine's boxes reach beyond the letters, on each side by this share of a line's height: the
-# recogniser wants it so, but lines of two paragraphs would seem to touch.
-_MARGIN = 0.1
-# Blank margins: levels by which noise differs from a corner's colour, and the room in pixels that
-# is left around what stands on the picture.
+# The engine's boxes are larger than the letters, on each side by this share of a line's height.
+# They are shrunk, otherwise lines of two paragraphs would touch.
+_BOX_MARGIN = 0.1
+# Blank margins: levels by which noise may differ from the colour of a corner, and pixels of margin
+# that are kept.
 _NOISE, _ROOM = 8, 16
 _lock = ForkableLock()
 
 logger = logging.getLogger(__name__)
 
 _USUAL_ASPECT = 3.0
-_MOST_TILES = 24  # 48,000 pixels at full size; what is longer is shrunk
+_MOST_TILES = 24  # 48,000 pixels at full size; what is longer is reduced
 _STEP = 0.8  # of a tile's length, from one cut to the next
 _TILE_MARGIN = 0.06  # of a tile's length: how far it sees beyond its cuts
 _MISREAD = 3  # letters by which two readings of the same stretch may differ in length
 
 _Size: TypeAlias = tuple[int, int]
 
-# The engine turns a line that is this much taller than wide, and reads it from top to bottom.
+# The engine turns lines that are this much taller than wide, and reads them from top to bottom.
 _UPRIGHT_ASPECT = 1.5
 
-# In ems; Helvetica's, which other fonts for text resemble.
+# Widths of letters in Helvetica, in em. Other text fonts are similar.
 _KNOWN = (
     dict.fromkeys("iljI.,;:'|!` tf", 0.28)
     | dict.fromkeys('r()[]{}-/\\"', 0.34)
@@ -66,33 +65,33 @@ _EM, _CAPITAL, _OTHER = 1.0, 0.68, 0.56
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What was read on a picture.
+class OCRResult:
+    """The text on a picture.
 
     Attributes:
-        lines: In reading order; boxes in pixels of the picture.
-        text: The lines' text, one row of the picture per line.
+        lines: Lines in reading order, with boxes in pixels of the picture.
+        text: The text, with one line for each row of the picture.
     """
 
     lines: tuple[TextLine, ...] = ()
     text: str = ""
 
 
-def read_image(picture: Image.Image, policy: MediaPolicy = DEFAULT_POLICY) -> Reading:
-    """Read the text on a picture; a picture without text gives an empty Reading.
+def read_image(picture: Image.Image, policy: MediaPolicy = DEFAULT_POLICY) -> OCRResult:
+    """Read the text on a picture; a picture without text gives an empty OCRResult.
 
     Safe to call from several threads; they take turns.
 
     Args:
         picture: Of any size and shape.
         policy: What is not read within its `max_load_seconds` is left out, with a warning. The
-            picture is shrunk where the engine would take more than half of its `max_memory`.
+            picture is reduced where the engine would take more than half of its `max_memory`.
 
     Raises:
         MissingExtra: The OCR engine is not installed, or fails.
     """
     if min(picture.size) < 8:
-        return Reading()
+        return OCRResult()
     left = policy.max_load_seconds
     most = max(_DETECTED_SIDE**2, policy.max_memory // 2 // _BYTES_A_PIXEL)
     used = _without_margins(picture)
@@ -112,19 +111,19 @@ def read_image(picture: Image.Image, policy: MediaPolicy = DEFAULT_POLICY) -> Re
             break
     found = used.own(joined(lines) if len(parts) > 1 else lines)
     ordered = rows([replace(line, box=_clipped(line.box, used.box)) for line in found])
-    return Reading(tuple(line for row in ordered for line in row), text_of(ordered))
+    return OCRResult(tuple(line for row in ordered for line in row), text_of(ordered))
 
 
 def may_show_text(picture: Image.Image) -> bool:
-    """Whether it is worth the time to read a picture, such as a frame of a video.
+    """Whether a picture, such as a frame of a video, may contain text.
 
-    In doubt it is: only text that is less than 1.5% as high as the picture may be overlooked.
+    Only text smaller than 1.5% of the picture's height may be overlooked.
 
     Raises:
         MissingExtra: The OCR engine is not installed, or fails.
     """
     scale = _QUICK_SIDE / min(picture.size)
-    if scale * max(picture.size) > MAX_SIDE:  # no frame is so long and narrow
+    if scale * max(picture.size) > MAX_SIDE:  # very long and narrow
         return True
     # The detector takes sides that are multiples of 32.
     width, height = (max(32, round(side * scale / 32) * 32) for side in picture.size)
@@ -135,10 +134,10 @@ def may_show_text(picture: Image.Image) -> bool:
 
 
 def _without_margins(picture: Image.Image) -> Tile:
-    """The part of a large picture on which something stands; all of a small or blank one.
+    """The part of a large picture within blank margins; all of a small or blank picture.
 
-    On a large sheet the detector overlooks a few words: of two lines of 36 pixels on 1900 x 1900 it
-    found none. The part is never so small that it would be enlarged.
+    The detector overlooks few words on a large sheet: it found none of two lines of 36 pixels on
+    1900 x 1900. The part is never so small that it would be enlarged.
     """
     colours = picture.convert("RGB")
     corner = Image.new("RGB", (1, 1), colours.getpixel((0, 0)))  # pyright: ignore[reportArgumentType]
@@ -154,32 +153,32 @@ def _without_margins(picture: Image.Image) -> Tile:
 
 
 def _clipped(box: Box, part: tuple[int, int, int, int]) -> Box:
-    """The box without what reaches into blank margins."""
+    """The box, clipped to a part of the picture."""
     left, top, right, bottom = part
     return (max(box[0], left), max(box[1], top), min(box[2], right), min(box[3], bottom))
 
 
 def _stretch(start: int, end: int, side: int, least: int) -> tuple[int, int]:
-    """A stretch of a side, with some room around it and at least so many pixels long."""
+    """An interval of a side, extended by a margin and to at least `least` pixels."""
     start, end = max(0, start - _ROOM), min(side, end + _ROOM)
     end = min(side, max(end, start + least))
     return max(0, min(start, end - least)), end
 
 
 def _pixels(picture: Image.Image) -> npt.NDArray[np.uint8]:
-    """Blue, green, red, as the engine takes them."""
+    """The pixels as the engine expects them: blue, green, red."""
     return np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
 
 
 def _lines(
     picture: Image.Image, most_pixels: int, seconds: float
 ) -> tuple[list[TextLine], float, bool]:
-    """The lines on a picture, the seconds that it took, and whether some were left out for that."""
+    """The lines on a picture, the seconds used, and whether time ran out before the last line."""
     scale = _scale(picture.size, most_pixels)
     pixels = _pixels(_padded(_scaled(picture.convert("RGB"), scale), most_pixels))
     with _lock:
         reader = engine()
-        # Neither starting the engine nor waiting for another thread counts.
+        # Starting the engine and waiting for other threads do not count.
         start = time.monotonic()
         reader.recogniser.until(start + seconds)
         found = reader.read(pixels)
@@ -202,14 +201,14 @@ def _scale(size: tuple[int, int], most_pixels: int) -> float:
 
 
 def _padded(picture: Image.Image, most_pixels: int) -> Image.Image:
-    """A picture on a sheet that is not so narrow that the engine would enlarge it beyond bounds."""
+    """A picture padded so that it is not too narrow: the engine would enlarge it beyond bounds."""
     width, height = picture.size
     most = most_pixels / _DETECTED_SIDE**2
     sheet = (
         max(width, math.ceil(height / min(_MOST_TALL, most))),
         max(height, math.ceil(width / min(_MOST_WIDE, most))),
     )
-    # The engine itself pads what is wider.
+    # The engine itself pads wider pictures.
     if sheet == (width, height) or (width > height and most >= _MOST_WIDE):
         return picture
     edge = (width - 1, 0, width, height) if height > width else (0, height - 1, width, height)
@@ -228,23 +227,23 @@ def _scaled(picture: Image.Image, scale: float) -> Image.Image:
 
 def _line(box: Corners, text: str, score: float, scale: float) -> TextLine:
     xs, ys = ([point[axis] / scale for point in box] for axis in (0, 1))
-    # The models were trained on Chinese: full-width punctuation creeps into Latin text.
+    # The models were trained on Chinese and sometimes read Latin punctuation as full-width.
     words = " ".join(normalized("NFKC", text).split())
     left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
-    margin = _MARGIN * min(right - left, bottom - top)
+    margin = _BOX_MARGIN * min(right - left, bottom - top)
     inner = (left + margin, top + margin, right - margin, bottom - margin)
     return TextLine(words, inner, float(score))
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A piece of a picture. Neighbours overlap; a line belongs to the one that has its middle.
+    """A part of a long picture. Neighbours overlap; a line belongs to the tile with its middle.
 
     Attributes:
-        box: What is looked at: left, top, right, bottom in pixels of the picture.
-        start: Where its own part begins along the picture's long side, in pixels.
-        end: Where its own part ends.
-        axis: 0 where the pieces lie side by side, 1 where they lie one below the other.
+        box: The part that is read: left, top, right, bottom in pixels of the picture.
+        start: Start of its own part along the picture's long side, in pixels.
+        end: End of its own part.
+        axis: 0 for tiles side by side, 1 for tiles one below the other.
     """
 
     box: tuple[int, int, int, int]
@@ -253,7 +252,7 @@ class Tile:
     axis: int = 1
 
     def own(self, lines: Iterable[TextLine]) -> Iterator[TextLine]:
-        """Its own lines of those found on it, moved to where they are in the picture."""
+        """The lines of its own part, with boxes in pixels of the picture."""
         x, y = self.box[:2]
         for line in lines:
             left, top, right, bottom = line.box
@@ -263,11 +262,11 @@ class Tile:
 
 
 def tiles(picture: Image.Image, longest: int) -> list[Tile]:
-    """One tile for a picture of a usual shape, at most 24 for a very tall or wide one.
+    """One tile for a picture of a usual shape, up to 24 for a very tall or wide one.
 
     Args:
-        picture: Any.
-        longest: Side in pixels that a tile should not exceed.
+        picture: The picture.
+        longest: Longest side of a tile, in pixels.
     """
     width, height = picture.size
     short, long = sorted(picture.size)
@@ -282,7 +281,7 @@ def tiles(picture: Image.Image, longest: int) -> list[Tile]:
 
 
 def joined(lines: Sequence[TextLine]) -> list[TextLine]:
-    """Lines that go on in the tile to the right in one piece, their common letters once."""
+    """Join lines that continue in the tile to the right, without repeating common letters."""
     found: list[TextLine] = []
     for line in sorted(lines, key=lambda line: line.box[0]):
         at = next((n for n, left in enumerate(found) if _goes_on(left, line)), None)
@@ -301,7 +300,7 @@ def _tile(size: tuple[int, int], axis: int, start: int, end: int, margin: int) -
 
 
 def _quietest(picture: Image.Image, axis: int, near: int, reach: int) -> int:
-    """The row, or column, just before `near` with the least to see: no line's middle lies there."""
+    """The row or column just before `near` with the least contrast, so that no line is cut."""
     start = near - reach
     box = (0, start, picture.width, near) if axis else (start, 0, near, picture.height)
     grey = np.asarray(picture.crop(box).convert("L"), np.float32)
@@ -327,14 +326,17 @@ def _join(left: TextLine, right: TextLine) -> TextLine:
     return TextLine(text, box, min(left.confidence, right.confidence))
 
 
-def word_boxes(reading: Reading, size: tuple[int, int]) -> list[WordBox]:
-    """The words of a reading, in its order; every ideograph is a word.
+def word_boxes(result: OCRResult, size: tuple[int, int]) -> list[WordBox]:
+    """The words of an OCR result with their boxes, in its order. Every ideograph is a word.
+
+    The engine finds lines. The box of a line is divided among its words by the usual widths of
+    letters, which is correct to about one letter.
 
     Args:
-        reading: What `read_image` found.
-        size: Width and height of the picture that it was given, in pixels.
+        result: The result of `read_image`.
+        size: Width and height of its picture, in pixels.
     """
-    return [word for line in reading.lines for word in _words(line, size)]
+    return [word for line in result.lines for word in _words(line, size)]
 
 
 def _words(line: TextLine, size: _Size) -> Iterator[WordBox]:

@@ -17,18 +17,18 @@ from mm_rag._forking import leak, renew_after_fork
 from mm_rag._optional import pip_install, require
 from mm_rag.errors import MissingExtra
 
-# Longest side in pixels that is looked at in one piece: an A4 page at 150 dpi has 1754. Memory and
-# the time for finding the lines grow with the area; 200 dpi read up to 2% more of the words of
-# dense pages.
+# Longest side, in pixels, that is read in one piece: an A4 page at 150 dpi has 1754. Memory and
+# time of the detector grow with the area; 200 dpi gave up to 2% more words of dense pages.
 MAX_SIDE = 2000
 MIN_CONFIDENCE = 0.6
-# How sure the detector must be of a pixel for there to be text, perhaps: of white it is sure by
-# 0.50, of black by 0.37, of letters 10 pixels high by 0.999.
+# Detector probability from which a pixel may be text: white has 0.50, black 0.37, letters 10 pixels
+# high 0.999.
 TEXT_PROBABILITY = 0.99
-# The recogniser was trained on Chinese and is shy of spaces ("totalamount"). A column of its output
-# where nothing is more probable than this space is a space. On four dense English pages at 150 dpi
-# recall of words rose from 0.78-0.92 to 0.89-0.96 and precision from 0.91-0.95 to 0.95-0.99; on a
-# sparse slide, all of whose words were read before, precision fell from 0.84 to 0.77.
+# The recogniser was trained on Chinese and misses spaces ("totalamount"). A column of its output in
+# which "no letter" is most probable counts as a space from this probability of a space. On four
+# dense English pages at 150 dpi recall of words rose from 0.78-0.92 to 0.89-0.96 and precision from
+# 0.91-0.95 to 0.95-0.99; on a sparse slide with all words found before, precision fell from 0.84 to
+# 0.77.
 _SPACE_PROBABILITY = 0.03
 
 Corners: TypeAlias = list[list[float]]
@@ -41,20 +41,20 @@ _Inputs: TypeAlias = npt.NDArray[np.float32]
 
 _Floats: TypeAlias = npt.NDArray[np.float32]
 
-# Width of all lines of a batch together, in pixels at the recogniser's height of 48. Six usual
-# lines have some 4,000; of wider ones, each is recognised by itself.
+# Total width of the lines of a batch, in pixels at the recogniser's height of 48. Six usual lines
+# have about 4,000; the lines of wider batches are recognised one by one.
 _MOST_WIDTH = 12_000
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What finds and reads lines; pixels are of shape (height, width, 3): blue, green, red.
+    """The OCR engine. Pixels have shape (height, width, 3): blue, green, red.
 
     Attributes:
-        read: The lines on a picture, with their confidence from 0 to 1.
-        surest: How sure the detector is of the pixel that looks most like text, from 0 to 1; of a
-            picture whose sides are multiples of 32.
-        recogniser: Reads lines as long as it has time.
+        read: Reads the lines on a picture, with their confidence from 0 to 1.
+        surest: Highest text probability of any pixel, from 0 to 1; the sides of the picture must be
+            multiples of 32.
+        recogniser: Reads lines within a time limit.
     """
 
     read: Callable[[_Pixels], list[tuple[Corners, str, float]]]
@@ -64,16 +64,16 @@ class Engine:
 
 @cache
 def engine() -> Engine:
-    """The one engine of this process; it serves one thread at a time.
+    """The engine of this process, for one thread at a time.
 
     Raises:
         MissingExtra: It is not installed, or cannot be started.
     """
     module = require("rapidocr", extra="offline", feature=_FEATURE)
-    require("onnxruntime", extra="offline", feature=_FEATURE)  # which it imports when it starts
+    require("onnxruntime", extra="offline", feature=_FEATURE)  # imported by rapidocr when it starts
     try:
         return _start(module)
-    except Exception as error:  # its models, its OpenCV and onnxruntime fail in their own ways
+    except Exception as error:  # models, OpenCV and onnxruntime have errors of their own
         raise MissingExtra(
             f"{_FEATURE} needs a release of 'rapidocr' that mm_rag knows, with its models; the "
             f"installed one could not be started ({error}). "
@@ -82,10 +82,10 @@ def engine() -> Engine:
 
 
 class _EngineOfParent:
-    """A forked child makes an engine of its own: it lacks the threads of its parent's."""
+    """Drops the engine in a forked child, which lacks the engine's threads."""
 
     def after_fork(self) -> None:
-        """Forget the parent's."""
+        """Forget the engine without closing it."""
         if engine.cache_info().currsize:
             leak(engine())
             engine.cache_clear()
@@ -104,7 +104,7 @@ def _start(module: Any) -> Engine:
             "EngineConfig.onnxruntime.intra_op_num_threads": _threads(),
         }
     )
-    # It loads each model when it is first needed, and the recogniser only where there are lines.
+    # Models are loaded when first used, and the recogniser only if there are lines.
     blank = np.full((48, 48, 3), 255, np.uint8)
     made(blank, use_det=True, use_cls=False, use_rec=False)
     made(blank, use_det=False, use_cls=False, use_rec=True)
@@ -113,7 +113,7 @@ def _start(module: Any) -> Engine:
     made.text_rec.session = recogniser
 
     def read(pixels: _Pixels) -> list[tuple[Corners, str, float]]:
-        # It keeps the settings of the call before.
+        # The settings of the last call would be used otherwise.
         found = made(pixels, use_det=True, use_cls=True, use_rec=True)
         if found.boxes is None or found.txts is None:
             return []
@@ -124,7 +124,7 @@ def _start(module: Any) -> Engine:
 
 
 def _run(step: Callable[[_Pixels], _Result], pixels: _Pixels) -> _Result:
-    """Run a step of the engine; where it fails, the file is kept without the words, and noted."""
+    """Run a step of the engine. Errors become MissingExtra: the file is kept without the words."""
     try:
         return step(pixels)
     except MemoryError:
@@ -138,13 +138,13 @@ def _run(step: Callable[[_Pixels], _Result], pixels: _Pixels) -> _Result:
 
 
 def _threads() -> int:
-    """As many as processors, or as the processes that load files leave to each other."""
+    """Number of threads: OMP_NUM_THREADS, which worker processes set, or that of processors."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     return int(given) if given.isdecimal() and given != "0" else min(8, os.cpu_count() or 1)
 
 
 def _surest(detector: Any, run: Callable[[_Inputs], _Inputs]) -> Callable[[_Pixels], float]:
-    given = (detector.mean, detector.std)  # of a config, one number per colour
+    given = (detector.mean, detector.std)  # one number per colour, or None
     mean, std = (np.array(value or [0.5] * 3, np.float32) for value in given)
 
     def surest(pixels: _Pixels) -> float:
@@ -159,9 +159,9 @@ def _letters(recogniser: Any) -> int:
 
 
 def _see_spaces(recogniser: Any) -> None:
-    """Let the recogniser's decoder see the spaces that it is not sure of."""
+    """Make the recogniser's decoder accept spaces of low probability."""
     decode = recogniser.postprocess_op
-    # The space is appended to the characters of the model; one of those may look like it.
+    # The space is the last character; another one of the model may look like it.
     space = len(decode.character) - 1
 
     def with_spaces(preds: npt.NDArray[np.float32], *args: Any, **options: Any) -> Any:
@@ -174,15 +174,15 @@ def _see_spaces(recogniser: Any) -> None:
 
 
 class BoundedRecogniser:
-    """The model that recognises lines, which gives nothing more when its time is over.
+    """The model that recognises lines, with limits on time and memory.
 
     Args:
-        run: The model: from lines of shape (lines, 3, height, width) to the probabilities of
-            letters, of shape (lines, places, letters), of which the first stands for no letter.
-        letters: How many letters the model knows.
+        run: The model: from lines of shape (lines, 3, height, width) to probabilities of letters of
+            shape (lines, places, letters), where the first letter means "no letter".
+        letters: Number of letters of the model.
 
     Attributes:
-        deadline: When its time is over, as `time.monotonic` has it.
+        deadline: Time, by `time.monotonic`, after which lines come out empty.
         is_late: Whether lines were left out since the deadline was set.
     """
 
@@ -196,7 +196,7 @@ class BoundedRecogniser:
         self.deadline, self.is_late = deadline, False
 
     def __call__(self, lines: _Floats) -> _Floats:
-        """The letters of a batch of lines; of none of them when it is too late."""
+        """The letters of a batch of lines; empty lines after the deadline."""
         if time.monotonic() > self.deadline:
             self.is_late = True
             blank = np.zeros((len(lines), 1, self._letters), np.float32)

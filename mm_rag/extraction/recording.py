@@ -21,7 +21,8 @@ from mm_rag.media.access import FileSource
 from mm_rag.media.audio import SPEECH_RATE, AudioFile, open_audio, resample
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
-# Seconds by which two hearings may place a word differently: rather twice than lost.
+# Seconds by which the times of a word in overlapping transcripts may differ. Such a word may appear
+# twice, but is never lost.
 _JITTER = 0.05
 
 OnMissing: TypeAlias = Callable[[str, MissingExtra], None]
@@ -34,13 +35,13 @@ _PAUSE = 0.3  # seconds over which quiet counts as a pause
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spoken:
-    """What is said in a span of a recording or video, and who says so.
+class SpokenText:
+    """The words spoken in a span of a recording or video, and where they come from.
 
     Attributes:
-        text: Its words.
+        text: The words.
         subtitles: Whether they are subtitles.
-        transcriber: The name of what recognised them; empty where nothing did.
+        transcriber: Name of the transcriber that recognised them; empty if none did.
     """
 
     text: str = ""
@@ -54,8 +55,9 @@ class RecordingReader(Closing):
     Args:
         path: The file.
         policy: Limits on what is opened.
-        transcriber: What recognises speech; by default PocketSphinx.
-        on_missing: Told, instead of an exception, what is left out where a package is missing.
+        transcriber: Recognises speech; by default PocketSphinx.
+        on_missing: Called with what is left out because a package is missing; by default the error
+            is raised.
 
     Raises:
         UnreadableMedia: The file cannot be opened or has no sound.
@@ -79,40 +81,42 @@ class RecordingReader(Closing):
         return read_subtitles(self.audio.probe, self._policy)
 
     def read(self, start: float = 0.0, end: float | None = None) -> str:
-        """The words between `start` and `end`, in seconds: subtitles, or else recognised speech."""
-        return self.hear(start, end).text
+        """The words between `start` and `end`, in seconds: subtitles, else recognised speech."""
+        return self.speech(start, end).text
 
-    def hear(self, start: float = 0.0, end: float | None = None, *, margin: float = 0.0) -> Spoken:
-        """The words between `start` and `end`, as `read`, with where they come from.
+    def speech(
+        self, start: float = 0.0, end: float | None = None, *, margin: float = 0.0
+    ) -> SpokenText:
+        """The words between `start` and `end`, as `read`, and where they come from.
 
         Args:
             start: In seconds.
-            end: In seconds; None for the end.
-            margin: Seconds before and after that are listened to as well, so that a word at either
-                end is heard whole. It belongs to the span that its middle is in.
+            end: In seconds; None for the end of the recording.
+            margin: Seconds before and after the span that are transcribed with it, so that words at
+                its ends are complete. A word belongs to the span that contains its middle.
         """
         last = float("inf") if end is None or end >= self.audio.duration else end
         cues = cues_between(self.cues, start, last)
         if cues:
-            return Spoken(text="\n".join(cue.text for cue in cues), subtitles=True)
+            return SpokenText(text="\n".join(cue.text for cue in cues), subtitles=True)
         try:
             return self._speech(start, min(last, self.audio.duration), margin)
         except MissingExtra as error:
             if self._on_missing is None:
                 raise
             self._on_missing("the speech", error)
-            return Spoken()
+            return SpokenText()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.audio.close()
 
-    def _speech(self, start: float, end: float, margin: float) -> Spoken:
+    def _speech(self, start: float, end: float, margin: float) -> SpokenText:
         transcriber = self._transcriber or default_transcriber()
         spans = self._spans(start, end, LONGEST_CLIP - 2 * margin)
-        heard = [self._words(transcriber, a, b, margin) for a, b in spans]
-        text = " ".join(filter(None, heard))
-        return Spoken(text=text, transcriber=transcriber.name if text else "")
+        texts = [self._words(transcriber, a, b, margin) for a, b in spans]
+        text = " ".join(filter(None, texts))
+        return SpokenText(text=text, transcriber=transcriber.name if text else "")
 
     def _words(self, transcriber: Transcriber, start: float, end: float, margin: float) -> str:
         first = max(0.0, start - margin)
@@ -125,7 +129,7 @@ class RecordingReader(Closing):
         return transcript.between(since, until - first).text
 
     def _spans(self, start: float, end: float, longest: float) -> list[tuple[float, float]]:
-        """Cut a long span at pauses, holding no more than one piece of it at a time."""
+        """Cut a long span at pauses, holding one piece of its samples at a time."""
         if end - start <= longest:
             return [(start, end)]
         levels = loudness(self._pieces(start, end))
@@ -135,7 +139,7 @@ class RecordingReader(Closing):
         for first in map(float, np.arange(start, end, LONGEST_CLIP)):
             last = min(first + LONGEST_CLIP, end)
             piece = self.audio.samples(first, last)
-            # Silence stands for what is missing, so that what follows keeps its place.
+            # Silence replaces missing samples, so that later ones keep their time.
             whole = round((last - first) * SPEECH_RATE)
             yield np.pad(piece, (0, max(0, whole - len(piece))))
 
@@ -147,7 +151,7 @@ def read_audio(
     *,
     policy: MediaPolicy = DEFAULT_POLICY,
 ) -> str:
-    """The words of a recording between `start` and `end`, in seconds; empty where none are said.
+    """The words of a recording between `start` and `end`, in seconds; empty if there are none.
 
     Raises:
         UnreadableMedia: The file cannot be decoded or has no sound.
@@ -161,14 +165,12 @@ def read_audio(
 def read_audio_samples(
     samples: npt.NDArray[np.float32], rate: int, *, transcriber: Transcriber | None = None
 ) -> str:
-    """The words in mono samples.
-
-    Long recordings are cut at pauses first, so that memory and the recogniser's search stay small.
+    """The words in mono samples, which are cut at pauses to bound memory and time.
 
     Args:
         samples: Shape (n,), float32 in [-1, 1].
         rate: Samples per second.
-        transcriber: What recognises speech; by default PocketSphinx.
+        transcriber: Recognises speech; by default PocketSphinx.
 
     Raises:
         InputError: The samples are not mono or not floating-point numbers, or the rate is not
@@ -181,20 +183,20 @@ def read_audio_samples(
             f"got {samples.shape = }, {samples.dtype = }, {rate = }."
         )
     transcriber = transcriber or default_transcriber()
-    heard = samples.astype(np.float32, copy=False)
-    heard = heard if rate == SPEECH_RATE else resample(heard, rate)
-    spans = clips(loudness([heard]), len(heard) / SPEECH_RATE)
-    parts = (heard[round(a * SPEECH_RATE) : round(b * SPEECH_RATE)] for a, b in spans)
+    samples = samples.astype(np.float32, copy=False)
+    samples = samples if rate == SPEECH_RATE else resample(samples, rate)
+    spans = clips(loudness([samples]), len(samples) / SPEECH_RATE)
+    parts = (samples[round(a * SPEECH_RATE) : round(b * SPEECH_RATE)] for a, b in spans)
     return " ".join(filter(None, (transcriber.transcribe(part).text for part in parts)))
 
 
 def loudness(blocks: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """How loud a recording is around a moment, in dB, once per `STEP` seconds, shape (n,).
+    """Loudness of a recording in dB, one value per `STEP` seconds, shape (n,).
 
-    It is a mean over a third of a second: a gap between two sounds of one word is no pause.
+    Averaged over a third of a second, so that a gap between two sounds of one word is no pause.
 
     Args:
-        blocks: Its samples of 16 kHz, in pieces of any length.
+        blocks: Samples at 16 kHz, in pieces of any length.
     """
     pending, found = np.zeros(0, np.float32), [np.zeros(0, np.float32)]
     for block in blocks:
@@ -210,24 +212,24 @@ def loudness(blocks: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float3
 def clips(
     levels: npt.NDArray[np.float32], duration: float, longest: float = LONGEST_CLIP
 ) -> Iterator[tuple[float, float]]:
-    """Cut [0, duration) at pauses into clips of a third of `longest` up to `longest` seconds.
-
-    Nothing is lost: each clip begins where the one before ends.
-    """
+    """Cut [0, duration) at pauses into adjacent clips of `longest / 3` to `longest` seconds."""
     bounds = [0.0]
     while (left := duration - bounds[-1]) > longest:
-        latest = min(longest, left - longest / 3)  # no splinter is left for the end
+        latest = min(longest, left - longest / 3)  # the last clip is not too short either
         bounds.append(quietest(levels, bounds[-1] + longest / 3, bounds[-1] + latest))
     return pairwise([*bounds, duration])
 
 
 def margin_of(longest: float) -> float:
-    """How far a clip of up to `longest` seconds reaches into each of its neighbours, in seconds."""
+    """Seconds by which a clip of up to `longest` seconds overlaps each of its neighbours."""
     return min(OVERLAP / 2, longest / 20)
 
 
 def quietest(levels: npt.NDArray[np.float32], start: float, end: float) -> float:
-    """The quietest moment in [start, end], in seconds; of several the last, `end` without sound."""
+    """Time of the quietest moment in [start, end], in seconds.
+
+    The last one if there are several; `end` if there is no sound.
+    """
     window = levels[math.ceil(start / STEP) : int(end / STEP)]
     if not len(window):
         return end

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from pocketsphinx import Decoder
 
 
-_FRAME = 0.03  # seconds that the voice detector looks at
+_FRAME = 0.03  # seconds per frame of the voice detector
 _FRAME_SAMPLES = round(_FRAME * SPEECH_RATE)
-_LEAST_SPEECH = 0.2  # seconds of voice without which nothing is said
-_LEAST_CONFIDENCE = 0.02  # below it nearly all words are wrong; right ones of old films have 0.05
-_SLOWEST_SPEECH = 1.25  # words per second of voice; deliberate speeches have two
-_LEAST_PHRASE = 4  # words in a row that music seldom makes
+_LEAST_SPEECH = 0.2  # seconds of voice below which there is no speech
+_LEAST_CONFIDENCE = 0.02  # below it nearly all words are wrong; right ones in old films have 0.05
+_SLOWEST_SPEECH = 1.25  # words per second of voice; slow speeches have two
+_LEAST_PHRASE = 4  # adjacent words, which music rarely produces
 _PHRASE_GAP = 0.3  # seconds
 _VARIANT = re.compile(r"\(\d+\)$")
-_MOST_STATES = 5000  # searched per frame; six times as many take twice as long and hear no more
-_LOWEST = 80.0  # Hz; rumble below it only confuses the level and the noise estimate
+_MOST_STATES = 5000  # searched per frame; six times as many take twice as long without more words
+_LOWEST = 80.0  # Hz; rumble below it distorts the level and the noise estimate
 _LOUDNESS = 0.1  # root mean square that samples are brought to
 _MOST_GAIN = 30.0
 
@@ -45,10 +45,10 @@ class Word:
     """A recognised word.
 
     Attributes:
-        text: As it is written.
+        text: The word.
         start: In seconds from the first sample.
         end: In seconds from the first sample.
-        confidence: The recogniser's own, from 0 to 1.
+        confidence: Confidence of the recogniser, from 0 to 1.
     """
 
     text: str
@@ -59,7 +59,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What is said, word by word."""
+    """The recognised words of a recording."""
 
     words: tuple[Word, ...] = ()
 
@@ -69,16 +69,16 @@ class Transcript:
         return " ".join(word.text for word in self.words)
 
     def between(self, start: float, end: float) -> Transcript:
-        """The words of which the middle lies in [start, end), in seconds."""
+        """The words whose middle lies in [start, end), in seconds."""
         return Transcript(tuple(w for w in self.words if start <= (w.start + w.end) / 2 < end))
 
 
 class Transcriber(Protocol):
-    """Turns speech into words. Anything with these two can take PocketSphinx' place."""
+    """Recognises speech. Any object with these two members can replace PocketSphinx."""
 
     @property
     def name(self) -> str:
-        """What it is, with its version: another name means that it may hear other words."""
+        """Name and version. Recordings are transcribed again if it changes."""
         ...
 
     def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
@@ -87,7 +87,10 @@ class Transcriber(Protocol):
 
 
 class PocketSphinxTranscriber:
-    """PocketSphinx with its bundled US English model. Threads take turns.
+    """PocketSphinx with its bundled US English model, for one thread at a time.
+
+    Clear speech comes out almost word for word, old or noisy recordings in part. Words that are
+    recognised in noise, music or silence are filtered out.
 
     Raises:
         MissingExtra: The package is not installed.
@@ -104,7 +107,7 @@ class PocketSphinxTranscriber:
         return f"pocketsphinx {version('pocketsphinx')} en-us"
 
     def __reduce__(self) -> tuple[type[PocketSphinxTranscriber], tuple[()]]:
-        """A copy in another process loads the model for itself."""
+        """Pickle without the model, which is loaded again in the other process."""
         return PocketSphinxTranscriber, ()
 
     def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
@@ -119,8 +122,8 @@ class PocketSphinxTranscriber:
 
     def _words(self, pcm: bytes) -> Iterator[Word]:
         decoder = self._decoder()
-        # The front end's noise estimate outlives an utterance: without this, what is heard depends
-        # on what was heard before.
+        # Resets the noise estimate of the front end: otherwise the words would depend on earlier
+        # utterances.
         decoder.reinit_feat()
         decoder.start_utt()
         decoder.process_raw(pcm, full_utt=True)
@@ -152,7 +155,7 @@ class PocketSphinxTranscriber:
 
 @cache
 def default_transcriber() -> Transcriber:
-    """The one transcriber of this process; loading its model takes half a second.
+    """The default transcriber of this process, which takes half a second to load.
 
     Raises:
         MissingExtra: PocketSphinx is not installed.
@@ -161,9 +164,9 @@ def default_transcriber() -> Transcriber:
 
 
 def _plausible(words: list[Word], voiced_seconds: float) -> list[Word]:
-    """Words as dense as speech is; of sparse ones only what makes a phrase.
+    """All words if they are as dense as in speech, otherwise only phrases of several words.
 
-    Roars and music make the recogniser hear a word now and then.
+    The recogniser finds single words in noise and music.
     """
     if len(words) >= _SLOWEST_SPEECH * voiced_seconds:
         return words
@@ -197,7 +200,10 @@ def _to_pcm(samples: npt.NDArray[np.float32]) -> bytes:
 
 
 def has_voice(samples: npt.NDArray[np.float32]) -> bool:
-    """Whether mono samples of 16 kHz, shape (n,), may hold speech; in doubt they do."""
+    """Whether mono samples at 16 kHz, shape (n,), may contain speech.
+
+    For models that make words out of silence.
+    """
     count = len(samples) // _VOICE_FRAME
     if not count:
         return False
@@ -205,7 +211,7 @@ def has_voice(samples: npt.NDArray[np.float32]) -> bool:
     spectrum = np.abs(np.fft.rfft(frames * np.hanning(_VOICE_FRAME), axis=1))
     hertz = np.fft.rfftfreq(_VOICE_FRAME, 1 / SPEECH_RATE)
     power = np.square(spectrum[:, (hertz >= _LOWEST_VOICE) & (hertz <= _HIGHEST_VOICE)]).sum(axis=1)
-    # Smoothed over a syllable: the levels of noise jump from frame to frame.
+    # Smoothed over a syllable, because levels of noise vary from frame to frame.
     power = np.convolve(power, np.full(5, 0.2), "same") if count >= 5 else power
     levels = 10 * np.log10(power / (_VOICE_FRAME / 4) ** 2 + 1e-12)
     floor = max(_QUIETEST, float(np.percentile(levels[2:-2] if count > 9 else levels, 5)) + _SWING)

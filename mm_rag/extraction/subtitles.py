@@ -1,4 +1,4 @@
-"""Subtitles: a video's own tracks, or a file beside it. FFmpeg reads all of their formats."""
+"""Subtitles: tracks of a video, or a file beside it, in any format that FFmpeg reads."""
 
 from __future__ import annotations
 
@@ -28,16 +28,15 @@ _UNREADABLE = frozenset(
     {"dvb_subtitle", "dvbsub", "dvd_subtitle", "dvdsub", "hdmv_pgs_subtitle", "pgssub"}
     | {"xsub", "unknown"}
 )
-_MOST_BYTES = 16 * 1024**2  # of a sidecar; a whole season of dialogue is a tenth of it
+_MOST_BYTES = 16 * 1024**2  # of a subtitle file; the dialogue of a whole season is a tenth of it
 # "talk.en.srt", "talk.pt-BR.srt", "talk.en.forced.srt"
 _LANGUAGE = re.compile(
     r"(\.[a-z]{2,3}([-_]([a-z]{2}|[a-z]{4}|\d{3}))?)?(\.(forced|sdh|cc))?", re.IGNORECASE
 )
-# Of a "<" only tags and the time stamps of WebVTT's karaoke: "if x < 5 and y > 3" is no markup. No
-# tag is looked for beyond the next "<", and no braces beyond the next "{": with many that are never
-# closed, the time would grow with the square of their number.
+# Tags and the time stamps of WebVTT's karaoke; "if x < 5 and y > 3" is no markup. A tag ends before
+# the next "<" and a brace before the next "{": otherwise many unclosed ones take quadratic time.
 _MARKUP = re.compile(r"\{[^{}]*\}|</?[a-zA-Z][^<>]*>|<\d[\d:.]*>")
-# A character by its number, which has no end: Python's own reader of numbers refuses it.
+# A character reference with so many digits that Python's int() rejects it.
 _ENDLESS_NUMBER = re.compile(r"&#(?:[0-9]{100,}|[xX][0-9a-fA-F]{100,});?")
 _ASS_SPACE = re.compile(r"\\[hnN]")
 
@@ -46,12 +45,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Cue:
-    """A line of subtitles.
+    """One subtitle.
 
     Attributes:
-        start: When it appears, in seconds from the beginning of the video.
-        end: When it disappears.
-        text: What it says, without markup, on one line.
+        start: Time when it appears, in seconds from the beginning of the video.
+        end: Time when it disappears.
+        text: The text without markup, on one line.
     """
 
     start: float
@@ -60,18 +59,18 @@ class Cue:
 
 
 def read_subtitles(source: Probe, policy: MediaPolicy = DEFAULT_POLICY) -> list[Cue]:
-    """The subtitles of a video or recording in the order of time; empty where there are none.
+    """The subtitles of a video or recording in order of time; empty if there are none.
 
-    A file beside it (`talk.srt`, `talk.en.vtt`) goes before the tracks inside; of several, English
-    goes first.
+    A file beside it (`talk.srt`, `talk.en.vtt`) is preferred to tracks inside, and English to other
+    languages.
 
     Args:
         source: The video or recording.
-        policy: What may be opened; nobody named the files beside it, so links among them may lead
-            out of its folder only where `follow_links` says so.
+        policy: What may be opened. Links of files beside it may only lead out of its folder with
+            `follow_links`.
 
     Raises:
-        UnreadableMedia: The file cannot be read; a bad subtitle file beside it is passed over.
+        UnreadableMedia: The file cannot be read. A bad subtitle file beside it is skipped.
         MissingExtra: PyAV is not installed.
     """
     beside = (_readable_cues(sidecar, policy) for sidecar in sidecars(source.path))
@@ -79,13 +78,13 @@ def read_subtitles(source: Probe, policy: MediaPolicy = DEFAULT_POLICY) -> list[
 
 
 def sidecars(path: Path) -> list[Path]:
-    """Subtitle files of the same name, or with a language added to it; English first."""
+    """Subtitle files beside a file, with its name or its name and a language; English first."""
     try:
         beside = [other for other in path.parent.iterdir() if other.is_file()]
     except OSError as error:  # a file may be readable where its folder is not
         logger.warning("Looked for no subtitles beside %s: %s", path, error)
         return []
-    # "talk.no.srt" belongs to "talk.no.mp4" where there is one.
+    # "talk.no.srt" belongs to "talk.no.mp4" if there is such a file.
     taken = {other.stem for other in beside if other.suffix.lower() in _WITH_SUBTITLES}
     found = [
         other
@@ -104,10 +103,10 @@ def read_subtitle_file(
     Args:
         path: The file.
         policy: What may be opened.
-        within: The folder that it was found in, where the caller did not name it.
+        within: The folder in which it was found; None if the caller named the file.
 
     Raises:
-        SourceForbidden: The policy does not allow to open it, or a link leads out of `within`.
+        SourceForbidden: The policy does not allow opening it, or a link leads out of `within`.
         UnreadableMedia: It is no subtitle file, or may not be read.
         MediaTooLarge: It is over the policy's `max_bytes`, or too large for subtitles.
     """
@@ -125,7 +124,7 @@ def read_subtitle_file(
 
 
 def cues_between(cues: Sequence[Cue], start: float, end: float) -> list[Cue]:
-    """The cues of which the greater part is shown between `start` and `end`."""
+    """The cues whose middle lies between `start` and `end`."""
     return [cue for cue in cues if start <= (cue.start + cue.end) / 2 < end]
 
 
@@ -133,7 +132,7 @@ def _readable_cues(sidecar: Path, policy: MediaPolicy) -> list[Cue]:
     try:
         return read_subtitle_file(sidecar, policy, within=sidecar.parent)
     except InputError as error:
-        # A bad file beside a good video is no reason not to read the video.
+        # A bad subtitle file must not prevent reading the video.
         logger.warning("Left out the subtitles %s: %s", sidecar, error)
         return []
 
@@ -187,4 +186,4 @@ def _decoded(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")  # what old subtitle editors on Windows write
+        return data.decode("cp1252", "replace")  # written by old subtitle editors on Windows

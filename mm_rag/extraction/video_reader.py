@@ -1,7 +1,7 @@
-"""The words of a video: its subtitles or what is said, and the text on its frames.
+"""The words of a video: its subtitles or speech, and the text on its frames.
 
-The video loader and the encoder's video route both call this, so a clip that was indexed and the
-same clip given straight to `Encoder.encode` are read alike.
+The video loader and the encoder's video route both use this, so that an indexed clip and the same
+clip passed to `Encoder.encode` give the same words.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from PIL import Image
 
 from mm_rag._closing import Closing
 from mm_rag.errors import MissingExtra
-from mm_rag.extraction.frame_sampling import LOOK_EVERY, Look, change_between, distinct_lines, watch
-from mm_rag.extraction.recording import OnMissing, RecordingReader, Spoken
+from mm_rag.extraction.frame_sampling import (
+    SAMPLE_EVERY,
+    SampledFrame,
+    distinct_lines,
+    sample_frames,
+    scene_change_between,
+)
+from mm_rag.extraction.recording import OnMissing, RecordingReader, SpokenText
 from mm_rag.extraction.speech import Transcriber
 from mm_rag.extraction.subtitles import Cue, cues_between, read_subtitles
 from mm_rag.media.access import FileSource
@@ -28,7 +34,7 @@ from mm_rag.media.video import VideoFile, open_video
 
 logger = logging.getLogger(__name__)
 
-_MOST_LOOKS = 240  # of one span that is read at once; a longer one is looked at less often
+_MOST_SAMPLES = 240  # of one span that is read at once; a longer one is sampled less often
 
 
 class VideoReader(Closing):
@@ -37,8 +43,9 @@ class VideoReader(Closing):
     Args:
         path: The file.
         policy: Limits on what is opened.
-        transcriber: What recognises speech; by default PocketSphinx.
-        on_missing: Told, instead of an exception, what is left out where a package is missing.
+        transcriber: Recognises speech; by default PocketSphinx.
+        on_missing: Called with what is left out because a package is missing; by default the error
+            is raised.
 
     Raises:
         UnreadableMedia: The file cannot be opened or has no moving pictures.
@@ -66,64 +73,66 @@ class VideoReader(Closing):
             self._stack = opened.pop_all()
 
     def read(self, start: float = 0.0, end: float | None = None) -> str:
-        """The words between `start` and `end`, in seconds: said ones first, then shown ones.
+        """The words between `start` and `end`, in seconds: first the speech, then text on frames.
 
         What is not read within the policy's `max_load_seconds` is left out, with a warning.
         """
         deadline = time.monotonic() + self._policy.max_load_seconds
         end = self.video.duration if end is None else end
-        step = max(LOOK_EVERY, (end - start) / _MOST_LOOKS)
-        said = self.said(start, end).text
-        looks = self._until(deadline, self.watch(start, end, step))
-        shown = distinct_lines(look.lines for look in looks)
-        return "\n".join(filter(None, [said, *shown]))
+        step = max(SAMPLE_EVERY, (end - start) / _MOST_SAMPLES)
+        speech = self.speech(start, end).text
+        frames = self._until(deadline, self.sample_frames(start, end, step))
+        shown = distinct_lines(frame.lines for frame in frames)
+        return "\n".join(filter(None, [speech, *shown]))
 
-    def _until(self, deadline: float, looks: Iterator[Look]) -> Iterator[Look]:
-        for look in looks:
-            yield look
+    def _until(self, deadline: float, frames: Iterator[SampledFrame]) -> Iterator[SampledFrame]:
+        for frame in frames:
+            yield frame
             if time.monotonic() > deadline:
                 logger.warning(
                     "Read what %s shows until %g s: reading takes longer than %g s "
                     "(MediaPolicy.max_load_seconds).",
-                    *(self.video.path.name, look.time, self._policy.max_load_seconds),
+                    *(self.video.path.name, frame.time, self._policy.max_load_seconds),
                 )
                 return
 
-    def watch(self, start: float, end: float, step: float = LOOK_EVERY) -> Iterator[Look]:
-        """Look at the frames between `start` and `end`, all in seconds, reading what they show."""
+    def sample_frames(
+        self, start: float, end: float, step: float = SAMPLE_EVERY
+    ) -> Iterator[SampledFrame]:
+        """Sample frames between `start` and `end`, all in seconds, and read the text on them."""
         times = [float(time) for time in np.arange(start, end, step)]
-        return watch(self.video, times, self._without_reader)
+        return sample_frames(self.video, times, self._without_reader)
 
-    def said(self, start: float, end: float, *, margin: float = 0.0) -> Spoken:
-        """What is said between `start` and `end`, in seconds; `margin` as for a recording."""
+    def speech(self, start: float, end: float, *, margin: float = 0.0) -> SpokenText:
+        """The speech between `start` and `end`, in seconds, as `RecordingReader.speech`."""
         if self.sound is not None:
-            return self.sound.hear(start, end, margin=margin)
+            return self.sound.speech(start, end, margin=margin)
         end = float("inf") if end >= self.video.duration else end
         cues = cues_between(self.cues, start, end)
-        return Spoken(text="\n".join(cue.text for cue in cues), subtitles=bool(cues))
+        return SpokenText(text="\n".join(cue.text for cue in cues), subtitles=bool(cues))
 
     def frame_at(self, time: float) -> Image.Image:
-        """The frame at a time, in seconds; a `watch` that is under way is not disturbed.
+        """The frame at a time, in seconds. A running `sample_frames` is not disturbed.
 
         Raises:
             UnreadableMedia: No frame can be decoded there.
         """
         return self._stills.frame_at(time)
 
-    def change_between(self, start: float, end: float) -> float:
-        """When the first frame is shown of the scene that begins between two looks, in seconds.
+    def scene_change_between(self, start: float, end: float) -> float:
+        """Time of the first frame of the scene that begins between two samples, in seconds.
 
-        A `watch` that is under way is not disturbed.
+        A running `sample_frames` is not disturbed.
         """
-        return change_between(self._stills, start, end)
+        return scene_change_between(self._stills, start, end)
 
     @property
     def damage(self) -> list[str]:
-        """What could not be decoded so far, in words."""
+        """Damage found while decoding, in words."""
         return [*self.video.damage, *(self.sound.audio.damage if self.sound else ())]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._stack.close()
 
     @cached_property
@@ -143,7 +152,7 @@ def read_video(
     *,
     policy: MediaPolicy = DEFAULT_POLICY,
 ) -> str:
-    """The words of a video between `start` and `end`, in seconds; empty where there are none.
+    """The words of a video between `start` and `end`, in seconds; empty if there are none.
 
     Raises:
         UnreadableMedia: The file cannot be decoded or has no moving pictures.

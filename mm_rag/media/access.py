@@ -1,7 +1,7 @@
-"""Opening files as the MediaPolicy has it: where they lie, what they are, how large they are.
+"""Open files as the MediaPolicy allows: by location, type and size.
 
-A path may lead elsewhere a moment after it was checked. So a file is opened once, the opened file
-is checked, and all libraries read that one: `OpenedFile`.
+A path may lead to another file a moment after it was checked. Therefore a file is opened once, the
+opened file is checked, and all libraries read it: `OpenedFile`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-# A pipe would wait for whoever writes to it, and a link may have taken the place of a file since
-# its path was followed.
+# Opening a pipe would block until something writes to it, and a link may have replaced the file
+# since its path was resolved.
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_BINARY", 0)
@@ -37,19 +37,19 @@ _FOLDER_FLAGS = (
     | getattr(os, "O_DIRECTORY", 0)
     | getattr(os, "O_NOFOLLOW", 0)
 )
-_TRIES = 5  # to open a file that is replaced again and again, as editors do when they save it
+_TRIES = 5  # to open a file that is replaced at the same time, as editors do when they save it
 _BUFFER = 64 * 1024  # bytes
 _FOLDERS_OF_HANDLES = ("/proc/self/fd", "/dev/fd")
 
 
 class OpenedFile(Closing):
-    """A regular file that was opened once, and is read whatever its path leads to later.
+    """A regular file that is opened once, and read whatever its path leads to later.
 
-    Any number of readers may read it at once, each from its own place in it. It is let go of when
-    neither this nor any of them is open.
+    It may have any number of readers, each with its own position. It is closed when neither this
+    object nor any reader is open.
 
     Attributes:
-        path: As it was named: for messages, for its suffix, and for what lies beside it.
+        path: The path as it was named, for messages, the suffix, and files beside it.
     """
 
     def __init__(self, path: Path, handle: _Handle) -> None:
@@ -57,33 +57,38 @@ class OpenedFile(Closing):
         self._handle: _Handle | None = handle
 
     @property
+    def status(self) -> os.stat_result:
+        """The `stat` of the opened file."""
+        return os.fstat(self._open.number)
+
+    @property
     def size(self) -> int:
         """In bytes."""
-        return os.fstat(self._open.number).st_size
+        return self.status.st_size
 
     def reader(self) -> BufferedReader:
-        """A reader of its own, from the first byte on."""
+        """A new reader, at the first byte."""
         return BufferedReader(_Reader(self.path, self._open), _BUFFER)
 
     def shared(self) -> OpenedFile:
-        """The same file, to be closed on its own."""
+        """Another object for the same open file, to be closed separately."""
         return OpenedFile(self.path, self._open)
 
-    def place(self) -> str | None:
-        """A path that leads to the opened file, for libraries that take nothing else.
+    def handle_path(self) -> str | None:
+        """A path to the opened file, for libraries that only take paths.
 
-        It does so until this is closed. None where the system has no such paths.
+        It is valid until this object is closed. None on systems without such paths.
         """
         status = os.fstat(self._open.number)
         for folder in _FOLDERS_OF_HANDLES:
             place = f"{folder}/{self._open.number}"
             with suppress(OSError):
-                if os.path.samestat(os.stat(place), status):  # noqa: PTH116 - it is no path of a file
+                if os.path.samestat(os.stat(place), status):  # noqa: PTH116 - not a file's own path
                     return place
         return None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file, unless readers are open."""
         self._handle = None
 
     @property
@@ -94,13 +99,13 @@ class OpenedFile(Closing):
 
 
 FileSource: TypeAlias = Path | OpenedFile
-"""A file by its path, or one that is open already."""
+"""A file by its path, or an opened one."""
 
 
 class _Handle:
-    """A number of an open file, which is closed when nothing refers to it any more.
+    """A file descriptor that is closed when it is garbage-collected.
 
-    Closed by hand, it could be another file's by the time that a reader uses it.
+    If it were closed explicitly, its number could belong to another file when a reader uses it.
     """
 
     def __init__(self, number: int) -> None:
@@ -162,13 +167,13 @@ def _read_at(handle: _Handle, size: int, at: int) -> bytes:
 
 
 def real_path(path: Path, policy: MediaPolicy) -> Path:
-    """A path with all its links followed, which lies in the policy's `roots`.
+    """Resolve all links of a path, and check that it lies in the policy's `roots`.
 
-    It may lead elsewhere a moment later: what is read is checked once it is open, by `opened`.
+    It may lead elsewhere a moment later: `opened` checks the file once it is open.
 
     Raises:
-        SourceForbidden: It lies elsewhere.
-        UnreadableMedia: It cannot be followed.
+        SourceForbidden: It lies outside of `roots`.
+        UnreadableMedia: It cannot be resolved.
     """
     try:
         real = path.resolve()
@@ -184,22 +189,22 @@ def real_path(path: Path, policy: MediaPolicy) -> Path:
 
 
 def check_path(path: Path, policy: MediaPolicy, *, within: Path | None = None) -> None:
-    """See that a path, with all its links followed, lies where the policy allows it now.
+    """Check that a path, with all links resolved, is allowed by the policy at this moment.
 
     Raises:
         SourceForbidden: It lies outside of the policy's `roots`, or a link leads out of `within`.
-        UnreadableMedia: It cannot be followed.
+        UnreadableMedia: It cannot be resolved.
     """
     _followed(path, policy, within)
 
 
 def real_file(path: Path, policy: MediaPolicy) -> Path:
-    """As `real_path`, of a file that is neither empty nor over the policy's `max_bytes`.
+    """As `real_path`, but also check that the file is neither empty nor over `max_bytes`.
 
     Raises:
         SourceForbidden: It lies outside of the policy's `roots`.
-        UnreadableMedia: It is missing or empty, or no regular file.
-        MediaTooLarge: It is over `max_bytes`.
+        UnreadableMedia: It is missing or empty, or not a regular file.
+        MediaTooLarge: It is over the policy's `max_bytes`.
     """
     real = real_path(path, policy)
     try:
@@ -217,21 +222,21 @@ def opened(
     """Open a regular file in the policy's `roots`, of any size.
 
     Args:
-        source: The file. One that is open already is shared, and not checked again.
+        source: The file. An opened one is shared, and not checked again.
         policy: What may be opened.
-        within: The folder that it was found in, where the caller did not name it: no link leads out
-            of it, unless the policy says `follow_links`.
+        within: The folder in which the file was found, which no link may leave unless the policy
+            has `follow_links`; None if the caller named the file.
 
     Raises:
         SourceForbidden: It lies outside of the policy's `roots`, or a link leads out of `within`.
-        UnreadableMedia: It is missing, no regular file, or may not be read.
+        UnreadableMedia: It is missing, not a regular file, or may not be read.
     """
     if isinstance(source, OpenedFile):
         return source.shared()
     for _ in range(_TRIES):
         real, folder = _followed(source, policy, within)
         try:
-            # What opening a device does, only it knows.
+            # Before opening it: opening a device may have effects.
             _check_regular(source, real.stat())
             handle = _Handle(os.open(str(real), _FLAGS))
         except OSError as error:
@@ -249,15 +254,15 @@ def opened(
 def opened_whole(
     source: FileSource, policy: MediaPolicy = DEFAULT_POLICY, *, within: Path | None = None
 ) -> OpenedFile:
-    """As `opened`, of a file that is neither empty nor over the policy's `max_bytes`.
+    """As `opened`, but also check that the file is neither empty nor over `max_bytes`.
 
     Raises:
         SourceForbidden: As for `opened`.
         UnreadableMedia: As for `opened`, or it is empty.
-        MediaTooLarge: It is over `max_bytes`.
+        MediaTooLarge: It is over the policy's `max_bytes`.
     """
     if isinstance(source, Path):
-        real_file(source, policy)  # what is too large need not be opened
+        real_file(source, policy)  # a file that is too large is not even opened
     file = opened(source, policy, within=within)
     try:
         _check_size(file.size, file.path, policy)
@@ -270,7 +275,7 @@ def opened_whole(
 def open_file(
     source: FileSource, policy: MediaPolicy = DEFAULT_POLICY, *, within: Path | None = None
 ) -> BufferedReader:
-    """A reader of a regular file in the policy's `roots`, of any size; errors as for `opened`."""
+    """A reader of a regular file in the policy's `roots`, of any size. Raises as `opened`."""
     with opened(source, policy, within=within) as file:
         return file.reader()
 
@@ -278,12 +283,12 @@ def open_file(
 def open_bounded(
     source: FileSource, policy: MediaPolicy = DEFAULT_POLICY, *, within: Path | None = None
 ) -> BufferedReader:
-    """As `open_file`, of a file that is not over the policy's `max_bytes`.
+    """As `open_file`, but check that the file is not over `max_bytes`.
 
     Raises:
         SourceForbidden: As for `opened`.
         UnreadableMedia: As for `opened`.
-        MediaTooLarge: It is over `max_bytes`.
+        MediaTooLarge: It is over the policy's `max_bytes`.
     """
     with opened(source, policy, within=within) as file:
         check_bytes(file.size, file.path.name, policy)
@@ -291,10 +296,10 @@ def open_bounded(
 
 
 def check_bytes(size: int, name: str, policy: MediaPolicy) -> None:
-    """See that so many bytes are not over the policy's `max_bytes`.
+    """Check that a size in bytes is not over the policy's `max_bytes`.
 
     Raises:
-        MediaTooLarge: They are.
+        MediaTooLarge: It is.
     """
     if size > policy.max_bytes:
         raise MediaTooLarge(
@@ -303,7 +308,7 @@ def check_bytes(size: int, name: str, policy: MediaPolicy) -> None:
 
 
 def _followed(path: Path, policy: MediaPolicy, within: Path | None) -> tuple[Path, Path | None]:
-    """The path with its links followed, and the outermost folder that it has to lie in."""
+    """The resolved path, and the outermost folder in which it must lie."""
     real = real_path(path, policy)
     folders = [root.resolve() for root in policy.roots or ()]
     if within is not None and not policy.follow_links:
@@ -319,9 +324,9 @@ def _followed(path: Path, policy: MediaPolicy, within: Path | None) -> tuple[Pat
 
 
 def _is_at(real: Path, folder: Path, status: os.stat_result) -> bool:
-    """Whether this file lies at a path in a folder, and no link leads from the folder to it."""
+    """Whether this file is at a path in a folder, with no link on the way from the folder to it."""
     try:
-        if os.open not in os.supports_dir_fd:  # Windows, where an opened file cannot be moved
+        if os.open not in os.supports_dir_fd:  # Windows, where open files cannot be moved
             return real.resolve() == real and os.path.samestat(real.stat(), status)
         folder = folder.parent if folder == real else folder
         *inside, name = real.relative_to(folder).parts

@@ -1,4 +1,4 @@
-"""Addresses: what they mean, in one spelling, before anything is opened or asked."""
+"""Parse addresses of media: scheme, host and local path, without opening or resolving anything."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import httpx
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
-# One scheme, or several before slashes: "view-source:http://".
+# One scheme, or several before slashes, as in "view-source:http://".
 _BEGIN = re.compile(
     r"[\x00-\x20]*(?P<scheme>([a-z][a-z0-9+.-]*:)+(?=[/\\])|[a-z][a-z0-9+.-]*:|)(?P<slashes>[/\\]*)",
     re.IGNORECASE,
 )
 _HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")
-# The same parts as in httpx: scheme, user, host, port, and the rest.
+# Scheme, user, host, port and the rest, split in the same way as in httpx.
 _WEB = re.compile(
     r"(?P<before>https?://(?:[^/?#]*@)?)(?P<host>\[[^/?#@]*\]|[^/?#@:]*)(?P<after>(?::\d*)?([/?#].*)?)",
     re.IGNORECASE | re.DOTALL,
@@ -31,14 +31,14 @@ _WEB = re.compile(
 
 
 def shown(address: str) -> str:
-    """An address for a message, without the secrets in it: no user, no password, no query."""
+    """An address for messages, without user, password and query."""
     return re.split(r"[?#]", without_user(address))[0][:300]
 
 
 def without_user(address: str) -> str:
-    """An address without user and password, however oddly it is written; else as it is.
+    """An address without user and password, even if it is malformed.
 
-    Of a `data:` address only what it claims to be is left.
+    Of a `data:` address only the declared type is left.
     """
     begin = _BEGIN.match(address)
     assert begin
@@ -52,18 +52,18 @@ def without_user(address: str) -> str:
         return begin[0] + rest[authority.rindex("@") + 1 :]
     if _HOST_AND_PORT.fullmatch(authority):
         return address
-    # A password with a slash in it, or one that was cut off in the middle.
+    # The password contains a slash, or was truncated.
     if "@" in rest:
         return begin[0] + rest[rest.rindex("@") + 1 :]
     return begin[0] + authority.partition(":")[0] + rest[len(authority) :]
 
 
 def scheme_of(address: str, policy: MediaPolicy) -> str:
-    """The scheme of an address, in lower case: of those that the policy allows.
+    """The scheme of an address, in lower case.
 
     Raises:
-        SourceForbidden: The policy does not allow it.
-        InputError: There is none.
+        SourceForbidden: The policy does not allow the scheme.
+        InputError: There is no scheme.
     """
     found = _SCHEME.match(address)
     if found is None:
@@ -85,9 +85,9 @@ def scheme_of(address: str, policy: MediaPolicy) -> str:
 
 
 def local_path(url: Url, policy: MediaPolicy) -> Path | None:
-    """The file that a `file:` address names; None for an address of the web.
+    """The path in a `file:` address; None for a web address.
 
-    Whether that file may be opened is not asked here.
+    Whether the file may be opened is not checked here.
 
     Raises:
         SourceForbidden: The policy does not allow the scheme, or it names another machine.
@@ -111,16 +111,16 @@ def local_path(url: Url, policy: MediaPolicy) -> Path | None:
 
 
 def parsed_url(address: str, policy: MediaPolicy, base: httpx.URL | None = None) -> httpx.URL:
-    """An address of the web, with its host in one spelling, so that everybody reads it alike.
+    """A web address with its host in canonical form, so that all libraries read it in the same way.
 
     Args:
-        address: Absolute, or where `base` redirects to.
-        policy: Its `schemes` count.
-        base: What redirects to it.
+        address: An absolute address, or the target of a redirect.
+        policy: Which `schemes` are allowed.
+        base: The address that redirects to it.
 
     Raises:
-        SourceForbidden: The policy does not allow the scheme, it names a file, or what it has for
-            a host is neither a name nor a number.
+        SourceForbidden: The policy does not allow the scheme, the address names a file, or its host
+            is neither a name nor an IP address.
         InputError: It is malformed.
     """
     import httpx
@@ -131,7 +131,7 @@ def parsed_url(address: str, policy: MediaPolicy, base: httpx.URL | None = None)
         if scheme_of(address, policy) == "file":
             raise SourceForbidden(f"{shown(address)!r} is not opened: the web does not name files.")
         parts = _WEB.fullmatch(address)
-        # Some take a backslash for a slash, and what follows it for a path.
+        # Some parsers treat a backslash as a slash, and what follows it as a path.
         if parts is None or not parts["host"] or "\\" in parts["before"]:
             raise InputError(f"{shown(address)!r} is no address that can be fetched.")
         return httpx.URL(f"{parts['before']}{_host(parts['host'])}{parts['after']}")

@@ -1,7 +1,7 @@
-"""Pictures, frames and samples that come as arrays: any layout and type of number becomes one.
+"""Convert pictures, frames and samples in arrays of any layout and number type to one form.
 
-Numbers of a picture are 0..255 as integers; as floats they are 0..1, or 0..255 where one of them is
-over 1. Numbers of a recording are floats in [-1, 1], or integers of 8 (unsigned), 16 or 32 bits.
+Pictures have integers from 0 to 255, or floats from 0 to 1, or from 0 to 255 if any is over 1.
+Recordings have floats in [-1, 1], or integers of 8 (unsigned), 16 or 32 bits.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _FULL_SCALE = {"u1": 2**7, "i2": 2**15, "i4": 2**31}
 
 
 def as_array(value: Any) -> Array:
-    """A numpy array of what an array, a torch tensor or a list of numbers holds.
+    """Convert an array, a torch tensor or a list of numbers to a numpy array.
 
     Raises:
         InputError: It is none of them.
     """
-    if hasattr(value, "detach"):  # a tensor; torch itself may stay unloaded
+    if hasattr(value, "detach"):  # a tensor; torch need not be imported
         return _of_tensor(value)
     try:
         array = np.asarray(value)
@@ -48,16 +48,16 @@ def _of_tensor(value: Any) -> Array:
 
 
 def mono_samples(value: Any) -> npt.NDArray[np.float32]:
-    """Samples of a recording, mixed to mono.
+    """Mix the samples of a recording to mono.
 
     Args:
         value: Shape (n,), (channels, n) or (n, channels): the shorter axis is the channels.
 
     Returns:
-        Shape (n,), float32; what is that already is not copied.
+        Shape (n,), float32; not copied if it is that already.
 
     Raises:
-        InputError: It has another shape, or integers of another size.
+        InputError: The shape or the type of integers is another one.
         UnreadableMedia: There are no samples, or some are not finite.
     """
     array = as_array(value)
@@ -74,7 +74,7 @@ def mono_samples(value: Any) -> npt.NDArray[np.float32]:
 
 
 def rgb_array(value: Any) -> npt.NDArray[np.uint8]:
-    """A picture, with white under its transparent parts.
+    """Convert a picture to RGB, with transparent parts on white.
 
     Args:
         value: Shape (height, width), (height, width, channels) or (channels, height, width) with
@@ -84,7 +84,7 @@ def rgb_array(value: Any) -> npt.NDArray[np.uint8]:
         Shape (height, width, 3), uint8.
 
     Raises:
-        InputError: It has another shape, or numbers that are no colours.
+        InputError: The shape or the range of numbers is another one.
         UnreadableMedia: It has no pixels.
     """
     array = as_array(value)
@@ -99,7 +99,7 @@ def rgb_array(value: Any) -> npt.NDArray[np.uint8]:
 
 
 def rgb_frames(value: Any) -> npt.NDArray[np.uint8]:
-    """The frames of a video.
+    """Convert the frames of a video to RGB, with transparent parts on white.
 
     Args:
         value: Shape (frames, height, width, channels) or (frames, channels, height, width) with
@@ -109,7 +109,7 @@ def rgb_frames(value: Any) -> npt.NDArray[np.uint8]:
         Shape (frames, height, width, 3), uint8.
 
     Raises:
-        InputError: It has another shape, or numbers that are no colours.
+        InputError: The shape or the range of numbers is another one.
         UnreadableMedia: It has no frames, or no pixels.
     """
     array = as_array(value)
@@ -122,10 +122,10 @@ def rgb_frames(value: Any) -> npt.NDArray[np.uint8]:
 
 
 def stacked(frames: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-    """Pictures as the frames of one video, shape (frames, height, width, 3).
+    """Stack pictures as frames of a video, shape (frames, height, width, 3).
 
     Raises:
-        InputError: They are not of one size.
+        InputError: They have different sizes.
     """
     sizes = {(frame.shape[1], frame.shape[0]) for frame in frames}
     if len(sizes) > 1:
@@ -183,7 +183,7 @@ def _opaque(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     if array.shape[-1] == 1:
         array = np.repeat(array, 3, axis=-1)
     if array.shape[-1] == 4:
-        # As one tall picture, so that Pillow blends frames as it blends pictures.
+        # As one tall picture, so that Pillow blends all frames at once.
         tall = Image.fromarray(np.ascontiguousarray(array.reshape(-1, array.shape[-2], 4)))
         white = Image.new("RGBA", tall.size, "white")
         blended = np.asarray(Image.alpha_composite(white, tall).convert("RGB"))

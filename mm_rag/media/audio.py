@@ -22,8 +22,8 @@ from mm_rag.media.ffmpeg import Probe, probe
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 SPEECH_RATE = 16_000
-_EDGE = 0.05  # seconds decoded around a span, so that its ends are resampled like its middle
-_PADDING = 1.0  # seconds that encoders may add at the end and headers may leave out
+_EDGE = 0.05  # seconds decoded around a span, so that its ends are resampled correctly
+_PADDING = 1.0  # seconds by which a recording may be longer than its header says
 _SLOWEST, _FASTEST = 100, 10_000_000  # Hz; FFmpeg's resampler runs out of memory on others
 _STEP = 60.0  # seconds held at the file's own rate while streaming
 
@@ -33,11 +33,11 @@ class AudioFile(Closing):
 
     Attributes:
         path: The file.
-        probe: What its headers say.
-        full_duration: In seconds, as its header says.
-        duration: Of what is read, in seconds: no more than the policy's `max_seconds`.
-        sample_rate: Its own, in Hz.
-        tags: Such as `title`, `artist` and `album`.
+        probe: Its headers.
+        full_duration: Duration according to the header, in seconds.
+        duration: Duration that is read, in seconds: at most the policy's `max_seconds`.
+        sample_rate: Sample rate of the file, in Hz.
+        tags: Tags such as `title`, `artist` and `album`.
     """
 
     def __init__(self, source: Probe, policy: MediaPolicy, backend: Backend | None) -> None:
@@ -54,7 +54,7 @@ class AudioFile(Closing):
 
     @property
     def damage(self) -> list[str]:
-        """What could not be decoded so far, in words."""
+        """Damage found so far, in words."""
         return self._decoder.damage
 
     def samples(
@@ -64,12 +64,12 @@ class AudioFile(Closing):
 
         Args:
             start: In seconds.
-            end: In seconds; None for the last sample, even where that is later than the header's
-                duration, but no later than the policy allows.
-            rate: Samples per second of what is returned.
+            end: In seconds; None for the last sample, even if it is after the header's duration,
+                within the limit of the policy.
+            rate: Sample rate of the result, in Hz.
 
         Returns:
-            Mono samples in [-1, 1], shape (n,); fewer than asked for where the recording ends.
+            Mono samples in [-1, 1], shape (n,); fewer at the end of the recording.
 
         Raises:
             InputError: The span ends before it starts, or the rate is not positive.
@@ -88,9 +88,9 @@ class AudioFile(Closing):
     def blocks(
         self, seconds: float = 30.0, rate: int = SPEECH_RATE
     ) -> Iterator[npt.NDArray[np.float32]]:
-        """Decode the whole recording, `seconds` at a time; the last block is shorter.
+        """Decode the whole recording in blocks of `seconds`; the last block may be shorter.
 
-        Silence stands for what is missing in the middle, so that block k starts at k * seconds.
+        Silence replaces missing samples, so that block k starts at k * seconds.
         """
         size = round(seconds * rate)
         pending = np.zeros(0, np.float32)
@@ -103,7 +103,7 @@ class AudioFile(Closing):
             yield pending
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._decoder.close()
         self.probe.file.close()
 
@@ -130,7 +130,7 @@ class AudioFile(Closing):
 
 
 class _Resampler:
-    """Changes the rate of a stream of mono samples."""
+    """Changes the sample rate of a stream of mono samples."""
 
     def __init__(self, source_rate: int, rate: int) -> None:
         self._av = require("av", extra="audio", feature="Reading recordings")
@@ -144,7 +144,7 @@ class _Resampler:
         self._resampler: Any = self._av.AudioResampler(format="flt", layout="mono", rate=rate)
 
     def push(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """What can be given out after these samples, shape (m,)."""
+        """Samples that are complete after these ones, shape (m,)."""
         if self._same or not len(samples):
             return samples
         frame = self._av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
@@ -152,7 +152,7 @@ class _Resampler:
         return self._joined(self._resampler.resample(frame))
 
     def flush(self) -> npt.NDArray[np.float32]:
-        """What was held back, shape (m,)."""
+        """The remaining samples, shape (m,)."""
         if self._same:
             return np.zeros(0, np.float32)
         return self._joined(self._resampler.resample(None))
@@ -176,8 +176,8 @@ def resample(
 
     Args:
         samples: Shape (n,), float32.
-        source_rate: Theirs, in Hz.
-        rate: The one wanted, in Hz.
+        source_rate: Their sample rate, in Hz.
+        rate: Sample rate of the result, in Hz.
     """
     return _resample_all(np.ascontiguousarray(samples, np.float32), source_rate, rate)
 
@@ -193,7 +193,7 @@ def open_audio(
     Args:
         path: The file.
         policy: Limits on what is opened.
-        backend: What decodes it; by default `decoding_backend()`.
+        backend: Decodes it; see `decoding_backend` for the default.
 
     Raises:
         UnreadableMedia: The file is missing, empty, damaged or without sound.
@@ -206,20 +206,20 @@ def open_audio(
 def waveform(
     audio: Audio, rate: int, policy: MediaPolicy = DEFAULT_POLICY
 ) -> npt.NDArray[np.float32]:
-    """The samples of a recording, or of the part that `audio` is.
+    """The samples of a recording, or of a part of one, from any source.
 
     Args:
-        audio: From any source.
-        rate: Of what is returned, in Hz. Samples that are at this rate are not changed.
-        policy: Limits on what is opened; what is over its `max_seconds` is left out.
+        audio: The recording, with start and end of the part.
+        rate: Sample rate of the result, in Hz. Samples at this rate are not changed.
+        policy: Limits on what is opened; samples beyond its `max_seconds` are left out.
 
     Returns:
         Mono samples, shape (n,), n > 0, all finite.
 
     Raises:
-        UnreadableMedia: The recording is missing, damaged, or holds no samples.
+        UnreadableMedia: The recording is missing, damaged, or has no samples.
         MediaTooLarge: It is over the policy's `max_bytes`.
-        InputError: Start and end do not fit, the rate is none, or the source is none.
+        InputError: Start and end, the rate or the source are invalid.
     """
     if rate <= 0:
         raise InputError(f"A recording needs a rate over 0; got {rate = }.")
@@ -238,10 +238,10 @@ def waveform(
 
 
 def whole_rate(rate: Any) -> int | None:
-    """A sampling rate as a whole number, in Hz; None stays None.
+    """Validate a sampling rate, in Hz; None stays None.
 
     Raises:
-        InputError: It is no positive whole number.
+        InputError: It is not a positive whole number.
     """
     if rate is None:
         return None

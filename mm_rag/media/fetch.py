@@ -1,4 +1,4 @@
-"""Fetching a medium from the web: bounded, and never from where outsiders cannot look."""
+"""Fetch media from the web: bounded in size and time, and never from private networks."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from mm_rag.media.addresses import local_path, parsed_url, shown
 from mm_rag.media.hosts import IPAddress, is_inside, is_public, parse_host
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
-if TYPE_CHECKING:  # it takes long to load, and most media are files
+if TYPE_CHECKING:  # slow to import, and most media are files
     import httpx
 
 _SILENCE = 20.0  # seconds without an answer
-_LONGEST = 900.0  # seconds for the whole of a medium
+_LONGEST = 900.0  # seconds for a medium
 _MOST_REDIRECTS = 5
-_MOST_ADDRESSES = 4  # of one host that are tried
+_MOST_ADDRESSES = 4  # addresses of one host that are tried
 _UNPACKED = 1024**2  # bytes at a time
 _TOO_LONG = "takes too long to fetch (MediaPolicy.max_load_seconds)."
 _HEADERS = {"User-Agent": "mm-rag", "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -37,20 +37,20 @@ _HEADERS = {"User-Agent": "mm-rag", "Accept": "*/*", "Accept-Encoding": "identit
 
 @contextmanager
 def fetched(url: Url, policy: MediaPolicy = DEFAULT_POLICY) -> Generator[Path]:
-    """A medium of the web as a file, which is gone after the `with` block.
+    """Fetch a medium into a file, which is deleted after the `with` block.
 
-    Redirects are followed; each address on the way is checked like the first. The connection goes
-    to the very machine that was checked, whatever the name resolves to a moment later.
+    Redirects are followed, and each address on the way is checked like the first. The connection is
+    made to the IP address that was checked, whatever the name resolves to a moment later.
 
     Args:
-        url: Where it is; no `file:` address.
-        policy: Whether and from where media are fetched, and how many bytes at most.
+        url: A web address; no `file:` address.
+        policy: From where media may be fetched, and limits.
 
     Raises:
-        SourceForbidden: The policy does not allow the address, or one that it redirects to.
+        SourceForbidden: The policy does not allow the address, or a redirect.
         InputError: The address is malformed.
         UnreadableMedia: It cannot be reached, or does not answer with a medium.
-        MediaTooLarge: It is over the policy's `max_bytes`.
+        MediaTooLarge: The medium is over the policy's `max_bytes`.
     """
     first = parsed_url(url.address, policy)
     with TemporaryFolder() as folder:
@@ -62,7 +62,7 @@ def fetched(url: Url, policy: MediaPolicy = DEFAULT_POLICY) -> Generator[Path]:
 
 
 def fetch_bytes(url: Url, policy: MediaPolicy = DEFAULT_POLICY) -> bytes:
-    """The bytes of a medium of the web.
+    """Fetch the bytes of a medium.
 
     Raises:
         InputError: As for `fetched`.
@@ -75,10 +75,10 @@ def fetch_bytes(url: Url, policy: MediaPolicy = DEFAULT_POLICY) -> bytes:
 
 @contextmanager
 def written(data: bytes, policy: MediaPolicy = DEFAULT_POLICY) -> Generator[Path]:
-    """The bytes of a medium as a file, which is gone after the `with` block.
+    """Write the bytes of a medium to a file, which is deleted after the `with` block.
 
     Raises:
-        UnreadableMedia: They are empty, or cannot be written.
+        UnreadableMedia: There are no bytes, or they cannot be written.
         MediaTooLarge: They are over the policy's `max_bytes`.
     """
     check_bytes(len(data), "The medium", policy)
@@ -99,11 +99,11 @@ def written(data: bytes, policy: MediaPolicy = DEFAULT_POLICY) -> Generator[Path
 def local_file(
     source: Path | Url | bytes, policy: MediaPolicy = DEFAULT_POLICY
 ) -> Generator[tuple[Path, MediaPolicy]]:
-    """A file as it is; bytes, or what an address names or gives, as a temporary file.
+    """The path of a medium: a file itself, or a temporary file for bytes and web addresses.
 
     Yields:
-        The file, which is not opened yet, and the policy to open it with: what is fetched lies in a
-        folder of ours, outside of all `roots`.
+        The path, which is not opened yet, and the policy to open it with: without `roots` for a
+        temporary file, which lies outside of them.
 
     Raises:
         SourceForbidden: As for `fetched`.
@@ -136,7 +136,7 @@ def _download(url: httpx.URL, path: Path, policy: MediaPolicy, deadline: float) 
 
 @contextmanager
 def _answer(url: httpx.URL, policy: MediaPolicy, deadline: float) -> Generator[httpx.Response]:
-    """What a URL answers, unread."""
+    """The response to a request, without its body."""
     addresses = allowed_addresses(url, policy)
     proxy = proxy_for(url)
     with _client(proxy, deadline) as client:
@@ -151,11 +151,87 @@ def _answer(url: httpx.URL, policy: MediaPolicy, deadline: float) -> Generator[h
             response.close()
 
 
+def allowed_addresses(url: httpx.URL, policy: MediaPolicy) -> list[str]:
+    """Resolve the host of a URL, and check that the policy allows all of its IP addresses.
+
+    A refused host name is not resolved.
+
+    Args:
+        url: The URL to fetch, from `parsed_url`.
+        policy: Its `hosts` and `private_hosts` apply.
+
+    Returns:
+        IP addresses in the order to try them; none if only the proxy can resolve the name.
+
+    Raises:
+        SourceForbidden: The host is not one of `hosts`, or an address is private or reserved.
+        UnreadableMedia: The name cannot be resolved.
+    """
+    host = parse_host(_bracketed(url.host))
+    _check_listed(host, policy)
+    if isinstance(host, str):
+        if is_inside(host) and not policy.private_hosts:
+            raise _private(host, "a name of this machine or its private network")
+        found = _looked_up(url, host)
+    else:
+        found = [host]
+    for address in found:
+        if not is_public(address) and not policy.private_hosts:
+            what = "an address of this machine or its private network, or a reserved one"
+            raise _private(str(host), what if address is host else f"{address}, {what}")
+    return [str(address) for address in found]
+
+
+def _bracketed(host: str) -> str:
+    """The host with the brackets of IPv6, which httpx removes."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _check_listed(host: IPAddress | str, policy: MediaPolicy) -> None:
+    name = str(host)
+    if policy.hosts is None or name in policy.hosts:
+        return
+    is_name = isinstance(host, str)
+    if not (is_name and any(name.endswith(f".{listed}") for listed in policy.hosts)):
+        raise SourceForbidden(
+            f"Nothing is fetched from {name}: it is not one of MediaPolicy.hosts. Add it there if "
+            "media may be fetched from it."
+        )
+
+
+def _looked_up(url: httpx.URL, host: str) -> list[IPAddress]:
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        if proxy_for(url):
+            return []
+        raise UnreadableMedia(f"There is no host {host!r} to fetch from: {error}.") from error
+    return [ipaddress.ip_address(place) for place in dict.fromkeys(str(p[4][0]) for p in places)]
+
+
+def _private(host: str, what: str) -> SourceForbidden:
+    return SourceForbidden(
+        f"Nothing is fetched from {host}: it is {what}. MediaPolicy(private_hosts=True) allows it; "
+        "then whoever names an address sees what this machine can see."
+    )
+
+
+def proxy_for(url: httpx.URL) -> str | None:
+    """The proxy for this URL in the environment; None for a direct connection."""
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(url.host):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
 @contextmanager
 def _client(proxy: str | None, deadline: float) -> Generator[httpx.Client]:
-    """A client that takes this way and no other, for the environment was asked before.
+    """An HTTP client with the given proxy or none, whatever the environment says.
 
-    Its connections end with the time: a server that sends a letter now and then is never silent.
+    Its connections are closed at the deadline: a slow server that sends a few bytes now and then
+    would never time out.
     """
     import httpx
 
@@ -186,7 +262,7 @@ def _request(client: httpx.Client, url: httpx.URL, address: str) -> httpx.Reques
 
 
 def _first_answer(client: httpx.Client, requests: list[httpx.Request]) -> httpx.Response:
-    """The answer of the first machine that can be reached."""
+    """The response of the first address that can be reached."""
     import httpx
 
     for request in requests[:-1]:
@@ -219,9 +295,9 @@ def _write(
 
 
 def _unpacked(response: httpx.Response, name: str) -> Iterator[bytes]:
-    """The body in pieces of a bounded size, of servers that pack it though nobody asked for that.
+    """The body in pieces of bounded size, decompressed if the server compresses it unasked.
 
-    httpx unpacks a piece at one go, whatever comes out of it.
+    httpx would decompress each piece at once, whatever its size.
     """
     packed = response.headers.get("content-encoding", "identity").strip().lower()
     if packed in ("identity", ""):
@@ -241,7 +317,7 @@ def _unpacked(response: httpx.Response, name: str) -> Iterator[bytes]:
 
 
 def _file_name(address: str) -> str:
-    """The last part of the address, so that messages about the file name it."""
+    """A file name made from the last part of the address, for messages."""
     last = shown(address).rstrip("/").rsplit("/", 1)[-1]
     return re.sub(r"[^\w.-]", "_", last)[-60:].lstrip(".") or "medium"
 
@@ -260,84 +336,9 @@ def _network_errors(address: str, deadline: float) -> Generator[None]:
         if isinstance(error, httpx.TimeoutException):
             reason = f"no answer within {_SILENCE:.0f} s"
         raise UnreadableMedia(f"{name} cannot be fetched: {reason}.") from error
-    except httpx.InvalidURL as error:  # of where it redirects to, such as `mailto:`
+    except httpx.InvalidURL as error:  # target of a redirect, such as `mailto:`
         raise UnreadableMedia(f"{name} redirects to what is no address of the web.") from error
     except OSError as error:
         raise UnreadableMedia(
             f"{name} cannot be kept while it is read: {error.strerror}."
         ) from error
-
-
-def allowed_addresses(url: httpx.URL, policy: MediaPolicy) -> list[str]:
-    """The addresses that the host of a URL stands for, if the policy allows each of them.
-
-    Nothing is asked, of this machine or another, about a host that is refused.
-
-    Args:
-        url: What is about to be fetched, as `parsed_url` gives it.
-        policy: Its `hosts` and `private_hosts` count.
-
-    Returns:
-        Addresses in the order in which to try them; none where only the proxy knows the name.
-
-    Raises:
-        SourceForbidden: The host is not one of `hosts`, or an address is private or reserved.
-        UnreadableMedia: The name is not known.
-    """
-    host = parse_host(_bracketed(url.host))
-    _check_listed(host, policy)
-    if isinstance(host, str):
-        if is_inside(host) and not policy.private_hosts:
-            raise _private(host, "a name of this machine or its private network")
-        found = _looked_up(url, host)
-    else:
-        found = [host]
-    for address in found:
-        if not is_public(address) and not policy.private_hosts:
-            what = "an address of this machine or its private network, or a reserved one"
-            raise _private(str(host), what if address is host else f"{address}, {what}")
-    return [str(address) for address in found]
-
-
-def proxy_for(url: httpx.URL) -> str | None:
-    """The proxy that the environment sends requests to this host through."""
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(url.host):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _bracketed(host: str) -> str:
-    """With the brackets that httpx took off, which tell a number from a name."""
-    return f"[{host}]" if ":" in host else host
-
-
-def _check_listed(host: IPAddress | str, policy: MediaPolicy) -> None:
-    name = str(host)
-    if policy.hosts is None or name in policy.hosts:
-        return
-    is_name = isinstance(host, str)
-    if not (is_name and any(name.endswith(f".{listed}") for listed in policy.hosts)):
-        raise SourceForbidden(
-            f"Nothing is fetched from {name}: it is not one of MediaPolicy.hosts. Add it there if "
-            "media may be fetched from it."
-        )
-
-
-def _private(host: str, what: str) -> SourceForbidden:
-    return SourceForbidden(
-        f"Nothing is fetched from {host}: it is {what}. MediaPolicy(private_hosts=True) allows it; "
-        "then whoever names an address sees what this machine can see."
-    )
-
-
-def _looked_up(url: httpx.URL, host: str) -> list[IPAddress]:
-    port = url.port or (443 if url.scheme == "https" else 80)
-    try:
-        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        if proxy_for(url):
-            return []
-        raise UnreadableMedia(f"There is no host {host!r} to fetch from: {error}.") from error
-    return [ipaddress.ip_address(place) for place in dict.fromkeys(str(p[4][0]) for p in places)]

@@ -1,7 +1,7 @@
-"""What FFmpeg says about a recording or video before anything is decoded.
+"""Headers, tracks, tags and frame times of recordings and videos, without decoding.
 
-Headers, tags and subtitle tracks are always read through PyAV, whose wheel brings FFmpeg; samples
-and frames are decoded by one of the backends in `mm_rag.media.decoding`.
+They are always read with PyAV, whose wheel contains FFmpeg. Samples and frames are decoded by one
+of the backends in `mm_rag.media.decoding`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-# FFmpeg also "plays" playlists and scripts that name other files and addresses. What is not in
-# this list is not opened, so a file can never make us read another one. Bare video streams are not
-# in it either: FFmpeg takes the rubble of other formats for them.
+# Only these containers are opened. FFmpeg would also open playlists and scripts that name other
+# files and addresses, and takes damaged files of other formats for bare video streams.
 _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dv,eac3,flac,flv,ivf,matroska,webm,mov,mp3,mp4,m4a,3gp,"
     "3g2,mj2,mpeg,mpegts,mxf,nut,ogg,rm,tta,w64,wav,wv"
@@ -36,7 +35,7 @@ class AudioTrack:
     """An audio track.
 
     Attributes:
-        index: Of the stream in its file.
+        index: Index of the stream in its file.
         sample_rate: In Hz.
     """
 
@@ -46,14 +45,14 @@ class AudioTrack:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoTrack:
-    """A video track; a cover picture is none.
+    """A video track. Cover pictures do not count.
 
     Attributes:
-        index: Of the stream in its file.
-        width: Of a coded frame, in pixels, before rotation and pixel aspect.
-        height: Of a coded frame, in pixels.
-        fps: Average frames per second; None where nothing says it.
-        pixel_aspect: Width of a pixel over its height, 1.0 for square ones.
+        index: Index of the stream in its file.
+        width: Width of a coded frame in pixels, before rotation and pixel aspect.
+        height: Height of a coded frame in pixels.
+        fps: Average frames per second; None if it is not known.
+        pixel_aspect: Width over height of a pixel, 1.0 for square ones.
     """
 
     index: int
@@ -68,9 +67,9 @@ class SubtitleTrack:
     """A subtitle track.
 
     Attributes:
-        index: Of the stream in its file.
+        index: Index of the stream in its file.
         codec: FFmpeg's name of its format: `subrip`, `ass`, `mov_text`, `webvtt`, `dvd_subtitle`.
-        language: As the file says it, such as `eng`; None where it does not.
+        language: Language code in the file, such as `eng`; None if there is none.
     """
 
     index: int
@@ -80,17 +79,17 @@ class SubtitleTrack:
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What a file's headers say.
+    """The headers of a file.
 
     Attributes:
         path: The file, as it was named.
-        file: The same, opened once; whatever reads more of it reads this. The caller closes it.
-        start: The time stamp, in seconds, that all other times of mm_rag count from.
-        duration: In seconds, as the header claims, or measured where it claims nothing.
-        tags: Such as `title`, `artist` and `album`, with lower-case names.
-        audio: The audio track a player would choose; None where there is none.
-        video: The video track a player would choose; None where there is none.
-        subtitles: In the order of the file.
+        file: The opened file, for further reading. The caller closes it.
+        start: First time stamp, in seconds, from which mm_rag counts all other times.
+        duration: In seconds, according to the header; measured if the header does not say.
+        tags: Tags such as `title`, `artist` and `album`, with lower-case names.
+        audio: The audio track that a player would choose; None if there is none.
+        video: The video track that a player would choose; None if there is none.
+        subtitles: Subtitle tracks in the order of the file.
     """
 
     path: Path
@@ -105,11 +104,11 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameTable:
-    """When the frames of a video track are shown.
+    """Presentation times of the frames of a video track.
 
     Attributes:
-        times: Of each frame, in seconds of file time, ascending.
-        end: When the last one goes, in seconds of file time.
+        times: Start of each frame, in seconds of file time, ascending.
+        end: End of the last frame, in seconds of file time.
     """
 
     times: Sequence[float]
@@ -120,8 +119,8 @@ def probe(path: str | FileSource, policy: MediaPolicy = DEFAULT_POLICY) -> Probe
     """Open a file and read its headers.
 
     Raises:
-        SourceForbidden: The policy does not allow to open it.
-        UnreadableMedia: It is missing, empty, damaged, or holds neither sound nor pictures.
+        SourceForbidden: The policy does not allow opening it.
+        UnreadableMedia: It is missing, empty, damaged, or has neither sound nor pictures.
         MediaTooLarge: It is over the policy's `max_bytes`.
     """
     source = path if isinstance(path, OpenedFile) else Path(path).absolute()
@@ -156,18 +155,18 @@ def _probe(file: OpenedFile) -> Probe:
 
 
 def measured_duration(source: Probe) -> float:
-    """How long a file really lasts, in seconds: its packets are counted, not decoded.
+    """Actual duration of a file in seconds, from its packets, which are not decoded.
 
-    A header may claim more than a truncated file holds.
+    The header of a truncated file may claim more.
     """
     with open_container(source.file) as container, readable(source.path):
         return max(0.0, _last_time(container) - source.start)
 
 
 def frame_table(source: Probe, track: VideoTrack) -> FrameTable:
-    """When the frames of a track are shown; nothing is decoded."""
+    """Presentation times of the frames of a track, without decoding them."""
     with open_container(source.file) as container, readable(source.path):
-        # Packets hold the compressed video: none is kept.
+        # Packets contain the compressed video and are not kept.
         times, end = array("d"), 0.0
         for packet in container.demux(container.streams[track.index]):
             if packet.pts is not None and not packet.is_discard:
@@ -178,7 +177,7 @@ def frame_table(source: Probe, track: VideoTrack) -> FrameTable:
 
 @contextmanager
 def open_container(file: OpenedFile) -> Generator[InputContainer]:
-    """Read a file with PyAV, no other file through it, and let go of it again."""
+    """Open a file with PyAV, which cannot open other files through it."""
     av = require("av", extra="video", feature="Reading recordings and videos")
     with file.reader() as reader:
         with readable(file.path):
@@ -191,7 +190,7 @@ def open_container(file: OpenedFile) -> Generator[InputContainer]:
 
 @contextmanager
 def readable(path: Path) -> Generator[None]:
-    """Turn what PyAV raises about a file into UnreadableMedia."""
+    """Translate errors of PyAV about a file into UnreadableMedia."""
     av = require("av", extra="video", feature="Reading recordings and videos")
     try:
         yield
@@ -209,7 +208,7 @@ def _last_time(container: InputContainer) -> float:
 
 
 def _tags(container: InputContainer, audio: Any) -> dict[str, str]:
-    # Ogg keeps a recording's tags with its only track.
+    # In Ogg the tags belong to the track.
     of_track = {} if audio is None else audio.metadata
     return {name.lower(): value for name, value in {**of_track, **container.metadata}.items()}
 
@@ -234,7 +233,7 @@ def _moving_pictures(container: InputContainer) -> Any:
 
 
 def _can_decode(stream: Any) -> bool:
-    # PyAV makes no codec context where FFmpeg has no decoder.
+    # There is no codec context if FFmpeg has no decoder.
     return stream.codec_context is not None
 
 

@@ -11,15 +11,15 @@ IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
-# Names under these are answered by the machine or its network, never by the public DNS: RFC 6761,
-# 6762 (with its appendix G), 8375, and what clouds and clusters use for themselves.
+# Names that are resolved by the machine or its network and never by the public DNS: RFC 6761, 6762
+# (with its appendix G), 8375, and names used within clouds and clusters.
 _INSIDE = re.compile(
     r"[^.]+|(.+\.)?(localhost|local|localdomain|internal|home\.arpa|lan|intranet|corp|home|private"
     r"|svc)"
 )
 
-# IANA's registry of special purposes, and Azure's address for what runs inside it. Python's own
-# `is_global` is not the same in all of its versions.
+# IANA's special-purpose registry, and the address of Azure's internal services. `is_global` differs
+# between versions of Python.
 _NOT_PUBLIC = tuple(
     map(
         ipaddress.IPv4Network,
@@ -31,7 +31,7 @@ _NOT_PUBLIC = tuple(
     )
 )  # fmt: skip
 _PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
-# Protocol assignments with Teredo, documentation, 6to4: tunnels lead to whatever they name.
+# Protocol assignments with Teredo, documentation, 6to4. Tunnels lead to any address.
 _NOT_PUBLIC_V6 = tuple(
     map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
 )
@@ -39,15 +39,14 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # to the IPv4 address in the las
 
 
 def parse_host(host: str) -> IPAddress | str:
-    """The number or the name that a host means.
+    """The IP address or name in the host part of a URL.
 
     Args:
-        host: As it stands in an address, IPv6 in brackets, without user and port.
+        host: Host without user and port, IPv6 in brackets.
 
     Returns:
-        A number, which may be written as browsers and C libraries take it (`127.1`, `0x7f000001`,
-        `0177.0.0.1`, full-width digits); or a name in lower case and ASCII, without a dot at its
-        end.
+        An IP address, in any notation of browsers and C libraries (`127.1`, `0x7f000001`,
+        `0177.0.0.1`, full-width digits); or a name in lower case and ASCII, without a final dot.
 
     Raises:
         ValueError: It is neither, such as a name in brackets.
@@ -65,14 +64,14 @@ def parse_host(host: str) -> IPAddress | str:
 
 
 def is_inside(name: str) -> bool:
-    """Whether a name, as `parse_host` gives it, has a meaning only inside a network."""
+    """Whether a name from `parse_host` is only valid within a private network."""
     return _INSIDE.fullmatch(name) is not None
 
 
 def _ascii(name: str) -> str:
     if name.isascii():
         return name
-    import httpx  # not needed, and not quick to load, for other names
+    import httpx  # slow to import, and only needed for such names
 
     try:
         return httpx.URL(f"http://{name}/").raw_host.decode("ascii")
@@ -81,7 +80,7 @@ def _ascii(name: str) -> str:
 
 
 def _number(name: str) -> ipaddress.IPv4Address | None:
-    """What C's inet_aton makes of it; None for a name, which does not end in a number."""
+    """The IPv4 address, parsed as by C's inet_aton; None if the last part is not a number."""
     parts = name.split(".")
     if not _NUMBER.fullmatch(parts[-1]):
         return None
@@ -101,7 +100,7 @@ def _part(part: str) -> int:
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether anybody on the internet could reach it."""
+    """Whether an address is reachable from the public internet."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC)
     inner = address.ipv4_mapped

@@ -24,13 +24,13 @@ from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media.access import FileSource, OpenedFile, check_bytes, open_bounded
 from mm_rag.media.addresses import shown
 from mm_rag.media.arrays import rgb_array
-from mm_rag.media.image_metadata import Described, describe
+from mm_rag.media.image_metadata import ImageMetadata, describe
 from mm_rag.media.kind import is_heif
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 ImageSource: TypeAlias = FileSource | Url | bytes | Image.Image | npt.NDArray[np.uint8]
 
-# What Pillow's plugins raise on damaged files: they parse with struct, slices and dicts.
+# Errors of Pillow's plugins on damaged files: they parse with struct, slices and dicts.
 _DAMAGED = (
     OSError,
     SyntaxError,
@@ -50,10 +50,10 @@ _warnings_lock = ForkableLock()
 _HEAD_BYTES = 128
 _ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, frozenset({5, 6, 7, 8})  # of EXIF
 _BITS_PER_SAMPLE = 0x0102  # of TIFF
-_BYTES_A_PIXEL = 16  # while it is decoded: four copies of four bytes, where parts are transparent
+_BYTES_A_PIXEL = 16  # while decoding: four copies of four bytes if parts are transparent
 _OPAQUE = frozenset({"1", "L", "P", "RGB"})
-_SHORTEST_FRAME = 0.02  # seconds; browsers show shorter ones, and those without a time, for
-_USUAL_FRAME = 0.1  # this long
+_SHORTEST_FRAME = 0.02  # seconds; browsers show shorter frames, and those without a duration,
+_USUAL_FRAME = 0.1  # for this time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,8 @@ class TimedFrame:
 
     Attributes:
         picture: Upright RGB.
-        start: When it is shown, in seconds from the first frame.
-        end: When the next one takes its place.
+        start: Start time, in seconds from the first frame.
+        end: Start time of the next frame.
     """
 
     picture: Image.Image
@@ -72,15 +72,15 @@ class TimedFrame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outline:
-    """What a picture's file says of it, before anything is decoded.
+class ImageInfo:
+    """The header of a picture file.
 
     Attributes:
-        width: As it is shown, upright, in pixels.
-        height: As it is shown, upright, in pixels.
+        width: Width of the upright picture, in pixels.
+        height: Height of the upright picture, in pixels.
         format: Pillow's name, such as `"TIFF"`.
-        is_plain: Whether whoever shows the file shows what `open_image` gives: it has one frame,
-            is stored upright, with 8 bits a colour, and nothing in it is transparent.
+        is_plain: Whether any viewer shows the same as `open_image` gives: one frame, stored
+            upright, with 8 bits a colour and no transparency.
     """
 
     width: int
@@ -90,14 +90,11 @@ class Outline:
 
 
 def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Image.Image:
-    """Open a picture as upright RGB; of an animation or a multi-page file, the first frame.
+    """Open a picture as upright RGB: the first frame or page, or the current frame of a PIL image.
 
-    Of a PIL image it is the frame that it is at.
-
-    Transparent parts become white. Grey of more than 8 bits is scaled by its mode and the file's
-    bit depth: I;16 holds 0 to 65,535; I and F hold 0 to 255, as in Pillow's own conversions, unless
-    the file's format says otherwise. The number of pixels is checked from the header, before
-    anything is decoded.
+    Transparent parts become white. Grey of more than 8 bits is scaled by mode and bit depth: I;16
+    ranges from 0 to 65,535; I and F from 0 to 255, as in Pillow's own conversions, unless the file
+    format says otherwise. The number of pixels is checked before decoding.
 
     Args:
         source: A file, its address, a file's bytes, a PIL image, or an array of shape
@@ -105,20 +102,20 @@ def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Ima
         policy: Limits on bytes and pixels.
 
     Raises:
-        UnreadableMedia: The picture is missing, damaged or of a format that Pillow does not read.
+        UnreadableMedia: The picture is missing, damaged, or in a format that Pillow does not read.
         MediaTooLarge: It is over a limit of the policy.
-        SourceForbidden: The policy does not allow to open it.
+        SourceForbidden: The policy does not allow opening it.
         InputError: The array is not a picture.
     """
     name = _name(source)
     with _opened(source, policy) as picture, _translated(name):
-        # Of a file the frames are not counted: an animation of a few bytes may have many.
+        # The frames of a file are not counted: a small animation may have very many.
         number = picture.tell() if isinstance(source, Image.Image) else 0
         return _frame(picture, number, name, policy)
 
 
 def open_frames(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Iterator[Image.Image]:
-    """Open a picture's frames, the pages of a TIFF, one at a time, each as upright RGB.
+    """Open the frames of a picture or pages of a TIFF one at a time, as upright RGB.
 
     Args:
         source: As for `open_image`.
@@ -131,7 +128,7 @@ def open_frames(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> It
     """
     name = _name(source)
     with _opened(source, policy) as picture, _translated(name):
-        # A PIL image stays at the frame where its owner left it.
+        # The current frame of a PIL image is not changed.
         here = isinstance(source, Image.Image)
         for number in [picture.tell()] if here else range(_count(picture)):
             yield _frame(picture, number, name, policy)
@@ -140,10 +137,10 @@ def open_frames(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> It
 def open_animation(
     source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY
 ) -> Iterator[TimedFrame]:
-    """Open the frames of an animation one at a time, no more than the policy's `max_frames`.
+    """Open the frames of an animation one at a time, at most the policy's `max_frames`.
 
     Args:
-        source: As for `open_image`; a PIL image is shown from its first frame on.
+        source: As for `open_image`; a PIL image starts at its first frame.
         policy: Limits on bytes, on pixels of each frame, and on frames.
 
     Raises:
@@ -154,7 +151,7 @@ def open_animation(
     with _opened(source, policy) as picture, _translated(name):
         for number in range(min(_count(picture), policy.max_frames)):
             frame = _frame(picture, number, name, policy)
-            seconds = float(picture.info.get("duration") or 0) / 1000  # known once it is decoded
+            seconds = float(picture.info.get("duration") or 0) / 1000  # set by decoding
             end = start + (seconds if seconds >= _SHORTEST_FRAME else _USUAL_FRAME)
             yield TimedFrame(picture=frame, start=round(start, 3), end=round(end, 3))
             start = end
@@ -171,13 +168,13 @@ def image_format(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> t
         return picture.format or "", _count(picture)
 
 
-def image_outline(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Outline:
-    """A picture's size and format.
+def image_info(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> ImageInfo:
+    """Size and format of a picture, without decoding it.
 
     Raises:
-        UnreadableMedia: As for `open_image`, as far as the file's head tells.
+        UnreadableMedia: As for `open_image`, as far as the header shows.
         MediaTooLarge: It is over a limit of the policy.
-        SourceForbidden: The policy does not allow to open it.
+        SourceForbidden: The policy does not allow opening it.
     """
     with _opened(source, policy) as picture, _translated(_name(source)):
         is_still = _count(picture) == 1
@@ -185,7 +182,7 @@ def image_outline(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> 
             turned = picture.getexif().get(_ORIENTATION, _UPRIGHT)
         width, height = reversed(picture.size) if turned in _SIDEWAYS else picture.size
         is_opaque = picture.mode in _OPAQUE and "transparency" not in picture.info
-        return Outline(
+        return ImageInfo(
             width=width,
             height=height,
             format=picture.format or "",
@@ -193,8 +190,8 @@ def image_outline(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> 
         )
 
 
-def image_description(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Described:
-    """What a picture says about itself: captions, time and camera; nothing for most.
+def image_metadata(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> ImageMetadata:
+    """Captions, time and camera in the metadata of a picture; mostly empty.
 
     Raises:
         UnreadableMedia: As for `open_image`.
@@ -208,7 +205,7 @@ def _frame(picture: Image.Image, number: int, name: str, policy: MediaPolicy) ->
     with _quiet():
         picture.seek(number)
         _check_pixels(picture, name, policy)
-        level = _white_level(picture)  # turning loses the file's format
+        level = _white_level(picture)  # before turning, which loses the format
         upright = ImageOps.exif_transpose(picture)
     return _rgb(upright, level)
 
@@ -216,7 +213,7 @@ def _frame(picture: Image.Image, number: int, name: str, policy: MediaPolicy) ->
 @contextmanager
 def _opened(source: ImageSource, policy: MediaPolicy) -> Generator[Image.Image]:
     if isinstance(source, Url):
-        # Imported for those who use it: httpx takes longer to load than Pillow.
+        # Imported here, for addresses only.
         from mm_rag.media.fetch import local_file
 
         with local_file(source, policy) as (path, own), _opened(path, own) as picture:
@@ -254,7 +251,7 @@ def _file(source: FileSource | bytes, policy: MediaPolicy) -> BinaryIO:
 
 
 def _check_format(picture: Image.Image, name: str) -> None:
-    """Pillow hands PostScript to Ghostscript, which runs the program that such a file is."""
+    """Refuse PostScript: Pillow passes it to Ghostscript, which executes it."""
     if picture.format == "EPS":
         raise UnreadableMedia(
             f"{name} is PostScript, a program rather than a picture. Convert it to PDF or PNG."
@@ -271,7 +268,7 @@ def _name(source: ImageSource) -> str:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Pillow warns of large pictures and odd EXIF; `warnings` is shared by all threads."""
+    """Suppress Pillow's warnings of large pictures and odd EXIF, for one thread at a time."""
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -334,21 +331,21 @@ def _rgb(picture: Image.Image, white_level: float) -> Image.Image:
 
 
 def _eight_bits(picture: Image.Image, white_level: float) -> Image.Image:
-    """Grey levels of 16 or 32 bits as 8 bits: Pillow's own conversion cuts them off at 255."""
+    """Scale grey levels of 16 or 32 bits to 8 bits: Pillow would clip them at 255."""
     levels = np.asarray(picture).astype(np.float32)
     grey = np.nan_to_num(levels * np.float32(255 / white_level)).clip(0, 255)
     return Image.fromarray(np.rint(grey).astype(np.uint8))
 
 
 def _white_level(picture: Image.Image) -> float:
-    """The level of white in a grey picture, by its mode and its file's bit depth.
+    """The level of white in a grey picture, from its mode and bit depth.
 
     It never depends on the levels themselves, so that a dark picture stays dark.
 
-    - I;16 holds 0 to 65,535, or as many bits as a TIFF says.
-    - I and F hold 0 to 255, as Pillow's own conversions from L and to RGB have it; more is white.
-    - I from a file of 16 bits holds 0 to 65,535 (PGM), or 0 to 32,767 (TIFF with a sign).
-    - F from a PFM file holds 0 to 1, as the format says.
+    - I;16 ranges from 0 to 65,535, or by the number of bits in a TIFF.
+    - I and F range from 0 to 255, as in Pillow's own conversions from L and to RGB.
+    - I from a file of 16 bits ranges from 0 to 65,535 (PGM), or to 32,767 (signed TIFF).
+    - F from a PFM file ranges from 0 to 1.
     """
     is_deep = picture.mode.startswith("I;16")
     match picture.format:
@@ -366,22 +363,22 @@ def _white_level(picture: Image.Image) -> float:
 
 
 def _first(values: object) -> int | None:
-    """The first of a TIFF tag's values, which Pillow gives in a tuple."""
+    """The first value of a TIFF tag, which Pillow gives as a tuple."""
     found = values[0] if isinstance(values, tuple) and values else values
     return found if isinstance(found, int) and found > 0 else None
 
 
 def shrunk_to(picture: Image.Image, max_pixels: float) -> Image.Image:
-    """The picture itself where it is small enough, else a smaller copy of the same shape.
+    """The picture itself if it is small enough, else a smaller copy with the same aspect ratio.
 
     Args:
-        picture: Of any mode.
-        max_pixels: Upper bound of width times height, except that no side gets less than one.
+        picture: A picture of any mode.
+        max_pixels: Upper bound of width times height; each side keeps at least one pixel.
     """
     scale = math.sqrt(max_pixels / (picture.width * picture.height))
     if scale >= 1:
         return picture
-    # What is meant to be 1280 may come out as 1279.9999999999998.
+    # 1280 may be computed as 1279.9999999999998.
     width, height = (max(1, int(side * scale + 1e-6)) for side in picture.size)
     return picture.resize((width, height), Image.Resampling.LANCZOS)
 

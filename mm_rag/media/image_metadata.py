@@ -1,6 +1,6 @@
-"""What a picture says about itself: captions, when it was taken and with which camera.
+"""Captions, date and camera in the metadata of a picture.
 
-Where it was taken stays where it is: a photo's coordinates are often somebody's home.
+Coordinates are not read, because those of a photo are often somebody's home.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _Exif: TypeAlias = Image.Exif
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described:
-    """What a picture says about itself.
+class ImageMetadata:
+    """The metadata of a picture.
 
     Attributes:
-        text: Titles, captions and keywords from EXIF, XMP, IPTC and PNG, each once, a line each.
-        taken: When the photo was taken or scanned, by the camera's clock: `2024-05-01T12:30:00`;
-            empty where that is not known.
-        camera: Its maker and model; empty where they are not known.
+        text: Titles, captions and keywords from EXIF, XMP, IPTC and PNG, each once, one a line.
+        taken: Time when the photo was taken or scanned, by the camera's clock:
+            `2024-05-01T12:30:00`; empty if it is not known.
+        camera: Maker and model of the camera; empty if they are not known.
     """
 
     text: str = ""
@@ -55,11 +55,11 @@ class Described:
     camera: str = ""
 
 
-def describe(picture: Image.Image) -> Described:
-    """Read the captions of an opened picture. What is damaged of them is left out."""
+def describe(picture: Image.Image) -> ImageMetadata:
+    """Read the metadata of an opened picture. Damaged fields are left out."""
     exif = picture.getexif()
     part = exif.get_ifd(_EXIF_PART)
-    return Described(
+    return ImageMetadata(
         text=_distinct(map(_plain, _texts(picture, exif, part))),
         taken=_date(part.get(_TAKEN)) or _date(part.get(_SCANNED)),
         camera=_camera(exif),
@@ -67,10 +67,10 @@ def describe(picture: Image.Image) -> Described:
 
 
 def _distinct(lines: Iterable[str]) -> str:
-    """Lines that are no part of an earlier one, up to 10,000 letters of them."""
+    """Lines that are not contained in earlier ones, up to 10,000 letters."""
     text = ""
     for line in lines:
-        # Programs write one caption into several fields, and in some of them cut it off.
+        # Programs write one caption into several fields, and truncate it in some of them.
         if line and line not in text:
             text = f"{text}\n{line}" if text else line
         if len(text) >= _MOST_LETTERS:
@@ -104,7 +104,7 @@ def _of_xmp(packet: Any) -> Iterator[str]:
 
 
 def _outermost(tree: Element, name: str) -> Iterator[Element]:
-    """All elements but those within one of this name, whose values are looked at together."""
+    """All elements except those within an element of this name."""
     waiting = [tree]
     while waiting:
         element = waiting.pop()
@@ -114,7 +114,7 @@ def _outermost(tree: Element, name: str) -> Iterator[Element]:
 
 
 def _values(element: Element) -> Iterator[str]:
-    """A plain value; of a list all items, of translations the default one."""
+    """A plain value, all items of a list, or the default translation."""
     items = element.findall(f".//{_LIST_ITEM}")
     translated = [item for item in items if item.get(_LANGUAGE)]
     default = [item for item in translated if item.get(_LANGUAGE) == "x-default"]
@@ -139,7 +139,7 @@ def _of_iptc(picture: Image.Image) -> Iterator[str]:
 
 
 def _user_comment(value: Any, exif: _Exif) -> str:
-    """Its first 8 bytes say how the rest is written."""
+    """The text of EXIF's UserComment, whose first 8 bytes name the encoding."""
     if not isinstance(value, bytes):
         return value if isinstance(value, str) else ""
     charset, text = value[:8], value[8:]
@@ -152,7 +152,7 @@ def _user_comment(value: Any, exif: _Exif) -> str:
 
 
 def _byte_order(text: bytes, exif: _Exif) -> str:
-    """That of the file, or the other one: half of the programs do not know that it has one."""
+    """The byte order of UTF-16, which is that of the file in half of the programs only."""
     first, second = text[0::2].count(0), text[1::2].count(0)
     if first == second:
         return "utf-16-be" if exif.endian == ">" else "utf-16-le"
@@ -160,7 +160,7 @@ def _byte_order(text: bytes, exif: _Exif) -> str:
 
 
 def _latin(value: Any) -> str:
-    """Pillow takes a text of EXIF for Latin-1; most programs write UTF-8 into it."""
+    """A text of EXIF: Pillow decodes it as Latin-1, but most programs write UTF-8."""
     if not isinstance(value, str):
         return _decoded(value) if isinstance(value, bytes) else ""
     try:
@@ -181,7 +181,7 @@ def _decoded(value: bytes, charset: str | None = None) -> str:
 
 
 def _plain(text: str) -> str:
-    """On one line, without what is not printable."""
+    """The text on one line, without unprintable characters."""
     letters = (c if c.isprintable() else " " for c in text[:_MOST_LETTERS])
     return " ".join("".join(letters).split())
 

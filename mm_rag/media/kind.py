@@ -24,9 +24,9 @@ MediaKind: TypeAlias = Literal["pdf", "office", "image", "audio", "video", "text
 TEXT_SUFFIXES = frozenset(["", ".markdown", ".md", ".rst", ".text", ".txt"])
 _ONLY_AUDIO_SUFFIXES = frozenset([".m4a", ".m4b", ".mka", ".weba", ".wma"]) | AUDIO_SUFFIXES
 
-# Of these only the name tells that they are pictures.
+# Suffixes of picture formats without a signature.
 _IMAGE_SUFFIXES = frozenset([".heif", ".icb", ".spi", ".tga", ".vda", ".vst"]) | IMAGE_SUFFIXES
-# Of formats that Pillow reads and `filetype` does not know.
+# Signatures of formats that Pillow reads and `filetype` does not know.
 _PICTURES = {
     b"qoif": "image/qoi",
     b"icns": "image/icns",
@@ -48,7 +48,7 @@ _PICTURES = {
 _XBM = re.compile(rb"\s*(/\*.*?\*/\s*)?#define\s+\w+_width\s+\d", re.DOTALL)
 _HEAD_BYTES = 65_536
 _MOOV_BYTES = 8 * 1024**2
-# Type, layer and the values that no MPEG audio frame has: bit rate 15, sampling rate 3.
+# An MPEG audio frame: sync, type and layer, without the invalid bit rate 15 and sampling rate 3.
 _MP3_FRAME = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xe3\xe8-\xeb]", re.DOTALL)
 _PNM = re.compile(rb"P[1-7]\s+(#[^\n]*\n\s*)*\d+\s+\d+\s")
 _MARKUP = re.compile(rb"\s*(<\?xml|<!doctype|<html|<svg)", re.IGNORECASE)
@@ -73,10 +73,10 @@ _TYPES = {
     "application/rtf": ("an RTF document", ".rtf"),
 }
 LOCKED_OFFICE = "application/x-locked-office"
-"""Of a file that is encrypted: what it is, is mostly locked too."""
+"""Type of an encrypted office file; which kind it is, is mostly encrypted too."""
 
 OFFICE_SUFFIXES = frozenset(suffix for _, suffix in _TYPES.values())
-# The content types of main parts, with their templates, shows and forms with macros.
+# Content types of main parts, including templates, slide shows and files with macros.
 _MAIN_PARTS = {
     rb"wordprocessingml\.(document|template)\.main|ms-word\.\w+\.macroEnabled": (
         _OPENXML + "wordprocessingml.document"
@@ -104,7 +104,7 @@ _DAMAGE = (
 _MOST_INDEX_BYTES = 1024**2
 _MOST_SECTORS = 1000
 
-# Of pictures and sequences coded with HEVC. AVIF comes in the same container; Pillow has it.
+# Brands of pictures and sequences coded with HEVC. AVIF has the same container and is in Pillow.
 _HEVC = frozenset([b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"])
 _ANY_CODEC = frozenset([b"mif1", b"msf1"])
 _AVIF = frozenset([b"avif", b"avis"])
@@ -112,13 +112,13 @@ _AVIF = frozenset([b"avif", b"avis"])
 
 @dataclass(frozen=True)
 class FileType:
-    """What a file is.
+    """The type of a file.
 
     Attributes:
-        kind: What mm_rag reads it as; None where it does not.
-        mime: MIME type; `application/octet-stream` where nothing is known.
+        kind: The kind as which mm_rag reads it; None if it does not.
+        mime: MIME type; `application/octet-stream` if it is unknown.
         name: In words, with its article: "a PDF", "plain text".
-        certain: False where only the file's name says so.
+        certain: False if only the file name says so.
     """
 
     kind: MediaKind | None
@@ -128,20 +128,20 @@ class FileType:
 
 
 def media_kind(path: FileSource, policy: MediaPolicy = DEFAULT_POLICY) -> MediaKind | None:
-    """What mm_rag reads a file as, or None for a kind that it does not read.
+    """The kind as which mm_rag reads a file; None if it does not read it.
 
     Raises:
-        SourceForbidden: The policy does not allow to open it.
+        SourceForbidden: The policy does not allow opening it.
         UnreadableMedia: The file cannot be opened.
     """
     return file_type(path, policy).kind
 
 
 def file_type(path: FileSource, policy: MediaPolicy = DEFAULT_POLICY) -> FileType:
-    """What a file is, from its first bytes.
+    """Detect the type of a file from its first bytes.
 
     Raises:
-        SourceForbidden: The policy does not allow to open it.
+        SourceForbidden: The policy does not allow opening it.
         UnreadableMedia: The file cannot be opened.
     """
     with opened(path, policy) as file, file.reader() as reader:
@@ -149,11 +149,11 @@ def file_type(path: FileSource, policy: MediaPolicy = DEFAULT_POLICY) -> FileTyp
 
 
 def bytes_type(data: bytes, suffix: str = "") -> FileType:
-    """What bytes are, as `file_type` says it of a file that holds them.
+    """Detect the type of the bytes of a file.
 
     Args:
-        data: All of them.
-        suffix: Of the name that they are known by, such as `".wma"`; empty for none.
+        data: All bytes.
+        suffix: Suffix of the file's name, such as `".wma"`; empty if it is unknown.
     """
     return _type_of(io.BytesIO(data), suffix.lower())
 
@@ -164,7 +164,7 @@ def _type_of(file: BinaryIO, suffix: str) -> FileType:
 
 
 def _by_signature(head: bytes, file: BinaryIO, suffix: str) -> FileType | None:
-    # Before the other signatures: MuPDF and the standard's own readers look this far for it.
+    # Before the other signatures: PDF readers look for the header in the first 1024 bytes.
     if b"%PDF-" in head[:1024]:
         return FileType("pdf", "application/pdf", "a PDF")
     if office := office_type(head, file, suffix):
@@ -179,13 +179,13 @@ def _by_signature(head: bytes, file: BinaryIO, suffix: str) -> FileType | None:
         case "audio" | "video":
             return _recording(mime, head, file, suffix)
         case _:
-            # Of an office file this is only the first member's name.
+            # `filetype` takes a ZIP for an office file because of its first member's name.
             mime = "application/zip" if head.startswith(b"PK\x03\x04") else mime
             return FileType(None, mime, _NAMES.get(mime, f"a file of type {mime}"))
 
 
 def _by_own_signature(head: bytes) -> str | None:
-    """What `filetype` does not know."""
+    """MIME type of formats that `filetype` does not know."""
     if is_heif(head):
         return "image/heic"
     if head[4:8] == b"ftyp":
@@ -202,7 +202,7 @@ def _by_own_signature(head: bytes) -> str | None:
 
 
 def _recording(mime: str, head: bytes, file: BinaryIO, suffix: str) -> FileType:
-    """Containers hold sound, pictures or both: look which."""
+    """The type of a recording or video: containers may hold sound, pictures or both."""
     if head[4:8] == b"ftyp" or mime in ("video/x-matroska", "video/webm", "audio/ogg"):
         subtype = mime.split("/")[1]
         kind = "video" if _shows_pictures(mime, head, file, suffix) else "audio"
@@ -227,7 +227,7 @@ def _shows_pictures(mime: str, head: bytes, file: BinaryIO, suffix: str) -> bool
 
 
 def _moov(file: BinaryIO) -> bytes:
-    """The start of an MP4's index, wherever in the file it lies; empty where there is none."""
+    """The start of an MP4's index, wherever in the file it is; empty if there is none."""
     for name, offset, size in _boxes(file):
         if name == b"moov":
             file.seek(offset)
@@ -236,7 +236,7 @@ def _moov(file: BinaryIO) -> bytes:
 
 
 def _boxes(file: BinaryIO, most: int = 1000) -> Iterator[tuple[bytes, int, int]]:
-    """Name, offset and size in bytes of an MP4's top-level boxes."""
+    """Name, offset and size, in bytes, of an MP4's top-level boxes."""
     offset, end = 0, file.seek(0, io.SEEK_END)
     for _ in range(most):
         if offset >= end:
@@ -263,7 +263,7 @@ def _by_text(head: bytes, suffix: str) -> FileType | None:
 
 
 def is_plain_text(head: bytes) -> bool:
-    """Whether a file that begins with these bytes is text in UTF-8, UTF-16 or an 8-bit encoding."""
+    """Whether a file that starts with these bytes is text in UTF-8, UTF-16 or an 8-bit encoding."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
     if head.translate(None, _CONTROL_BYTES) != head:
@@ -271,13 +271,13 @@ def is_plain_text(head: bytes) -> bool:
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        # Of an 8-bit text most bytes are plain letters; of a sound or a picture they are not.
+        # Most bytes of a text in an 8-bit encoding are ASCII, unlike those of sounds and pictures.
         return sum(byte < 128 for byte in head) > 0.7 * len(head)
     return True
 
 
 def _by_suffix(suffix: str) -> FileType:
-    """For content without a signature: its reader will say what is wrong with it."""
+    """The type by suffix, for content without a signature. Its reader will report the error."""
     kinds: dict[MediaKind, frozenset[str]] = {
         "pdf": frozenset([".pdf"]),
         "office": OFFICE_SUFFIXES,
@@ -296,8 +296,8 @@ def office_type(head: bytes, file: BinaryIO, suffix: str) -> tuple[str, str] | N
 
     Args:
         head: Its first bytes.
-        file: The opened file, which is left at any place.
-        suffix: Of its name, in small letters.
+        file: The opened file; its position afterwards is undefined.
+        suffix: Suffix of its name, in lower case.
     """
     mime = None
     if head.startswith(_ZIP):
@@ -316,12 +316,12 @@ def office_type(head: bytes, file: BinaryIO, suffix: str) -> tuple[str, str] | N
 
 
 def office_suffix(mime: str) -> str | None:
-    """How files of an office format are usually named: ".docx"."""
+    """The usual suffix of an office format, such as ".docx"."""
     return _TYPES[mime][1] if mime in _TYPES else None
 
 
 def unpacked_bytes(file: BinaryIO) -> int:
-    """What a ZIP's index says that its members come to; the file's size where it is none."""
+    """Unpacked size of a ZIP according to its index; the file size if it is no ZIP."""
     try:
         with zipfile.ZipFile(file) as archive:
             return sum(member.file_size for member in archive.infolist())
@@ -357,7 +357,7 @@ def _in_ole(file: BinaryIO) -> str | None:
 
 
 def _ole_names(file: BinaryIO) -> Iterator[str]:
-    """The names of a compound file's streams."""
+    """The names of the streams of an OLE compound file."""
     file.seek(0)
     header = file.read(512)
     size = 1 << min(int.from_bytes(header[30:32], "little"), 20)
@@ -370,10 +370,10 @@ def _ole_names(file: BinaryIO) -> Iterator[str]:
 
 
 def _ole_chain(file: BinaryIO, header: bytes, size: int) -> Iterator[int]:
-    """Numbers of the sectors that a compound file's directory is in."""
+    """Numbers of the sectors with the directory of a compound file."""
     number = int.from_bytes(header[48:52], "little")
     for _ in range(_MOST_SECTORS):
-        if number >= 0xFFFFFFFA:  # the end of the chain, and other marks
+        if number >= 0xFFFFFFFA:  # end of the chain, and other markers
             return
         yield number
         index, place = divmod(number, size // 4)
@@ -391,7 +391,7 @@ def _ole_sector(file: BinaryIO, number: int, size: int) -> bytes:
 
 
 def is_heif(head: bytes) -> bool:
-    """Whether a file that begins with these bytes, 64 or more, is a HEIC picture."""
+    """Whether a file that starts with these 64 or more bytes is a HEIC picture."""
     if head[4:8] != b"ftyp":
         return False
     size = min(int.from_bytes(head[:4], "big"), len(head))

@@ -1,4 +1,4 @@
-"""MediaPolicy: what may be opened, from where, how large it may be and how long it may take."""
+"""MediaPolicy: what may be opened, and limits on size, time and memory."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ SCHEMES = frozenset({"http", "https", "file"})
 
 @dataclass(frozen=True, kw_only=True)
 class MediaPolicy:
-    """What may be opened of the files and addresses that nobody vouches for.
+    """What may be opened of untrusted files and addresses.
 
-    Everything that opens anything asks it: loaders, encoders, rerankers, readers of subtitles. The
-    defaults are safe for a server whose own code names the files; one whose users name them also
-    sets `roots`. What it does not allow raises `SourceForbidden`; what is over a limit,
-    `MediaTooLarge`.
+    It applies wherever files are opened: in loaders, encoders, rerankers and subtitle readers. The
+    defaults are safe for a server whose own code names the files; if users name them, set `roots`
+    too. What is not allowed raises `SourceForbidden`, and what is over a limit `MediaTooLarge`.
+
+    A single value is accepted for a set, such as `hosts="example.org"`.
 
     Attributes:
-        roots: Folders outside of which no file is opened, wherever a path or a link leads; None for
-            whatever the caller names. Relative ones are made absolute. An encoder or reranker of a
-            collection also needs the folder of the collection, where its page pictures are.
-        follow_links: Whether a symbolic link that is found in a folder may lead out of it. Out of
-            `roots` none may.
-        schemes: Of addresses that are opened: of `http`, `https` and `file`. Empty for none. A file
-            that is named by an address is one of `roots` like any other.
-        hosts: Machines that may be fetched from, with their subdomains; None for all public ones.
-        private_hosts: Whether also from this machine and its private network, where addresses lead
-            to what outsiders cannot see.
-        max_bytes: Of one file, of what one address answers, or of all the frames of one video that
-            a model looks at.
-        max_pixels: Of one picture, frame or rendered page, width times height.
-        max_pages: Of one document; the rest is left out and reported.
-        max_frames: Of one animation that are looked at; the rest is left out and reported.
-        max_seconds: Of one recording or video; the rest is left out and reported.
-        max_load_seconds: That loading one file may take, fetching it included; what is read by then
-            is kept, the rest is left out and reported. A process that hangs is stopped a little
-            later.
-        max_memory: Bytes that a process may take to load one file, on systems that can bound it.
+        roots: Folders outside of which no file is opened, with all links resolved; None for any
+            file. Relative ones are made absolute. An encoder or reranker of a collection also needs
+            the folder of the collection, which contains its page pictures.
+        follow_links: Whether a symbolic link found in a folder may lead out of it. No link may lead
+            out of `roots`.
+        schemes: Allowed address schemes, of `http`, `https` and `file`; empty for none. `roots`
+            apply to `file` addresses too.
+        hosts: Allowed hosts, with their subdomains; None for all public ones.
+        private_hosts: Whether this machine and its private network are allowed, with content that
+            is not public.
+        max_bytes: Size of one file, of the response of one address, or of all frames of one video
+            that a model encodes.
+        max_pixels: Width times height of one picture, frame or rendered page.
+        max_pages: Pages of one document; the rest is left out and reported.
+        max_frames: Frames of one animation; the rest is left out and reported.
+        max_seconds: Seconds of one recording or video; the rest is left out and reported.
+        max_load_seconds: Seconds to load one file, including fetching it. What is read by then is
+            kept, the rest is left out and reported. A process that hangs is killed a little later.
+        max_memory: Bytes of memory that a process may use to load one file, on systems with such a
+            limit.
 
     Raises:
-        InputError: A value makes no sense; where one is meant for several, such as
-            `hosts="example.org"`, it is taken for a set of one.
+        InputError: A value is invalid.
     """
 
     roots: tuple[Path, ...] | None = None
@@ -65,7 +65,7 @@ class MediaPolicy:
     max_memory: int = 4 * 1024**3
 
     def __post_init__(self) -> None:
-        """Bring folders, schemes and hosts into one form; refuse what makes no sense."""
+        """Normalise folders, schemes and hosts, and validate all values."""
         if self.roots is not None:
             roots = [_folder(root) for root in _several("roots", self.roots, (str, Path))]
             self._set("roots", tuple(roots))
@@ -95,7 +95,7 @@ class MediaPolicy:
 
 
 def _several(name: str, given: Any, kinds: tuple[type, ...]) -> list[Any]:
-    """One value, or whatever holds several, as a list of values of these kinds."""
+    """A single value or a collection as a list, checked to be of these types."""
     held = [given] if isinstance(given, kinds) else given
     if isinstance(held, Iterable) and not isinstance(held, bytes):
         values = list(cast("Iterable[Any]", held))

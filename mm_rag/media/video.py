@@ -33,11 +33,10 @@ class VideoFile(Closing):
 
     Attributes:
         path: The file.
-        probe: What its headers say: tags, tracks.
-        duration: In seconds, as its header says; what lies beyond the policy's `max_seconds` is
-            left out.
-        fps: Average frames per second; None where nothing says it.
-        size: Width and height of a frame as it is shown, in pixels.
+        probe: Its headers: tags, tracks.
+        duration: Duration according to the header, in seconds; at most the policy's `max_seconds`.
+        fps: Average frames per second; None if it is not known.
+        size: Width and height of a displayed frame, in pixels.
         has_audio: Whether there is sound.
     """
 
@@ -60,11 +59,11 @@ class VideoFile(Closing):
 
     @property
     def damage(self) -> list[str]:
-        """What could not be decoded so far, in words."""
+        """Damage found so far, in words."""
         return self._decoder.damage
 
     def frame_at(self, time: float) -> Image.Image:
-        """The frame that is shown at a time, in seconds.
+        """The frame shown at a time, in seconds.
 
         Raises:
             UnreadableMedia: No frame can be decoded there.
@@ -74,10 +73,10 @@ class VideoFile(Closing):
         raise UnreadableMedia(f"{self.path.name} has no picture at {time:.1f} s to decode.")
 
     def frames_at(self, times: Sequence[float]) -> Iterator[Image.Image]:
-        """The frames that are shown at ascending times, in seconds, decoded one by one.
+        """The frames shown at ascending times, in seconds, decoded one by one.
 
-        Before the first frame that is the first, after the last the last. Where nothing can be
-        decoded there are fewer frames than times.
+        Times before the first frame give the first, times after the last the last. If frames cannot
+        be decoded, there are fewer frames than times.
 
         Raises:
             InputError: The times do not ascend.
@@ -90,19 +89,18 @@ class VideoFile(Closing):
 
     @property
     def frame_table(self) -> FrameTable:
-        """When each frame is shown, in file time; the whole file is scanned, nothing decoded."""
+        """Presentation times of all frames in file time. The file is scanned, but not decoded."""
         return self._decoder.table
 
     def pixels_at(self, file_times: Sequence[float]) -> Iterator[npt.NDArray[np.uint8]]:
-        """The frames that are shown at ascending times of the `frame_table`, as they are coded.
+        """The coded frames at ascending times of the `frame_table`, otherwise as `frames_at`.
 
-        Each has the shape (height, width, 3), upright; pixels that are not square are not made so.
-        Before the first frame, after the last and beyond damage it is as for `frames_at`.
+        Each has shape (height, width, 3) and is upright; non-square pixels are not corrected.
         """
         return (frame.pixels for frame in self._decoder.frames(file_times))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._decoder.close()
         self.probe.file.close()
 
@@ -118,7 +116,7 @@ def open_video(
     Args:
         path: The file.
         policy: Limits on what is opened.
-        backend: What decodes it; by default `decoding_backend()`.
+        backend: Decodes it; see `decoding_backend` for the default.
 
     Raises:
         UnreadableMedia: The file is missing, empty, damaged or without moving pictures.
@@ -138,7 +136,7 @@ def _check_size(path: Path, track: VideoTrack, policy: MediaPolicy) -> None:
 
 def _square_pixels(pixels: npt.NDArray[np.uint8], track: VideoTrack) -> Image.Image:
     picture = Image.fromarray(np.ascontiguousarray(pixels))
-    # A file may claim any aspect; beyond 4:1 it is damage, not anamorphic film.
+    # Beyond 4:1 the aspect is damaged, not anamorphic.
     aspect = track.pixel_aspect if 0.25 <= track.pixel_aspect <= 4 else 1.0
     sideways = picture.size == (track.height, track.width) and track.width != track.height
     factor = 1 / aspect if sideways else aspect
@@ -147,15 +145,15 @@ def _square_pixels(pixels: npt.NDArray[np.uint8], track: VideoTrack) -> Image.Im
     return picture.resize((max(1, round(picture.width * factor)), picture.height))
 
 
-class Clip(Closing):
-    """An opened video, or the part of one that a `Video` is. Use it in a `with` block.
+class VideoFrames(Closing):
+    """The frames of a video, or of a part of one, by index. Use it in a `with` block.
 
     Attributes:
-        total_num_frames: Of the part; counted in the file, not taken from its header.
-        fps: Average frames per second of the whole video; None where nothing says it.
-        duration: Of the part, in seconds; None where nothing says it.
-        size: Width and height of a frame as it is coded and upright, in pixels.
-        metadata: What was said about frames in memory; None for a file.
+        total_num_frames: Number of frames in the part, counted and not taken from the header.
+        fps: Average frames per second of the whole video; None if it is not known.
+        duration: Duration of the part, in seconds; None if it is not known.
+        size: Width and height of a coded, upright frame, in pixels.
+        metadata: Given metadata of frames in memory; None for a file.
     """
 
     total_num_frames: int
@@ -165,17 +163,17 @@ class Clip(Closing):
     metadata: Mapping[str, Any] | None = None
 
     def frames(self, indices: Sequence[int]) -> npt.NDArray[np.uint8]:
-        """Some frames of the part.
+        """Frames of the part by index.
 
         Args:
-            indices: Their numbers, from 0, in any order.
+            indices: Indices from 0, in any order.
 
         Returns:
             Shape (n, height, width, 3), in the order of the indices.
 
         Raises:
-            InputError: There is no frame of such a number.
-            UnreadableMedia: They cannot be decoded.
+            InputError: An index is out of range.
+            UnreadableMedia: A frame cannot be decoded.
         """
         wanted = [int(index) for index in indices]
         wrong = [index for index in wanted if not 0 <= index < self.total_num_frames]
@@ -189,38 +187,38 @@ class Clip(Closing):
 
     @abstractmethod
     def _frames(self, indices: list[int]) -> npt.NDArray[np.uint8]:
-        """Frames of numbers that exist."""
+        """Frames of valid indices."""
 
 
-def open_clip(video: Video, policy: MediaPolicy = DEFAULT_POLICY) -> Clip:
-    """Open a video, or a part of one, from any source.
+def open_video_frames(video: Video, policy: MediaPolicy = DEFAULT_POLICY) -> VideoFrames:
+    """Open the frames of a video, or of a part of one, from any source.
 
     Args:
-        video: Of frames in memory the `fps` of the metadata says where a part begins.
-        policy: Limits on what is opened; what is over its `max_seconds` is left out.
+        video: The video. A part of frames in memory needs `fps` in the metadata.
+        policy: Limits on what is opened; frames beyond its `max_seconds` are left out.
 
     Raises:
         UnreadableMedia: The video is missing, damaged, or without frames in that part.
         MediaTooLarge: It is over the policy's `max_bytes` or `max_pixels`.
-        InputError: Start and end do not fit, or the source is none.
+        InputError: Start and end or the source are invalid.
     """
     check_span("A video", video.start, video.end)
     source: Any = video.source
     if isinstance(source, Path | Url | bytes):
-        return _FileClip(video, source, policy)
-    kind = _DecoderClip if hasattr(source, "get_frames_at") else _ArrayClip
+        return _FileFrames(video, source, policy)
+    kind = _DecoderFrames if hasattr(source, "get_frames_at") else _ArrayFrames
     clip = kind(video, source)
     _check_pixels(clip.size, policy)
     return clip
 
 
-class _FileClip(Clip):
+class _FileFrames(VideoFrames):
     def __init__(self, video: Video, source: Path | Url | bytes, policy: MediaPolicy) -> None:
         with ExitStack() as stack:
             path, own = stack.enter_context(local_file(source, policy))
             self._file = stack.enter_context(open_video(path, own))
             self._read_table(video, policy)
-            # Only what opened without an error stays open.
+            # Keep the file open if there was no error.
             self._stack = stack.pop_all()
 
     def _read_table(self, video: Video, policy: MediaPolicy) -> None:
@@ -231,7 +229,7 @@ class _FileClip(Clip):
         self.fps = len(table.times) / whole if whole > 0 else self._file.fps
         start = zero + video.start
         end = zero + min(video.end or policy.max_seconds, video.start + policy.max_seconds)
-        # The first is the one that is shown when the part begins.
+        # The first frame is the one shown at the start of the part.
         first = max(0, bisect.bisect_right(table.times, start + SAME_TIME) - 1)
         self._times = table.times[first : bisect.bisect_left(table.times, end - SAME_TIME)]
         self.total_num_frames = len(self._times)
@@ -244,7 +242,7 @@ class _FileClip(Clip):
         self.size = _size(next(self._file.pixels_at(self._times[:1]), None), self._file.path)
 
     def _frames(self, indices: list[int]) -> npt.NDArray[np.uint8]:
-        # Decoders go forward, and decode each frame once.
+        # In ascending order without repetitions, so that each frame is decoded once.
         numbers = sorted(set(indices))
         found = list(self._file.pixels_at([self._times[number] for number in numbers]))
         if len(found) != len(numbers):
@@ -256,8 +254,8 @@ class _FileClip(Clip):
         self._stack.close()
 
 
-class _MemoryClip(Clip):
-    """Frames whose times nobody stored: a part is found by the average rate."""
+class _FramesInMemory(VideoFrames):
+    """Frames without time stamps: a part is found by the average frame rate."""
 
     def _cut(self, video: Video, total: int) -> None:
         self._first, last = 0, total
@@ -277,10 +275,10 @@ class _MemoryClip(Clip):
             self.duration = self.total_num_frames / self.fps if self.fps else None
 
     def close(self) -> None:
-        """Whoever made the frames keeps them."""
+        """Nothing to close: the frames belong to the caller."""
 
 
-class _ArrayClip(_MemoryClip):
+class _ArrayFrames(_FramesInMemory):
     def __init__(self, video: Video, source: Any) -> None:
         self._pixels = rgb_frames(source)
         self.metadata = video.metadata
@@ -303,7 +301,7 @@ def _check_numbers(metadata: Mapping[str, Any]) -> None:
             raise InputError(f"The {name} in video_metadata is a number over 0; got {value!r}.")
 
 
-class _DecoderClip(_MemoryClip):
+class _DecoderFrames(_FramesInMemory):
     def __init__(self, video: Video, source: Any) -> None:
         self._decoder, known = source, source.metadata
         self.fps, self.duration = known.average_fps, known.duration_seconds

@@ -18,7 +18,7 @@ from mm_rag.media.audio import waveform, whole_rate
 from mm_rag.media.ffmpeg import probe
 from mm_rag.media.image import open_image
 from mm_rag.media.policy import MediaPolicy
-from mm_rag.media.video import Clip, open_clip
+from mm_rag.media.video import VideoFrames, open_video_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ class Opener:
         elif isinstance(video.source, Url):
             return None
         else:
-            with open_clip(video, self.policy) as clip:  # in memory: nothing is decoded
+            with open_video_frames(video, self.policy) as clip:  # in memory: nothing is decoded
                 metadata, total, size = _metadata(clip), clip.total_num_frames, clip.size
         if self._video_setting("do_sample_frames"):
             total = len(self._choose(metadata))
@@ -125,7 +125,7 @@ class Opener:
             MediaTooLarge: It, or its frames together, are over a limit of the policy.
             InputError: Its metadata do not fit its frames.
         """
-        with open_clip(video, self.policy) as clip:
+        with open_video_frames(video, self.policy) as clip:
             metadata, total = _metadata(clip), clip.total_num_frames
             if self._video_setting("do_sample_frames"):
                 metadata.frames_indices = wanted = self._choose(metadata)
@@ -197,7 +197,7 @@ def _defaults(processor: Any, name: str) -> dict[str, Any]:
     return dict(getattr(kinds, "_defaults", {}).get(name, {}))
 
 
-def _metadata(clip: Clip) -> VideoMetadata:
+def _metadata(clip: VideoFrames) -> VideoMetadata:
     width, height = clip.size
     found: dict[str, Any] = {
         "total_num_frames": clip.total_num_frames,

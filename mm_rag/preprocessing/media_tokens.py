@@ -17,7 +17,7 @@ from transformers import ProcessorMixin
 
 from mm_rag.content import Audio, Image, Part, Text, Url, Video
 from mm_rag.errors import MMRagError
-from mm_rag.media.image import image_outline
+from mm_rag.media.image import image_info
 from mm_rag.preprocessing.media_inputs import Opener
 
 # What processors raise on sizes that they cannot use, and older ones that lack a rule.
@@ -83,7 +83,7 @@ class MediaTokens:
             case Url():
                 return None
             case source:
-                outline = image_outline(source, self._opener.policy)
+                outline = image_info(source, self._opener.policy)
                 return outline.height, outline.width
 
     def _video(self, video: Video) -> int:

@@ -17,7 +17,7 @@ from PIL import Image
 from mm_rag.content import check_span
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import open_bounded
-from mm_rag.media.image import Outline, image_outline, open_image
+from mm_rag.media.image import ImageInfo, image_info, open_image
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.media.video import open_video
 from mm_rag.prompt_content.types import Block, Budget, Item, Picture, Words
@@ -44,7 +44,7 @@ class StillImage:
     """
 
     source: Path | bytes
-    outline: Outline
+    outline: ImageInfo
 
     # About 45 dpi for a page: headings, charts and tables can be made out, and slides can be read.
     # A smaller picture says less than the text beside it.
@@ -172,7 +172,7 @@ def open_still(item: Item, policy: MediaPolicy) -> StillImage | None:
     source = _picture_source(item)
     if source is None:
         return None
-    return StillImage(source=source, outline=image_outline(source, policy))
+    return StillImage(source=source, outline=image_info(source, policy))
 
 
 def _picture_source(item: Item) -> Path | bytes | None:

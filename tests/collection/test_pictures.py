@@ -1,4 +1,4 @@
-"""How page pictures are kept: as JPEG, as WebP, or not at all."""
+"""How page pictures are kept: as JPEG, or not at all."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def onlooker() -> Reranker:
 
 
 def pictures(collection: Collection) -> list[Path]:
-    return [p for p in (collection.path / "assets").rglob("*") if p.suffix in (".jpg", ".webp")]
+    return [p for p in (collection.path / "assets").rglob("*") if p.suffix == ".jpg"]
 
 
 def kept(place: Path, encoder: Encoder, folder: Path, mode: PictureMode) -> Collection:
@@ -58,29 +58,16 @@ def on_page(hits: Sequence[Hit], page: int) -> Hit:
     return next(hit for hit in hits if hit.segment.page == page)
 
 
-def test_pictures_are_kept_as_webp(tmp_path: Path, encoder: Encoder, folder: Path) -> None:
-    with kept(tmp_path / "webp", encoder, folder, "webp") as collection:
-        assert {path.suffix for path in pictures(collection)} == {".webp"}
+def test_pictures_are_kept_as_jpeg(tmp_path: Path, encoder: Encoder, folder: Path) -> None:
+    with kept(tmp_path / "full", encoder, folder, "jpeg") as collection:
+        assert {path.suffix for path in pictures(collection)} == {".jpg"}
         assert len(pictures(collection)) == 3
         hit = collection.search("bicycles", 1)[0]
         assert Path(hit.segment.media or "") in pictures(collection)
         with PillowImage.open(hit.segment.media or "") as picture:
-            assert picture.format == "WEBP"
+            assert picture.format == "JPEG"
         assert collection.shown([hit]) == [hit]
         assert collection.verify().ok
-
-
-def test_pictures_are_no_larger_than_allowed(
-    tmp_path: Path, encoder: Encoder, folder: Path
-) -> None:
-    with Collection(tmp_path / "free", encoder=encoder) as free:
-        free.sync(folder, options=HERE)
-        smallest = min(path.stat().st_size for path in pictures(free))
-    limit = smallest // 2
-    with Collection(tmp_path / "held", encoder=encoder, max_picture_bytes=limit) as held:
-        held.sync(folder, options=HERE)
-        assert len(pictures(held)) == 3
-        assert max(path.stat().st_size for path in pictures(held)) <= limit
 
 
 def test_references_keep_nothing_and_are_drawn_until_it_is_closed(
@@ -157,7 +144,7 @@ def test_a_reopened_collection_goes_on_as_it_was(
 
 
 def test_no_other_way_is_known(tmp_path: Path, encoder: Encoder) -> None:
-    with pytest.raises(InputError, match="jpeg, webp, reference; got 'png'"):
+    with pytest.raises(InputError, match="jpeg, reference; got 'png'"):
         Collection(tmp_path / "odd", encoder=encoder, assets="png")  # pyright: ignore[reportArgumentType]
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mm_rag import Collection, Encoder
 from mm_rag.collection import SyncReport
-from mm_rag.collection import diff as plan_module
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.errors import FilesMissing, InputError
-from mm_rag_loaders import LoadOptions
+from mm_rag_loaders import LoadOptions, file_stamp
+from mm_rag_loaders.file_stamp import FileStamp
+from mm_rag_loaders.outcome import Progress
 from tests.av_made import make_wav, tone
 
 HERE = LoadOptions(workers=0)
@@ -143,21 +147,19 @@ def test_a_file_of_any_time_is_indexed(
 
 
 def test_numbers_of_64_bits_are_kept_apart(tmp_path: Path) -> None:
-    from mm_rag.collection.stamps import Stamp
-
-    def stamp(time_ns: int, inode: int) -> Stamp:
+    def stamp(time_ns: int, inode: int) -> FileStamp:
         status = (tmp_path).stat()
         fields = list(status)
         fields[1] = inode
         more = {"st_mtime_ns": time_ns, "st_ctime_ns": 5 * 10**9}
-        return Stamp.of(os.stat_result(fields, more))
+        return FileStamp.of(os.stat_result(fields, more))
 
     late = 15_032_385_535 * 10**9
     made = [stamp(t, i) for t in (late, late + 1, -(10**18), 2**62) for i in (7, 2**64 - 1, 2**63)]
     assert len(set(made)) == len(made)
     for one in made:
         assert all(-(2**63) <= n < 2**63 for n in (one.mtime_ns, one.inode))
-        assert one.is_as(one)
+        assert one.is_same(one)
 
 
 # Changes that hide.
@@ -199,16 +201,53 @@ def test_a_change_within_the_same_moment_is_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As on a file system whose clock has not moved on since the first sync."""
-    real = plan_module.Stamp.of
+    real = FileStamp.of
     first = {path: path.stat() for path in notes.iterdir()}
 
-    def coarse(status: os.stat_result) -> plan_module.Stamp:
+    def coarse(status: os.stat_result) -> FileStamp:
         return real(next((s for s in first.values() if s.st_ino == status.st_ino), status))
 
-    monkeypatch.setattr(plan_module.Stamp, "of", coarse)
+    monkeypatch.setattr(FileStamp, "of", coarse)
     sync(notes)
     hide(notes / "n1.txt", "Note number1 is about the bread.")
     assert states(sync(notes))["n1.txt"] == "indexed"
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that were written a moment ago seem to be older."""
+    later = time.time_ns() + 10 * 10**9
+    monkeypatch.setattr(file_stamp, "time", SimpleNamespace(time_ns=lambda: later))
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_file_is_hashed_once(
+    notes: Path, sync: Callable[..., SyncReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed, digest = list[str](), hashlib.file_digest
+
+    def counted(file: BufferedReader, name: str) -> object:
+        hashed.append(file.name)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    assert sync(notes).counts == {"indexed": 10}
+    assert sorted(hashed) == sorted(map(str, notes.iterdir()))
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_change_between_hashing_and_loading_is_seen(collection: Collection, notes: Path) -> None:
+    changed = list[str]()
+
+    def change(progress: Progress) -> None:
+        if progress.files == 1 and not changed:
+            hide(notes / "n9.txt", "Note number9 is about the bread.")
+            changed.append(hashlib.sha256((notes / "n9.txt").read_bytes()).hexdigest())
+
+    collection.sync(notes, options=HERE, on_progress=change)
+    [segment] = collection.contents.segments(notes / "n9.txt")
+    assert "bread" in segment.text
+    assert [segment.sha256] == changed
 
 
 def test_checksum_sees_what_nothing_else_tells(
@@ -218,12 +257,12 @@ def test_checksum_sees_what_nothing_else_tells(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A file system that says nothing of the change, as some network drives do."""
-    frozen = plan_module.Stamp(size=1, mtime_ns=1, ctime_ns=1, inode=1)
+    frozen = FileStamp(size=1, mtime_ns=1, ctime_ns=1, inode=1)
 
-    def silent(_: os.stat_result) -> plan_module.Stamp:
+    def silent(_: os.stat_result) -> FileStamp:
         return frozen
 
-    monkeypatch.setattr(plan_module.Stamp, "of", silent)
+    monkeypatch.setattr(FileStamp, "of", silent)
     sync(notes)
     hide(notes / "n1.txt", "Note number1 is about the bread.")
     assert sync(notes).counts == {"unchanged": 10}

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mm_rag.errors import MissingExtra
 from mm_rag.extraction import ocr_engine
-from mm_rag.extraction.ocr import Reading, may_show_text, read_image
+from mm_rag.extraction.ocr import OCRResult, may_show_text, read_image
 
 FONT = ImageFont.load_default(32)
 
@@ -72,7 +72,7 @@ def test_large_pictures_are_scaled_and_the_boxes_are_scaled_back() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (64, 64), (600, 400)])
 def test_an_empty_picture_gives_an_empty_reading(size: tuple[int, int]) -> None:
-    assert read_image(Image.new("RGB", size, "white")) == Reading()
+    assert read_image(Image.new("RGB", size, "white")) == OCRResult()
 
 
 def test_threads_take_turns() -> None:

@@ -5,13 +5,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mm_rag.boxes import Box
 from mm_rag.extraction.layout import TextLine
-from mm_rag.extraction.ocr import Reading, read_image, word_boxes
+from mm_rag.extraction.ocr import OCRResult, read_image, word_boxes
 
 FONT = ImageFont.load_default(32)
 
 
 def of_line(text: str, box: Box, size: tuple[int, int]) -> list[tuple[str, Box]]:
-    reading = Reading((TextLine(text, box),), text)
+    reading = OCRResult((TextLine(text, box),), text)
     return [(word.text, word.box) for word in word_boxes(reading, size)]
 
 
@@ -57,4 +57,4 @@ def test_boxes_stay_on_the_picture() -> None:
 
 
 def test_nothing_was_read() -> None:
-    assert word_boxes(Reading(), (100, 100)) == []
+    assert word_boxes(OCRResult(), (100, 100)) == []

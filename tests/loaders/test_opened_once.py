@@ -23,7 +23,7 @@ from mm_rag.extraction.subtitles import read_subtitles
 from mm_rag.media import MediaPolicy, access
 from mm_rag.media.access import open_file, opened
 from mm_rag.media.ffmpeg import probe
-from mm_rag.media.video import open_clip
+from mm_rag.media.video import open_video_frames
 from mm_rag.segment import Segment
 from mm_rag_loaders import AssetStore, LoadOptions, SourceFile, load_file
 from mm_rag_loaders.read import LOADERS
@@ -283,7 +283,7 @@ def test_subtitles_that_become_a_link_are_not_read(
 
 def test_a_clip_is_of_the_file_that_was_opened(root: Path, secret: Path) -> None:
     path = make(root / "a.mkv", HARMLESS)
-    with open_clip(Video(path), MediaPolicy(roots=(root,))) as clip:
+    with open_video_frames(Video(path), MediaPolicy(roots=(root,))) as clip:
         (root / "new").write_bytes((secret / "a.mkv").read_bytes())
         (root / "new").replace(path)
         assert clip.total_num_frames == 10

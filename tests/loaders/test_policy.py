@@ -23,7 +23,7 @@ from mm_rag_loaders import (
     load,
     load_file,
 )
-from mm_rag_loaders.hashing import file_sha256
+from mm_rag_loaders.file_stamp import file_sha256
 from tests.av_made import colours, make_video, make_wav, tone
 from tests.media.web import INSIDE, NO_HOSTS, PUBLIC, Answer, listening, served, wired
 from tests.media_made import make_pdf

@@ -74,7 +74,7 @@ def test_a_video_is_not_read_again(
     def never(*_: object) -> None:
         raise AssertionError("a frame is read")
 
-    monkeypatch.setattr(frame_sampling.Screen, "lines", never)
+    monkeypatch.setattr(frame_sampling.FrameOCR, "lines", never)
     assert redrawn(references([segment], options), options) == [segment]
 
 

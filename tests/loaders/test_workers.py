@@ -333,7 +333,7 @@ _FOREIGN = ("/etc/passwd", "%s.other", "%s/../b", "a.txt", "https://h/a.png", "a
         '{"log": {"logger": "a", "level": "loud", "text": ""}}',
     ],
 )
-def test_a_process_that_talks_nonsense_is_stopped(
+def test_a_process_that_sends_an_invalid_message_is_killed(
     tmp_path: Path, options: LoadOptions, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
     path = tmp_path / "a.txt"
@@ -345,7 +345,7 @@ def test_a_process_that_talks_nonsense_is_stopped(
     monkeypatch.setattr(sys, "executable", str(program))
     loaded = load_file(path, options)
     assert (loaded.source, loaded.state) == (str(path), "unreadable")
-    assert loaded.reason == "the process that read it told nonsense, and was stopped"
+    assert loaded.reason == "the process that read it sent an invalid message and was killed"
 
 
 def test_options_that_arrive_broken_are_an_error_and_not_each_file_s(

@@ -21,16 +21,16 @@ from mm_rag.media.audio import open_audio, waveform
 from mm_rag.media.fetch import local_file
 from mm_rag.media.ffmpeg import probe
 from mm_rag.media.image import (
-    image_description,
     image_format,
-    image_outline,
+    image_info,
+    image_metadata,
     open_frames,
     open_image,
 )
 from mm_rag.media.kind import file_type, media_kind
-from mm_rag.media.video import open_clip, open_video
+from mm_rag.media.video import open_video, open_video_frames
 from mm_rag.prompt_content import Item, blocks_of
-from mm_rag_loaders.hashing import file_sha256
+from mm_rag_loaders.file_stamp import file_sha256
 from tests.av_made import colours, make_video, make_wav, tone
 
 Opener: TypeAlias = Callable[[Path, MediaPolicy], Any]
@@ -40,8 +40,8 @@ OPENERS: dict[str, tuple[str, Opener]] = {
     "open_image": ("a.png", open_image),
     "open_frames": ("a.png", lambda path, policy: list(open_frames(path, policy))),
     "image_format": ("a.png", image_format),
-    "image_description": ("a.png", image_description),
-    "image_outline": ("a.png", image_outline),
+    "image_metadata": ("a.png", image_metadata),
+    "image_info": ("a.png", image_info),
     "blocks_of": (
         "a.png",
         lambda path, policy: blocks_of([_item(path)], policy=policy, lenient=False),
@@ -52,7 +52,10 @@ OPENERS: dict[str, tuple[str, Opener]] = {
     "open_audio": ("a.wav", lambda path, policy: open_audio(path, policy).close()),
     "waveform": ("a.wav", lambda path, policy: waveform(Audio(path), 16_000, policy)),
     "open_video": ("a.mkv", lambda path, policy: open_video(path, policy).close()),
-    "open_clip": ("a.mkv", lambda path, policy: open_clip(Video(path), policy).close()),
+    "open_video_frames": (
+        "a.mkv",
+        lambda path, policy: open_video_frames(Video(path), policy).close(),
+    ),
     "read_subtitle_file": ("a.srt", read_subtitle_file),
     "file_sha256": ("a.srt", file_sha256),
     "open_file": ("a.srt", lambda path, policy: open_file(path, policy).close()),

@@ -26,7 +26,7 @@ from mm_rag.media.addresses import shown
 from mm_rag.media.audio import waveform
 from mm_rag.media.fetch import fetch_bytes, fetched
 from mm_rag.media.image import open_image
-from mm_rag.media.video import open_clip
+from mm_rag.media.video import open_video_frames
 from mm_rag_loaders import AssetStore, FileOutcome, LoadOptions, load
 from mm_rag_loaders.loading import load_bytes
 from tests.av_made import colours, make_video, make_wav, tone
@@ -72,7 +72,7 @@ def test_media_of_the_web_are_opened(media: str) -> None:
     assert open_image(Url(f"{media}/photo.png?size=3"), _HERE).size == (6, 4)
     assert open_image(Url(f"{media}/moved.png"), _HERE).size == (6, 4)
     assert len(waveform(Audio(Url(f"{media}/speech.wav")), 16_000, _HERE)) == 8000
-    with open_clip(Video(Url(f"{media}/film.mkv")), _HERE) as clip:
+    with open_video_frames(Video(Url(f"{media}/film.mkv")), _HERE) as clip:
         assert clip.total_num_frames == 10
         assert clip.frames([9]).shape == (1, 96, 160, 3)
 
@@ -90,7 +90,7 @@ def test_the_file_is_named_after_the_address_and_goes_away(
         assert path.name == "photo.png"
         assert path.is_file()
     assert list(tmp_path.iterdir()) == []
-    with open_clip(Video(Url(f"{media}/film.mkv")), _HERE):
+    with open_video_frames(Video(Url(f"{media}/film.mkv")), _HERE):
         assert len(list(tmp_path.glob("*/film.mkv"))) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -100,7 +100,7 @@ def test_nothing_stays_behind_where_it_cannot_be_opened(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(UnreadableMedia, match="photo"):
-        open_clip(Video(Url(f"{media}/photo.png"), start=9.0), _HERE)
+        open_video_frames(Video(Url(f"{media}/photo.png"), start=9.0), _HERE)
     with pytest.raises(UnreadableMedia, match=r"page\.png is no picture"):
         open_image(Url(f"{media}/page.png"), _HERE)
     assert list(tmp_path.iterdir()) == []

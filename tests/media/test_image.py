@@ -11,8 +11,8 @@ from PIL import Image
 
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media import MediaPolicy
-from mm_rag.media.image import image_description, image_format, open_frames, open_image
-from mm_rag.media.image_metadata import Described
+from mm_rag.media.image import image_format, image_metadata, open_frames, open_image
+from mm_rag.media.image_metadata import ImageMetadata
 
 
 def encoded(picture: Image.Image, image_format: str = "PNG", **options: object) -> bytes:
@@ -175,5 +175,5 @@ def test_the_description_of_a_picture_is_read() -> None:
     exif = Image.Exif()
     exif[0x010E] = "A heron  by the\0river"
     data = encoded(Image.new("RGB", (4, 4)), "JPEG", exif=exif)
-    assert image_description(data).text == "A heron by the river"
-    assert image_description(Image.new("RGB", (4, 4))) == Described()
+    assert image_metadata(data).text == "A heron by the river"
+    assert image_metadata(Image.new("RGB", (4, 4))) == ImageMetadata()

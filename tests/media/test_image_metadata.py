@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mm_rag.media.image import image_description
-from mm_rag.media.image_metadata import Described
+from mm_rag.media.image import image_metadata
+from mm_rag.media.image_metadata import ImageMetadata
 
 PACKET = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
@@ -56,7 +56,7 @@ def test_captions_of_photo_editors(image_format: str) -> None:
     info.add_itxt("XML:com.adobe.xmp", PACKET)
     options = {"PNG": {"pnginfo": info}, "TIFF": {"tiffinfo": {700: PACKET.encode()}}}
     more = options.get(image_format, {"xmp": PACKET.encode()})
-    assert image_description(picture(image_format, **more)).text.splitlines() == [
+    assert image_metadata(picture(image_format, **more)).text.splitlines() == [
         "The wave",
         "Storm hits the coast",
         "A wave breaks & falls",
@@ -76,7 +76,7 @@ def test_captions_of_photo_editors(image_format: str) -> None:
     ids=["damaged", "no text", "a bomb", "a reference to a file", "deep"],
 )
 def test_bad_captions_are_left_out(packet: bytes) -> None:
-    assert image_description(picture("WEBP", xmp=packet)) == Described()
+    assert image_metadata(picture("WEBP", xmp=packet)) == ImageMetadata()
 
 
 def test_captions_of_news_agencies() -> None:
@@ -87,10 +87,10 @@ def test_captions_of_news_agencies() -> None:
         (2, 25, b"dusk"),
         (2, 105, b"Evening"),
     )
-    assert image_description(data).text.splitlines() == [
+    assert image_metadata(data).text.splitlines() == [
         "Evening", "Café on the quay", "harbour, dusk",
     ]  # fmt: skip
-    assert image_description(iptc((2, 120, "Café".encode("cp1252")))).text == "Café"
+    assert image_metadata(iptc((2, 120, "Café".encode("cp1252")))).text == "Café"
 
 
 @pytest.mark.parametrize(
@@ -106,24 +106,24 @@ def test_captions_of_news_agencies() -> None:
 )
 def test_comments_of_cameras(comment: bytes, text: str) -> None:
     data = picture(exif=exif(0x9286, comment, 0x8769))
-    assert image_description(data).text == text
+    assert image_metadata(data).text == text
 
 
 def test_fields_of_windows_and_of_exif() -> None:
     data = picture(exif=exif(0x9C9B, "Grüße".encode("utf-16-le") + b"\0\0"))
-    assert image_description(data).text == "Grüße"
+    assert image_metadata(data).text == "Grüße"
     for written in ("utf-8", "latin-1"):
         gull = "Möwe am Kai".encode(written)
         data = picture(exif=exif(0x010E, "?" * len(gull))).replace(b"?" * len(gull), gull)
-        assert image_description(data).text == "Möwe am Kai"
-    assert image_description(picture(exif=exif(0x010E, "a" * 50_000))).text == "a" * 10_000
+        assert image_metadata(data).text == "Möwe am Kai"
+    assert image_metadata(picture(exif=exif(0x010E, "a" * 50_000))).text == "a" * 10_000
 
 
 def test_what_is_said_twice_is_said_once() -> None:
     fields = exif(0x010E, "A wave")
     data = picture(exif=fields, xmp=PACKET.encode())
-    assert image_description(data).text.splitlines().count("A wave") == 0
-    assert "A wave breaks & falls" in image_description(data).text
+    assert image_metadata(data).text.splitlines().count("A wave") == 0
+    assert "A wave breaks & falls" in image_metadata(data).text
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_cameras(tmp_path: Path, maker: str, model: str, camera: str) -> None:
     fields[0x0110] = model
     path = tmp_path / "a.jpg"
     path.write_bytes(picture(exif=fields))
-    assert image_description(path).camera == camera
+    assert image_metadata(path).camera == camera
 
 
 @pytest.mark.parametrize(
@@ -153,4 +153,4 @@ def test_cameras(tmp_path: Path, maker: str, model: str, camera: str) -> None:
     ],
 )
 def test_when_a_photo_was_taken(date: str, taken: str) -> None:
-    assert image_description(picture(exif=exif(0x9003, date, 0x8769))).taken == taken
+    assert image_metadata(picture(exif=exif(0x9003, date, 0x8769))).taken == taken

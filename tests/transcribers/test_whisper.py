@@ -121,7 +121,7 @@ def test_a_recording_is_read_with_it(folder: Path, tmp_path: Path) -> None:
     path = make_wav(tmp_path / "a.wav", talk(5.0))
     transcriber = WhisperTranscriber(folder, device="cpu")
     with RecordingReader(path, transcriber=transcriber) as reader:
-        spoken = reader.hear()
+        spoken = reader.speech()
         heard = transcriber.transcribe(reader.audio.samples())
     assert spoken.text == heard.text
     assert spoken == replace(spoken, transcriber=transcriber.name, subtitles=False)

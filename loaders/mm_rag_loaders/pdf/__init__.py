@@ -1,20 +1,17 @@
 """PDFs: pages as pictures, with their text in reading order, tables, headings and captions.
 
-Data flows one way:
+From the file to segments:
 
-    document      which library reads the file
-    mupdf, pdfium (with pdfium_text, pdfium_objects)
-                  a page of the file -> RawPage (`raw`): lines of words, drawn lines, pictures
-    content       RawPage -> PageContent (`page`), with the help of
-        unread      which parts are for OCR
-        tables      drawn lines (`rules`) -> cells (`grid`) -> tables
-        blocks      the rest in reading order; `headings` says what is a heading or a caption
-    scans         PageContent with what OCR reads on it
-    loader        PageContent -> Segments
+pdf_loader        opens the file with one library, and makes segments of its pages
+mupdf, pdfium (with pdfium_text)
+                  a page of the file -> RawPage (`page`): lines of words, drawn lines, pictures
+page_content      RawPage -> PageContent (`page`), with the help of
+    tables        drawn lines -> grids of cells -> tables
+    blocks        the rest in reading order, with headings and captions
 """
 
 from __future__ import annotations
 
-from mm_rag_loaders.pdf.loader import PDFLoader
+from mm_rag_loaders.pdf.pdf_loader import PDFLoader
 
 __all__ = ["PDFLoader"]

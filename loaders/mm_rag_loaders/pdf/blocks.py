@@ -10,18 +10,18 @@ from itertools import pairwise
 
 from mm_rag.boxes import Box, WordBox
 from mm_rag.extraction.layout import Row, TextLine, begins_paragraph, rows, text_of
-from mm_rag_loaders.pdf.page import Block, BlockKind, Line, Picture, RawPage, Word, around
+from mm_rag_loaders.pdf.page import Block, BlockKind, Line, PageImage, PDFWord, RawPage, around
 from mm_rag_loaders.pdf.tables import Table
 
-# The dots between "Wages" and "7" of a form or a table of contents. They are looked for from the
-# first of several spaces only, or the time would grow with the square of their number.
+# The dots between "Wages" and "7" in a form or table of contents. A match starts at the first of
+# several spaces, otherwise the time would be quadratic in their number.
 _LEADERS = re.compile(r"(?<! )(?: *[.\u2026_]){4,}")
 _MOST_HEADING_ROWS = 3
 
-_USUAL_BODY = 12.0  # points, where a document has had too few letters to tell
+_USUAL_BODY = 12.0  # points, while there are too few letters to measure it
 _ENOUGH_LETTERS = 300
 _LARGER = 1.15  # times the body: a heading
-_LEAST_BOLD = 0.95  # times the body: what is smaller is the head of a table or of a box
+_LEAST_BOLD = 0.95  # times the body: smaller bold text is the head of a table or box
 _MOST_LETTERS = 120
 _MOST_WORDS = 16
 _FEWEST_LETTERS = 3
@@ -38,19 +38,19 @@ _BULLET = re.compile(r"[^\w\s\"'(\[\u2018-\u201f\u00ab\u00a7#$\u00bf\u00a1]\s")
 
 
 @dataclass(frozen=True)
-class Item(TextLine):
-    """What has a place on the page: a line, a table, or a picture that is read later.
+class PageItem(TextLine):
+    """A line, a table, or a picture for OCR, as input of `mm_rag.extraction.layout`.
 
     Attributes:
-        source: What it is.
+        source: The line, table or picture.
     """
 
-    source: Line | Table | Picture = field(kw_only=True)
+    source: Line | Table | PageImage = field(kw_only=True)
 
     @classmethod
-    def of(cls, source: Line | Table | Picture) -> Item:
-        """With the text and the box of its source, the way `mm_rag.extraction.layout` wants it."""
-        text = "" if isinstance(source, Picture) else source.text
+    def of(cls, source: Line | Table | PageImage) -> PageItem:
+        """Make an item with the text and box of its source."""
+        text = "" if isinstance(source, PageImage) else source.text
         return cls(text, source.box, source=source)
 
 
@@ -59,60 +59,60 @@ class Arranged:
     """A page in reading order.
 
     Attributes:
-        blocks: What is made of its lines and tables.
-        words: All words, once, with boxes as shares of the page.
-        places: The regions, each with how many blocks come before it.
+        blocks: Blocks of lines and tables.
+        words: All words, once, with boxes in fractions of the page's width and height.
+        places: The regions for OCR, each with the number of blocks before it.
     """
 
     blocks: list[Block] = field(default_factory=list[Block])
     words: list[WordBox] = field(default_factory=list[WordBox])
-    places: list[tuple[Picture, int]] = field(default_factory=list[tuple[Picture, int]])
+    places: list[tuple[PageImage, int]] = field(default_factory=list[tuple[PageImage, int]])
 
 
 def arrange(
-    page: RawPage, tables: Sequence[Table], regions: Sequence[Picture], fonts: FontUse
+    page: RawPage, tables: Sequence[Table], regions: Sequence[PageImage], fonts: FontUse
 ) -> Arranged:
-    """Blocks, words and the places of regions.
+    """Put lines, tables and regions in reading order.
 
     Args:
-        page: Upright, without the lines of the tables. Lines that are not upright come last.
+        page: An upright page without the lines of its tables. Lines that are not upright come last.
         tables: In any order.
-        regions: What is to be read by OCR.
-        fonts: What is known of the document's fonts.
+        regions: Pictures to be read by OCR.
+        fonts: Fonts of the document so far.
     """
     upright = [line for line in page.lines if line.direction == (1, 0)]
     builder = _Builder(page.size, fonts)
-    for row in rows([Item.of(source) for source in (*upright, *tables, *regions)]):
+    for row in rows([PageItem.of(source) for source in (*upright, *tables, *regions)]):
         builder.add(row)
     builder.add_margin([line for line in page.lines if line.direction != (1, 0)])
     return builder.found
 
 
 class _Builder:
-    """Rows that belong together, one after the other, until a block is complete."""
+    """Collects rows until a block is complete."""
 
     def __init__(self, size: tuple[float, float], fonts: FontUse) -> None:
         self.found = Arranged()
         self._size = size
         self._fonts = fonts
-        self._rows: list[Row[Item]] = []
+        self._rows: list[Row[PageItem]] = []
         self._kind: BlockKind = "text"
         self._level = 0
 
-    def add(self, row: Row[Item]) -> None:
+    def add(self, row: Row[PageItem]) -> None:
         """Add the next row in reading order."""
         lines = [item for item in row if isinstance(item.source, Line)]
         for item in row:
             if isinstance(item.source, Table):
                 self._add_table(item.source)
-            elif isinstance(item.source, Picture):
+            elif isinstance(item.source, PageImage):
                 self._end_block()
                 self.found.places.append((item.source, len(self.found.blocks)))
         if lines:
             self._add_lines(lines)
 
     def add_margin(self, lines: Sequence[Line]) -> None:
-        """Add what is not upright as a last block."""
+        """Add lines that are not upright as the last block."""
         self._end_block()
         if lines:
             box = self._shares(around([line.box for line in lines]))
@@ -128,7 +128,7 @@ class _Builder:
             self.found.blocks.append(Block(kind=self._kind, text=text, level=level, box=box))
         self._rows = []
 
-    def _add_lines(self, row: Row[Item]) -> None:
+    def _add_lines(self, row: Row[PageItem]) -> None:
         lines = [item.source for item in row if isinstance(item.source, Line)]
         level = self._fonts.heading_level(lines)
         if self._ends_before(row, lines, level):
@@ -139,7 +139,7 @@ class _Builder:
         self._rows.append(row)
         self._add_words(word for line in lines for word in line.words)
 
-    def _ends_before(self, row: Row[Item], lines: Sequence[Line], level: int) -> bool:
+    def _ends_before(self, row: Row[PageItem], lines: Sequence[Line], level: int) -> bool:
         if not self._rows:
             return False
         if begins_paragraph(self._rows[-1], row):
@@ -152,7 +152,7 @@ class _Builder:
         return self._kind == "text" and (level not in (0, self._level) or is_caption(lines))
 
     def _is_paragraph(self, lines: Sequence[Line], level: int) -> bool:
-        """Whether what seemed to be a heading goes on as a paragraph in bold or large letters."""
+        """Whether a supposed heading continues as a paragraph in bold or large letters."""
         if level == 0:
             return self._fonts.stands_out(lines)
         return level == self._level and len(self._rows) >= _MOST_HEADING_ROWS
@@ -163,7 +163,7 @@ class _Builder:
         self.found.blocks.append(Block(kind="table", text=table.text, box=box))
         self._add_words(table.words)
 
-    def _add_words(self, words: Iterable[Word]) -> None:
+    def _add_words(self, words: Iterable[PDFWord]) -> None:
         width, height = self._size
         self.found.words += [
             WordBox(text, (x0 / width, y0 / height, x1 / width, y1 / height))
@@ -179,17 +179,17 @@ class _Builder:
 
 
 class FontUse:
-    """How many letters a document has had in each size so far."""
+    """Number of letters of each font size in a document so far."""
 
     def __init__(self) -> None:
         self._letters: Counter[float] = Counter()
         self._bold = 0
         self._heads: set[float] = set()
         self.body = _USUAL_BODY
-        """Size of most of the text so far, in points."""
+        """Font size of most of the text so far, in points."""
 
     def see(self, lines: Sequence[Line]) -> None:
-        """Count the lines of a page; called once for each page, in order."""
+        """Count the lines of the next page."""
         for line in lines:
             letters = len(line.text)
             self._letters[_rounded(line.size)] += letters
@@ -200,7 +200,7 @@ class FontUse:
             self.body = size if enough else min(size, _USUAL_BODY)
 
     def heading_level(self, row: Sequence[Line]) -> int:
-        """Of what stands side by side: 1 for the largest headings so far, 0 for no heading."""
+        """Heading level of a row: 1 for the largest headings so far, 0 for no heading."""
         if not self.stands_out(row) or _has_columns(row):
             return 0
         if not _is_like_a_title(" ".join(line.text for line in row)):
@@ -210,7 +210,7 @@ class FontUse:
         return sum(other > size for other in self._heads) + 1
 
     def stands_out(self, row: Sequence[Line]) -> bool:
-        """Whether a row is larger or bolder than the text is."""
+        """Whether a row is larger or bolder than the body text."""
         bold = all(line.bold for line in row) and not self._is_bold_throughout
         return _size(row) >= (_LEAST_BOLD if bold else _LARGER) * self.body
 
@@ -220,12 +220,12 @@ class FontUse:
 
 
 def is_caption(row: Sequence[Line]) -> bool:
-    """Whether a row begins as the caption of a figure or table does, in five languages or so."""
+    """Whether a row begins like the caption of a figure or table, in English, German or French."""
     text = " ".join(line.text for line in row)
     match = _CAPTION.match(text)
     if match is None:
         return False
-    # "Table 2 shows that" is no caption, "Table 2" by itself or in bold is.
+    # "Table 2 shows that" is no caption; "Table 2" alone or in bold is one.
     return bool(match["sign"]) or match.end() == len(text) or row[0].bold
 
 
@@ -241,7 +241,7 @@ def _is_like_a_title(text: str) -> bool:
 
 
 def _has_columns(row: Sequence[Line]) -> bool:
-    """Whether words stand far apart, as the heads of columns do; a number may."""
+    """Whether words are far apart, like heads of columns. A number may be far apart."""
     return any(
         sum(map(str.isalpha, left.text)) >= _FEWEST_LETTERS
         and max(left.box[0] - right.box[2], right.box[0] - left.box[2]) > _FAR * left.size
@@ -254,5 +254,5 @@ def _size(row: Sequence[Line]) -> float:
 
 
 def _rounded(size: float) -> float:
-    # A damaged page may have any number, infinity included.
+    # A damaged page may have any font size, even infinity.
     return round(min(_MOST_SIZE, max(0.0, size)) * 2) / 2

@@ -21,26 +21,26 @@ class PDFDocument(Protocol):
 
     page_count: int
     is_repaired: bool
-    """It was damaged, and was repaired while opening."""
+    """Whether it was damaged, and was repaired while opening."""
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What it says about itself, without what is empty.
+        """Metadata without empty values.
 
         `title`, `author`, `subject`, `keywords`, and as ISO 8601 dates `created` and `modified`.
         """
         ...
 
     def complaint(self) -> str:
-        """What was found wrong since the document was opened; empty where nothing was."""
+        """The first error that the library reported since opening; empty if there was none."""
         ...
 
     def read_page(self, number: int, max_pixels: int) -> PageContent:
-        """Text and picture of a page.
+        """Read text and picture of a page.
 
         Args:
-            number: Physical, 1-based.
-            max_pixels: Of the picture, width times height.
+            number: Physical page number, 1-based.
+            max_pixels: Upper bound of the picture's width times height.
 
         Raises:
             UnreadableMedia: The page is damaged; the message is the reason only.
@@ -48,7 +48,7 @@ class PDFDocument(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -57,7 +57,7 @@ class PDFDocument(Protocol):
 
 
 def locked_pdf(name: str, password: str | None) -> PasswordNeeded:
-    """What to raise for a locked document, whose password is None or a wrong one."""
+    """The error for a locked document, with no password or a wrong one."""
     if password is None:
         return PasswordNeeded(
             f"{name} is locked and wants a password: mm-rag index --password, or "
@@ -70,7 +70,7 @@ def locked_pdf(name: str, password: str | None) -> PasswordNeeded:
 
 
 def iso_date(text: str) -> str:
-    """`D:20240131120000+01'00'` as `2024-01-31T12:00:00+01:00`; empty where it is no date."""
+    """`D:20240131120000+01'00'` as `2024-01-31T12:00:00+01:00`; empty for an invalid date."""
     match = _DATE.match(text.strip())
     if match is None:
         return ""

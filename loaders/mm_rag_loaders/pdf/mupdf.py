@@ -1,4 +1,4 @@
-"""The only module that touches PyMuPDF: opening a PDF and reading one page of it."""
+"""PDFs read with PyMuPDF. No other module imports it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mm_rag.errors import UnreadableMedia
 from mm_rag.extraction.layout import printable
 from mm_rag.media.access import OpenedFile
 from mm_rag_loaders.pdf.blocks import FontUse
-from mm_rag_loaders.pdf.content import page_content
 from mm_rag_loaders.pdf.document import iso_date, locked_pdf
-from mm_rag_loaders.pdf.page import Line, PageContent, Picture, RawPage, Word
+from mm_rag_loaders.pdf.page import Line, PageContent, PageImage, PDFWord, RawPage
+from mm_rag_loaders.pdf.page_content import page_content
 from mm_rag_loaders.pdf.tables import edges
 
 _BOLD = 16  # of MuPDF's font flags
-_MOST_LIGHT = 0.2  # times the bold letters of a line: what may be light beside them
+_MOST_LIGHT = 0.2  # light letters in a bold line, as a share of the bold ones
 _BOLD_NAME = re.compile(r"bold|black|heavy|CMBX", re.IGNORECASE)
 
 # What PyMuPDF raises on damaged files besides MuPDF's own errors.
@@ -34,7 +34,7 @@ _lock = threading.RLock()
 
 
 class MuPDFDocument(Closing):
-    """An open PDF. Use it as a context manager; its methods may be called from any thread.
+    """A PDF opened with PyMuPDF. Its methods may be called from any thread.
 
     Raises:
         PasswordNeeded: It is locked, and the password does not open it.
@@ -61,22 +61,22 @@ class MuPDFDocument(Closing):
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What it says about itself, without what is empty."""
+        """Metadata without empty values."""
         return self._metadata
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with _lock:
             if not self._document.is_closed:
                 self._document.close()
 
     def complaint(self) -> str:
-        """What MuPDF found wrong since the document was opened; empty where nothing was."""
+        """The first error that MuPDF reported since opening; empty if there was none."""
         with self._mupdf() as mupdf:
             return self._opening_complaint or _complaint(mupdf)
 
     def read_page(self, number: int, max_pixels: int) -> PageContent:
-        """Text and picture of a page, 1-based; as in `PDFDocument`."""
+        """Read text and picture of a page, as `PDFDocument`."""
         with self._mupdf() as mupdf:
             page = self._document.load_page(number - 1)
             if self._has_pictures:
@@ -94,7 +94,7 @@ class MuPDFDocument(Closing):
 
     @contextmanager
     def _mupdf(self) -> Generator[Any]:
-        """PyMuPDF, for one thread at a time, with its errors translated."""
+        """PyMuPDF, for one thread at a time; its errors become UnreadableMedia."""
         mupdf = require("pymupdf", extra="pdf", feature="Reading PDFs")
         with _lock:
             try:
@@ -111,10 +111,10 @@ class MuPDFDocument(Closing):
 
 
 def _opened(mupdf: Any, file: OpenedFile) -> Any:
-    # By its content it is a PDF; the name may say otherwise.
-    if place := file.place():
-        return mupdf.open(place, filetype="pdf")
-    with file.reader() as reader:  # MuPDF takes no readers
+    # The content is a PDF, whatever the suffix.
+    if path := file.handle_path():
+        return mupdf.open(path, filetype="pdf")
+    with file.reader() as reader:  # MuPDF cannot read from file objects
         return mupdf.open(stream=reader.read(), filetype="pdf")
 
 
@@ -138,7 +138,7 @@ class _MuPDFCanvas:
         self._open_mupdf = open_mupdf
 
     def draw(self, rotation: int, clip: Box, zoom: float) -> Image.Image:
-        """A part of the page, in RGB."""
+        """Draw a part of the page in RGB."""
         with self._open_mupdf() as mupdf:
             self._page.set_rotation(rotation)
             pixmap = self._page.get_pixmap(
@@ -166,7 +166,7 @@ def _raw_page(mupdf: Any, page: Any, number: int) -> RawPage:
 
 
 def _links(page: Any) -> Iterator[str]:
-    # Not `page.get_links()`, which takes 4 ms on a page of references.
+    # `page.get_links()` takes 4 ms on a page of references.
     link = page.first_link
     while link:
         if link.is_external:
@@ -175,19 +175,19 @@ def _links(page: Any) -> Iterator[str]:
 
 
 def _lines(mupdf: Any, page: Any) -> Iterator[Line]:
-    # Without the ligatures: nobody searches for "ef\ufb01cient".
+    # Ligatures are split, because queries do not contain them: "ef\ufb01cient".
     flags = mupdf.TEXTFLAGS_DICT & ~mupdf.TEXT_PRESERVE_IMAGES & ~mupdf.TEXT_PRESERVE_LIGATURES
     text = page.get_textpage(flags=flags)
-    words: dict[tuple[int, int], list[Word]] = {}
+    words: dict[tuple[int, int], list[PDFWord]] = {}
     for x0, y0, x1, y1, letters, block, line, _ in text.extractWORDS():
-        words.setdefault((block, line), []).append(Word(letters, (x0, y0, x1, y1)))
+        words.setdefault((block, line), []).append(PDFWord(letters, (x0, y0, x1, y1)))
     for block in text.extractDICT()["blocks"]:
         for at, line in enumerate(block.get("lines", ())):
             if (block["number"], at) in words:
                 yield _line(line, words[block["number"], at])
 
 
-def _line(line: dict[str, Any], words: list[Word]) -> Line:
+def _line(line: dict[str, Any], words: list[PDFWord]) -> Line:
     main = max(line["spans"], key=lambda span: len(span["text"]))
     is_bold = _is_bold(main) and all(
         _is_bold(span) or len(span["text"].strip()) <= _MOST_LIGHT * len(main["text"])
@@ -202,7 +202,7 @@ def _is_bold(span: dict[str, Any]) -> bool:
 
 
 def _drawings(page: Any) -> tuple[list[Box], int]:
-    """Straight lines, and how many paths there are."""
+    """Straight lines, and the number of paths."""
     rules: list[Box] = []
     paths = page.get_cdrawings()
     for path in paths:
@@ -215,13 +215,12 @@ def _drawings(page: Any) -> tuple[list[Box], int]:
     return rules, len(paths)
 
 
-def _pictures(page: Any, lines: Sequence[Line]) -> Iterator[Picture]:
-    # A picture that is no object of its own is found only on a page without text: looking takes
-    # as long as reading the text.
+def _pictures(page: Any, lines: Sequence[Line]) -> Iterator[PageImage]:
+    # Inline pictures are only found on pages without text: the search takes as long as reading it.
     if lines and not page.get_images():
         return
     for info in page.get_image_info():
         x0, y0, x1, y1 = info["bbox"]
         longest = max(x1 - x0, y1 - y0)
         if longest > 0:
-            yield Picture((x0, y0, x1, y1), max(info["width"], info["height"]) / longest)
+            yield PageImage((x0, y0, x1, y1), max(info["width"], info["height"]) / longest)

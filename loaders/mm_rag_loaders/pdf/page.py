@@ -17,12 +17,12 @@ Direction: TypeAlias = tuple[int, int]
 BlockKind: TypeAlias = Literal["text", "heading", "caption", "table", "picture"]
 
 
-class Word(NamedTuple):
-    """A word, or what is drawn without a space.
+class PDFWord(NamedTuple):
+    """A word, or other text without a space.
 
     Attributes:
-        text: In logical order, also where it is written from right to left.
-        box: Left, top, right, bottom in points.
+        text: In logical order, even if it is written from right to left.
+        box: Left, top, right, bottom, in points.
     """
 
     text: str
@@ -31,39 +31,39 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """Words in one line and one piece, in logical order.
+    """Adjacent words in one line, in logical order.
 
     Attributes:
         words: At least one.
-        size: Of the font of most of its letters, in points.
-        bold: Whether nearly all of its letters are.
-        direction: Where the line runs to, x to the right and y down: (1, 0) is ordinary text, also
+        size: Font size of most of its letters, in points.
+        bold: Whether nearly all of its letters are bold.
+        direction: Direction of the line, x to the right and y down: (1, 0) is horizontal text, also
             from right to left; (0, -1) runs up the page.
     """
 
-    words: tuple[Word, ...]
+    words: tuple[PDFWord, ...]
     size: float
     bold: bool = False
     direction: Direction = (1, 0)
 
     @cached_property
     def text(self) -> str:
-        """Its words."""
+        """The words, separated by spaces."""
         return " ".join(word.text for word in self.words)
 
     @cached_property
     def box(self) -> Box:
-        """Around all of its words."""
+        """The box around all words."""
         return around([word.box for word in self.words])
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PageImage:
     """A picture that is drawn on a page.
 
     Attributes:
-        box: Where, in points.
-        dots_per_point: Its own resolution.
+        box: Its box, in points.
+        dots_per_point: Resolution of the picture.
     """
 
     box: Box
@@ -72,22 +72,22 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class RawPage:
-    """A page as the library gives it.
+    """A page as a library reads it.
 
     All boxes are in points, x to the right and y down, from the upper left corner of the visible
-    part (crop box) of the page as it is without its rotation.
+    part (crop box) of the page before rotation.
 
     Attributes:
-        number: Physical, 1-based.
-        label: What the document says is printed on it.
-        size: Width and height of the visible part, in points, without its rotation.
-        rotation: 0, 90, 180 or 270: how far a reader turns it clockwise to show it.
-        lines: The text layer and filled form fields, only what lies in the visible part.
+        number: Physical page number, 1-based.
+        label: Page label in the document.
+        size: Width and height of the visible part before rotation, in points.
+        rotation: 0, 90, 180 or 270 degrees by which viewers turn the page clockwise.
+        lines: Lines of the text layer and of filled form fields, in the visible part only.
         rules: Drawn straight lines, thin rectangles and the four edges of other rectangles, as
-            boxes that are (nearly) without width or height.
-        outlines: How many paths are drawn.
-        pictures: Those that are drawn.
-        links: Addresses that it links to, each once.
+            boxes with (nearly) no width or height.
+        outlines: Number of drawn paths.
+        pictures: Drawn pictures.
+        links: Addresses of links, each once.
     """
 
     number: int
@@ -97,60 +97,62 @@ class RawPage:
     lines: tuple[Line, ...] = ()
     rules: tuple[Box, ...] = ()
     outlines: int = 0
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[PageImage, ...] = ()
     links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Placed(layout.TextLine):
-    word: Word = field(kw_only=True)
+    word: PDFWord = field(kw_only=True)
 
 
 class Canvas(Protocol):
-    """What draws a page."""
+    """Draws a page."""
 
     def draw(self, rotation: int, clip: Box, zoom: float) -> Image.Image:
-        """A part of the page, in RGB.
+        """Draw a part of the page in RGB.
 
         Args:
-            rotation: How far the page is turned clockwise, whatever its own rotation says.
-            clip: What is drawn, in points of the page that was turned.
-            zoom: Dots per point.
+            rotation: Degrees by which the page is turned clockwise, instead of its own rotation.
+            clip: The part to draw, in points of the turned page.
+            zoom: Pixels per point.
         """
         ...
 
 
 def around(boxes: list[Box]) -> Box:
-    """The smallest box that holds all of them."""
+    """The smallest box that contains all boxes."""
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
-def in_logical_order(words: Sequence[Word]) -> list[Word]:
-    """Words that stand side by side, in the order in which they are read."""
+def in_logical_order(words: Sequence[PDFWord]) -> list[PDFWord]:
+    """Words of one line in the order in which they are read."""
     placed = [_Placed(word.text, word.box, word=word) for word in words]
     return [each.word for each in layout.in_logical_order(placed)]
 
 
 def area(box: Box) -> float:
-    """Width times height."""
+    """The area of a box."""
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def turned(page: RawPage, rotation: int) -> RawPage:
-    """The page with everything on it turned clockwise, as if it had been made so.
+    """The page with everything on it turned clockwise.
 
     Args:
-        page: As the library gives it, not turned before.
-        rotation: 0, 90, 180 or 270.
+        page: A page before rotation.
+        rotation: 0, 90, 180 or 270 degrees.
 
     Returns:
-        Boxes and size on the turned page; `rotation` says how far it was turned.
+        A page with boxes and size after rotation, and the given `rotation`.
     """
     size = page.size if rotation % 180 == 0 else page.size[::-1]
 
     def line(line: Line) -> Line:
-        words = tuple(Word(word.text, turn(word.box, page.size, rotation)) for word in line.words)
+        words = tuple(
+            PDFWord(word.text, turn(word.box, page.size, rotation)) for word in line.words
+        )
         return replace(line, words=words, direction=_turned_direction(line.direction, rotation))
 
     return replace(
@@ -167,7 +169,7 @@ def turned(page: RawPage, rotation: int) -> RawPage:
 
 
 def turn(box: Box, size: tuple[float, float], rotation: int) -> Box:
-    """Where a box is after its page of a size was turned clockwise."""
+    """A box after its page, of the given size, was turned clockwise."""
     (x0, y0, x1, y1), (width, height) = box, size
     match rotation:
         case 90:
@@ -189,13 +191,13 @@ def _turned_direction(direction: Direction, rotation: int) -> Direction:
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A paragraph, heading, caption, table, or what was read on a picture by OCR.
+    """A paragraph, heading, caption, table, or text on a picture read by OCR.
 
     Attributes:
-        kind: What it is.
-        text: Its words; of a table, Markdown.
-        level: Of a heading, 1 for the highest of the document that is known so far.
-        box: Where it is, as shares of the page's picture.
+        kind: Kind of block.
+        text: Its words; Markdown for a table.
+        level: Level of a heading, 1 for the highest so far in the document; 0 otherwise.
+        box: Its box, in fractions of the page's width and height.
     """
 
     kind: BlockKind
@@ -206,12 +208,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Scan:
-    """A part of a page that shows text which the text layer lacks.
+    """A part of a page whose text is not in the text layer.
 
     Attributes:
-        picture: For OCR.
-        box: Where it is, as shares of the page's picture.
-        after: How many blocks come before it in reading order.
+        picture: The part, drawn for OCR.
+        box: Its box, in fractions of the page's width and height.
+        after: Number of blocks before it in reading order.
     """
 
     picture: Image.Image
@@ -221,18 +223,18 @@ class Scan:
 
 @dataclass(frozen=True, kw_only=True)
 class PageContent:
-    """What is on a page.
+    """The content of a page.
 
     Attributes:
-        number: Physical, 1-based.
-        label: What is printed on it ("iv"), where the document says so and it is not the number.
+        number: Physical page number, 1-based.
+        label: Page label in the document, such as "iv"; empty if it is the number.
         blocks: The text layer and filled form fields, in reading order.
-        words: Those of the text layer, in reading order, with their boxes on `picture`.
-        links: Addresses that it links to, each once.
-        picture: The page as it looks, upright.
-        scans: The whole page, or the regions of it, that are to be read by OCR.
-        is_blank: Nothing is on it, neither text nor anything visible.
-        is_reduced: It is so large that its picture has fewer than 18 dots per inch.
+        words: Words of the text layer in reading order, with their boxes on `picture`.
+        links: Addresses of links, each once.
+        picture: The page, drawn upright.
+        scans: Regions to be read by OCR, or the whole page.
+        is_blank: Whether there is neither text nor anything else visible.
+        is_reduced: Whether the page is so large that its picture has fewer than 18 dots per inch.
     """
 
     number: int
@@ -247,5 +249,5 @@ class PageContent:
 
     @property
     def text(self) -> str:
-        """Its blocks, with an empty line between them."""
+        """The blocks, separated by empty lines."""
         return "\n\n".join(block.text for block in self.blocks)

@@ -21,9 +21,9 @@ from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import OpenedFile
 from mm_rag_loaders.pdf.blocks import FontUse
-from mm_rag_loaders.pdf.content import page_content
 from mm_rag_loaders.pdf.document import iso_date, locked_pdf
-from mm_rag_loaders.pdf.page import PageContent, Picture, RawPage, around
+from mm_rag_loaders.pdf.page import PageContent, PageImage, RawPage, around
+from mm_rag_loaders.pdf.page_content import page_content
 from mm_rag_loaders.pdf.pdfium_text import Corner, text_lines
 
 _METADATA = {"title": "Title", "author": "Author", "subject": "Subject", "keywords": "Keywords"}
@@ -45,11 +45,11 @@ _STRAIGHT = 0.5  # points
 
 
 class PdfiumDocument(Closing):
-    """An open PDF. Use it as a context manager; its methods may be called from any thread.
+    """A PDF opened with pypdfium2. Its methods may be called from any thread.
 
     Args:
         file: The file, which the caller may close.
-        password: Tried where it is locked.
+        password: Tried if it is locked.
 
     Raises:
         PasswordNeeded: It is locked, and the password does not open it.
@@ -61,11 +61,11 @@ class PdfiumDocument(Closing):
         self._fonts = FontUse()
         with _pdfium() as pdfium:
             self._document = _opened(pdfium, file, password)
-            # What was never closed is closed when it is no longer used, for one thread at a time.
+            # A document that is never closed is closed when it is garbage-collected.
             self._close = weakref.finalize(self, _close, self._document)
             self._close.atexit = False
             try:
-                # Before the number of pages is asked for: else fields are not drawn.
+                # Before the number of pages is read: otherwise form fields are not drawn.
                 self._document.init_forms()
                 self.page_count = len(self._document)
                 valid = pdfium.raw.FPDF_DocumentHasValidCrossReferenceTable(self._document)
@@ -79,15 +79,15 @@ class PdfiumDocument(Closing):
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What it says about itself, without what is empty; dates as ISO 8601."""
+        """Metadata without empty values, with dates as ISO 8601."""
         return self._metadata
 
     def complaint(self) -> str:
-        """Always empty: pdfium says nothing of what it passes over."""
+        """Always empty: pdfium does not report errors that it ignores."""
         return ""
 
     def read_page(self, number: int, max_pixels: int) -> PageContent:
-        """Text and picture of a page, 1-based; as in `PDFDocument`."""
+        """Read text and picture of a page, as `PDFDocument`."""
         with _pdfium() as pdfium:
             try:
                 with self._page(pdfium.raw, number - 1) as (page, links):
@@ -100,12 +100,12 @@ class PdfiumDocument(Closing):
                 raise UnreadableMedia(str(error).rstrip(".")) from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._close()
 
     @contextmanager
     def _page(self, raw: Any, index: int) -> Generator[tuple[Any, list[str]]]:
-        """A page with its form fields and comments as part of its text, and its links."""
+        """A page, with form fields and comments as part of its text, and its links."""
         with closing(self._load(index)) as page:
             links = links_on(raw, self._document, page)
             if not has_annotations(raw, page):
@@ -134,7 +134,7 @@ class _Canvas:
     page: Any
 
     def draw(self, rotation: int, clip: Box, zoom: float) -> Image.Image:
-        """A part of the page, turned."""
+        """Draw a part of the turned page."""
         raw = self.pdfium.raw
         own = self.page.get_rotation()
         size = self.page.get_size() if (rotation - own) % 180 == 0 else self.page.get_size()[::-1]
@@ -156,7 +156,7 @@ class _Canvas:
 def _pdfium() -> Generator[Any]:
     """pypdfium2, for one thread at a time."""
     pdfium = require("pypdfium2", extra="pdfium", feature="Reading PDFs with pdfium")
-    # Else its remarks on a document would be printed where no logging is set up.
+    # Otherwise its warnings would be printed if logging is not configured.
     logging.getLogger("pypdfium2").addHandler(logging.NullHandler())
     with _lock:
         yield pdfium
@@ -217,23 +217,23 @@ class Drawn:
     """What is drawn on a page besides text, in points from the corner of its visible part.
 
     Attributes:
-        rules: Straight lines along the page's edges.
-        outlines: How many paths there are.
-        pictures: With their resolution.
+        rules: Horizontal and vertical lines.
+        outlines: Number of paths.
+        pictures: Pictures with their resolution.
     """
 
     rules: list[Box] = field(default_factory=list[Box])
     outlines: int = 0
-    pictures: list[Picture] = field(default_factory=list[Picture])
+    pictures: list[PageImage] = field(default_factory=list[PageImage])
 
 
 def drawn_on(pdfium: Any, page: Any, corner: Corner) -> Drawn:
-    """The first 50,000 things that are drawn on a page.
+    """Read up to 50,000 drawn objects of a page.
 
     Args:
         pdfium: `pypdfium2.raw`.
         page: A page of it.
-        corner: Of the visible part of the page.
+        corner: Corner of the visible part of the page.
     """
     found = Drawn()
     # PDF's y runs up.
@@ -248,7 +248,7 @@ def drawn_on(pdfium: Any, page: Any, corner: Corner) -> Drawn:
 
 
 def links_on(pdfium: Any, document: Any, page: Any) -> list[str]:
-    """The addresses that a page links to, each once."""
+    """The addresses of a page's links, each once."""
     found: dict[str, None] = {}
     at, link = ctypes.c_int(0), pdfium.FPDF_LINK()
     buffer = ctypes.create_string_buffer(_MOST_URL_BYTES)
@@ -276,7 +276,7 @@ def has_annotations(pdfium: Any, page: Any) -> bool:
 
 
 def _objects(pdfium: Any, page: Any, upright: _Matrix) -> Iterator[tuple[Any, int, _Matrix]]:
-    """Every object, what is inside of others included, with the matrix that leads to the page."""
+    """Every object, nested ones included, with its matrix to page coordinates."""
     count, get = pdfium.FPDFPage_CountObjects, pdfium.FPDFPage_GetObject
     todo = [(get(page, number), upright, 0) for number in range(count(page))][::-1]
     count, get = pdfium.FPDFFormObj_CountObjects, pdfium.FPDFFormObj_GetObject
@@ -305,12 +305,12 @@ def _moved(point: _Point, matrix: _Matrix) -> _Point:
     return a * x + c * y + e, b * x + d * y + f
 
 
-def _picture(pdfium: Any, item: Any, matrix: _Matrix) -> Picture:
+def _picture(pdfium: Any, item: Any, matrix: _Matrix) -> PageImage:
     corners = [_moved(corner, matrix) for corner in ((0, 0), (1, 0), (0, 1), (1, 1))]
     width, height = ctypes.c_uint(), ctypes.c_uint()
     pdfium.FPDFImageObj_GetImagePixelSize(item, width, height)
     points = math.hypot(matrix[0], matrix[1]) or 1.0
-    return Picture(around([(*corner, *corner) for corner in corners]), width.value / points)
+    return PageImage(around([(*corner, *corner) for corner in corners]), width.value / points)
 
 
 def _is_visible(pdfium: Any, path: Any) -> bool:
@@ -320,7 +320,7 @@ def _is_visible(pdfium: Any, path: Any) -> bool:
 
 
 def _segments(pdfium: Any, path: Any, matrix: _Matrix) -> list[tuple[_Point, _Point]]:
-    """The straight lines of a path; none of a path that has many, or curves."""
+    """The straight lines of a path; none if it has very many, or curves."""
     count = pdfium.FPDFPath_CountSegments(path)
     found: list[tuple[_Point, _Point]] = []
     if not 2 <= count <= _MOST_SEGMENTS:
@@ -345,7 +345,7 @@ def _segments(pdfium: Any, path: Any, matrix: _Matrix) -> list[tuple[_Point, _Po
 
 
 def _rules(segments: list[tuple[_Point, _Point]]) -> list[Box]:
-    """Those along the page's edges; a thin rectangle is one."""
+    """The horizontal and vertical lines; a thin rectangle is one line."""
     boxes = [around([(*a, *a), (*b, *b)]) for a, b in segments]
     if not boxes:
         return []

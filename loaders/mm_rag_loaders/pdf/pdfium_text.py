@@ -1,4 +1,4 @@
-"""The text layer of a page, as pdfium gives it: letters in the order in which they are drawn."""
+"""The text layer of a page read with pdfium, which gives letters in the order of drawing."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mm_rag.boxes import Box
-from mm_rag_loaders.pdf.page import Direction, Line, Word, around, in_logical_order
+from mm_rag_loaders.pdf.page import Direction, Line, PDFWord, around, in_logical_order
 
 Corner: TypeAlias = tuple[float, float]
-"""Left and top of the visible part of a page, in PDF's coordinates: points, y up."""
+"""Left and top of the visible part of a page, in PDF coordinates: points, y up."""
 _Point: TypeAlias = tuple[float, float]
 
-_HYPHEN = "\x02"  # at the end of a line, which then has no line end
-_NO_SPACE = 0.15  # of the font size, as all of these
+_HYPHEN = "\x02"  # pdfium's hyphen at the end of a line, which then has no line end
+_NO_SPACE = 0.15  # of the font size, like the next three
 _MOST_OVERLAP = 1.0
 _MOST_SHIFT = 0.6
-_WIDEST_SPACE = 0.8  # what is wider separates columns
-_LEAST_OF_INK, _MOST_OF_INK = 0.65, 1.05  # that a letter's width is
-_LEAST_OF_F = 0.45  # an italic one's
-_LEAST_BESIDE = 0.4  # of the lower one's height
+_WIDEST_SPACE = 0.8  # wider gaps separate columns
+_LEAST_OF_INK, _MOST_OF_INK = 0.65, 1.05  # plausible advance of a letter, as a share of its ink
+_LEAST_OF_F = 0.45  # the same for "f", which is wide in italics
+_LEAST_BESIDE = 0.4  # shared height of words in a line, of the lower one's height
 _BOLD_FLAG = 1 << 18
 _BOLD_WEIGHT = 600
 _BOLD_NAME = re.compile(r"bold|black|heavy|demi", re.IGNORECASE)
@@ -37,17 +37,17 @@ _LEFT_TO_RIGHT = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.,:/-]*[0-9A-Za-z])?")
 
 @dataclass(slots=True)
 class _Run:
-    """A word as it is drawn.
+    """A word in drawing order.
 
     Attributes:
-        size: Of its font, in points.
-        bold: Whether the font is.
-        way: The unit vector along which it is drawn, y down.
+        size: Font size, in points.
+        bold: Whether the font is bold.
+        way: Unit vector of the writing direction, y down.
         letters: Its text.
-        boxes: Of the letters, in points.
-        start: Where the last letter begins.
-        end: Where the next letter would begin.
-        is_sure: Whether `end` is known, and not only where the last letter's ink may end.
+        boxes: Boxes of the letters, in points.
+        start: Origin of the last letter.
+        end: Origin that the next letter would have.
+        is_sure: Whether `end` is exact, and not estimated from the ink of the last letter.
     """
 
     size: float
@@ -64,21 +64,21 @@ class _Run:
         return round(self.way[0]), round(self.way[1])
 
     @property
-    def word(self) -> Word:
+    def word(self) -> PDFWord:
         first, last = self.boxes[0], self.boxes[-1]
         is_backwards = _is_right_to_left(self.letters) and first[0] < last[0]
         letters = _backwards(self.letters) if is_backwards else self.letters
-        return Word(letters, around(self.boxes))
+        return PDFWord(letters, around(self.boxes))
 
     def reaches(self, start: _Point, most: float) -> bool:
-        """Whether a letter that starts there is on the line, at most `most` times the size away."""
+        """Whether a letter starting there is on the line, at most `most` font sizes away."""
         dx, dy = start[0] - self.end[0], start[1] - self.end[1]
         (x, y), size = self.way, self.size
         gap, shift = dx * x + dy * y, abs(dx * y - dy * x)
         return -_MOST_OVERLAP * size <= gap <= most * size and shift <= _MOST_SHIFT * size
 
     def touches(self, box: Box) -> bool:
-        """Whether a letter stands right before or after the word, in a horizontal line."""
+        """Whether a letter is directly before or after the word, in a horizontal line."""
         left, _, right, _ = around(self.boxes)
         return max(left - box[2], box[0] - right) <= _NO_SPACE * self.size
 
@@ -117,7 +117,7 @@ class _Letters:
         self._advances: dict[tuple[int, str], float] = {}
 
     def runs(self) -> Iterator[_Run]:
-        """Words, in the order in which they are drawn."""
+        """Words in drawing order."""
         run: _Run | None = None
         get, is_generated = self._pdfium.FPDFText_GetUnicode, self._pdfium.FPDFText_IsGenerated
         for at in range(max(0, self._pdfium.FPDFText_CountChars(self._text))):
@@ -129,7 +129,7 @@ class _Letters:
                     run = None
                 run = run or self._run(at)
                 self._add(run, letter, at, start)
-            # pdfium sees a space before a footnote's number, and none between narrow columns.
+            # pdfium inserts a space before a footnote's number, and none between narrow columns.
             elif run and not (run.is_sure and is_generated(self._text, at)):
                 run.letters += "-" * (letter == _HYPHEN)
                 yield run
@@ -141,11 +141,11 @@ class _Letters:
         """Whether a letter belongs to a word."""
         if not _is_right_to_left(letter):
             return run.reaches(start, _NO_SPACE)
-        # It may stand on either side of what is written from left to right.
+        # It may be on either side of text written from left to right.
         return not run.is_sure or run.touches(self._box(at))
 
     def _run(self, at: int) -> _Run:
-        """A word that begins with a letter, without it."""
+        """An empty word with the font and direction of a letter."""
         angle = self._pdfium.FPDFText_GetCharAngle(self._text, at)
         return _Run(
             size=self._pdfium.FPDFText_GetFontSize(self._text, at) * self._scale(at)[1],
@@ -161,8 +161,8 @@ class _Letters:
         advance = self._advance(letter)
         if start == run.start:  # the letters of a ligature have the same place
             advance = ink
-        # Where two shapes of a font claim to be the same letter, the width is that of either: a
-        # font may say that its "fi" is an "i".
+        # If two glyphs of a font map to the same letter, the width may be that of the other one: a
+        # font may map its "fi" to "i".
         least = _LEAST_OF_F if letter == "f" else _LEAST_OF_INK
         fits = least * ink <= advance <= _MOST_OF_INK * ink
         run.is_sure = fits and not _is_right_to_left(letter)
@@ -187,9 +187,9 @@ class _Letters:
         return math.hypot(matrix.a, matrix.b), math.hypot(matrix.c, matrix.d)
 
     def _advance(self, letter: str) -> float:
-        """From the start of a letter to the next one's, in points; 0 where that is not known.
+        """Advance width of a letter, in points; 0 if it is not known.
 
-        The ink of an "f" goes on above the space after it.
+        It differs from the width of the ink: that of an "f" extends over the space after it.
         """
         if not self._font:
             return 0.0
@@ -206,7 +206,7 @@ class _Letters:
         return x.value - self._corner[0], self._corner[1] - y.value
 
     def _box(self, at: int) -> Box:
-        # The box that the font gives to the letter: that of a dot is as high as that of an "l".
+        # The box defined by the font: that of a dot is as high as that of an "l".
         self._pdfium.FPDFText_GetLooseCharBox(self._text, at, self._rect)
         rect, (left, top) = self._rect, self._corner
         return (rect.left - left, top - rect.top, rect.right - left, top - rect.bottom)
@@ -220,7 +220,7 @@ class _Letters:
 
 
 def _goes_on(line: list[_Run], run: _Run) -> bool:
-    """Whether a word stands beside the last one of a line, with no more than a space between."""
+    """Whether a word continues a line after at most a space."""
     last = line[-1]
     if last.direction != run.direction:
         return False
@@ -252,5 +252,5 @@ def _is_right_to_left(text: str) -> bool:
 
 
 def _backwards(letters: str) -> str:
-    """Letters as they stand side by side, in the order in which they are read."""
+    """Reverse letters from visual to logical order, except numbers and Latin words."""
     return _LEFT_TO_RIGHT.sub(lambda match: match[0][::-1], letters[::-1])

@@ -11,11 +11,11 @@ from statistics import median
 from typing import TypeAlias
 
 from mm_rag.boxes import Box
-from mm_rag_loaders.pdf.page import Line, RawPage, Word, area, around, in_logical_order
+from mm_rag_loaders.pdf.page import Line, PDFWord, RawPage, area, around, in_logical_order
 
 _MOST_MEDIAN_LETTERS = 60
 _MOST_LETTERS = 600
-# Columns that only gaps tell apart may be columns of prose.
+# Columns separated only by gaps may be columns of prose.
 _MOST_UNRULED_LETTERS = 30
 _LEAST_FILLED = 0.5
 _FEWEST_ROWS = 2
@@ -31,8 +31,8 @@ _HEAD_ROWS = 5
 _MOST_CROWDED = 0.2  # of the cells: more words stand apart in one cell than a table has
 _MOST_PROSE_LETTERS = 40
 
-Piece: TypeAlias = list[Word]
-Cells: TypeAlias = list[list[list[Word]]]
+Piece: TypeAlias = list[PDFWord]
+Cells: TypeAlias = list[list[list[PDFWord]]]
 
 _THIN = 3.0  # points
 _SHORTEST = 8.0
@@ -47,30 +47,30 @@ class Table:
     """A table.
 
     Attributes:
-        cells: Row by row, all of the same length; empty where there is nothing.
+        cells: Texts of the cells by row and column; empty for an empty cell.
         words: All words in it, row by row.
-        box: Where it is, in points.
+        box: Its box, in points.
     """
 
     cells: tuple[tuple[str, ...], ...]
-    words: tuple[Word, ...]
+    words: tuple[PDFWord, ...]
     box: Box
 
     @property
     def text(self) -> str:
-        """As Markdown, with its first row as header."""
+        """The table as Markdown, with its first row as header."""
         head, *body = ("| " + " | ".join(row) + " |" for row in self.cells)
         return "\n".join([head, "|" + "---|" * len(self.cells[0]), *body])
 
 
 def split_tables(page: RawPage) -> tuple[list[Table], RawPage]:
-    """The tables of an upright page, and the page without the lines in them.
+    """The tables of an upright page, and the page without their lines.
 
-    What does not look like a table inside of its lines stays text.
+    Ruled areas that do not look like tables stay text.
     """
     tables: list[Table] = []
-    taken: set[Word] = set()
-    # The smallest first: the frame of a page is around everything.
+    taken: set[PDFWord] = set()
+    # The smallest first, because the frame of a page contains everything.
     for grid in sorted(find_grids(page.lines, page.rules), key=lambda grid: area(grid.box)):
         table = _table(grid)
         if table is not None and taken.isdisjoint(table.words):
@@ -97,7 +97,7 @@ def _is_table(rows: Sequence[Sequence[str]], is_ruled: bool) -> bool:
         return False
     if not is_ruled and len(rows[0]) == _FEWEST_COLUMNS and _is_list(rows):
         return False
-    # The title of a slide and the number below it, in a frame, have a column each.
+    # A framed slide with a title and a number would be a table with one filled cell a row.
     if median(sum(map(bool, row)) for row in rows) < _FEWEST_COLUMNS:
         return False
     filled = [len(cell) for row in rows for cell in row if cell]
@@ -108,16 +108,16 @@ def _is_table(rows: Sequence[Sequence[str]], is_ruled: bool) -> bool:
 
 
 def _is_list(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether what stands first in most rows is a bullet or a number."""
+    """Whether most rows begin with a bullet or a number."""
     marked = sum(_MARKER.fullmatch(row[0]) is not None for row in rows)
     return marked > 0.5 * len(rows)
 
 
-def _cell_text(words: Sequence[Word]) -> str:
+def _cell_text(words: Sequence[PDFWord]) -> str:
     return " ".join(word.text for word in words).replace("|", "\\|")
 
 
-def _without(line: Line, taken: set[Word]) -> Line | None:
+def _without(line: Line, taken: set[PDFWord]) -> Line | None:
     words = tuple(word for word in line.words if word not in taken)
     if len(words) == len(line.words):
         return line
@@ -129,10 +129,10 @@ class Grid:
     """Words in rows and columns.
 
     Attributes:
-        cells: Row by row, column by column, the words of a cell.
-        box: Around the lines and the words, in points.
-        is_ruled: Whether lines separate the columns; else gaps do.
-        is_crowded: Whether many cells hold words that stand apart.
+        cells: Words of the cells by row and column.
+        box: The box around lines and words, in points.
+        is_ruled: Whether the columns are separated by lines; otherwise by gaps.
+        is_crowded: Whether many cells contain words that are far apart.
     """
 
     cells: Cells
@@ -142,7 +142,7 @@ class Grid:
 
 
 def find_grids(lines: Sequence[Line], rules: Sequence[Box]) -> Iterator[Grid]:
-    """What may be a table, because of the lines that are drawn."""
+    """Candidates for tables, found by drawn lines."""
     groups = rule_groups(rules) if rules else []
     if not groups:
         return
@@ -155,7 +155,7 @@ def find_grids(lines: Sequence[Line], rules: Sequence[Box]) -> Iterator[Grid]:
 
 
 def _parts(group: RuleGroup, words: _Words) -> Iterator[RuleGroup]:
-    """A lattice whole; of a stack of lines, the runs with columns between them."""
+    """A lattice as it is; of a stack of lines, the runs with columns between them."""
     if group.down:
         yield group
         return
@@ -172,7 +172,7 @@ def _parts(group: RuleGroup, words: _Words) -> Iterator[RuleGroup]:
         yield RuleGroup(tuple(run))
 
 
-def _has_columns(words: Sequence[Word]) -> bool:
+def _has_columns(words: Sequence[PDFWord]) -> bool:
     text_rows = _text_rows(words)
     if not text_rows:
         return False
@@ -181,7 +181,7 @@ def _has_columns(words: Sequence[Word]) -> bool:
     return median(map(len, pieces)) >= 2 and median(letters) <= _MOST_PROSE_LETTERS
 
 
-def _grid(group: RuleGroup, words: Sequence[Word]) -> Grid:
+def _grid(group: RuleGroup, words: Sequence[PDFWord]) -> Grid:
     box = around([group.box, *(word.box for word in words)])
     text_rows = [_pieces(row, group.down) for row in _text_rows(words)]
     inner = [x for x in levels(rule[0] for rule in group.down) if box[0] + 4 < x < box[2] - 4]
@@ -198,7 +198,7 @@ def _grid(group: RuleGroup, words: Sequence[Word]) -> Grid:
 
 
 def _is_crowded(text_rows: Sequence[Sequence[Piece]], columns: Sequence[float]) -> bool:
-    """Whether pieces that stand apart share cells: the lines are not those of the columns."""
+    """Whether pieces that are far apart share cells, so that the lines are not those of columns."""
     pieces = sum(map(len, text_rows))
     cells = sum(sum(map(bool, _row(row, columns))) for row in text_rows)
     return pieces - cells > _MOST_CROWDED * cells
@@ -207,7 +207,7 @@ def _is_crowded(text_rows: Sequence[Sequence[Piece]], columns: Sequence[float]) 
 def _bands(
     group: RuleGroup, text_rows: Sequence[list[Piece]], box: Box
 ) -> list[tuple[float, list[list[Piece]]]]:
-    """Rows of text between lines that go over most of the width, with the y of the upper line."""
+    """Rows of text between wide lines, with the y of the upper line."""
     wide: dict[float, float] = {}
     for rule in group.across:
         y = next((y for y in wide if abs(y - rule[1]) <= 2), rule[1])
@@ -233,7 +233,7 @@ def _rows_of_band(
 
 
 def _open_columns(across: Sequence[Box], y: float, edges: Sequence[float]) -> list[int]:
-    """Columns that no line at a height closes: their cells reach over it."""
+    """Columns without a line at height `y`, whose cells span it."""
     near = [rule for rule in across if abs(rule[1] - y) <= _SAME_BORDER]
     return [
         at
@@ -242,14 +242,16 @@ def _open_columns(across: Sequence[Box], y: float, edges: Sequence[float]) -> li
     ]
 
 
-def _move_up(above: list[list[Word]], below: list[list[Word]], columns: Sequence[int]) -> None:
+def _move_up(
+    above: list[list[PDFWord]], below: list[list[PDFWord]], columns: Sequence[int]
+) -> None:
     for at in columns:
         above[at] += below[at]
         below[at] = []
 
 
 def _is_regular(rows: Cells) -> bool:
-    """Whether each row of text looks like a row of the table, not like a line in its cells."""
+    """Whether each row of text looks like a table row, and not like a line within cells."""
     columns = len(rows[0])
     if len(rows) < 2 or min(sum(map(bool, row)) for row in rows) < 0.7 * columns:
         return False
@@ -257,13 +259,13 @@ def _is_regular(rows: Cells) -> bool:
     return columns > 3 or sum(map(_is_figure, others)) > 0.5 * len(others)
 
 
-def _is_figure(cell: Sequence[Word]) -> bool:
+def _is_figure(cell: Sequence[PDFWord]) -> bool:
     text = "".join(word.text for word in cell)
     return sum(map(str.isdigit, text)) >= 0.4 * len(text)
 
 
 def _with_continuations(rows: Cells) -> Cells:
-    """Rows without a first cell and with few others go on in the row above."""
+    """Merge rows with a single cell, which is not the first, into the row above."""
     found: Cells = []
     for row in rows:
         filled = [at for at, cell in enumerate(row) if cell]
@@ -274,23 +276,23 @@ def _with_continuations(rows: Cells) -> Cells:
     return found
 
 
-def _merged(rows: Cells) -> list[list[Word]]:
+def _merged(rows: Cells) -> list[list[PDFWord]]:
     return [[word for cell in column for word in cell] for column in zip(*rows, strict=True)]
 
 
-def _row(pieces: Sequence[Piece], columns: Sequence[float]) -> list[list[Word]]:
-    cells: list[list[Word]] = [[] for _ in columns]
+def _row(pieces: Sequence[Piece], columns: Sequence[float]) -> list[list[PDFWord]]:
+    cells: list[list[PDFWord]] = [[] for _ in columns]
     for piece in pieces:
         box = around([word.box for word in piece])
         crossed = [x for x in columns[:-1] if box[0] + 2 < x < box[2] - 2]
-        # What spans several columns stands in the first of them.
+        # A piece that spans several columns belongs to the first of them.
         anchor = box[0] if crossed else (box[0] + box[2]) / 2
         cells[min(sum(x <= anchor for x in columns[:-1]), len(columns) - 1)] += piece
     return cells
 
 
 def _gaps(text_rows: Sequence[Sequence[Piece]]) -> list[float]:
-    """Where, in x, (nearly) no row has words: the borders of columns."""
+    """The x of column borders: gaps in which (nearly) no row has words."""
     edges: list[tuple[float, int]] = []
     for row in text_rows:
         for piece in row:
@@ -308,8 +310,8 @@ def _gaps(text_rows: Sequence[Sequence[Piece]]) -> list[float]:
     return found
 
 
-def _text_rows(words: Sequence[Word]) -> list[list[Word]]:
-    found: list[list[Word]] = []
+def _text_rows(words: Sequence[PDFWord]) -> list[list[PDFWord]]:
+    found: list[list[PDFWord]] = []
     bottom = 0.0
     for word in sorted(words, key=lambda word: word.box[1] + word.box[3]):
         middle = (word.box[1] + word.box[3]) / 2
@@ -317,13 +319,13 @@ def _text_rows(words: Sequence[Word]) -> list[list[Word]]:
             found[-1].append(word)
         else:
             found.append([word])
-            # The lower third of a line may hold the middle of an index, not of the next line.
+            # The lower third of a line may contain the middle of a subscript, not of the next line.
             bottom = word.box[1] + 0.85 * (word.box[3] - word.box[1])
     return found
 
 
-def _pieces(row: Sequence[Word], down: Sequence[Box]) -> list[Piece]:
-    """Words that stand together, with no line between them, each in logical order."""
+def _pieces(row: Sequence[PDFWord], down: Sequence[Box]) -> list[Piece]:
+    """Groups of adjacent words without a line between them, each in logical order."""
     found: list[Piece] = []
     for word in sorted(row, key=lambda word: word.box[0]):
         if found and not _is_apart(found[-1][-1], word, down):
@@ -333,7 +335,7 @@ def _pieces(row: Sequence[Word], down: Sequence[Box]) -> list[Piece]:
     return [_logical(piece) for piece in found]
 
 
-def _is_apart(left: Word, right: Word, down: Sequence[Box]) -> bool:
+def _is_apart(left: PDFWord, right: PDFWord, down: Sequence[Box]) -> bool:
     if right.box[0] - left.box[2] > _PIECE_GAP * (left.box[3] - left.box[1]):
         return True
     middle = (left.box[1] + left.box[3]) / 2
@@ -348,14 +350,14 @@ def _logical(piece: Piece) -> Piece:
 
 
 class _Words:
-    """The words of a page from the top down, to find those in a box without asking each."""
+    """The words of a page, sorted by height to find those in a box quickly."""
 
-    def __init__(self, words: Iterable[Word]) -> None:
+    def __init__(self, words: Iterable[PDFWord]) -> None:
         self._words = sorted(words, key=_middle)
         self._middles = list(map(_middle, self._words))
 
-    def inside(self, box: Box) -> list[Word]:
-        """Those whose middle lies in a box."""
+    def inside(self, box: Box) -> list[PDFWord]:
+        """The words whose middle lies in a box."""
         left, top, right, bottom = box
         first = bisect_left(self._middles, top)
         last = bisect_right(self._middles, bottom)
@@ -366,17 +368,17 @@ class _Words:
         ]
 
 
-def _middle(word: Word) -> float:
+def _middle(word: PDFWord) -> float:
     return (word.box[1] + word.box[3]) / 2
 
 
 @dataclass(frozen=True)
 class RuleGroup:
-    """Lines that belong together.
+    """Drawn lines that belong together.
 
     Attributes:
-        across: Horizontal ones, from the top down.
-        down: Vertical ones, from the left.
+        across: Horizontal lines, from the top down.
+        down: Vertical lines, from the left.
     """
 
     across: tuple[Box, ...]
@@ -384,7 +386,7 @@ class RuleGroup:
 
     @property
     def box(self) -> Box:
-        """Around all of them."""
+        """The box around all lines."""
         return around([*self.across, *self.down])
 
 
@@ -403,7 +405,7 @@ def rule_groups(rules: Sequence[Box]) -> list[RuleGroup]:
 
 
 def edges(box: Box) -> list[Box]:
-    """A rectangle as lines: itself where it is thin, else its four sides."""
+    """A rectangle as lines: itself if it is thin, else its four sides."""
     x0, y0, x1, y1 = box
     if min(x1 - x0, y1 - y0) <= _THIN:
         return [box]
@@ -411,7 +413,7 @@ def edges(box: Box) -> list[Box]:
 
 
 def levels(positions: Iterable[float], apart: float = _NEAR) -> list[float]:
-    """Positions without those that are nearly the same, in order."""
+    """Positions in ascending order, without nearly equal ones."""
     found: list[float] = []
     for position in sorted(positions):
         if not found or position - found[-1] > apart:
@@ -434,7 +436,7 @@ def _flip(rule: Box) -> Box:
 
 
 def _joined(rules: Sequence[Box]) -> list[Box]:
-    """Pieces of one horizontal line as one."""
+    """Join the pieces of horizontal lines."""
     found: list[Box] = []
     for row in _rows(sorted(rules, key=lambda rule: rule[1])):
         current = row[0]
@@ -449,7 +451,7 @@ def _joined(rules: Sequence[Box]) -> list[Box]:
 
 
 def _rows(rules: Sequence[Box]) -> Iterator[list[Box]]:
-    """Lines at nearly the same height, from the left."""
+    """Groups of lines at nearly the same height, from the left."""
     row: list[Box] = []
     for rule in rules:
         if row and rule[1] - row[0][1] > _THIN / 2:
@@ -461,12 +463,12 @@ def _rows(rules: Sequence[Box]) -> Iterator[list[Box]]:
 
 
 def _components(rules: Sequence[Box]) -> list[list[Box]]:
-    """Lines that meet, directly or through others."""
+    """Groups of lines that meet, directly or through others."""
     return _linked(rules, _meet)
 
 
 def _stacks(rules: Sequence[Box]) -> list[RuleGroup]:
-    """Lines of the same width, one below the other, with what is drawn between them."""
+    """Groups of horizontal lines of the same width, one below the other."""
     stacks = _linked(rules, _are_as_wide)
     groups = [_group(stack) for stack in stacks if len(stack) > 1]
     return sorted(groups, key=lambda group: group.box[1])
@@ -476,7 +478,7 @@ def _linked(rules: Sequence[Box], is_linked: Callable[[Box, Box], bool]) -> list
     left, found = list(rules), list[list[Box]]()
     while left:
         group = [left.pop()]
-        for member in group:  # it grows meanwhile
+        for member in group:  # which grows during the loop
             apart: list[Box] = []
             for rule in left:
                 (group if is_linked(member, rule) else apart).append(rule)

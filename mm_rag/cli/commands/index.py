@@ -29,7 +29,6 @@ class Pictures(Enum):
     """How page pictures are kept, as `Collection` takes it."""
 
     JPEG = "jpeg"
-    WEBP = "webp"
     REFERENCE = "reference"
 
 

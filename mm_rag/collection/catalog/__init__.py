@@ -7,7 +7,7 @@ from mm_rag.collection.catalog.checked_row import CheckedRow
 from mm_rag.collection.catalog.commit import Commit
 from mm_rag.collection.catalog.database import IN_MEMORY
 from mm_rag.collection.catalog.entry import Entry, Found, given_of, stacked
-from mm_rag.collection.catalog.files import CatalogFile, FileState
+from mm_rag.collection.catalog.files import CatalogFile
 from mm_rag.collection.catalog.own_files import OwnFiles, holds_segment
 from mm_rag.collection.catalog.schema import FORMAT_VERSION
 from mm_rag.collection.catalog.source_stats import SourceStats
@@ -20,7 +20,6 @@ __all__ = [
     "CheckedRow",
     "Commit",
     "Entry",
-    "FileState",
     "Found",
     "OwnFiles",
     "SourceStats",

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-FileState = Literal[
-    "unread", "indexed", "incomplete", "duplicate", "unreadable", "refused", "unsupported"
-]
+from mm_rag_loaders.outcome import FileState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +17,10 @@ class CatalogFile:
         size: In bytes.
         mtime_ns: Its modification time.
         beside: The subtitle files that lie beside it, as they were, and who read it.
-        state: `unread`: it is in, and to be read again, as something of it is damaged.
-            `incomplete`: it is in, without what a missing or failing reader would have read.
+        state: `indexed`, `incomplete`, `unread`, `duplicate`, `unreadable`, `refused` or
+            `unsupported` (see `FileState`).
         reason: What there is to say about it; empty when all is well.
-        ctime_ns: When anything of it was changed; 0 where that is not known (`stamps`).
+        ctime_ns: When anything of it was changed; 0 if that is not known (`FileStamp`).
         inode: Its number in the file system.
         tags: What it was tagged with, one a line, sorted.
         indexed_at: When it was read, in seconds since 1970; 0 where that is not known.

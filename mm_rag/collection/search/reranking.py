@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mm_rag.collection.pictures import Pictures
+from mm_rag.collection.assets import CollectionAssets
 from mm_rag.collection.search.fusion import ScoreList, best_first, fuse, min_max
 from mm_rag.collection.search.merging import Candidates, GroupKey
 from mm_rag.collection.search.query import EncodedQuery
@@ -48,7 +48,7 @@ def rerank(
     candidates: Candidates,
     lists: Sequence[ScoreList[GroupKey]],
     request: SearchRequest,
-    pictures: Pictures,
+    assets: CollectionAssets,
 ) -> Ranking:
     """Fuse the score lists, and rescore the best candidates.
 
@@ -58,7 +58,7 @@ def rerank(
         candidates: All candidates.
         lists: The score lists of vectors and BM25.
         request: Says which modalities are reranked.
-        pictures: Draws the pictures that a reranker looks at, where none are kept.
+        assets: Draws the pictures that a reranker looks at, if none are kept.
     """
     fused = fuse(*lists)
     if reranker is None or not fused:
@@ -68,7 +68,7 @@ def rerank(
     matched = candidates.matched({key: candidates.groups[key] for key in top})
     documents: list[Sequence[Segment]] = list(matched.values())
     if reranker.supports("image") and not reranker.encodes_as_text("image"):
-        documents = _with_pictures(documents, pictures)
+        documents = _with_pictures(documents, assets)
     predicted = _predict(reranker, query, documents) if documents else None
     if predicted is None:
         return Ranking(fused)
@@ -85,10 +85,10 @@ def _kind(key: GroupKey, candidates: Candidates) -> str:
 
 
 def _with_pictures(
-    groups: Sequence[Sequence[Segment]], pictures: Pictures
+    groups: Sequence[Sequence[Segment]], assets: CollectionAssets
 ) -> list[Sequence[Segment]]:
     """The groups with the pictures of their best segments drawn, where none are kept."""
-    drawn = pictures.drawn([best for best, *_ in groups], strict=False)
+    drawn = assets.drawn([best for best, *_ in groups], strict=False)
     return [[best, *rest] for best, (_, *rest) in zip(drawn, groups, strict=True)]
 
 

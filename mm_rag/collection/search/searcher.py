@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mm_rag._forking import ForkableLock
-from mm_rag.collection.pictures import Pictures
+from mm_rag.collection.assets import CollectionAssets
 from mm_rag.collection.search.calibration import Calibration
 from mm_rag.collection.search.fusion import score_lists
 from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey, merge, page_id
@@ -65,11 +65,11 @@ class Searcher:
 
     Args:
         session: Hands out snapshots of the collection.
-        pictures: Draws the pictures that a reranker looks at, where none are kept.
+        assets: Draws the pictures that a reranker looks at, if none are kept.
     """
 
-    def __init__(self, session: Session, pictures: Pictures) -> None:
-        self._session, self._pictures = session, pictures
+    def __init__(self, session: Session, assets: CollectionAssets) -> None:
+        self._session, self._assets = session, assets
         self._calibrating = ForkableLock()
         self._calibrated: tuple[object, Calibration] | None = None
 
@@ -101,7 +101,7 @@ class Searcher:
             found = self._retrieve(encoded, request, encoder, watch, hold_commits=is_last)
             candidates = found.candidates
             lists = score_lists(candidates.scores, max(DEPTH, request.k))
-            ranking = rerank(reranker, encoded, candidates, lists, request, self._pictures)
+            ranking = rerank(reranker, encoded, candidates, lists, request, self._assets)
             watch.lap("rerank")
             selected = select(candidates, ranking.scores, request)
             hits = _hits(selected, candidates, ranking, request)

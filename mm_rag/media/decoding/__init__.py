@@ -28,22 +28,22 @@ __all__ = [
 
 
 def decoding_backend() -> Backend:
-    """The best backend that works here: `torchcodec` where it finds FFmpeg's libraries, or `pyav`.
+    """The best backend that works here: `torchcodec` if it finds FFmpeg's libraries, else `pyav`.
 
-    By default the first is used only where torch is loaded already.
+    By default torchcodec is only used if torch is imported already.
     """
     return "pyav" if _torchcodec_fault() else "torchcodec"
 
 
 @cache
 def _torchcodec_fault() -> MissingExtra | None:
-    """Why torchcodec cannot decode: it is missing, or finds no FFmpeg; None where it can."""
+    """Why torchcodec cannot decode: it is missing, or finds no FFmpeg; None if it can."""
     try:
         torchcodec = require("torchcodec", extra="video", feature="Decoding with torchcodec")
     except MissingExtra as error:
-        # Older ones raise RuntimeError where none of their builds finds FFmpeg's libraries.
+        # Older versions raise RuntimeError on import if they find no FFmpeg libraries.
         return error
-    # Newer ones are imported all the same, and fail at the first file.
+    # Newer versions can be imported, but fail at the first file.
     if getattr(torchcodec, "ffmpeg_major_version", "unknown") is None:
         return MissingExtra(
             "Decoding with torchcodec needs FFmpeg's shared libraries, and torchcodec "
@@ -75,7 +75,7 @@ def frame_decoder(source: Probe, track: VideoTrack, backend: Backend | None) -> 
 
 
 def _chosen(backend: Backend | None) -> Backend:
-    # Both give the same: what torchcodec gains is not worth the seconds that torch takes to load.
+    # The results are equal: a faster backend is not worth the seconds that importing torch takes.
     chosen = backend or (decoding_backend() if "torch" in sys.modules else "pyav")
     if chosen == "torchcodec" and (fault := _torchcodec_fault()):
         raise InputError(f"{fault} Or use the backend 'pyav', which brings its own FFmpeg.")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mm_rag.media.ffmpeg import FrameTable
 
-SAME_TIME = 1e-4  # seconds; time stamps closer than this are equal, as floats they may not be
+SAME_TIME = 1e-4  # seconds; closer time stamps are equal, apart from rounding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +23,8 @@ class Frame:
     """A decoded frame.
 
     Attributes:
-        pts: When it is shown, by the file's own time stamps, in seconds.
-        pixels: Upright, of shape (height, width, 3), uint8, RGB.
+        pts: Presentation time in the file, in seconds.
+        pixels: Upright RGB, shape (height, width, 3), uint8.
     """
 
     pts: float
@@ -32,20 +32,20 @@ class Frame:
 
 
 class SampleDecoder(Protocol):
-    """Decodes one audio track, in its own sample rate, mixed to mono."""
+    """Decodes one audio track at its own sample rate, mixed to mono."""
 
     damage: list[str]
-    """What could not be decoded, in words; grows while reading."""
+    """Damage found so far, in words; grows while reading."""
 
     def read(self, start: float, end: float) -> npt.NDArray[np.float32]:
-        """Samples of the span [start, end) in file time, shape (n,); shorter where it ends.
+        """Samples of the span [start, end) in file time, shape (n,); fewer at the end of the track.
 
         Reading spans in order never seeks.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         ...
 
 
@@ -53,36 +53,36 @@ class FrameDecoder(Protocol):
     """Decodes one video track."""
 
     damage: list[str]
-    """What could not be decoded, in words; grows while reading."""
+    """Damage found so far, in words; grows while reading."""
 
     @property
     def table(self) -> FrameTable:
-        """When the frames of the track are shown."""
+        """Presentation times of all frames."""
         ...
 
     def frames(self, times: Sequence[float]) -> Iterator[Frame]:
-        """The frame shown at each of the ascending `times` in file time.
+        """The frame shown at each of the ascending `times`, in file time.
 
-        Before the first frame that is the first, after the last the last; where nothing can be
-        decoded there are fewer frames than times.
+        Times before the first frame give the first, times after the last the last. If frames cannot
+        be decoded, there are fewer frames than times.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         ...
 
 
 def span_of(
     samples: npt.NDArray[np.float32], first: float, start: float, end: float, rate: int
 ) -> npt.NDArray[np.float32]:
-    """Cut the span [start, end) out of samples of which the first is at `first` seconds.
+    """Cut the span [start, end) out of samples that begin at `first` seconds.
 
-    Where they begin later than the span does, silence fills the time before.
+    If they begin after the start of the span, silence fills the time before.
     """
     offset, wanted = round((start - first) * rate), round((end - start) * rate)
     if offset < 0:
-        # A damaged time stamp may be years later.
+        # A damaged time stamp may be years off.
         silence = np.zeros(min(-offset, wanted), np.float32)
         return np.concatenate([silence, samples[: wanted - len(silence)]])
     return samples[offset:][:wanted]

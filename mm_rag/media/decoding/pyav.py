@@ -1,4 +1,4 @@
-"""Decoding with PyAV, which brings its own FFmpeg and works around damaged packets."""
+"""Decoding with PyAV, which contains FFmpeg and skips damaged packets."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from mm_rag.media.ffmpeg import (
 if TYPE_CHECKING:
     from av import AudioFrame, VideoFrame
 
-_SEEK_MARGIN = 0.5  # seconds; sound decoders need a little run-up after a seek
-_SKIP_AHEAD = 10.0  # seconds; further ahead than this, seeking beats decoding on
+_SEEK_MARGIN = 0.5  # seconds decoded before a span after a seek: sound decoders need some run-up
+_SKIP_AHEAD = 10.0  # seconds ahead from which seeking is faster than decoding on
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class _Piece:
 
 
 class Track:
-    """The frames of one track, decoded in order from wherever it was sought to."""
+    """Decodes the frames of one track in order, from the position of the last seek."""
 
     def __init__(self, source: Probe, index: int, what: str) -> None:
         self._av = require("av", extra="video", feature="Reading recordings and videos")
@@ -47,16 +47,16 @@ class Track:
         self._open()
 
     def seek(self, time: float) -> None:
-        """Go to the last point before `time`, in file time, from which decoding can start."""
+        """Seek to the last point before `time`, in file time, at which decoding can start."""
         offset = int(max(time, 0.0) / self._stream.time_base)
         try:
             self._container.seek(offset, stream=self._stream)
         except self._av.FFmpegError:
-            # Some files cannot be sought in, but all can be read from the beginning.
+            # Not all files are seekable, but all can be read from the beginning.
             self._open()
 
     def decode(self) -> Iterator[Any]:
-        """Frames from here on; damaged packets are left out and noted."""
+        """Frames from the current position on. Damaged packets are left out and noted."""
         packets, time = self._container.demux(self._stream), self._start
         while True:
             try:
@@ -73,7 +73,7 @@ class Track:
                 self._note(f"the {self._what} track is damaged at {time - self._start:.1f} s")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._stack.close()
 
     def _open(self) -> None:
@@ -95,12 +95,12 @@ class PyAVSamples:
         self._track = Track(source, track.index, "sound")
         self._rate = track.sample_rate
         self._pieces: Iterator[_Piece] = iter(())
-        self._position = float("inf")  # before which nothing can be read without a seek
+        self._position = float("inf")  # earlier samples need a seek
         self._held: _Piece | None = None
         self.damage = self._track.damage
 
     def read(self, start: float, end: float) -> npt.NDArray[np.float32]:
-        """Samples of the span [start, end) in file time, shape (n,); shorter where it ends."""
+        """Samples of the span [start, end), as `SampleDecoder`."""
         if start < self._position or start > self._position + _SKIP_AHEAD:
             self._track.seek(start - _SEEK_MARGIN)
             self._pieces, self._held = self._decoded(), None
@@ -114,7 +114,7 @@ class PyAVSamples:
         return span_of(samples, pieces[0].start, start, end, self._rate)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._track.close()
 
     def _covering(self, start: float, end: float) -> Iterator[_Piece]:
@@ -154,20 +154,20 @@ class PyAVFrames:
 
     @property
     def table(self) -> FrameTable:
-        """When the frames of the track are shown; the whole file is scanned on first use."""
+        """Presentation times of all frames; the whole file is scanned on first use."""
         if self._table is None:
             self._table = frame_table(self._source, self._of)
         return self._table
 
     def frames(self, times: Sequence[float]) -> Iterator[Frame]:
-        """The frame shown at each of the ascending `times` in file time."""
+        """The frame shown at each of the ascending `times`, as `FrameDecoder`."""
         for time in times:
             self._go_to(time)
             if self._shown is not None:
                 yield _as_frame(*self._shown)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._shown = self._next = None
         self._track.close()
 

@@ -1,7 +1,7 @@
 """Decoding with torchcodec, which uses the FFmpeg libraries of the system.
 
-torchcodec gives up at the first damaged packet, where PyAV goes on with the next one; so the rest
-of a file that it gives up on is read with PyAV.
+torchcodec stops at the first damaged packet, while PyAV continues with the next one. Therefore the
+rest of a damaged file is read with PyAV.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mm_rag.media.decoding.base import SAME_TIME, Frame, span_of
 from mm_rag.media.decoding.pyav import PyAVFrames, PyAVSamples
 from mm_rag.media.ffmpeg import AudioTrack, Probe, VideoTrack, frame_table
 
-_RUN_UP = 0.25  # seconds decoded before a span and thrown away: decoders start with a transient
+_RUN_UP = 0.25  # seconds decoded before a span and dropped: decoders start with a transient
 
 
 class TorchCodecSamples:
@@ -31,7 +31,7 @@ class TorchCodecSamples:
         self.damage: list[str] = []
 
     def read(self, start: float, end: float) -> npt.NDArray[np.float32]:
-        """Samples of the span [start, end) in file time, shape (n,); shorter where it ends."""
+        """Samples of the span [start, end), as `SampleDecoder`."""
         if self._decoder is not None:
             try:
                 begin = max(0.0, start - _RUN_UP)
@@ -44,7 +44,7 @@ class TorchCodecSamples:
         return self._pyav().read(start, end)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._decoder = None
         if self._fallback is not None:
             self._fallback.close()
@@ -64,14 +64,14 @@ class TorchCodecFrames:
         self._decoder: Any = _open(
             "VideoDecoder", source, track.index, dimension_order="NHWC", num_ffmpeg_threads=0
         )
-        # Asked for a time rather than a number, torchcodec 0.17 gives the frame after the right one
-        # where FFmpeg 5 leaves the durations of frames out.
+        # Frames are requested by number: by time, torchcodec 0.17 returns the following frame if
+        # FFmpeg 5 does not give the durations of frames.
         self.table = frame_table(source, track)
         self._fallback: PyAVFrames | None = None
         self.damage: list[str] = []
 
     def frames(self, times: Sequence[float]) -> Iterator[Frame]:
-        """The frame shown at each of the ascending `times` in file time."""
+        """The frame shown at each of the ascending `times`, as `FrameDecoder`."""
         for done, time in enumerate(times):
             frame = self._frame(time)
             if frame is None:
@@ -80,7 +80,7 @@ class TorchCodecFrames:
             yield frame
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._decoder = None
         if self._fallback is not None:
             self._fallback.close()

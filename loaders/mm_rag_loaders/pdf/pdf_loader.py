@@ -10,7 +10,7 @@ from typing import Literal
 from mm_rag._optional import install_command
 from mm_rag.boxes import Box, WordBox
 from mm_rag.errors import MissingExtra, UnreadableMedia
-from mm_rag.extraction.ocr import Reading, word_boxes
+from mm_rag.extraction.ocr import OCRResult, word_boxes
 from mm_rag.media.access import FileSource, opened
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.loader import Loader, SourceFile, read_picture
@@ -29,10 +29,10 @@ _FEWEST_LETTERS = 4  # of a region: less is a logo or a texture
 
 
 class PDFLoader(Loader):
-    """Reads PDFs: per page one segment of modality `image`, then one per passage of its text.
+    """Reads PDFs: for each page a segment of modality `image`, then one for each text passage.
 
-    A page that has (nearly) no text layer is read by OCR. Blank pages make no segments. A damaged
-    page is left out and noted, the others are kept.
+    Pages without a text layer, or with hardly any text in it, are read by OCR. Blank pages give no
+    segments. Damaged pages are left out and noted.
     """
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
@@ -40,7 +40,7 @@ class PDFLoader(Loader):
 
         Raises:
             PasswordNeeded: The document is locked, and `LoadOptions.password` does not open it.
-            UnreadableMedia: It is damaged beyond repair, or has nothing on any page.
+            UnreadableMedia: It is damaged beyond repair, or all pages are blank.
         """
         blank: list[int] = []
         found = False
@@ -48,7 +48,7 @@ class PDFLoader(Loader):
         with open_pdf(file.opened, options.password, options.pdf_backend) as document:
             if document.is_repaired:
                 file.notes.append("damaged; repaired while opening")
-            about, heads = _About.of(document, file), _Headings(document.page_count)
+            about, heads = _DocumentInfo.of(document, file), _Headings(document.page_count)
             for number in _page_numbers(document, file, self.options):
                 page = self._page(document, number, file)
                 if page is None:
@@ -73,16 +73,16 @@ class PDFLoader(Loader):
             return None
 
     def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
-        """Yield Segments of a PDF with their pages drawn again.
+        """Yield segments of a PDF with their pages drawn again.
 
-        Where the words are is written again too, except where OCR found them.
+        Word boxes are written again too, unless they came from OCR.
 
         Raises:
             PasswordNeeded: `LoadOptions.password` does not open it.
             UnreadableMedia: It can no longer be read.
         """
         options = self.options
-        shots: dict[int | None, _Shot] = {}
+        shots: dict[int | None, _PagePicture] = {}
         with open_pdf(file.opened, options.password, options.pdf_backend) as document:
             for segment in segments:
                 if segment.page not in shots:
@@ -96,24 +96,24 @@ class PDFLoader(Loader):
                     boxes=shot.boxes,
                 )
 
-    def _shot_of(self, document: PDFDocument, segment: Segment, file: SourceFile) -> _Shot:
+    def _shot_of(self, document: PDFDocument, segment: Segment, file: SourceFile) -> _PagePicture:
         try:
             page = document.read_page(segment.page or 1, self._max_pixels)
         except UnreadableMedia as error:
             raise UnreadableMedia(f"{file.name}, {segment.where}: {error}") from error
         return self._shot(replace(page, words=()) if segment.metadata.get("ocr") else page)
 
-    def _shot(self, page: PageContent) -> _Shot:
+    def _shot(self, page: PageContent) -> _PagePicture:
         store = self.options.assets
         boxes = str(store.write_boxes(page.words)) if page.words else None
-        return _Shot(str(store.write(page.picture)), store.picture_mime, boxes)
+        return _PagePicture(str(store.write(page.picture)), store.picture_mime, boxes)
 
     @property
     def _max_pixels(self) -> int:
         return min(self.options.page_pixels, self.options.policy.max_pixels)
 
     def _page_segments(
-        self, page: PageContent, about: _About, heads: _Headings, file: SourceFile
+        self, page: PageContent, about: _DocumentInfo, heads: _Headings, file: SourceFile
     ) -> Iterator[Segment]:
         if page.is_reduced:
             file.notes.append(f"page {page.number} is huge; its picture is much reduced")
@@ -146,8 +146,8 @@ class PDFLoader(Loader):
 
 
 @dataclass(frozen=True)
-class _Shot:
-    """A page's picture as it was written, and where its words are."""
+class _PagePicture:
+    """The stored picture of a page, and the file with the boxes of its words."""
 
     path: str
     mime_type: str
@@ -155,7 +155,7 @@ class _Shot:
 
 
 class _Headings:
-    """Takes headings from one page to the next."""
+    """Carries headings from one page to the next."""
 
     def __init__(self, pages: int) -> None:
         self._pages = pages
@@ -163,7 +163,7 @@ class _Headings:
         self._waiting: tuple[Block, ...] = ()
 
     def passages(self, page: PageContent, max_words: int) -> list[Passage]:
-        """The passages of a page; headings at its end go with the text of the next page."""
+        """The passages of a page; headings at its end move to the text of the next page."""
         blocks = (*self._waiting, *page.blocks)
         rest = len(blocks)
         while rest and blocks[rest - 1].kind == "heading" and page.number < self._pages:
@@ -178,12 +178,12 @@ class _Headings:
 
 
 @dataclass(frozen=True)
-class _About:
+class _DocumentInfo:
     title: str
     metadata: dict[str, Scalar]
 
     @classmethod
-    def of(cls, document: PDFDocument, file: SourceFile) -> _About:
+    def of(cls, document: PDFDocument, file: SourceFile) -> _DocumentInfo:
         metadata: dict[str, Scalar] = {"pages": document.page_count}
         for key in ("author", "subject", "keywords", "created", "modified"):
             value = document.metadata.get(key)
@@ -208,7 +208,7 @@ def _page_metadata(page: PageContent) -> dict[str, Scalar]:
 
 
 def _title(title: str) -> str:
-    """The title that the document gives itself, unless it is an accident of the program."""
+    """The title in the metadata; empty if it is a file name or a program's default."""
     lowered = title.lower()
     is_file_name = lowered.endswith((".doc", ".docx", ".indd", ".pdf", ".ppt", ".pptx", ".qxd"))
     is_default = lowered.startswith(("microsoft word -", "untitled", "powerpoint presentation"))
@@ -245,9 +245,9 @@ def _page_list(numbers: list[int]) -> str:
 
 
 def with_scans_read(page: PageContent, file: SourceFile) -> tuple[PageContent, bool]:
-    """The page with what its scans say, and whether anything of it was read by OCR.
+    """The page with the text of its scans, and whether OCR was used.
 
-    Where OCR is not installed the page is as it was, and the file gets a note.
+    If the OCR engine is not installed, the page stays the same and the file gets a note.
     """
     if not page.scans:
         return page, False
@@ -262,24 +262,24 @@ def with_scans_read(page: PageContent, file: SourceFile) -> tuple[PageContent, b
     return _with_regions_read(page, found), bool(found)
 
 
-def _with_page_read(page: PageContent, scan: Scan, reading: Reading) -> PageContent:
-    # A stamp or a page number may be all that the text layer of a scan has.
+def _with_page_read(page: PageContent, scan: Scan, reading: OCRResult) -> PageContent:
+    # The text layer of a scan may consist of a stamp or a page number.
     if len(reading.text) <= len(page.text):
         return page
     block = Block(kind="text", text=reading.text, box=_WHOLE)
     return replace(page, blocks=(block,), words=tuple(_words(scan, reading)))
 
 
-def _with_regions_read(page: PageContent, found: Sequence[tuple[Scan, Reading]]) -> PageContent:
+def _with_regions_read(page: PageContent, found: Sequence[tuple[Scan, OCRResult]]) -> PageContent:
     blocks, words = list(page.blocks), list(page.words)
-    # From the last on, so that the places of the others stay.
+    # Backwards, so that insertions do not shift earlier positions.
     for scan, reading in reversed(found):
         blocks.insert(scan.after, Block(kind="picture", text=reading.text, box=scan.box))
         words += _words(scan, reading)
     return replace(page, blocks=tuple(blocks), words=tuple(words))
 
 
-def _words(scan: Scan, reading: Reading) -> list[WordBox]:
+def _words(scan: Scan, reading: OCRResult) -> list[WordBox]:
     x, y = scan.box[:2]
     width, height = scan.box[2] - x, scan.box[3] - y
     return [
@@ -297,12 +297,12 @@ def _words(scan: Scan, reading: Reading) -> list[WordBox]:
 
 
 def open_pdf(path: FileSource, password: str | None, backend: PDFBackend | None) -> PDFDocument:
-    """Open a PDF with a library, by default PyMuPDF where it is installed, else pypdfium2.
+    """Open a PDF with a library, by default PyMuPDF if it is installed, else pypdfium2.
 
     Raises:
         PasswordNeeded: It is locked, and the password does not open it.
         UnreadableMedia: It is damaged beyond repair.
-        MissingExtra: The library is not installed, or neither is.
+        MissingExtra: The library is not installed, or neither of the two is.
     """
     with opened(path) as file:
         if (backend or _installed()) == "pdfium":
@@ -320,7 +320,7 @@ def _installed() -> PDFBackend:
         if importlib.util.find_spec(package) is not None:
             return backend
     raise MissingExtra(
-        "Reading PDFs needs the package 'pymupdf' (AGPL-3.0) or 'pypdfium2' (BSD-3, Apache-2.0), "
+        "OCRResult PDFs needs the package 'pymupdf' (AGPL-3.0) or 'pypdfium2' (BSD-3, Apache-2.0), "
         f"and neither is installed. Install one of them with: {install_command('pdf')} or "
         f"{install_command('pdfium')}"
     )

@@ -18,32 +18,32 @@ from mm_rag_loaders.pdf.page import (
     Direction,
     Line,
     PageContent,
-    Picture,
+    PageImage,
+    PDFWord,
     RawPage,
     Scan,
-    Word,
     area,
     around,
     turned,
 )
 from mm_rag_loaders.pdf.tables import split_tables
 
-_MAX_ZOOM = 3.0  # 216 dpi: more than that only makes a small page's picture blurred and large
+_MAX_ZOOM = 3.0  # 216 dpi: more makes the picture of a small page larger, not sharper
 _FEWEST_DOTS_PER_POINT = 0.25
 _MAX_SIDE = 8192  # in pixels
 _SCAN_ZOOM = 150 / 72
 _MAX_SCAN_ZOOM = 300 / 72
 _SCAN_PIXELS = 4_000_000
 _FEWEST_UPRIGHT_LETTERS = 20
-# Marks that programs leave for themselves. The letters of some fonts are larger than their size.
+# Smaller text consists of invisible marks of programs. Letters may be larger than their font size.
 _SMALLEST, _NARROWEST = 1.5, 0.5  # points: of a font, and of a letter on average
 _LEAST_SEEN = 0.3  # of a word's width and height
 _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
-# Text that runs up, down or upside down needs this rotation to be upright.
+# Rotation that makes text of a direction upright.
 _UPRIGHT_ROTATION: dict[Direction, int] = {(1, 0): 0, (0, -1): 90, (-1, 0): 180, (0, 1): 270}
 
 _FEWEST_LETTERS = 20
-# A scan may come with a stamp or a page number as text, a slide of pictures with its title.
+# A scan may have a stamp or a page number as text, a slide with pictures its title.
 _FEWEST_LETTERS_ON_PICTURE = 100
 _LARGE_PICTURE = 0.4  # of the page's area
 _MANY_OUTLINES = 50  # letters may be drawn as outlines
@@ -57,16 +57,16 @@ _TOUCHING = 2.0  # points between the strips in which a picture may be stored
 
 
 def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) -> PageContent:
-    """Blocks, words and pictures of a page.
+    """Make blocks, words and pictures of a page.
 
     Args:
-        raw: What the library found on it.
-        canvas: Draws it.
-        fonts: What the pages before it had; it is told of this page.
-        max_pixels: Of the picture, width times height.
+        raw: The page as a library reads it.
+        canvas: Draws the page.
+        fonts: Fonts of the pages before; this page is added.
+        max_pixels: Upper bound of the picture's width times height.
 
     Raises:
-        UnreadableMedia: It has no size; the message is the reason only.
+        UnreadableMedia: The page has no size; the message is the reason only.
     """
     if not (raw.size[0] > 0 and raw.size[1] > 0):
         raise UnreadableMedia(f"its size is {raw.size[0]:g} x {raw.size[1]:g} points")
@@ -76,7 +76,7 @@ def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) 
     zoom = _zoom(page.size, max_pixels, _MAX_ZOOM)
     picture = canvas.draw(page.rotation, (0.0, 0.0, *page.size), zoom)
     seems_unread = is_unread(page)
-    # Looking for a second colour takes time; a page with text on it has one.
+    # Only checked if there is little text, because it takes time.
     is_plain = seems_unread and _has_one_colour(picture)
     is_scan = seems_unread and not is_plain
     regions = () if seems_unread else unread_regions(page)
@@ -96,7 +96,7 @@ def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) 
 
 
 def _visible(page: RawPage) -> RawPage:
-    """Without what is outside of the page, too small to see, or has nothing printable."""
+    """The page without text and pictures that are outside of it, too small, or not printable."""
     lines = [line for line in (_visible_line(line, page.size) for line in page.lines) if line]
     pictures = [replace(picture, box=_cut(picture.box, page.size)) for picture in page.pictures]
     shown = [p for p in pictures if p.box[0] < p.box[2] and p.box[1] < p.box[3]]
@@ -124,8 +124,8 @@ def _is_visible(box: Box, size: tuple[float, float]) -> bool:
     return x1 - x0 > _LEAST_SEEN * (box[2] - box[0]) and y1 - y0 > _LEAST_SEEN * (box[3] - box[1])
 
 
-def _printable(word: Word) -> Word:
-    return Word("".join(printable(word.text).split()), word.box)
+def _printable(word: PDFWord) -> PDFWord:
+    return PDFWord("".join(printable(word.text).split()), word.box)
 
 
 def _cut(box: Box, size: tuple[float, float]) -> Box:
@@ -133,7 +133,7 @@ def _cut(box: Box, size: tuple[float, float]) -> Box:
 
 
 def _rotation(page: RawPage) -> int:
-    """How far the page is turned so that most of its text is upright."""
+    """The rotation of the page that makes most of its text upright."""
     letters: Counter[Direction] = Counter()
     for line in page.lines:
         letters[line.direction] += len(line.text)
@@ -158,7 +158,7 @@ def _whole_scan(page: RawPage, canvas: Canvas) -> tuple[Scan, ...]:
 
 
 def _scans(
-    page: RawPage, canvas: Canvas, places: Sequence[tuple[Picture, int]]
+    page: RawPage, canvas: Canvas, places: Sequence[tuple[PageImage, int]]
 ) -> tuple[Scan, ...]:
     width, height = page.size
     found: list[Scan] = []
@@ -174,10 +174,10 @@ def _scans(
 
 
 def is_unread(page: RawPage) -> bool:
-    """Whether a whole page is to be read: it has hardly any text, but pictures or outlines.
+    """Whether a whole page needs OCR: it has hardly any text, but pictures or drawn outlines.
 
     Args:
-        page: Upright, with nothing outside of its visible part.
+        page: An upright page without invisible parts.
     """
     letters = 0
     for line in page.lines:
@@ -191,10 +191,10 @@ def is_unread(page: RawPage) -> bool:
     return letters < _FEWEST_LETTERS and (pictures > 0 or has_outlines or not page.lines)
 
 
-def unread_regions(page: RawPage) -> list[Picture]:
-    """Large pictures without text on them, of a page that has a text layer; at most three.
+def unread_regions(page: RawPage) -> list[PageImage]:
+    """Up to three large pictures that need OCR, on a page with a text layer.
 
-    A picture under a text layer (a scan that was read, the background of a slide) is none of them.
+    Pictures with text over them are left out: scans with a text layer, backgrounds of slides.
     """
     merged = _merged(page.pictures)
     found = [
@@ -206,7 +206,7 @@ def unread_regions(page: RawPage) -> list[Picture]:
 
 
 def shows_drawing(picture: Image.Image) -> bool:
-    """Whether much of it has one brightness, as paper and screens have and few photos."""
+    """Whether much of a picture has the same brightness, as on paper and screens, unlike photos."""
     histogram = picture.convert("L").histogram()
     windows = (sum(histogram[at : at + _SHADES]) for at in range(256 - _SHADES + 1))
     return max(windows) > _LEAST_FLAT * picture.width * picture.height
@@ -228,15 +228,15 @@ def _has_text(box: Box, page: RawPage) -> bool:
     return letters >= _FEWEST_LETTERS
 
 
-def _merged(pictures: Sequence[Picture]) -> list[Picture]:
-    """Pictures that touch or overlap as one."""
-    found: list[Picture] = []
+def _merged(pictures: Sequence[PageImage]) -> list[PageImage]:
+    """Merge pictures that touch or overlap."""
+    found: list[PageImage] = []
     for picture in pictures:
         touching = [other for other in found if _touch(other.box, picture.box)]
         found = [other for other in found if other not in touching]
         box = around([picture.box, *(other.box for other in touching)])
         dots = max(picture.dots_per_point, *(other.dots_per_point for other in touching), 0.0)
-        found.append(Picture(box, dots))
+        found.append(PageImage(box, dots))
     return found
 
 
