@@ -1,4 +1,4 @@
-"""Escape untrusted text for terminals and HTML."""
+"""Remove or replace control characters in untrusted text, for terminals, HTML and databases."""
 
 from __future__ import annotations
 
@@ -30,3 +30,12 @@ def escaped(text: str) -> str:
 def counted(number: int, what: str) -> str:
     """Return a number and a noun: `1 file`, `2 files`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def printable(text: str) -> str:
+    """Remove control characters, private-use characters and lone surrogates.
+
+    Databases reject some of these. Soft hyphens become hyphens; spaces and line ends stay.
+    """
+    letters = text.replace("\xad", "-")
+    return "".join(letter for letter in letters if letter.isprintable() or letter.isspace())

@@ -1,4 +1,4 @@
-"""Where the words are on a page or picture, and which of them a query or a passage means."""
+"""Boxes of words on a page or picture, and matching of queries and passages to them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from mm_rag.words import is_common, is_ideograph, plain_words, stem
 Box: TypeAlias = tuple[float, float, float, float]
 
 _MOST_BYTES = 4 * 1024**2  # a page of a telephone book has a tenth of it
-_PASSAGE_WORDS = 12  # from here on the words stand for a place in the text, not for themselves
+_PASSAGE_WORDS = 12  # texts from this length on are searched as passages, not word by word
 _MOST_PASSAGE_WORDS = 2000
 _MOST_CHARACTERS = 100_000  # of a query or passage
 _FEWEST_IN_A_ROW = 4
 _MOST_PAGE_LETTERS = 200_000  # of a picture; a page of a telephone book has a tenth of it
-# Searches for words in a row; a passage of 200 words takes some 30. What a page and a query can be
-# made to cost is bounded by these two.
+# Searches for adjacent words, which bounds the cost of hostile pages and queries. A passage of 200
+# words takes about 30.
 _MOST_LOOKS = 5_000
 _MOST_QUOTES = 100
-# A quotation begins at the last sign that may begin it: otherwise, with many that are never closed,
-# the time would grow with the square of their number.
+# A quotation begins at the last possible opening mark: otherwise many unclosed ones would take
+# quadratic time.
 _QUOTED = re.compile(r"\"([^\"]+)\"|\u201c([^\u201c\u201d]+)\u201d|\u00ab([^\u00ab\u00bb]+)\u00bb")
 
 _QUOTE = json.JSONEncoder(ensure_ascii=False).encode
@@ -38,7 +38,7 @@ class WordBox(NamedTuple):
 
     Attributes:
         text: The word.
-        box: Left, top, right, bottom, from 0 to 1: shares of the picture's width and height.
+        box: Left, top, right, bottom, as fractions of the picture's width and height.
     """
 
     text: str
@@ -47,7 +47,7 @@ class WordBox(NamedTuple):
 
 def boxes_to_json(words: Iterable[WordBox]) -> bytes:
     """`[["word", left, top, right, bottom], ...]`, as `read_boxes` reads it."""
-    # Put together by hand: rounding and writing the numbers one by one takes three times as long.
+    # Formatted by hand: rounding and serialising each number takes three times as long.
     rows = [
         "[%s,%.4f,%.4f,%.4f,%.4f]" % (_QUOTE(word.text), *word.box)  # noqa: UP031 - the fastest
         for word in words
@@ -56,7 +56,7 @@ def boxes_to_json(words: Iterable[WordBox]) -> bytes:
 
 
 def read_boxes(path: str | Path) -> list[WordBox]:
-    """The words of a file that a loader wrote, in reading order.
+    """Read the word boxes that a loader wrote, in reading order.
 
     Raises:
         UnreadableMedia: It is missing, damaged, or larger than 4 MB.
@@ -72,15 +72,15 @@ def read_boxes(path: str | Path) -> list[WordBox]:
 
 
 def find_words(boxes: Sequence[WordBox], words: str) -> list[WordBox]:
-    """The boxes of the words of a query, or of a passage.
+    """Find the words of a query or passage on a picture.
 
-    Case, accents, punctuation and English endings make no difference. Common words ("the") are
-    looked for only where nothing else is found. What is in quotation marks is found where it stands
-    in one piece, and so is a text of 12 words or more: of that, the pieces that stand there.
+    Case, accents, punctuation and English endings do not matter. Common words ("the") are only
+    searched for if nothing else is found. Quoted phrases match adjacent words only; a text of 12
+    words or more matches as a passage, or the parts of it that are on the picture.
 
     Args:
-        boxes: Of one picture, in reading order.
-        words: A query as a user writes it, or a passage of the page's text.
+        boxes: Word boxes of one picture, in reading order.
+        words: A user's query, or a passage of the page's text.
 
     Returns:
         Some of `boxes`, in their order.
@@ -97,14 +97,14 @@ def find_words(boxes: Sequence[WordBox], words: str) -> list[WordBox]:
 
 
 class _Page:
-    """The plain words of a picture, each with the box that it is in."""
+    """The plain words of a picture, each with its box."""
 
     def __init__(self, boxes: Sequence[WordBox]) -> None:
         self._boxes = boxes
         self._words: list[str] = []
         self._box_of: list[int] = []
-        # Where each word begins in the letters, which are without what is between words: a word may
-        # be broken at the end of a line.
+        # Start of each word in the letters, which have no separators: a word may be broken at the
+        # end of a line.
         self._starts = [0]
         for word, at in _plain(boxes):
             self._words.append(word)
@@ -117,7 +117,7 @@ class _Page:
         return [self._boxes[at] for at in sorted({self._box_of[word] for word in words})]
 
     def any_of(self, tokens: Sequence[str], *, and_common: bool) -> set[int]:
-        """Words that are asked for; of neighbouring ideographs, where both stand together."""
+        """Words that match a token; adjacent ideographs must match together."""
         found = self._alike([token for token in tokens if not is_common(token)])
         if found or not and_common:
             return found
@@ -125,7 +125,7 @@ class _Page:
         return {at for at, word in enumerate(self._words) if word in asked}
 
     def exactly(self, tokens: Sequence[str]) -> set[int]:
-        """Every place where the words stand in a row."""
+        """All occurrences of the tokens as adjacent words."""
         found: set[int] = set()
         place = self._place(tokens, 0)
         while place is not None:
@@ -134,7 +134,7 @@ class _Page:
         return found
 
     def passage(self, tokens: Sequence[str]) -> set[int]:
-        """Where a passage stands, or the pieces of it; empty where less than half of it does."""
+        """Occurrence of a passage, or of parts of it; empty if less than half of it is found."""
         found: set[int] = set()
         known = at = after = 0
         while at < len(tokens):
@@ -163,7 +163,7 @@ class _Page:
         return found
 
     def _place(self, tokens: Sequence[str], first: int) -> tuple[int, int] | None:
-        """The first place, from a word on, where whole words have the letters of these tokens."""
+        """The first span of words, from `first` on, with exactly the letters of the tokens."""
         letters = "".join(tokens)
         start = first
         while letters and start < len(self._words) and self._looks:
@@ -179,7 +179,7 @@ class _Page:
         return None
 
     def _longest(self, tokens: Sequence[str]) -> int:
-        """How many of the first tokens stand in a row somewhere; 1 for too few."""
+        """Number of leading tokens that occur as adjacent words; 1 if they are too few."""
         lengths = range(_FEWEST_IN_A_ROW, len(tokens) + 1)
         if not lengths or self._place(tokens[:_FEWEST_IN_A_ROW], 0) is None:
             return 1
@@ -188,7 +188,7 @@ class _Page:
 
 
 def _plain(boxes: Sequence[WordBox]) -> Iterator[tuple[str, int]]:
-    """The plain words of a picture and the boxes they are in, as far as any page would go."""
+    """The plain words of a picture with the index of their box, up to a limit."""
     letters = 0
     for at, box in enumerate(boxes):
         for word in plain_words(box.text):

@@ -1,4 +1,4 @@
-"""Showing a hit: its picture with the words that were looked for marked."""
+"""Highlight the words of a query on the picture of a hit."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def highlighted(
     colour: str = "yellow",
     policy: MediaPolicy = DEFAULT_POLICY,
 ) -> Image.Image:
-    """A page or picture as an RGB image, with the words of a query or passage marked.
+    """The page or picture of a hit as an RGB image, with the words of a query or passage marked.
 
     Args:
-        segment: A hit's segment. Without `boxes` its picture comes as it is.
-        words: The query, or the text of a passage that was found (`hit.matched[0].text`).
-        colour: Of the marks, as Pillow knows it: a name or `"#ffee00"`.
+        segment: The segment of a hit. Without `boxes` nothing is marked.
+        words: The query, or the text of a matching passage (`hit.matched[0].text`).
+        colour: Colour of the marks: a name known to Pillow, or `"#ffee00"`.
         policy: Limits on the picture.
 
     Raises:
-        InputError: The segment has no picture, or Pillow does not know the colour.
+        InputError: The segment has no picture, or the colour is unknown.
         UnreadableMedia: Its picture or its boxes are missing or damaged.
     """
     path = segment.preview or (segment.media if segment.modality == "image" else None)

@@ -1,4 +1,4 @@
-"""Segment: what can be found. Hit: a Segment that was found."""
+"""Segment: a page, passage, picture or clip that can be found. Hit: one that was found."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mm_rag.errors import InputError
 
 Scalar: TypeAlias = str | int | float | bool
 
-_EXCERPT = 80  # characters of the words of a Segment, where it is printed
+_EXCERPT = 80  # characters of the text of a segment in its repr
 _TABLE_RULE = re.compile(r"^\|(?:---\|)+\n?", re.MULTILINE)
 
 
@@ -25,27 +25,26 @@ _TABLE_RULE = re.compile(r"^\|(?:---\|)+\n?", re.MULTILINE)
 class Segment:
     """A PDF page, a passage of it, a picture, or a time span of a recording or video.
 
-    It refers to its media and never holds the bytes, so a million of them fit in memory.
+    It refers to media files and never holds their bytes, so a million segments fit in memory.
 
     Attributes:
-        modality: What a model is given: `text` for a passage, `image` for a page or a picture.
-        source: Absolute path of the file it comes from, or its address.
-        sha256: Of that file's bytes, hexadecimal.
-        text: The words in it: text layer, OCR, speech, subtitles; empty where there are none.
-        title: What the source calls itself, or else its file name in words; empty where both say
-            nothing.
-        media: Absolute path of what a model with eyes or ears is given: the screenshot of the
-            page, the picture, the whole recording or video (see `start` and `end`).
-        preview: Absolute path of a picture that stands for it: screenshot, thumbnail, key frame.
-        mime_type: Of `media`.
-        boxes: Absolute path of the JSON file that says where its words are on `preview`
-            (`mm_rag.boxes`); None where that is not known.
-        page: Physical page, 1-based; None where there are no pages.
-        start: Where it begins in the recording or video, in seconds; None where there is no time.
-        end: Where it ends, in seconds.
-        part: Its number among the segments of the same modality and place, from 0.
-        metadata: Whatever else is known, flat.
-        tags: What its user tagged it with, sorted; in Chroma a list of strings under `tags`.
+        modality: Input of the model: `text` for a passage, `image` for a page or picture.
+        source: Absolute path of the source file, or its address.
+        sha256: Hexadecimal sha256 of the source file.
+        text: The words in it: text layer, OCR, speech, subtitles; empty if there are none.
+        title: Title in the source, or else its file name in words; empty if neither is meaningful.
+        media: Absolute path of the input of a multimodal model: the screenshot of the page, the
+            picture, the whole recording or video (see `start` and `end`).
+        preview: Absolute path of a picture to show: screenshot, thumbnail, key frame.
+        mime_type: MIME type of `media`.
+        boxes: Absolute path of the JSON file with the boxes of its words on `preview`
+            (`mm_rag.boxes`); None if they are not known.
+        page: Physical page number, 1-based; None if there are no pages.
+        start: Start in the recording or video, in seconds; None if it has no time.
+        end: End, in seconds.
+        part: Number among the segments of the same modality and place, from 0.
+        metadata: Further flat metadata.
+        tags: The user's tags, sorted; in Chroma a list of strings under `tags`.
     """
 
     modality: Modality
@@ -65,7 +64,7 @@ class Segment:
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check what later stages rely on."""
+        """Validate the fields."""
         if self.tags:
             object.__setattr__(self, "tags", checked_tags(self.tags))
         if self.page is not None and self.page < 1:
@@ -74,51 +73,51 @@ class Segment:
             raise InputError(f"A segment ends after it starts; got {self.start = }, {self.end = }.")
         if self.modality != "text" and self.media is None:
             raise InputError(f"A segment of modality {self.modality} needs its media.")
-        # Not every caller has a type checker.
+        # Callers may not use a type checker.
         for key, value in cast("Mapping[str, object]", self.metadata).items():
             if not isinstance(value, str | int | float | bool):
                 raise InputError(f"Metadata are flat: {key!r} is a {type(value).__name__}.")
 
     def __repr__(self) -> str:
-        """What it is, where, and how its words begin."""
+        """Modality, label and the beginning of the text."""
         words = f", {_excerpt(self.text)!r}" if self.text.strip() else ""
         return f"Segment({self.modality}, {one_line(self.label)}{words})"
 
     @property
     def label(self) -> str:
-        """File and place for people: `report.pdf page 3`, `talk.mp4 0:30-1:00`, `photo.jpg`."""
+        """File name and place: `report.pdf page 3`, `talk.mp4 0:30-1:00`, `photo.jpg`."""
         return f"{Path(self.source).name} {self.where}".strip()
 
     @cached_property
     def id(self) -> str:
-        """Derived from the file's content and the place in it: the same file gives the same ids."""
+        """Id made from content hash and place: the same file always gives the same ids."""
         start, end = (None if t is None else round(t * 1000) for t in (self.start, self.end))
         place = f"{self.sha256}|{self.modality}|{self.page}|{start}|{end}|{self.part}"
         return hashlib.sha256(place.encode()).hexdigest()[:32]
 
     @property
     def place(self) -> tuple[str, int | None, float | None]:
-        """What a reader would call the place: the file, and its page or the clip's start."""
+        """The place as a key: the file, and the page or the start of the clip."""
         return (self.sha256, self.page, self.start)
 
     @property
     def where(self) -> str:
-        """The place in words: `page 3`, `0:26-0:33`, or nothing for a picture."""
+        """The place in words: `page 3`, `0:26-0:33`; empty for a picture."""
         return place_in_words(self.page, self.start, self.end)
 
     @property
     def words(self) -> str:
-        """What a model is given to read: the title, for what it is about, and the text.
+        """Input of a text model: title and text.
 
-        A table is without its line of dashes: to all-MiniLM-L6-v2 those are like any question (a
-        cosine of 0.55 instead of 0.49). The lines between its cells stay; without them 13 questions
-        about tables found less (nDCG@10 of 0.895 instead of 0.923).
+        The line of dashes of Markdown tables is removed: for all-MiniLM-L6-v2 it makes a table
+        similar to any question (a cosine of 0.55 instead of 0.49). The bars between cells stay:
+        without them 13 questions about tables scored lower (nDCG@10 of 0.895 instead of 0.923).
         """
         return f"{self.title}\n{_TABLE_RULE.sub('', self.text)}".strip()
 
     @property
     def content(self) -> Content:
-        """What a model is given. The words already read travel along, so nothing is read twice."""
+        """Input of the model, with the extracted words, so that nothing is extracted twice."""
         if self.modality == "text" or self.media is None:
             return Text(self.words)
         media = Path(self.media)
@@ -138,16 +137,15 @@ class Hit:
     Attributes:
         segment: The page, picture or clip.
         rank: 1 for the best.
-        score: What the hits are ordered by, unless diversity was asked for; higher is better,
+        score: Score by which the hits are ordered, unless `diversity` is used; higher is better,
             comparable within one search only.
-        scores: What each stage that saw it says, by the best of its segments: `vector:words`
-            (cosine to what is words, or is read to be words), `vector:image` and so on (cosine to
-            what the model sees or hears), `calibrated` (the best of these beside what chance gives:
-            0 for about as near as the nearest of so many unrelated segments would be, 1 for a
-            standard deviation more; comparable between modalities), `lexical` (BM25, as a share of
-            the most that the query could give), `rerank`.
-        matched: The segments of this page or clip that were found, best first: where to look.
-        also: Other files with the same content, absolute paths.
+        scores: Scores of the stages for the best of its segments: `vector:words` (cosine to text or
+            extracted text), `vector:image` and so on (cosine to a medium that the model encodes),
+            `calibrated` (the best of these relative to chance: 0 for the similarity of the nearest
+            of as many unrelated segments, 1 for a standard deviation more; comparable between
+            modalities), `lexical` (BM25 as a share of the query's maximum), `rerank`.
+        matched: Segments of this page or clip that were found, best first.
+        also: Absolute paths of other files with the same content.
     """
 
     segment: Segment
@@ -158,16 +156,16 @@ class Hit:
     also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check what later stages rely on."""
+        """Validate the rank."""
         if self.rank < 1:
             raise InputError(f"Ranks count from 1; this hit has {self.rank = }.")
 
     def __repr__(self) -> str:
-        """Its rank and score, and what was found."""
+        """Rank, score and segment."""
         return f"Hit(rank={self.rank}, score={self.score:.3f}, {self.segment!r})"
 
     def __str__(self) -> str:
-        """A line for people: `1. report.pdf page 3 (0.87): Revenue grew by ...`."""
+        """One line: `1. report.pdf page 3 (0.87): Revenue grew by ...`."""
         texts = (segment.text for segment in (*self.matched, self.segment))
         words = next((text for text in texts if text.strip()), self.segment.title)
         label = one_line(self.segment.label)
@@ -175,16 +173,16 @@ class Hit:
 
 
 def _excerpt(text: str) -> str:
-    """How a text begins, in one line that a terminal can print."""
+    """The beginning of a text, on one line without control characters."""
     line = one_line(" ".join(text[: 10 * _EXCERPT].split()))
     return line if len(line) <= _EXCERPT else f"{line[: _EXCERPT - 3].rstrip()}..."
 
 
 def checked_tags(tags: str | Iterable[str]) -> tuple[str, ...]:
-    """Tags in one spelling (NFC), each once, sorted; a str is one tag.
+    """Normalise tags (NFC), remove duplicates and sort; a str is one tag.
 
     Raises:
-        InputError: One of them is empty, or no str, or has a character that cannot be printed.
+        InputError: A tag is empty, no str, or has an unprintable character.
     """
     given: list[Any] = [tags] if isinstance(tags, str) else list(cast("Iterable[Any]", tags))
     for tag in given:
@@ -194,7 +192,7 @@ def checked_tags(tags: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def place_in_words(page: int | None, start: float | None, end: float | None) -> str:
-    """A page, or a time span in seconds, as people write it; empty where there is neither."""
+    """A page, or a time span in seconds, in words; empty if there is neither."""
     if page is not None:
         return f"page {page}"
     if start is None:

@@ -1,4 +1,4 @@
-"""What a word is, where two texts are compared: case, accents, punctuation, endings aside."""
+"""Words for comparing texts: without case, accents, punctuation and English endings."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Literal
 
-# Han, kana and their extensions are written without spaces: each letter counts as a word.
+# Han, kana and their extensions are written without spaces: each character counts as a word.
 _IDEOGRAPHS = (
     "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 _PIECE = re.compile(rf"[{_IDEOGRAPHS}]|[^\s{_IDEOGRAPHS}]+")
 _IDEOGRAPH = re.compile(rf"[{_IDEOGRAPHS}]")
 
-# Python's \w leaves out the vowel signs of the Indic scripts and Thai.
+# Python's \w does not contain the vowel signs of the Indic scripts and Thai.
 _LETTER = rf"(?:[^\W_{_IDEOGRAPHS}]|[\u0900-\u0963\u0966-\u0fff])"
 _WORD = re.compile(rf"[{_IDEOGRAPHS}]|\d+(?:[.,]\d+)+|{_LETTER}+(?:['\u2019]{_LETTER}+)*")
-# Accents, Hebrew points and Arabic vowel marks: many people leave them out.
+# Accents, Hebrew points and Arabic vowel marks, which are often omitted in queries.
 _MARKS = re.compile("[\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u0652\u0670]")
 
 _COMMON = """
@@ -33,10 +33,10 @@ _MOST_MARKS = 30  # in a row; the limit of Unicode's stream-safe text format (UA
 
 
 def normalized(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
-    """Normalise a text as `unicodedata` does, in time that grows with its length.
+    """Normalise a text as `unicodedata` does, but in linear time.
 
-    Python sorts accents and other marks in a row in quadratic time, so of more than 30 in a row
-    the rest is left out. No language has that many.
+    Python sorts adjacent combining marks in quadratic time, so of more than 30 the rest is dropped.
+    No language needs that many.
     """
     if text.isascii():
         return text
@@ -50,34 +50,34 @@ def _too_many_marks() -> re.Pattern[str]:
 
 
 def _is_mark(character: str) -> bool:
-    """Whether it is a mark once it is taken apart, as halfwidth katakana's marks are."""
+    """Whether a character is a combining mark after decomposition."""
     return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0
 
 
 def pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Where the words of a line begin and end, punctuation included; an ideograph is a word."""
+    """Start and end of the words of a line, with punctuation; every ideograph is a word."""
     return (match.span() for match in _PIECE.finditer(text))
 
 
 def plain_words(text: str) -> list[str]:
-    """The words of a text without case, accents and punctuation: `"Café, 3.5!"` is cafe and 3.5."""
+    """The words of a text without case, accents and punctuation: `"Café, 3.5!"` gives cafe, 3.5."""
     bare = _MARKS.sub("", normalized("NFKD", text.casefold()))
     found = _WORD.findall(normalized("NFKC", bare))
     return [word.replace("'", "").replace("\u2019", "") for word in found]
 
 
 def is_ideograph(text: str) -> bool:
-    """Whether a text begins with a letter that is a word by itself."""
+    """Whether a text begins with an ideograph."""
     return _IDEOGRAPH.match(text) is not None
 
 
 def is_common(word: str) -> bool:
-    """Whether a plain word is so common in English that nobody searches for it."""
+    """Whether a plain word is an English stop word."""
     return word in _COMMON_WORDS
 
 
 def stem(word: str) -> str:
-    """A plain word without its English ending, crudely: `ropes` are a `rope`."""
+    """A plain word without its English ending, by a crude rule: `ropes` and `rope` are the same."""
     if not word.isalpha():
         return word
     for ending in ("ing", "ed", "es", "s", "e"):

@@ -133,10 +133,11 @@ class _Cache:
 
 def _settings_of(options: LoadOptions) -> str:
     """Hash of everything but the file that determines its segments."""
-    told = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in _NO_SETTINGS}
-    told["policy"] = asdict(options.policy)
-    told["version"] = mm_rag.__version__
-    plain = json.dumps(told, sort_keys=True, default=_plain)
+    names = [field.name for field in fields(options) if field.name not in _NO_SETTINGS]
+    settings: dict[str, Any] = {name: getattr(options, name) for name in names}
+    settings["policy"] = asdict(options.policy)
+    settings["version"] = mm_rag.__version__
+    plain = json.dumps(settings, sort_keys=True, default=_plain)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 

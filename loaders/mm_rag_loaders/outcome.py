@@ -61,7 +61,7 @@ class FileOutcome:
         incomplete: Whether words are missing because a reader is not installed or failed.
 
     Raises:
-        InputError: The state is none of the four.
+        InputError: The state is another one.
     """
 
     source: str

@@ -6,8 +6,8 @@ import codecs
 import re
 from collections.abc import Iterator
 
+from mm_rag._printing import printable
 from mm_rag.errors import UnreadableMedia
-from mm_rag.extraction.layout import printable
 from mm_rag.media.kind import is_plain_text
 from mm_rag.segment import Segment
 from mm_rag_loaders.loader import Loader, SourceFile

@@ -44,27 +44,27 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         end_with_parent(int(sys.argv[1]), signal.SIGKILL)
-    tasks, told = sys.stdin.buffer, _own_output()
-    logging.basicConfig(level=logging.WARNING, handlers=[_ToldHandler(told)])
+    tasks, output = sys.stdin.buffer, _own_output()
+    logging.basicConfig(level=logging.WARNING, handlers=[_MessageHandler(output)])
     try:
         options: LoadOptions = pickle.load(tasks)
-        told.write(READY)
-        told.flush()
+        output.write(READY)
+        output.flush()
         _bound_memory(options.policy)
         while True:
-            _read(pickle.load(tasks), options, told)
+            _read(pickle.load(tasks), options, output)
     except (EOFError, BrokenPipeError):  # the starting process has closed the pipes
         os._exit(0)  # some libraries hang while being unloaded
 
 
-def _read(source: Source, options: LoadOptions, told: BinaryIO) -> None:
+def _read(source: Source, options: LoadOptions, output: BinaryIO) -> None:
     try:
         for event in read_source(source, options):
-            told.write(to_line(event))
-            told.flush()
+            output.write(to_line(event))
+            output.flush()
     except StorageError as error:
-        told.write(to_line(Failure(str(error))))
-        told.flush()
+        output.write(to_line(Failure(str(error))))
+        output.flush()
 
 
 def _own_output() -> BinaryIO:
@@ -85,16 +85,16 @@ def _bound_memory(policy: MediaPolicy) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-class _ToldHandler(logging.Handler):
+class _MessageHandler(logging.Handler):
     """Sends log records to the starting process."""
 
-    def __init__(self, told: BinaryIO) -> None:
+    def __init__(self, output: BinaryIO) -> None:
         super().__init__()
-        self._told = told
+        self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record."""
-        self._told.write(to_line(LogLine(record.name, record.levelno, record.getMessage())))
+        self._output.write(to_line(LogLine(record.name, record.levelno, record.getMessage())))
 
 
 @dataclass(frozen=True)

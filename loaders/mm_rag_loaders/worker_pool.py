@@ -215,20 +215,20 @@ class WorkerProcess(Closing):
 
     def __init__(self, threads: int) -> None:
         with ExitStack() as opened, _start_errors():
-            self._said: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
+            self._stderr: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
             # Its temporary files are deleted with this folder, even if it is killed.
             folder = opened.enter_context(TemporaryFolder())
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "mm_rag_loaders.worker", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._said,
+                stderr=self._stderr,
                 env=_environment(threads, str(folder.path)),
             )
             self._opened = opened.pop_all()
         assert self._process.stdin
         assert self._process.stdout
-        self._tasks, self._told = self._process.stdin, self._process.stdout
+        self._tasks, self._output = self._process.stdin, self._process.stdout
         self._left = _MOST_START
         self._deadline: float | None = None
         self._lock = threading.Lock()  # its answer and the deadline may coincide
@@ -290,7 +290,7 @@ class WorkerProcess(Closing):
         """Kill it, and delete its temporary files."""
         self._process.kill()
         self._process.wait()
-        for stream in (self._tasks, self._told):
+        for stream in (self._tasks, self._output):
             with suppress(BrokenPipeError):  # a task that it never read
                 stream.close()
         self._opened.close()
@@ -304,7 +304,7 @@ class WorkerProcess(Closing):
         """Its next line, within the time that is left; empty if it has died."""
         asked = time.monotonic()
         self._deadline = asked + self._left
-        line = self._told.readline(MOST_BYTES)
+        line = self._output.readline(MOST_BYTES)
         with self._lock:
             self._deadline = None
         self._left -= time.monotonic() - asked
@@ -349,9 +349,9 @@ class WorkerProcess(Closing):
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
-        self._said.seek(0, os.SEEK_END)
-        self._said.seek(max(0, self._said.tell() - _MOST_STDERR))
-        lines = self._said.read().decode(errors="replace").strip().splitlines()
+        self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, self._stderr.tell() - _MOST_STDERR))
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         how = f"died of {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         return f"{how} ({lines[-1].strip()})" if lines else how
 

@@ -1,4 +1,4 @@
-"""Exclusion: the files of a folder that a sync leaves out."""
+"""Exclusion: patterns of files that a sync leaves out."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mm_rag_loaders import Source
 
 
 class Exclusion:
-    """Patterns of file and folder names, much as rsync and .gitignore have them.
+    """Patterns of file and folder names, similar to those of rsync and .gitignore.
 
-    A pattern without a slash is compared with the name of the file and with that of every folder
-    between it and the synced one: `"*.tmp"`, `"drafts"`. One with a slash is compared with their
-    paths, counted from the synced folder or absolute: `"drafts/*.pdf"`. `*` stands for any
-    characters, slashes included, `?` for one, `[ab]` for one of these, `**/` for any folders.
+    A pattern without a slash is compared with the names of the file and of every folder between it
+    and the synced folder: `"*.tmp"`, `"drafts"`. A pattern with a slash is compared with their
+    paths, absolute or relative to the synced folder: `"drafts/*.pdf"`. `*` matches any characters,
+    including slashes, `?` one character, `[ab]` one of these, `**/` any folders.
 
     Args:
-        patterns: One or several; none leave nothing out.
+        patterns: One or several patterns, or none.
 
     Raises:
-        InputError: One of them is empty, or no str.
+        InputError: A pattern is empty or no str.
     """
 
     def __init__(self, patterns: str | Sequence[str]) -> None:
@@ -51,7 +51,7 @@ class Exclusion:
 
 
 def _spellings(pattern: str) -> Iterator[str]:
-    """A pattern as it is compared: a path begins with a slash, a name has none."""
+    """The normalised forms of a pattern: a path begins with a slash, a name has none."""
     bare = normalize("NFC", pattern).removeprefix("./").rstrip("/")
     if "/" not in bare:
         yield bare
@@ -63,7 +63,7 @@ def _spellings(pattern: str) -> Iterator[str]:
 
 
 def _with_folders(path: Path) -> Iterator[str]:
-    """A path and the folders in it, beginning with a slash."""
+    """A path and its parent folders, each with a leading slash."""
     for place in (path, *path.parents):
         if place.name:
             yield f"/{normalize('NFC', place.as_posix().lstrip('/'))}"

@@ -1,4 +1,4 @@
-"""What `sync` and `verify` found, for people and for programs."""
+"""Reports of `sync` and `verify`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,14 @@ from mm_rag_loaders.outcome import FileState
 
 @dataclass(frozen=True, kw_only=True)
 class FileReport:
-    """What became of one file.
+    """The result of a sync for one file.
 
     Attributes:
-        path: Absolute.
-        state: `indexed` (new or changed), `incomplete` (as `indexed`, but without the words of its
-            pictures, speech or screen, since what reads them is not installed or failed; it is
-            read again by the next sync), `unchanged`, `moved` (what another path gave is here now,
-            and was not read again), `duplicate` (the same content as another file), `removed` (gone
-            from the folder), `unreadable`, `refused` (the MediaPolicy does not allow to open it),
-            `unsupported` (of a kind that is not read).
-        reason: Why it is not, or not wholly, in; empty when all is well.
-        segments: How many Segments it gave, by modality.
+        path: Absolute path.
+        state: `indexed`, `incomplete`, `unchanged`, `moved`, `duplicate`, `removed`, `unreadable`,
+            `refused` or `unsupported` (see `FileState`).
+        reason: Why it is not indexed, or not completely; empty if all is well.
+        segments: Number of segments by modality.
     """
 
     path: str
@@ -34,12 +30,12 @@ class FileReport:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncReport:
-    """What a sync did, file by file.
+    """The result of a sync.
 
     Attributes:
-        files: In the order of their paths.
-        segments: How many Segments the collection holds afterwards, by modality.
-        seconds: How long it took.
+        files: Reports of all files, sorted by path.
+        segments: Number of segments in the collection afterwards, by modality.
+        seconds: Duration.
     """
 
     files: tuple[FileReport, ...]
@@ -47,47 +43,44 @@ class SyncReport:
     seconds: float
 
     def count(self, state: FileState) -> int:
-        """How many files ended in a state."""
+        """Number of files in a state."""
         return Counter(file.state for file in self.files)[state]
 
     @property
     def counts(self) -> dict[FileState, int]:
-        """How many files ended in each state, those in which none did left out."""
+        """Number of files in each state that occurs."""
         counted = Counter(file.state for file in self.files)
         return {state: counted[state] for state in get_args(FileState) if counted[state]}
 
     @property
     def remarks(self) -> tuple[FileReport, ...]:
-        """The files about which there is something to say."""
+        """The files with a reason."""
         return tuple(file for file in self.files if file.reason)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """As a dict for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyReport:
-    """Whether the parts of a collection agree.
+    """Whether catalogue, vectors, lexical index and files of a collection agree.
 
     Attributes:
-        segments: How many Segments the catalog knows.
-        damaged_segments: Ids of Segments whose record or vector in the catalog is not what was
-            written.
-        differing: Ids of Segments of which Chroma holds another record or vector than the catalog.
-        lost: Ids of Segments that `repair` could not restore; their files are `unfinished`.
-        missing_vectors: Ids of Segments that Chroma lacks or cannot give.
-        missing_words: Ids of Segments that the lexical index lacks.
-        strays: Ids that Chroma or the lexical index has and the catalog does not know: left by a
-            run that was killed, or by a catalog that was lost.
-        damaged: Whether files of Chroma, of the lexical index or of the catalog cannot be read at
-            all, or are not what was written.
-        missing_files: Pictures, recordings, videos and word boxes that Segments refer to and that
-            are gone.
-        damaged_files: Pictures and word boxes among the assets that are not what was written.
-        orphaned_files: Pictures and word boxes among the assets that no Segment refers to.
+        segments: Number of segments in the catalogue.
+        damaged_segments: Ids of segments whose record or vector in the catalogue is damaged.
+        differing: Ids of segments with another record or vector in Chroma than in the catalogue.
+        lost: Ids of segments that `repair` could not restore; their files are `unfinished`.
+        missing_vectors: Ids of segments that Chroma lacks or cannot read.
+        missing_words: Ids of segments that the lexical index lacks.
+        strays: Ids in Chroma or the lexical index that the catalogue lacks, left by a killed run or
+            a lost catalogue.
+        damaged: Whether files of Chroma, the lexical index or the catalogue are damaged.
+        missing_files: Pictures, recordings, videos and word boxes of segments that are missing.
+        damaged_files: Damaged assets: pictures and word boxes.
+        orphaned_files: Assets to which no segment refers.
         unfinished: Files that the next sync reads again.
-        foreign: How many records other programs keep in the Chroma collection; nothing is amiss.
+        foreign: Number of records of other programs in the Chroma collection, which is no problem.
     """
 
     segments: int
@@ -106,23 +99,11 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """True when nothing is amiss."""
+        """Whether everything agrees."""
         return not any(
-            (
-                self.damaged_segments,
-                self.differing,
-                self.lost,
-                self.missing_vectors,
-                self.missing_words,
-                self.strays,
-                self.damaged,
-                self.missing_files,
-                self.damaged_files,
-                self.orphaned_files,
-                self.unfinished,
-            )
+            value for name, value in vars(self).items() if name not in ("segments", "foreign")
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """As a dict for JSON."""
         return {"ok": self.ok, **asdict(self)}

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from mm_rag._printing import printable
 from mm_rag.errors import InputError
 from mm_rag.evaluation.lines import line_error, numbered_lines, parsed_lines, text_of
 from mm_rag.evaluation.places import Place
 from mm_rag.evaluation.questions import Question
-from mm_rag.extraction.layout import printable
 from mm_rag.segment import Segment
 from mm_rag_loaders.passages import passages
 

@@ -47,15 +47,6 @@ AnyLine = TypeVar("AnyLine", bound=TextLine)
 Row: TypeAlias = list[AnyLine]
 
 
-def printable(text: str) -> str:
-    """Remove control characters, private-use characters and lone surrogates.
-
-    Databases reject some of these. Soft hyphens become hyphens; spaces and line ends stay.
-    """
-    letters = text.replace("\xad", "-")
-    return "".join(letter for letter in letters if letter.isprintable() or letter.isspace())
-
-
 def is_right_to_left(text: str) -> bool:
     """Whether at least half of the words are in a right-to-left script, such as Arabic and Hebrew.
 

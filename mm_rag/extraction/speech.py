@@ -116,8 +116,8 @@ class PocketSphinxTranscriber:
         if voiced.sum() * _FRAME < _LEAST_SPEECH:
             return Transcript()
         with self._lock:
-            heard = list(self._words(_to_pcm(_levelled(_without_rumble(samples)))))
-        words = [word for word in heard if word.confidence >= _LEAST_CONFIDENCE]
+            found = list(self._words(_to_pcm(_levelled(_without_rumble(samples)))))
+        words = [word for word in found if word.confidence >= _LEAST_CONFIDENCE]
         return Transcript(tuple(_plausible(words, float(voiced.sum()) * _FRAME)))
 
     def _words(self, pcm: bytes) -> Iterator[Word]:

@@ -213,7 +213,7 @@ def _looked_up(url: httpx.URL, host: str) -> list[IPAddress]:
 def _private(host: str, what: str) -> SourceForbidden:
     return SourceForbidden(
         f"Nothing is fetched from {host}: it is {what}. MediaPolicy(private_hosts=True) allows it; "
-        "then whoever names an address sees what this machine can see."
+        "then anyone who can name an address can read what this machine can reach."
     )
 
 
@@ -304,7 +304,7 @@ def _unpacked(response: httpx.Response, name: str) -> Iterator[bytes]:
         yield from response.iter_raw()
         return
     if packed not in ("gzip", "x-gzip", "deflate"):
-        raise UnreadableMedia(f"{name} is sent packed ({packed[:40]!r}), which nobody asked for.")
+        raise UnreadableMedia(f"{name} is sent packed ({packed[:40]!r}) without being asked.")
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
         for piece in response.iter_raw():
@@ -337,7 +337,7 @@ def _network_errors(address: str, deadline: float) -> Generator[None]:
             reason = f"no answer within {_SILENCE:.0f} s"
         raise UnreadableMedia(f"{name} cannot be fetched: {reason}.") from error
     except httpx.InvalidURL as error:  # target of a redirect, such as `mailto:`
-        raise UnreadableMedia(f"{name} redirects to what is no address of the web.") from error
+        raise UnreadableMedia(f"{name} redirects to an invalid web address.") from error
     except OSError as error:
         raise UnreadableMedia(
             f"{name} cannot be kept while it is read: {error.strerror}."

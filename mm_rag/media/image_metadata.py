@@ -15,6 +15,8 @@ import defusedxml.ElementTree as SafeXML
 from defusedxml.common import DefusedXmlException
 from PIL import Image, ImageFile, IptcImagePlugin
 
+from mm_rag._printing import one_line
+
 _MOST_LETTERS = 10_000  # of all captions together
 _MOST_XMP = 2 * 1024**2  # bytes; a long edit history has a tenth of it
 _EXIF_PART = 0x8769
@@ -182,8 +184,7 @@ def _decoded(value: bytes, charset: str | None = None) -> str:
 
 def _plain(text: str) -> str:
     """The text on one line, without unprintable characters."""
-    letters = (c if c.isprintable() else " " for c in text[:_MOST_LETTERS])
-    return " ".join("".join(letters).split())
+    return " ".join(one_line(text[:_MOST_LETTERS], " ").split())
 
 
 def _date(value: Any) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from mm_rag.extraction.layout import TextLine, in_logical_order, printable, rows, text_of
+from mm_rag._printing import printable
+from mm_rag.extraction.layout import TextLine, in_logical_order, rows, text_of
 
 LEFT, RIGHT = 50.0, 320.0
 

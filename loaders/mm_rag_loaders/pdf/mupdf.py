@@ -12,9 +12,9 @@ from PIL import Image
 
 from mm_rag._closing import Closing
 from mm_rag._optional import require
+from mm_rag._printing import printable
 from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
-from mm_rag.extraction.layout import printable
 from mm_rag.media.access import OpenedFile
 from mm_rag_loaders.pdf.blocks import FontUse
 from mm_rag_loaders.pdf.document import iso_date, locked_pdf

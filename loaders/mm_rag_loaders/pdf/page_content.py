@@ -9,9 +9,9 @@ from typing import cast
 
 from PIL import Image
 
+from mm_rag._printing import printable
 from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
-from mm_rag.extraction.layout import printable
 from mm_rag_loaders.pdf.blocks import FontUse, arrange
 from mm_rag_loaders.pdf.page import (
     Canvas,
