@@ -17,14 +17,13 @@ from mm_rag.collection.assets import PictureMode, delete, open_assets, orphans
 from mm_rag.collection.catalog import Commit, Entry
 from mm_rag.collection.contents import CollectionInfo, Contents, SourceRecord
 from mm_rag.collection.encoding import SegmentEncoder
-from mm_rag.collection.exclusion import Exclusion
 from mm_rag.collection.pipeline import BATCH
 from mm_rag.collection.reindexing import reindex
 from mm_rag.collection.report import SyncReport, VerifyReport
 from mm_rag.collection.search import Explanation, Searcher, SearchOptions, parse_request
 from mm_rag.collection.session import Session
 from mm_rag.collection.storage import open_storage
-from mm_rag.collection.sync import FolderSync, SyncRequest
+from mm_rag.collection.sync import Exclusion, FolderSync, SyncRequest
 from mm_rag.collection.verify import Inspector
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.content import Modality, Url

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -9,9 +12,14 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from mm_rag.errors import MissingExtra
+from mm_rag import Encoder
+from mm_rag.boxes import Box
+from mm_rag.errors import MediaTooLarge, MissingExtra
 from mm_rag.extraction import ocr_engine
-from mm_rag.extraction.ocr import OCRResult, may_show_text, read_image
+from mm_rag.extraction.layout import TextLine
+from mm_rag.extraction.ocr import OCRResult, may_show_text, read_image, word_boxes
+from mm_rag.media import MediaPolicy
+from mm_rag.media.image import open_image
 
 FONT = ImageFont.load_default(32)
 
@@ -162,3 +170,116 @@ def test_a_quick_look_sees_whether_there_is_text(size: tuple[int, int]) -> None:
 
 def test_a_banner_gets_no_quick_look() -> None:
     assert may_show_text(Image.new("RGB", (4000, 200), "white"))
+
+
+def of_line(text: str, box: Box, size: tuple[int, int]) -> list[tuple[str, Box]]:
+    reading = OCRResult((TextLine(text, box),), text)
+    return [(word.text, word.box) for word in word_boxes(reading, size)]
+
+
+def test_every_word_that_was_read_has_a_box_that_holds_it() -> None:
+    text = "The first line, (will) Miss 12.50 of the page"
+    picture = Image.new("RGB", (900, 100), "white")
+    ImageDraw.Draw(picture).text((30, 30), text, fill="black", font=FONT)
+    found = word_boxes(read_image(picture), picture.size)
+    assert [word.text for word in found] == text.split()
+    start = 0
+    for word in found:
+        start = text.index(word.text, start)
+        left = 30 + FONT.getlength(text[:start])
+        right = left + FONT.getlength(word.text)
+        assert word.box[0] * 900 == pytest.approx(left, abs=20)
+        assert word.box[2] * 900 == pytest.approx(right, abs=20)
+        assert 0.2 < word.box[1] < word.box[3] < 0.8
+
+
+def test_a_wide_word_has_a_wider_share_of_its_line() -> None:
+    [(_, narrow), (_, wide)] = of_line("illi mWmM", (0, 0, 100, 10), (200, 100))
+    assert (narrow[0], wide[2]) == (0, 0.5)
+    assert wide[2] - wide[0] > 2 * (narrow[2] - narrow[0])
+    assert narrow[2] < wide[0]
+
+
+def test_every_ideograph_is_a_word() -> None:
+    found = of_line("東京 2024", (0, 0, 100, 20), (100, 100))
+    assert [text for text, _ in found] == ["東", "京", "2024"]
+    first, second, _ = (box for _, box in found)
+    assert first[2] == pytest.approx(second[0])
+
+
+def test_a_line_that_was_turned_runs_down_the_picture() -> None:
+    [(_, first), (_, second)] = of_line("Fig. two", (10, 0, 20, 100), (100, 100))
+    assert (first[0], first[2]) == (second[0], second[2]) == (0.1, 0.2)
+    assert first[1] < first[3] < second[1] < second[3] == 1
+
+
+def test_boxes_stay_on_the_picture() -> None:
+    [(_, box)] = of_line("edge", (-5, -1, 110, 20), (100, 100))
+    assert box == (0, 0, 1, 0.2)
+
+
+def test_nothing_was_read() -> None:
+    assert word_boxes(OCRResult(), (100, 100)) == []
+
+
+def written(*lines: str, size: tuple[int, int] = (600, 400)) -> Image.Image:
+    picture = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(picture)
+    for number, line in enumerate(lines):
+        draw.text((20, 20 + 60 * number), line, "black", ImageFont.load_default(36))
+    return picture
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the peak of memory is not known there")
+def test_pictures_of_any_shape_take_no_more_memory_than_a_usual_one() -> None:
+    code = (
+        "import resource, sys; from PIL import Image\n"
+        "from mm_rag.extraction.ocr import read_image\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "read_image(Image.new('RGB', (1000, 1000), 'white')); before = peak()\n"
+        "for size in [(8, 256), (8, 4000), (30, 1900)]: read_image(Image.new('1', size, 1))\n"
+        "print((peak() - before) // (1 if sys.platform == 'darwin' else 1024))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 400  # MB; (8, 256) alone took 2,300
+
+
+def test_a_column_of_text_is_read_on_a_wider_sheet() -> None:
+    narrow = written("Harbour", "Ferry", "Island", "Bridge", size=(190, 900))
+    assert read_image(narrow).text.split() == ["Harbour", "Ferry", "Island", "Bridge"]
+    assert all(line.box[2] <= 190 for line in read_image(narrow).lines)
+
+
+def test_a_small_memory_shrinks_what_is_looked_at_and_not_what_is_found() -> None:
+    large = written("Harbour", "Ferry timetable", size=(1900, 1900))
+    for memory in (2**28, 2**30):
+        reading = read_image(large, MediaPolicy(max_memory=memory))
+        assert reading.text.split() == ["Harbour", "Ferry", "timetable"]
+        assert 15 < reading.lines[0].box[1] < 40
+
+
+def test_what_there_is_no_time_for_is_left_out_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    picture = written(*(f"Line number {number}" for number in range(6)))
+    assert "Line number 5" in read_image(picture).text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        assert read_image(picture, MediaPolicy(max_load_seconds=1e-6)).text == ""
+    assert "max_load_seconds" in caplog.text
+    caplog.clear()
+    assert "Line number 5" in read_image(picture).text  # the next one has its own time
+    assert not caplog.text
+
+
+def test_an_encoder_keeps_to_the_time_of_its_policy(caplog: pytest.LogCaptureFixture) -> None:
+    encoder = Encoder(device="cpu", policy=MediaPolicy(max_load_seconds=1e-6))
+    encoder.encode(written("Harbour"))
+    assert "600 x 400 pixels" in caplog.text
+
+
+def test_a_picture_that_takes_too_much_memory_to_decode_is_refused() -> None:
+    policy = MediaPolicy(max_memory=2**20)
+    assert open_image(Image.new("RGB", (200, 200)), policy).size == (200, 200)
+    with pytest.raises(MediaTooLarge, match=r"MediaPolicy\.max_memory"):
+        open_image(Image.new("RGB", (400, 400)), policy)

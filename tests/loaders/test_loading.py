@@ -19,6 +19,7 @@ from mm_rag_loaders import (
     load_file,
     load_files,
 )
+from mm_rag_loaders.sources import name_in_words, title_from
 
 
 def make_pdf(path: Path, text: str = "Alpha") -> Path:
@@ -214,3 +215,51 @@ def test_load_gives_the_segments_and_logs_what_it_left_out(
 def test_load_refuses_a_missing_path_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         load(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("stem", "words"),
+    [
+        ("team_photo-2024", "team photo 2024"),
+        ("Quarterly Review", "Quarterly Review"),
+        ("apollo11_8khz", "apollo11 8khz"),
+        ("Übersicht_März", "Übersicht März"),
+        ("重庆市地图", "重庆市地图"),
+    ],
+)
+def test_a_name_that_says_something(stem: str, words: str) -> None:
+    assert name_in_words(stem) == words
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "IMG_20240102_1234",
+        "DSC00042",
+        "scan 7",
+        "Screenshot 2024-01-02 at 10.11.12",
+        "untitled",
+        "Voice memo 12",
+        "9f86d081884c7d659a2feaa0c55ad015",
+        "0001",
+        "item-0067",
+    ],
+)
+def test_a_name_that_says_nothing(stem: str) -> None:
+    assert name_in_words(stem) == ""
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["/photos/team_photo.v2.jpg", "https://photos.example/a/team_photo.v2.jpg?size=1#team"],
+)
+def test_only_the_name_of_a_file_makes_its_title(source: str) -> None:
+    assert title_from(source) == "team photo.v2"
+
+
+@pytest.mark.parametrize("name", ["clip_seconds", "passage_words", "page_pixels"])
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_options_must_be_positive(name: str, value: float) -> None:
+    settings: dict[str, Any] = {name: value}
+    with pytest.raises(InputError, match=rf"LoadOptions\.{name} must be more than 0"):
+        LoadOptions(**settings)

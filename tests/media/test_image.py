@@ -11,7 +11,7 @@ from PIL import Image
 
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media import MediaPolicy
-from mm_rag.media.image import image_format, image_metadata, open_frames, open_image
+from mm_rag.media.image import image_format, image_metadata, open_frames, open_image, shrunk_to
 from mm_rag.media.image_metadata import ImageMetadata
 
 
@@ -177,3 +177,27 @@ def test_the_description_of_a_picture_is_read() -> None:
     data = encoded(Image.new("RGB", (4, 4)), "JPEG", exif=exif)
     assert image_metadata(data).text == "A heron by the river"
     assert image_metadata(Image.new("RGB", (4, 4))) == ImageMetadata()
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "expected"),
+    [
+        ((1920, 1080), 1280 * 720, (1280, 720)),
+        ((1000, 700), 500_000, (845, 591)),
+    ],
+)
+def test_a_large_picture_keeps_its_shape(
+    size: tuple[int, int], most: int, expected: tuple[int, int]
+) -> None:
+    found = shrunk_to(Image.new("RGB", size), most)
+    assert found.size == expected
+    assert found.width * found.height <= most
+
+
+def test_a_line_keeps_a_pixel_of_its_width() -> None:
+    assert shrunk_to(Image.new("RGB", (3, 100_000)), 3000).size == (1, 10_000)
+
+
+def test_a_small_picture_stays_as_it_is() -> None:
+    picture = Image.new("RGB", (30, 20))
+    assert shrunk_to(picture, 600) is picture

@@ -17,8 +17,15 @@ from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import OpenedFile
 from mm_rag_loaders.pdf.blocks import FontUse
-from mm_rag_loaders.pdf.document import iso_date, locked_pdf
-from mm_rag_loaders.pdf.page import Line, PageContent, PageImage, PDFWord, RawPage
+from mm_rag_loaders.pdf.page import (
+    Line,
+    PageContent,
+    PageImage,
+    PDFWord,
+    RawPage,
+    iso_date,
+    locked_pdf,
+)
 from mm_rag_loaders.pdf.page_content import page_content
 from mm_rag_loaders.pdf.tables import edges
 

@@ -16,8 +16,7 @@ from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.loader import Loader, SourceFile, read_picture
 from mm_rag_loaders.options import LoadOptions, PDFBackend
 from mm_rag_loaders.passages import Passage, passages_of
-from mm_rag_loaders.pdf.document import PDFDocument
-from mm_rag_loaders.pdf.page import Block, PageContent, Scan
+from mm_rag_loaders.pdf.page import Block, PageContent, PDFDocument, Scan
 
 _MEANINGLESS = ("(anonymous)", "(unspecified)", "anonymous", "unknown")
 _LINK_SCHEMES = ("http://", "https://", "mailto:", "ftp://")

@@ -21,8 +21,7 @@ from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import OpenedFile
 from mm_rag_loaders.pdf.blocks import FontUse
-from mm_rag_loaders.pdf.document import iso_date, locked_pdf
-from mm_rag_loaders.pdf.page import PageContent, PageImage, RawPage, around
+from mm_rag_loaders.pdf.page import PageContent, PageImage, RawPage, around, iso_date, locked_pdf
 from mm_rag_loaders.pdf.page_content import page_content
 from mm_rag_loaders.pdf.pdfium_text import Corner, text_lines
 
