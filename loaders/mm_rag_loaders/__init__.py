@@ -6,10 +6,10 @@ from mm_rag_loaders.asset_store import AssetStore
 from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.cached import load_cached
 from mm_rag_loaders.image_loader import ImageLoader
+from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.loading import load, load_file, load_files
 from mm_rag_loaders.office_loader import OfficeLoader
-from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import FileOutcome, LoadedFile, Progress
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.references import as_reference, moved, redrawn

@@ -15,9 +15,9 @@ from mm_rag.media.access import real_file
 from mm_rag.record import segment_from_json, segment_to_json
 from mm_rag.segment import Segment
 from mm_rag_loaders.file_stamp import reader_stamp
+from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import local_path
 from mm_rag_loaders.loading import load_files, log_outcome
-from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.sources import Source, Sources, find_sources
 
 _NO_SETTINGS = frozenset({"assets", "password", "transcriber", "workers"})

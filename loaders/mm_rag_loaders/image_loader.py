@@ -26,8 +26,8 @@ from mm_rag.media.image_metadata import ImageMetadata
 from mm_rag.media.kind import file_type
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Scalar, Segment
+from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile, read_picture
-from mm_rag_loaders.options import LoadOptions
 
 _THUMBNAIL_SIDE = 512
 _PAGED = frozenset({"DCX", "TIFF"})

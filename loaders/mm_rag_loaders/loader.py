@@ -23,7 +23,7 @@ from mm_rag.media.access import OpenedFile, check_path, opened_whole
 from mm_rag.media.fetch import fetched
 from mm_rag.segment import Segment
 from mm_rag_loaders.file_stamp import FileStamp, file_sha256
-from mm_rag_loaders.options import LoadOptions
+from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.sources import Source, as_source, last_part, title_from
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")

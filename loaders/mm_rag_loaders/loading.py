@@ -17,7 +17,7 @@ from mm_rag.media.access import check_bytes
 from mm_rag.media.addresses import without_user
 from mm_rag.media.kind import is_plain_text
 from mm_rag.segment import Segment
-from mm_rag_loaders.options import LoadOptions
+from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.outcome import Event, FileOutcome, LoadedFile, ProgressTracker, progress_bar
 from mm_rag_loaders.read import read_source
 from mm_rag_loaders.sources import Source, Sources, as_source, find_sources, last_part, title_from

@@ -11,8 +11,8 @@ from mm_rag.errors import InputError, UnreadableMedia
 from mm_rag.media.addresses import shown
 from mm_rag.media.kind import file_type
 from mm_rag.segment import Segment
+from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import SourceFile, options_for
-from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.read import LOADERS
 from mm_rag_loaders.sources import as_source, title_from
 

@@ -29,8 +29,8 @@ from mm_rag._temporary import TemporaryFolder
 from mm_rag.errors import InputError, MMRagError, StorageError, WorkerError
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
+from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import named_file
-from mm_rag_loaders.options import LoadOptions
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.sources import Source
 from mm_rag_loaders.worker import MOST_BYTES, READY, Failure, LogLine, Message, from_line

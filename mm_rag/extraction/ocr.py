@@ -44,7 +44,7 @@ _lock = ForkableLock()
 logger = logging.getLogger(__name__)
 
 _USUAL_ASPECT = 3.0
-_MOST_TILES = 24  # 48,000 pixels at full size; what is longer is reduced
+_MOST_TILES = 24  # 48,000 pixels at full size; longer pictures are shrunk
 _STEP = 0.8  # of a tile's length, from one cut to the next
 _TILE_MARGIN = 0.06  # of a tile's length: how far it sees beyond its cuts
 _MISREAD = 3  # letters by which two readings of the same stretch may differ in length
@@ -78,14 +78,14 @@ class OCRResult:
 
 
 def read_image(picture: Image.Image, policy: MediaPolicy = DEFAULT_POLICY) -> OCRResult:
-    """Read the text on a picture; a picture without text gives an empty OCRResult.
+    """Read the text on a picture; the result is empty for a picture without text.
 
-    Safe to call from several threads; they take turns.
+    Safe to call from several threads, which take turns.
 
     Args:
-        picture: Of any size and shape.
-        policy: What is not read within its `max_load_seconds` is left out, with a warning. The
-            picture is reduced where the engine would take more than half of its `max_memory`.
+        picture: A picture of any size and shape.
+        policy: Text that is not read within its `max_load_seconds` is left out, with a warning. The
+            picture is shrunk if the engine would need more than half of its `max_memory`.
 
     Raises:
         MissingExtra: The OCR engine is not installed, or fails.

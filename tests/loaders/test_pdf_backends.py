@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mm_rag.boxes import WordBox
 from mm_rag.errors import MissingExtra, PasswordNeeded, UnreadableMedia
 from mm_rag_loaders import AssetStore, LoadOptions, PDFLoader, Source, SourceFile
-from mm_rag_loaders.options import PDFBackend
+from mm_rag_loaders.load_options import PDFBackend
 from mm_rag_loaders.pdf.page import PageContent, PDFDocument, iso_date
 from mm_rag_loaders.pdf.pdf_loader import open_pdf
 from tests.loaders.pdfs import saved

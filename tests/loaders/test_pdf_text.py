@@ -11,7 +11,7 @@ from PIL import Image
 from mm_rag.boxes import WordBox, read_boxes
 from mm_rag.segment import Segment
 from mm_rag_loaders import LoadOptions, PDFLoader
-from mm_rag_loaders.options import PDFBackend
+from mm_rag_loaders.load_options import PDFBackend
 from tests.loaders.pdfs import saved
 
 HEBREW = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd \u05d6\u05d4 \u05d8\u05e7\u05e1\u05d8"

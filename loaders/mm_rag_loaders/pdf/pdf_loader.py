@@ -13,8 +13,8 @@ from mm_rag.errors import MissingExtra, UnreadableMedia
 from mm_rag.extraction.ocr import OCRResult, word_boxes
 from mm_rag.media.access import FileSource, opened
 from mm_rag.segment import Scalar, Segment
+from mm_rag_loaders.load_options import LoadOptions, PDFBackend
 from mm_rag_loaders.loader import Loader, SourceFile, read_picture
-from mm_rag_loaders.options import LoadOptions, PDFBackend
 from mm_rag_loaders.passages import Passage, passages_of
 from mm_rag_loaders.pdf.page import Block, PageContent, PDFDocument, Scan
 
@@ -319,7 +319,7 @@ def _installed() -> PDFBackend:
         if importlib.util.find_spec(package) is not None:
             return backend
     raise MissingExtra(
-        "OCRResult PDFs needs the package 'pymupdf' (AGPL-3.0) or 'pypdfium2' (BSD-3, Apache-2.0), "
+        "Reading PDFs needs the package 'pymupdf' (AGPL-3.0) or 'pypdfium2' (BSD-3, Apache-2.0), "
         f"and neither is installed. Install one of them with: {install_command('pdf')} or "
         f"{install_command('pdfium')}"
     )
