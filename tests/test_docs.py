@@ -113,6 +113,19 @@ async def test_every_example_runs(
         np.testing.assert_allclose(doubled, 2 * names["encoder"].encode("a"), rtol=1e-6)
 
 
+def test_imports_of_examples_that_do_not_run_exist() -> None:
+    blocks = [
+        code
+        for page in PAGES
+        for not_run, code in BLOCK.findall(page.read_text(encoding="utf-8"))
+        if not_run
+    ]
+    assert len(blocks) == 3
+    for code in blocks:
+        lines = [line for line in code.splitlines() if line.startswith("from ")]
+        exec("\n".join(lines), {})
+
+
 def test_no_page_with_examples_is_forgotten() -> None:
     assert {page.name for page in PAGES if list(examples(page))} == set(RUN)
 
