@@ -88,26 +88,26 @@ class FileTree:
 
     def __init__(self, collection: Collection) -> None:
         contents = collection.contents
-        stats = {each.source: each for each in contents.source_stats()}
+        sources = {stats.source: stats for stats in contents.source_stats()}
         copies = {
             copy: source
             for copy, source in contents.copies().items()
-            if source in stats and copy not in stats
+            if source in sources and copy not in sources
         }
-        self._root = _common_folder([*stats, *copies])
-        self._paths = _unique_paths({name: self._wanted(name) for name in [*stats, *copies]})
+        self._root = _common_folder([*sources, *copies])
+        self._paths = _unique_paths({name: self._wanted(name) for name in [*sources, *copies]})
         self.files: dict[str, File] = {}
         for name, path in sorted(self._paths.items(), key=lambda item: item[1]):
-            source = copies.get(name, name)
+            stats = sources[copies.get(name, name)]
             self.files[path] = File(
                 path=path,
-                source=source,
-                pages=stats[source].pages,
-                clips=stats[source].clips,
-                last_clip=stats[source].last,
-                modalities=stats[source].modalities,
-                is_plain=stats[source].is_plain,
-                same_as=self._paths[source] if name in copies else None,
+                source=stats.source,
+                pages=stats.pages,
+                clips=stats.clips,
+                last_clip=stats.last,
+                modalities=stats.modalities,
+                is_plain=stats.is_plain,
+                same_as=self._paths[stats.source] if name in copies else None,
             )
 
     def path_of(self, source: str) -> str:

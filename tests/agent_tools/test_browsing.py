@@ -54,7 +54,9 @@ def test_a_path_may_be_written_in_many_ways(toolbox: Toolbox, path: str) -> None
 
 
 def test_cat_reads_a_file_a_page_and_a_clip(toolbox: Toolbox) -> None:
-    whole = lines(toolbox.cat("/2024/ferry.pdf").text)
+    result = toolbox.cat("/2024/ferry.pdf")
+    assert result.paths == tuple(f"/2024/ferry.pdf/page-{number}" for number in (1, 2, 3))
+    whole = lines(result.text)
     assert whole[:3] == ["[page-1]", "Timetable of the ferry.", "First departure 07:00."]
     assert "[page-3]" in whole
     assert lines(toolbox.cat("/2024/ferry.pdf/page-1").text)[0] == "Timetable of the ferry."

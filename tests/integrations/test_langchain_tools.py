@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import inspect
 import io
 import threading
 from collections.abc import Callable
@@ -24,30 +23,18 @@ from PIL import Image as PILImage
 
 from langchain_mm_rag import MultimodalSearchTool, MultimodalTool, multimodal_tools
 from mm_rag import Collection
-from mm_rag.agent_tools import Toolbox, ToolResult
+from mm_rag.agent_tools import ToolResult
 from mm_rag.errors import CollectionError
 from mm_rag.prompt_content import Budget, Words
 
 from .scripted import ScriptedChatModel, asks
-
-QUESTION = "Which quarter had the best revenue?"
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "search": {"query": QUESTION, "k": 2},
-    "open_segment": {"path": "/deck.pdf/page-3"},
-    "ls": {},
-    "cat": {"path": "/deck.pdf"},
-    "grep": {"pattern": "batter"},
-    "find": {"pattern": "*.pdf"},
-}
-MISTAKES = [
-    ("open_segment", {"path": "/../../etc/passwd"}, "nothing at /etc/passwd"),
-    ("cat", {"path": "/etc/passwd"}, "nothing at /etc/passwd"),
-    ("open_segment", {"path": "/deck.pdf/page-9"}, "page-1 to page-4"),
-    ("search", {"query": "x", "modality": "smell"}, "modality: Input should be 'text', 'image'"),
-    ("search", {"query": "x", "k": 0}, "k: Input should be greater than or equal to 1"),
-    ("search", {"query": "x", "top_k": 3}, "top_k: Extra inputs are not permitted"),
-    ("search", {}, "query: Field required"),
-]
+from .tool_calls import (
+    EXAMPLES,
+    MISTAKES,
+    QUESTION,
+    assert_bounds_of_search,
+    assert_described,
+)
 
 
 class OfTheClass:
@@ -129,23 +116,11 @@ def test_there_are_six_tools(tools: dict[str, BaseTool]) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_model_is_told_what_the_library_says(tools: dict[str, BaseTool], name: str) -> None:
-    method = getattr(Toolbox, name)
-    told = convert_to_openai_tool(tools[name])["function"]
-    assert told["name"] == name
-    assert told["description"] == inspect.getdoc(method)
-    arguments = told["parameters"]["properties"]
-    assert list(arguments) == list(inspect.signature(method).parameters)[1:]
-    assert all(argument["description"] for argument in arguments.values())
+    assert_described(convert_to_openai_tool(tools[name])["function"], name)
 
 
 def test_model_is_told_the_bounds_of_arguments(tools: dict[str, BaseTool]) -> None:
-    told = convert_to_openai_tool(tools["search"])["function"]["parameters"]
-    assert told["required"] == ["query"]
-    k = told["properties"]["k"]
-    assert (k["default"], k["minimum"], k["maximum"]) == (5, 1, 20)
-    [modality, nothing] = told["properties"]["modality"]["anyOf"]
-    assert modality["enum"] == ["text", "image", "audio", "video"]
-    assert nothing["type"] == "null"
+    assert_bounds_of_search(convert_to_openai_tool(tools["search"])["function"]["parameters"])
 
 
 def test_search_shows_the_page(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,22 +17,18 @@ from llama_index.core.workflow import Context
 from llama_index.tools.mm_rag import MultimodalTool, MultimodalToolSpec
 
 from mm_rag import Collection
-from mm_rag.agent_tools import Toolbox, ToolResult
+from mm_rag.agent_tools import ToolResult
 from mm_rag.errors import CollectionError, InputError
 from mm_rag.prompt_content import Words
 
 from .scripted import ScriptedLLM, llama_asks, llama_says, with_function_agent
-
-QUESTION = "Which quarter had the best revenue?"
-NAMES = ["search", "open_segment", "ls", "cat", "grep", "find"]
-MISTAKES = [
-    ("open_segment", {"path": "/../../etc/passwd"}, "nothing at /etc/passwd"),
-    ("open_segment", {"path": "/deck.pdf/page-9"}, "page-1 to page-4"),
-    ("search", {"query": "x", "modality": "smell"}, "modality: Input should be 'text', 'image'"),
-    ("search", {"query": "x", "k": 0}, "k: Input should be greater than or equal to 1"),
-    ("search", {"query": "x", "top_k": 3}, "top_k: Extra inputs are not permitted"),
-    ("search", {}, "query: Field required"),
-]
+from .tool_calls import (
+    EXAMPLES,
+    MISTAKES,
+    QUESTION,
+    assert_bounds_of_search,
+    assert_described,
+)
 
 
 @pytest.fixture
@@ -51,23 +46,13 @@ def words(blocks: Sequence[ContentBlock]) -> str:
     return "\n".join(block.text for block in blocks if isinstance(block, TextBlock))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_model_is_told_what_the_library_says(tools: dict[str, FunctionTool], name: str) -> None:
-    method = getattr(Toolbox, name)
-    told = tools[name].metadata.to_openai_tool()["function"]
-    assert told["name"] == name
-    assert told["description"] == inspect.getdoc(method)
-    arguments = told["parameters"]["properties"]
-    assert list(arguments) == list(inspect.signature(method).parameters)[1:]
-    assert all(argument["description"] for argument in arguments.values())
+    assert_described(tools[name].metadata.to_openai_tool()["function"], name)
 
 
 def test_model_is_told_the_bounds_of_arguments(tools: dict[str, FunctionTool]) -> None:
-    told = tools["search"].metadata.get_parameters_dict()
-    assert told["required"] == ["query"]
-    k = told["properties"]["k"]
-    assert (k["default"], k["minimum"], k["maximum"]) == (5, 1, 20)
-    assert told["properties"]["modality"]["anyOf"][0]["enum"] == ["text", "image", "audio", "video"]
+    assert_bounds_of_search(tools["search"].metadata.get_parameters_dict())
 
 
 def test_search_shows_the_page(
@@ -125,7 +110,7 @@ def test_some_of_the_tools(collection: Collection) -> None:
 
 
 def test_collection_by_its_folder(collection: Collection, tmp_path: Path) -> None:
-    assert len(MultimodalToolSpec(str(collection.path)).to_tool_list()) == len(NAMES)
+    assert len(MultimodalToolSpec(str(collection.path)).to_tool_list()) == len(EXAMPLES)
     with pytest.raises(CollectionError):
         MultimodalToolSpec(tmp_path)
 
@@ -147,7 +132,7 @@ async def test_agent_sees_what_it_found(
         event async for event in handler.stream_events() if isinstance(event, ToolCallResult)
     ]
     assert str(await handler).startswith("Batteries may be late")
-    assert [tool.metadata.name for tool in llm.offered[0]] == NAMES
+    assert [tool.metadata.name for tool in llm.offered[0]] == list(EXAMPLES)
     *_, refused = llm.seen[1]
     assert "page-1 to page-4" in words(refused.blocks)
     *_, found = llm.seen[2]
