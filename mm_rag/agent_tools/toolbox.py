@@ -46,9 +46,7 @@ PathArgument = Annotated[
 ]
 ModalityArgument = Annotated[
     Modality | None,
-    Field(
-        description="Only these: text passages, image for pages and pictures, audio or video clips."
-    ),
+    Field(description="Only one kind: text (passages), image (pages, pictures), audio, or video."),
 ]
 
 
