@@ -39,11 +39,11 @@ class Model(Protocol):
     """Common interface of Encoder and Reranker."""
 
     def supports(self, modality: str, /) -> bool:
-        """Whether it takes a modality."""
+        """Whether the model accepts a modality."""
         ...
 
     def encodes_as_text(self, modality: str, /) -> bool:
-        """Whether it takes a modality for the words in it only."""
+        """Whether the model uses only the text of a modality."""
         ...
 
 
