@@ -20,39 +20,6 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SHIPPED = ("mm_rag", "loaders/mm_rag_loaders", "integrations")
 
-# Lower ones first: a module imports from its own layer and those before it.
-LAYERS: tuple[tuple[str, ...], ...] = (
-    (
-        "mm_rag.errors",
-        "mm_rag._optional",
-        "mm_rag._closing",
-        "mm_rag._lazy",
-        "mm_rag.content",
-        "mm_rag.segment",
-        "mm_rag.boxes",
-        "mm_rag.words",
-    ),
-    ("mm_rag.inputs", "mm_rag.media", "mm_rag.record"),
-    ("mm_rag.extraction", "mm_rag.highlight", "mm_rag.prompt_content"),
-    ("mm_rag.device", "mm_rag.precision", "mm_rag.similarity", "mm_rag.attention"),
-    ("mm_rag.checkpoints", "mm_rag.preprocessing", "mm_rag.modules", "mm_rag.embedded"),
-    ("mm_rag.rerankers",),
-    ("mm_rag.encoder", "mm_rag.reranker", "mm_rag.parallel", "mm_rag.transcribers"),
-    ("mm_rag_loaders", "mm_rag.evaluation"),
-    ("mm_rag.collection",),
-    ("mm_rag.agent_tools",),
-    ("mm_rag.demo",),
-    ("mm_rag.cli",),
-)
-NO_TORCH = (
-    "mm_rag.errors",
-    "mm_rag.content",
-    "mm_rag.segment",
-    "mm_rag.record",
-    "mm_rag.extraction",
-)
-NO_MODEL = ("torch", "transformers", "mm_rag.modules", "mm_rag.encoder", "mm_rag.reranker")
-
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
@@ -81,6 +48,11 @@ def test_the_wheel_holds_the_demos_data_and_the_licence(wheel: set[str]) -> None
     assert any(name.endswith("licenses/LICENSE") for name in wheel)
 
 
+def shipped() -> Iterator[Path]:
+    for folder in SHIPPED:
+        yield from (ROOT / folder).rglob("*.py")
+
+
 def test_the_promised_extras_exist() -> None:
     promised = "langchain llama-index pdf audio video offline train mcp ray flash-attn all dev"
     extras = PROJECT["optional-dependencies"]
@@ -91,7 +63,8 @@ def test_the_promised_extras_exist() -> None:
 
 def test_every_extra_that_a_message_names_exists() -> None:
     named: set[str] = set()
-    for _, tree in modules():
+    for path in shipped():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "require":
                 named.update(ast.literal_eval(k.value) for k in node.keywords if k.arg == "extra")
@@ -156,81 +129,10 @@ def test_the_weights_are_the_same_wherever_they_are_named() -> None:
         assert command in (ROOT / name).read_text("utf-8")
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for folder in SHIPPED:
-        for path in (ROOT / folder).rglob("*.py"):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            if parts[0] in ("loaders", "integrations"):
-                parts = parts[1:]
-            name = ".".join(parts).removesuffix(".__init__")
-            yield name, ast.parse(path.read_text(encoding="utf-8"))
-
-
-def imports(tree: ast.Module) -> Iterator[str]:
-    """Every module that is imported to run; those for annotations only are left out."""
-    for node in tree.body:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Import):
-                yield from (alias.name for alias in inner.names)
-            elif isinstance(inner, ast.ImportFrom) and inner.module:
-                yield inner.module
-                yield from (f"{inner.module}.{alias.name}" for alias in inner.names)
-
-
-def is_in(module: str, package: str) -> bool:
-    return module == package or module.startswith(package + ".")
-
-
-def layer(module: str) -> int | None:
-    for number, packages in enumerate(LAYERS):
-        if any(is_in(module, package) for package in packages):
-            return number
-    return None
-
-
-def test_imports_point_down() -> None:
-    wrong = [
-        f"{name} imports {imported}"
-        for name, tree in modules()
-        for imported in imports(tree)
-        if (own := layer(name)) is not None
-        and (other := layer(imported)) is not None
-        and other > own
-    ]
-    assert wrong == []
-
-
-def test_the_library_knows_no_framework() -> None:
-    frameworks = ("langchain_core", "langchain_mm_rag", "llama_index", "mcp", "mm_rag_mcp")
-    wrong = [
-        f"{name} imports {imported}"
-        for name, tree in modules()
-        if is_in(name, "mm_rag") or is_in(name, "mm_rag_loaders")
-        for imported in imports(tree)
-        if any(is_in(imported, framework) for framework in frameworks)
-    ]
-    assert wrong == []
-
-
-def test_what_lies_below_the_models_needs_none() -> None:
-    below = (*NO_TORCH, "mm_rag_loaders")
-    wrong = [
-        f"{name} imports {imported}"
-        for name, tree in modules()
-        if any(is_in(name, package) for package in below)
-        for imported in imports(tree)
-        if any(is_in(imported, heavy) for heavy in NO_MODEL)
-    ]
-    assert wrong == []
-
-
 def test_no_file_is_too_long_to_read() -> None:
     long = {
         str(path.relative_to(ROOT)): lines
-        for folder in SHIPPED
-        for path in (ROOT / folder).rglob("*.py")
+        for path in shipped()
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 600
     }
     assert long == {}
