@@ -282,7 +282,7 @@ def test_a_collection_knows_who_listened_to_its_recordings(
     first, second = (LoadOptions(transcriber=Parrot(f"p{n}", w)) for n, w in enumerate("ab"))
     collection.sync(folder, options=first)
     assert set(states(collection.sync(folder, options=first)).values()) == {"unchanged"}
-    with pytest.raises(CollectionMismatch, match="heard by p0"):
+    with pytest.raises(CollectionMismatch, match="transcribed by p0"):
         collection.sync(folder)
     again = states(collection.sync(folder, options=second))
     assert again == {"talk.wav": "indexed", "notes.pdf": "unchanged"}
