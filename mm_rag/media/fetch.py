@@ -337,7 +337,7 @@ def _network_errors(address: str, deadline: float) -> Generator[None]:
             reason = f"no answer within {_SILENCE:.0f} s"
         raise UnreadableMedia(f"{name} cannot be fetched: {reason}.") from error
     except httpx.InvalidURL as error:  # target of a redirect, such as `mailto:`
-        raise UnreadableMedia(f"{name} redirects to an invalid web address.") from error
+        raise UnreadableMedia(f"{name} redirects to a text that is no address.") from error
     except OSError as error:
         raise UnreadableMedia(
             f"{name} cannot be kept while it is read: {error.strerror}."
