@@ -38,7 +38,7 @@ class AssetStore:
     Attributes:
         root: The folder, made absolute; it is created with the first file.
         by_file: Whether the assets of each source file lie in a folder of their own,
-            `root / sha256` of the file, which may be deleted when it is no longer needed.
+            `root / sha256` of the file, which may be deleted separately.
     """
 
     root: Path

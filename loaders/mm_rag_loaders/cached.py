@@ -50,7 +50,7 @@ def load_cached(
 
 @dataclass(frozen=True)
 class _Stamp:
-    """What must be equal for a cache entry to be valid."""
+    """Conditions that must be unchanged for a cache entry to be valid."""
 
     settings: str
     size: int

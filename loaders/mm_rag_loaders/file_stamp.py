@@ -1,4 +1,4 @@
-"""What tells two versions of a file apart: its stamp, its sha256, and what its reader uses.
+"""Compare versions of a file: by its stamp, its sha256, and other inputs of its reader.
 
 A `FileStamp` costs one `stat`, the sha256 reads the file once, and the reader stamp covers what the
 text of a recording or video depends on besides its own bytes.
@@ -29,7 +29,7 @@ _MOST_HASHED = 16 * 1024**2
 
 @dataclass(frozen=True, kw_only=True)
 class FileStamp:
-    """What the file system says about a file, in integers that fit into SQLite.
+    """A file's entry in the file system, in integers that fit into SQLite.
 
     Attributes:
         size: In bytes.
@@ -95,7 +95,7 @@ def file_sha256(
 
     Args:
         path: The file.
-        policy: What may be opened.
+        policy: Limits on opening.
         within: The folder in which the file was found; None if the caller named the file.
 
     Raises:

@@ -16,11 +16,11 @@ PDFBackend: TypeAlias = Literal["pymupdf", "pdfium"]
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How files are turned into segments.
+    """Options for turning files into segments.
 
     Attributes:
-        assets: Where page screenshots and key frames are written.
-        policy: What may be opened, and limits.
+        assets: Store for page screenshots and key frames.
+        policy: Limits on what is opened.
         password: Tried on locked documents.
         page_pixels: Upper bound of a page screenshot's width times height. The default gives 1,280
             visual tokens of 32 x 32 pixels in a vision model of the Qwen3-VL type.

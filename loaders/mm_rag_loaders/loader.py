@@ -38,11 +38,11 @@ class SourceFile:
             file by now.
         opened: The file itself, opened once. Loaders read this.
         source: The absolute path as it was named, or the address.
-        sha256: Of its bytes.
+        sha256: Hexadecimal sha256 of its bytes.
         notes: Problems of a file that could be read nevertheless: "page 3 was damaged". Loaders
             append to it; the report shows it.
-        missing: What could not be read because its reader is not installed. The next sync tries the
-            file again.
+        missing: Parts that could not be read because their reader is not installed. The next sync
+            tries the file again.
     """
 
     path: Path
@@ -198,7 +198,7 @@ def read_picture(picture: Image.Image, file: SourceFile, place: str = "the pictu
     Args:
         picture: The picture.
         file: Gets the note.
-        place: What was not read, for the note: `"page 3"`.
+        place: Name of the picture for the note: `"page 3"`.
     """
     try:
         return read_image(picture)

@@ -46,7 +46,7 @@ def load(
     Args:
         sources: A file, a folder (with its subfolders), a pattern such as `"scans/**/*.pdf"`, an
             address, or several of these.
-        options: How files are turned into segments, by how many processes, and what may be opened.
+        options: Options for turning files into segments, number of processes, and limits.
         progress: Whether to show a progress bar on the terminal.
         on_file: Called with the outcome of each file, after its segments. By default files that
             could not be read are logged as warnings.

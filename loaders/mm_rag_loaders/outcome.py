@@ -53,7 +53,7 @@ class FileOutcome:
 
     Attributes:
         source: Absolute path, or address.
-        sha256: Of its bytes; empty if they could not be read.
+        sha256: Hexadecimal sha256 of its bytes; empty if they could not be read.
         kind: Kind of its content; None if it is unknown or mm_rag does not read it.
         state: `loaded`, `unreadable`, `refused` or `unsupported` (see `FileState`).
         notes: Problems of a file that was loaded nevertheless.

@@ -22,7 +22,7 @@ Sources: TypeAlias = str | Path | Iterable[str | Path]
 """A file, a folder, a pattern such as `"scans/**/*.pdf"`, an address, or several of these."""
 
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/|https?:", re.IGNORECASE)
-# A text that is no existing path may be an address with a password in it.
+# A text that is not an existing path may be an address with a password in it.
 _WITH_USER = re.compile(r"\s*(([^/\\]*:|[/\\]{2}).*@|data:)", re.DOTALL)
 _SUBTITLES = frozenset([".ass", ".srt", ".ssa", ".sub", ".vtt"])
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)

@@ -56,7 +56,7 @@ def _decoded(data: bytes, file: SourceFile, *, whole: bool) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace")
     try:
-        # The limit may cut a character in two, which is no error of the encoding.
+        # The limit may cut a character in two, which is not an error of the encoding.
         return codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=whole)
     except UnicodeDecodeError:
         file.notes.append("not UTF-8: read as Windows-1252")

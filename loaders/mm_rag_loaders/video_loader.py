@@ -107,7 +107,7 @@ class VideoLoader(Loader):
 
 
 def _whole(file: SourceFile, reader: VideoReader, duration: float) -> Segment:
-    """What all clips of a video have in common."""
+    """The segment of the whole video, from which its clips are made."""
     video = reader.video
     width, height = video.size
     return Segment(
@@ -176,7 +176,7 @@ def scenes(
 
     Args:
         frames: Samples of the whole video. No more than `longest` seconds of them are held.
-        duration: Of the video, in seconds.
+        duration: Duration of the video, in seconds.
         longest: Longest scene, in seconds.
         change: Gives the exact time of a scene change between two samples.
         quiet: Gives the best moment to cut between two times without a scene change.

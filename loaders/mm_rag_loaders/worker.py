@@ -117,7 +117,7 @@ class Failure:
     """An error that is not caused by the file and would also fail the next ones.
 
     Attributes:
-        text: What failed, and what to do.
+        text: Message with the failure and what to do about it.
     """
 
     text: str
@@ -143,7 +143,7 @@ def from_line(line: bytes) -> Message:
     """Parse and validate one line.
 
     Raises:
-        ValueError: It is no valid message.
+        ValueError: It is not a valid message.
     """
     try:
         [(kind, fields)] = json.loads(line).items()

@@ -57,7 +57,7 @@ def read_in_workers(sources: Iterable[Source], options: LoadOptions, count: int)
 
     Args:
         sources: Consumed a little ahead of what is yielded.
-        options: How they are read.
+        options: Options of the loaders.
         count: Most processes; no more are started than there are sources at a time.
 
     Raises:
@@ -301,7 +301,7 @@ class WorkerProcess(Closing):
             self._tasks.flush()
 
     def _line(self) -> bytes:
-        """Its next line, within the time that is left; empty if it has died."""
+        """Read its next line, within the time that is left; empty if it has died."""
         asked = time.monotonic()
         self._deadline = asked + self._left
         line = self._output.readline(MOST_BYTES)
@@ -311,7 +311,7 @@ class WorkerProcess(Closing):
         return line
 
     def _next(self, source: Source) -> Message | None:
-        """Its next message about a source; None if it died or was killed for an invalid one."""
+        """Read its next message; None if it died or was killed for an invalid one."""
         line = self._line()
         if not line:
             return None
@@ -343,7 +343,7 @@ class WorkerProcess(Closing):
                 return f"the process that read it {self._end()}"
 
     def _end(self) -> str:
-        """How it ended, with the last line of its standard error: `died of SIGSEGV (...)`."""
+        """Describe its end, with the last line of its standard error: `died of SIGSEGV (...)`."""
         try:
             code = self._process.wait(_MOST_EXIT)
         except subprocess.TimeoutExpired:

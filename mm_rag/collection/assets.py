@@ -24,8 +24,8 @@ from mm_rag_loaders.asset_store import is_damaged
 logger = logging.getLogger(__name__)
 
 PictureMode: TypeAlias = Literal["jpeg", "reference"]
-"""How page screenshots and key frames are kept: as JPEG files, or not at all. A picture that is not
-kept is drawn from its source file when it is shown."""
+"""Mode of keeping page screenshots and key frames: as JPEG files, or not at all. A picture that is
+not kept is drawn from its source file when it is shown."""
 
 MODES: tuple[PictureMode, ...] = get_args(PictureMode)
 
@@ -34,9 +34,9 @@ class CollectionAssets(Closing):
     """The pictures that loaders draw for a collection.
 
     Attributes:
-        mode: How they are kept.
-        store: Where loaders write them.
-        options: How sources are read when a picture is drawn again: those of the last sync.
+        mode: Mode of keeping them.
+        store: Store to which loaders write them.
+        options: Options of the last sync, with which pictures are drawn again.
     """
 
     mode: PictureMode
@@ -131,8 +131,8 @@ def open_assets(folder: Path, mode: PictureMode | None, last_mode: str | None) -
     """The assets of a collection.
 
     Args:
-        folder: Where pictures are kept.
-        mode: How they are kept; None for the mode of the last sync.
+        folder: Folder for kept pictures.
+        mode: Mode of keeping them; None for that of the last sync.
         last_mode: Mode of the last sync; None before the first.
 
     Raises:

@@ -93,7 +93,7 @@ class Comparison:
 
     Args:
         known: The files of the catalogue by path.
-        options: How files are read.
+        options: Options of the loaders.
         progress: Counts files that are inspected and need not be read.
         checksum: Whether all files are compared by content, which reads each of them.
         tags: Tags that all found files get, as in `CatalogFile`; None to keep theirs.
@@ -222,7 +222,7 @@ class Comparison:
         return self._diff
 
     def _leaving(self, changed: Iterable[Change]) -> set[str]:
-        """The sha256 of indexed content that is no longer at its path."""
+        """The sha256 of indexed content that has left its path."""
         lost = self._diff.forgotten | {
             change.row.path
             for change in changed
@@ -331,7 +331,7 @@ def check_missing(roots: Iterable[Path], known: Collection[str], gone: Collectio
     Args:
         roots: The synced folders. Each is checked on its own: one of several drives may be missing.
         known: Paths of the files in the collection.
-        gone: Those that would be removed.
+        gone: Paths that would be removed.
 
     Raises:
         FilesMissing: More than half of a folder's files would be removed, and more than 3.

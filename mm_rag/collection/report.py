@@ -80,7 +80,7 @@ class VerifyReport:
         damaged_files: Damaged assets: pictures and word boxes.
         orphaned_files: Assets to which no segment refers.
         unfinished: Files that the next sync reads again.
-        foreign: Number of records of other programs in the Chroma collection, which is no problem.
+        foreign: Number of records of other programs in the Chroma collection; they are harmless.
     """
 
     segments: int

@@ -65,7 +65,7 @@ class FolderSync:
         catalog: The catalogue.
         writer: Writes segments and commits changes.
         encoder: Makes the encoder of segments; called only if there are segments to encode.
-        options: How files are read.
+        options: Options of the loaders.
         assets: The collection's pictures.
         on_progress: Called with the progress.
     """

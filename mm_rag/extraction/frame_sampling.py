@@ -47,7 +47,7 @@ _Tiny: TypeAlias = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class SampledFrame:
-    """What is kept of a frame.
+    """The measurements and text of one sampled frame.
 
     Attributes:
         time: In seconds.

@@ -193,7 +193,7 @@ def read_audio_samples(
 def loudness(blocks: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
     """Loudness of a recording in dB, one value per `STEP` seconds, shape (n,).
 
-    Averaged over a third of a second, so that a gap between two sounds of one word is no pause.
+    Averaged over a third of a second, so that a gap within a word does not count as a pause.
 
     Args:
         blocks: Samples at 16 kHz, in pieces of any length.

@@ -33,7 +33,7 @@ _MOST_BYTES = 16 * 1024**2  # of a subtitle file; the dialogue of a whole season
 _LANGUAGE = re.compile(
     r"(\.[a-z]{2,3}([-_]([a-z]{2}|[a-z]{4}|\d{3}))?)?(\.(forced|sdh|cc))?", re.IGNORECASE
 )
-# Tags and the time stamps of WebVTT's karaoke; "if x < 5 and y > 3" is no markup. A tag ends before
+# Tags and the time stamps of WebVTT's karaoke, but not "if x < 5 and y > 3". A tag ends before
 # the next "<" and a brace before the next "{": otherwise many unclosed ones take quadratic time.
 _MARKUP = re.compile(r"\{[^{}]*\}|</?[a-zA-Z][^<>]*>|<\d[\d:.]*>")
 # A character reference with so many digits that Python's int() rejects it.
@@ -66,7 +66,7 @@ def read_subtitles(source: Probe, policy: MediaPolicy = DEFAULT_POLICY) -> list[
 
     Args:
         source: The video or recording.
-        policy: What may be opened. Links of files beside it may only lead out of its folder with
+        policy: Limits on opening. Links of files beside it may only lead out of its folder with
             `follow_links`.
 
     Raises:
@@ -102,12 +102,12 @@ def read_subtitle_file(
 
     Args:
         path: The file.
-        policy: What may be opened.
+        policy: Limits on opening.
         within: The folder in which it was found; None if the caller named the file.
 
     Raises:
         SourceForbidden: The policy does not allow opening it, or a link leads out of `within`.
-        UnreadableMedia: It is no subtitle file, or may not be read.
+        UnreadableMedia: It is not a subtitle file, or may not be read.
         MediaTooLarge: It is over the policy's `max_bytes`, or too large for subtitles.
     """
     av = require("av", extra="video", feature="Reading subtitles")

@@ -199,7 +199,7 @@ def check_path(path: Path, policy: MediaPolicy, *, within: Path | None = None) -
 
 
 def real_file(path: Path, policy: MediaPolicy) -> Path:
-    """As `real_path`, but also check that the file is neither empty nor over `max_bytes`.
+    """Resolve a path like `real_path`, and check that the file is neither empty nor too large.
 
     Raises:
         SourceForbidden: It lies outside of the policy's `roots`.
@@ -223,7 +223,7 @@ def opened(
 
     Args:
         source: The file. An opened one is shared, and not checked again.
-        policy: What may be opened.
+        policy: Limits on opening.
         within: The folder in which the file was found, which no link may leave unless the policy
             has `follow_links`; None if the caller named the file.
 
@@ -254,7 +254,7 @@ def opened(
 def opened_whole(
     source: FileSource, policy: MediaPolicy = DEFAULT_POLICY, *, within: Path | None = None
 ) -> OpenedFile:
-    """As `opened`, but also check that the file is neither empty nor over `max_bytes`.
+    """Open a file like `opened`, and check that it is neither empty nor over `max_bytes`.
 
     Raises:
         SourceForbidden: As for `opened`.
@@ -283,7 +283,7 @@ def open_file(
 def open_bounded(
     source: FileSource, policy: MediaPolicy = DEFAULT_POLICY, *, within: Path | None = None
 ) -> BufferedReader:
-    """As `open_file`, but check that the file is not over `max_bytes`.
+    """A reader of a file like `open_file`, which is not over `max_bytes`.
 
     Raises:
         SourceForbidden: As for `opened`.

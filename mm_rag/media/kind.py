@@ -321,7 +321,7 @@ def office_suffix(mime: str) -> str | None:
 
 
 def unpacked_bytes(file: BinaryIO) -> int:
-    """Unpacked size of a ZIP according to its index; the file size if it is no ZIP."""
+    """Unpacked size of a ZIP according to its index; the file size for other files."""
     try:
         with zipfile.ZipFile(file) as archive:
             return sum(member.file_size for member in archive.infolist())

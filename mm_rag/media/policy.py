@@ -17,7 +17,7 @@ SCHEMES = frozenset({"http", "https", "file"})
 
 @dataclass(frozen=True, kw_only=True)
 class MediaPolicy:
-    """What may be opened of untrusted files and addresses.
+    """Limits on opening untrusted files and addresses.
 
     It applies wherever files are opened: in loaders, encoders, rerankers and subtitle readers. The
     defaults are safe for a server whose own code names the files; if users name them, set `roots`

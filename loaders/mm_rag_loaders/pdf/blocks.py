@@ -225,7 +225,7 @@ def is_caption(row: Sequence[Line]) -> bool:
     match = _CAPTION.match(text)
     if match is None:
         return False
-    # "Table 2 shows that" is no caption; "Table 2" alone or in bold is one.
+    # "Table 2" alone or in bold is a caption; "Table 2 shows that" is not.
     return bool(match["sign"]) or match.end() == len(text) or row[0].bold
 
 

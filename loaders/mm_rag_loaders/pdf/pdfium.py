@@ -213,7 +213,7 @@ def _raw_page(raw: Any, page: Any, number: int, label: str, links: list[str]) ->
 
 @dataclass
 class Drawn:
-    """What is drawn on a page besides text, in points from the corner of its visible part.
+    """The drawn objects of a page except text, in points from the corner of its visible part.
 
     Attributes:
         rules: Horizontal and vertical lines.

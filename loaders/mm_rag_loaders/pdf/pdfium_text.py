@@ -89,7 +89,7 @@ def text_lines(pdfium: Any, text: Any, corner: Corner) -> tuple[Line, ...]:
     Args:
         pdfium: `pypdfium2.raw`.
         text: A text page of it.
-        corner: Of the visible part of the page.
+        corner: Corner of the visible part of the page.
     """
     lines: list[list[_Run]] = []
     for run in _Letters(pdfium, text, corner).runs():
