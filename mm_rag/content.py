@@ -1,11 +1,11 @@
-"""Content: what a model is given.
+"""Content: the inputs of models.
 
-Users pass plain values (a str, a Path, a PIL image, an array); `mm_rag.inputs.as_content` turns
-them into one of these classes once, at the edge, and everything inside mm_rag handles only these.
+Callers pass plain values (a str, a Path, a PIL image, an array). `mm_rag.inputs.as_content`
+converts them to one of these classes, the only ones that the rest of mm_rag handles.
 
 A picture, recording or video may carry the words that were already read from it (`text`). A model
-that reads its media (the embedded default) then uses those words instead of reading again; a model
-with eyes and ears looks and listens for itself.
+that encodes media as text (the embedded default) uses those words instead of reading again; a model
+that sees or hears ignores them.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ VIDEO_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class Url:
-    """Where a picture, recording or video lies on the web.
+    """The URL of a picture, recording or video.
 
     Attributes:
-        address: Begins with `http://` or `https://`. It is fetched when the medium is opened,
+        address: Begins with `http://` or `https://`. It is downloaded when the medium is opened,
             within the limits of the `MediaPolicy`.
     """
 
@@ -70,20 +70,20 @@ class Url:
 
 @dataclass(frozen=True)
 class Text:
-    """Words.
+    """A text, or a pair of texts.
 
     Attributes:
-        text: Half a character (a lone surrogate, as in the name of a file that is no UTF-8), which
-            no tokenizer takes, becomes U+FFFD.
-        second: A text that goes with it, as the document of a pair goes with its query: one
-            vector is made of both. None for a single text.
+        text: The text. Lone surrogates, as in file names that are not UTF-8, become U+FFFD, because
+            no tokenizer accepts them.
+        second: The second text of a pair, such as a query and a document, for which models make one
+            vector; None for a single text.
     """
 
     text: str
     second: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what is no str, and mend half characters."""
+        """Check the types, and replace lone surrogates."""
         given: dict[str, Any] = {"text": self.text}
         if self.second is not None:
             given["second"] = self.second
@@ -105,7 +105,7 @@ class Image:
     Attributes:
         source: A file, its address, its bytes, a PIL image, or an array of shape
             (height, width, 3), uint8.
-        text: The words on it, where they were read before; None where nobody has read it.
+        text: The words on it, if they were read earlier; None otherwise.
     """
 
     source: Path | Url | bytes | PILImage | npt.NDArray[np.uint8]
@@ -124,11 +124,11 @@ class Audio:
     Attributes:
         source: A file, its address, its bytes, mono samples of shape (n,), float32 in [-1, 1], or a
             decoder of torchcodec.
-        sampling_rate: Of samples, in Hz; None where they are at the rate the model wants. A file
-            or a decoder knows its own.
-        start: Where the part begins, in seconds.
-        end: Where it ends, in seconds; None for the end of the recording.
-        text: What is said in it, where it was transcribed before.
+        sampling_rate: The rate of samples in Hz; None if it is the model's. Files and decoders have
+            their own.
+        start: The start of the part in seconds.
+        end: The end of the part in seconds; None for the end of the recording.
+        text: The speech in it, if it was transcribed earlier; None otherwise.
     """
 
     source: Path | Url | bytes | npt.NDArray[np.float32] | AudioDecoder
@@ -150,12 +150,11 @@ class Video:
     Attributes:
         source: A file, its address, its bytes, frames of shape (frames, height, width, 3), uint8,
             or a decoder of torchcodec.
-        start: Where the part begins, in seconds.
-        end: Where it ends, in seconds; None for the end of the video.
-        text: Its subtitles, speech and on-screen text, where they were read before.
-        metadata: What transformers' `VideoMetadata` says about frames in memory: `fps`,
-            `total_num_frames`, `duration` (in seconds), `frames_indices`; None where nothing is
-            known of them.
+        start: The start of the part in seconds.
+        end: The end of the part in seconds; None for the end of the video.
+        text: Its subtitles, speech and on-screen text, if they were read earlier; None otherwise.
+        metadata: Of frames in memory, as in transformers' `VideoMetadata`: `fps`,
+            `total_num_frames`, `duration` (in seconds), `frames_indices`; None if unknown.
     """
 
     source: Path | Url | bytes | npt.NDArray[np.uint8] | VideoDecoder
@@ -175,12 +174,12 @@ Part: TypeAlias = Text | Image | Audio | Video
 
 @dataclass(frozen=True, eq=False)
 class Mixed:
-    """Several pieces of content that mean one thing together: a photo and a question about it."""
+    """Several texts and media that are one input together, such as a photo and a question."""
 
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
-        """Refuse an empty one, and what is no part."""
+        """Check that there are parts, and their types."""
         if not self.parts:
             raise InputError("Mixed content needs at least one part; it got none.")
         _check_parts("Mixed content", self.parts)
@@ -191,9 +190,9 @@ class Turn:
     """One chat message.
 
     Attributes:
-        role: Who speaks: `system`, `user`, `assistant`, or whatever the model's template knows.
-        parts: What is said and shown, in order.
-        fields: The message's other keys, for templates that read them.
+        role: `system`, `user`, `assistant`, or another role of the model's template.
+        parts: The texts and media, in order.
+        fields: Other keys of the message, for templates that read them.
     """
 
     role: str
@@ -201,18 +200,18 @@ class Turn:
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
-        """Refuse what is no part."""
+        """Check the types of the parts."""
         _check_parts("A Turn", self.parts)
 
 
 @dataclass(frozen=True, eq=False)
 class Chat:
-    """Chat messages, which together are one input."""
+    """Chat messages that are one input together."""
 
     turns: tuple[Turn, ...]
 
     def __post_init__(self) -> None:
-        """Refuse an empty one."""
+        """Check that there are messages, and their types."""
         if not self.turns:
             raise InputError("A chat needs at least one message; it got none.")
         for turn in cast("tuple[Any, ...]", self.turns):
@@ -224,10 +223,10 @@ Content: TypeAlias = Part | Mixed | Chat
 
 
 def content_key(content: Content) -> Hashable:
-    """Equal for contents that mean the same, without looking into files: same text, same place.
+    """Return a key that is equal for contents with the same text, path, or URL.
 
-    What is in memory (pictures, samples, frames, decoders, their metadata) is the same only when
-    it is the same object, so the key holds only as long as the content is kept.
+    Objects in memory (pictures, samples, frames, decoders, their metadata) are compared by
+    identity, so the key is valid only as long as the content exists.
     """
     match content:
         case Text():
@@ -245,9 +244,9 @@ def content_key(content: Content) -> Hashable:
 
 
 def modality_name(content: Content) -> str:
-    """`"text"`, `"image"`, ...; several together are joined with `+`, sorted: `"image+text"`.
+    """Return `"text"`, `"image"`, ...; several are joined with `+`, sorted: `"image+text"`.
 
-    Chat messages are `"message"`, whatever they hold.
+    Chat messages are `"message"`, for any content.
     """
     if isinstance(content, Chat):
         return "message"
@@ -286,7 +285,7 @@ def _source_key(source: object) -> Hashable:
 
 
 def parts_of(content: Content) -> tuple[Part, ...]:
-    """The single texts and media that a content is made of, in order."""
+    """The single texts and media of a content, in order."""
     match content:
         case Mixed():
             return content.parts
@@ -297,7 +296,7 @@ def parts_of(content: Content) -> tuple[Part, ...]:
 
 
 def check_span(what: str, start: Any, end: Any) -> None:
-    """See that a part begins and ends somewhere.
+    """Check the start and the end of a part.
 
     Args:
         what: What it is a part of, for the error.
@@ -305,7 +304,7 @@ def check_span(what: str, start: Any, end: Any) -> None:
         end: In seconds; None for the end of the whole.
 
     Raises:
-        InputError: They are no finite numbers, or not 0 <= start < end.
+        InputError: They are not finite numbers, or not 0 <= start < end.
     """
     given = [start] if end is None else [start, end]
     usable = all(isinstance(time, Real) and math.isfinite(time) for time in given)

@@ -86,17 +86,6 @@ def move(model: nn.Module, device: torch.device) -> None:
     model.to(device)
 
 
-def input_device(model: nn.Module) -> torch.device:
-    """The device of a model's inputs: that of its first weights, or the main one of its map."""
-    found = _device_map(model)
-    if found is not None:
-        # As in accelerate: parts that are kept in memory or on disk run on the main device.
-        devices = [device for device in found.values() if device not in ("cpu", "disk")]
-        main: Any = devices[0] if devices else "cpu"
-        return torch.device(main)
-    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
-
-
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
     """All weights by name, including those that a `device_map` offloads until they are used."""
     state: dict[str, Tensor] = model.state_dict()

@@ -51,7 +51,7 @@ from mm_rag.options import (
     named_prompts,
     whole_number,
 )
-from mm_rag.parallel import EncoderPool
+from mm_rag.parallel import EncoderPool, Pool
 from mm_rag.precision import Precision, quantize
 from mm_rag.similarity import (
     SIMILARITIES,
@@ -201,7 +201,7 @@ class Encoder:
         truncate_dim: int | None = None,
         precision: Precision = "float32",
         progress: bool = False,
-        devices: EncoderPool | Sequence[str | torch.device] = (),
+        devices: Pool | Sequence[str | torch.device] = (),
         arguments: Mapping[str, Any] | None = None,
         output: Output = "numpy",
     ) -> Vectors | Tensor:
@@ -290,7 +290,7 @@ class Encoder:
         self,
         contents: Sequence[Content],
         options: BatchOptions,
-        devices: EncoderPool | Sequence[str | torch.device],
+        devices: Pool | Sequence[str | torch.device],
         *,
         progress: bool,
     ) -> Tensor:
@@ -299,7 +299,7 @@ class Encoder:
             advance = partial(bar.advance, bar.add_task("Encoding", total=len(contents)))
             if not devices:
                 return sentence_vectors(self.chain, contents, options, on_batch=advance)
-            given = isinstance(devices, EncoderPool)
+            given = isinstance(devices, Pool)
             with nullcontext(devices) if given else self.pool(devices) as pool:
                 empty = np.empty((0, self.chain.dimension or 0), np.float32)
                 made = pool.run(contents, options, done=advance) if contents else empty

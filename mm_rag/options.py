@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, c
 
 from mm_rag.content import Text
 from mm_rag.errors import InputError, UnknownAttribute
+from mm_rag.parallel import Pool
 from mm_rag.precision import PRECISIONS, Precision
 
 if TYPE_CHECKING:
     import torch
-
-    from mm_rag.parallel import EncoderPool
 
 Result = TypeVar("Result")
 Output: TypeAlias = Literal["numpy", "tensor"]
@@ -37,12 +36,12 @@ class EncodeOptions(TypedDict, total=False):
     truncate_dim: int | None
     precision: Precision
     progress: bool
-    devices: EncoderPool | Sequence[str | torch.device]
+    devices: Pool | Sequence[str | torch.device]
     arguments: Mapping[str, Any] | None
     show_progress_bar: bool | None
     normalize_embeddings: bool
     device: str | torch.device | Sequence[str | torch.device] | None
-    pool: EncoderPool | None
+    pool: Pool | None
     output_value: str | None
     chunk_size: int | None
 
@@ -196,8 +195,6 @@ def _device(model: Any, value: Any) -> Mapping[str, Any]:
 
 
 def _pool(_: Any, value: Any) -> Mapping[str, Any]:
-    from mm_rag.parallel import Pool
-
     if value is not None and not isinstance(value, Pool):
         raise InputError(f"pool is what encoder.pool(devices) makes; got a {type(value).__name__}.")
     return {} if value is None else {"devices": value}

@@ -1,8 +1,8 @@
-"""Encoding and reranking on several devices, or in several processes on one.
+"""EncoderPool and RerankerPool: encode and rerank in several processes, on one or several devices.
 
-Every worker is a process of its own that holds the model. It gets a chunk of the inputs, answers
-with their vectors or scores, and gets the next, so that a slow chunk delays no other. A worker that
-dies closes its pipe, which is an error here instead of a wait without end.
+Every worker process has the model. It receives a chunk of the inputs, returns their vectors or
+scores, and receives the next chunk, so that a slow chunk does not delay others. A worker that dies
+closes its pipe, which raises an error here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from mm_rag._closing import Closing
 from mm_rag.content import Content
 from mm_rag.errors import InputError, MMRagError, WorkerError
 from mm_rag.modules.batching import BatchOptions, sentence_vectors
-from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.preprocessing.chat_template import PairOrChat
 from mm_rag.rerankers.model import ScoreOptions
 
 if TYPE_CHECKING:
@@ -43,27 +43,27 @@ Vectors: TypeAlias = npt.NDArray[Any]
 Work: TypeAlias = Callable[[Any, Sequence[Any], Any], Vectors]
 
 _LARGEST_CHUNK = 5000  # inputs
-_ALIGNMENT = 64  # bytes: a line of a CPU's cache, more than any instruction asks for
-_START = -1  # the job of a worker that has no inputs yet
+_ALIGNMENT = 64  # bytes: a cache line of a CPU, more than any instruction needs
+_START = -1  # the job number of a worker that is starting
 _GUARD = (
-    "Workers import the script that starts them, so what starts them has to lie under "
-    "`if __name__ == '__main__':` there."
+    "Workers import the script that starts them, so that it must start them under "
+    "`if __name__ == '__main__':`."
 )
 
 
 class Pool(Closing):
-    """Processes that run one model together; close it, or use it in a `with` block.
+    """Processes that run one model; close the pool, or use it in a `with` block.
 
-    The weights on the CPU lie in memory that all processes share, the model's own included.
+    The weights on the CPU, also the model's own, move to memory that all processes share.
 
     Args:
-        model: The model, which is not moved.
-        work: What a worker does with a chunk of the inputs; a function of a module.
-        lock: Held while the model is used here.
-        devices: One process for each, such as `["cuda:0", "cuda:1"]`; `["cpu", "cpu"]` is two.
+        model: The model, which stays on its device.
+        work: The function that a worker applies to a chunk of the inputs; it must be picklable.
+        lock: Held while the model is used in this process.
+        devices: One process per device, such as `["cuda:0", "cuda:1"]` or `["cpu", "cpu"]`.
 
     Raises:
-        InputError: There are no devices, or torch knows no such one.
+        InputError: There are no devices, or torch does not know one.
         WorkerError: A process did not start.
     """
 
@@ -77,12 +77,12 @@ class Pool(Closing):
         self._lock = threading.Lock()
         self._jobs = itertools.count()
         self._workers: list[_Worker] = []
-        places = _places(devices)
-        on_cpu = sum(place.type == "cpu" for place in places)
+        checked = _checked_devices(devices)
+        on_cpu = sum(device.type == "cpu" for device in checked)
         threads = max(1, torch.get_num_threads() // max(1, on_cpu))
         try:
-            self._workers.extend(_Worker(place, threads) for place in places)
-            # Sharing the weights moves them, so the model must not run meanwhile.
+            self._workers.extend(_Worker(device, threads) for device in checked)
+            # Sharing moves the weights, so the model must not run meanwhile.
             with lock:
                 sent = _sharing(model)
             for worker in self._workers:
@@ -101,33 +101,32 @@ class Pool(Closing):
         *,
         done: Callable[[int], None] = lambda count: None,
     ) -> Vectors:
-        """Run the model over inputs; one caller at a time, others wait.
+        """Run the model over inputs; concurrent callers wait for each other.
 
         Args:
-            inputs: At least one, in any order, of modalities that the model takes.
+            inputs: At least one, of modalities that the model supports.
             options: How they are run.
             done: Called with the number of inputs of every finished chunk.
 
         Returns:
-            A row for each input, float32.
+            One row per input, float32.
 
         Raises:
             WorkerError: A worker died, or the pool is closed.
-            MMRagError: Whatever the model raises; the other chunks are dropped, and the pool goes
-                on.
+            MMRagError: The model raised it; other chunks are discarded, and the pool stays usable.
         """
         with self._lock:
             try:
                 return np.concatenate(self._answers(inputs, options, done))
             except BaseException as error:
-                # A worker that says what is wrong with an input goes on. Any other trouble, an
-                # interrupt included, leaves the pipes in an unknown state.
+                # After an error of an input the worker continues. Any other exception, also an
+                # interrupt, leaves the pipes in an unknown state.
                 if isinstance(error, WorkerError) or not isinstance(error, MMRagError):
                     self.close()
                 raise
 
     def close(self) -> None:
-        """End the processes, whatever they are doing."""
+        """Kill the processes, also busy ones."""
         workers, self._workers = self._workers, []
         for worker in workers:
             worker.end()
@@ -150,7 +149,7 @@ class Pool(Closing):
                     worker.send(job, start, inputs[start : start + size], options)
             for worker in _first_to_answer(workers):
                 answered, start, answer = worker.receive()
-                if answered != job:  # what an earlier call left unfinished
+                if answered != job:  # the rest of an earlier call
                     continue
                 if isinstance(answer, InputError) and answer.position is not None:
                     answer.position += start
@@ -162,14 +161,14 @@ class Pool(Closing):
 
 
 class EncoderPool(Pool):
-    """Processes that encode together; close it, or use it in a `with` block.
+    """Processes that encode together; close the pool, or use it in a `with` block.
 
     Args:
-        encoder: The encoder, which is not moved.
-        devices: One process for each, such as `["cuda:0", "cuda:1"]`; `["cpu", "cpu"]` is two.
+        encoder: The encoder, which stays on its device.
+        devices: One process per device, such as `["cuda:0", "cuda:1"]` or `["cpu", "cpu"]`.
 
     Raises:
-        InputError: There are no devices, or torch knows no such one.
+        InputError: There are no devices, or torch does not know one.
         WorkerError: A process did not start.
     """
 
@@ -178,27 +177,27 @@ class EncoderPool(Pool):
         super().__init__(encoder.chain, _encode, encoder.chain.lock, devices)
 
     def encode(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:
-        """Encode here, as `Encoder.encode` does: the same options, the same vectors."""
+        """Encode as `Encoder.encode` does, with the same options."""
         return self._encoder.encode(inputs, **{**options, "devices": self})
 
     def encode_query(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:
-        """Encode what is searched with, as `Encoder.encode_query` does."""
+        """Encode queries as `Encoder.encode_query` does."""
         return self._encoder.encode_query(inputs, **{**options, "devices": self})
 
     def encode_document(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:
-        """Encode what is searched in, as `Encoder.encode_document` does."""
+        """Encode documents as `Encoder.encode_document` does."""
         return self._encoder.encode_document(inputs, **{**options, "devices": self})
 
 
 class RerankerPool(Pool):
-    """Processes that score pairs together; close it, or use it in a `with` block.
+    """Processes that score pairs together; close the pool, or use it in a `with` block.
 
     Args:
-        reranker: The reranker, which is not moved.
-        devices: One process for each, such as `["cuda:0", "cuda:1"]`; `["cpu", "cpu"]` is two.
+        reranker: The reranker, which stays on its device.
+        devices: One process per device, such as `["cuda:0", "cuda:1"]` or `["cpu", "cpu"]`.
 
     Raises:
-        InputError: There are no devices, or torch knows no such one.
+        InputError: There are no devices, or torch does not know one.
         WorkerError: A process did not start.
     """
 
@@ -207,7 +206,7 @@ class RerankerPool(Pool):
         super().__init__(reranker.model, _score, reranker.model.lock, devices)
 
     def predict(self, pairs: Any, **options: Unpack[PredictOptions]) -> Scores:
-        """Score pairs here, as `Reranker.predict` does: the same options, the same scores."""
+        """Score pairs as `Reranker.predict` does, with the same options."""
         return self._reranker.predict(pairs, **{**options, "devices": self})
 
     def rank(
@@ -222,16 +221,16 @@ class RerankerPool(Pool):
 
 
 class _Worker:
-    """A process, seen from the one that started it."""
+    """A worker process, as seen by the process that started it."""
 
     def __init__(self, device: torch.device, threads: int) -> None:
         self.device = device
         self.busy = True
         self._started = False
-        context = get_context("spawn")  # CUDA does not survive a fork, and threads can hang in one
+        context = get_context("spawn")  # a fork breaks CUDA, and threads can deadlock in it
         self.connection, other = context.Pipe()
-        # The encoder follows later: what goes along with the start must fit into a pipe, or a
-        # process that dies before it has read it (for want of a guard) leaves this one hanging.
+        # The model is sent later: data sent with the start must fit into a pipe, or this process
+        # hangs if the other one dies before it has read them (because of a missing guard).
         self._process = context.Process(target=_serve, args=(other, device, threads), daemon=True)
         try:
             self._process.start()
@@ -241,19 +240,19 @@ class _Worker:
             other.close()
 
     def give(self, model: nn.Module, work: Work) -> None:
-        """Give it the model; torch has taught pickle to pass memory on instead of bytes."""
+        """Send the model; torch pickles shared memory as a handle."""
         try:
             self.connection.send((model, work))
         except OSError as error:
             raise self._death() from error
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             raise WorkerError(
-                f"The model cannot be sent to another process: {error}. Custom modules have to "
-                "pickle: no lambdas, locks or open files in them."
+                f"The model cannot be sent to another process: {error}. Custom modules must be "
+                "picklable, without lambdas, locks or open files."
             ) from error
 
     def send(self, job: int, start: int, inputs: Sequence[Any], options: Any) -> None:
-        """Give it a chunk of the inputs, which begins at `start`."""
+        """Send a chunk of the inputs, which begins at position `start`."""
         try:
             self.connection.send((job, start, inputs, options))
         except OSError as error:
@@ -266,7 +265,7 @@ class _Worker:
         self.busy = True
 
     def receive(self) -> tuple[int, int, Any]:
-        """Wait for its answer: the job, the start of the chunk, and its vectors or an error."""
+        """Wait for an answer: the job, the start of the chunk, and its vectors or an error."""
         try:
             job, start, answer = self.connection.recv()
         except (EOFError, OSError) as error:
@@ -277,7 +276,7 @@ class _Worker:
         return job, start, answer
 
     def end(self) -> None:
-        """Kill it: it holds nothing that has to be finished."""
+        """Kill the process; it has no state that must be saved."""
         if self._process.pid is not None:
             self._process.kill()
             self._process.join()
@@ -288,8 +287,8 @@ class _Worker:
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         hint = "The system may have run out of memory." if self._started else _GUARD
         return WorkerError(
-            f"The worker on {self.device} (process {self._process.pid}) died of {how}; what it "
-            f"had to say is in the output above. {hint}"
+            f"The worker on {self.device} (process {self._process.pid}) died of {how}; its own "
+            f"messages are in the output above. {hint}"
         )
 
 
@@ -298,7 +297,7 @@ def _first_to_answer(workers: Sequence[_Worker]) -> list[_Worker]:
     return [by_connection[cast("Connection", ready)] for ready in wait(list(by_connection))]
 
 
-def _places(devices: Sequence[str | torch.device]) -> list[torch.device]:
+def _checked_devices(devices: Sequence[str | torch.device]) -> list[torch.device]:
     if isinstance(devices, str) or not devices:
         raise InputError(
             f"A pool takes a list of devices, such as ['cpu', 'cpu']; got {devices!r}."
@@ -310,9 +309,10 @@ def _places(devices: Sequence[str | torch.device]) -> list[torch.device]:
 
 
 def _sharing(model: nn.Module) -> nn.Module:
-    """The model, or a copy on the CPU of one that is elsewhere, with weights that are shared.
+    """Move a model's weights on the CPU to shared memory, or copy those of other devices there.
 
-    Only the CPU's memory reaches every process and every device.
+    Returns:
+        The model, or a copy of it on the CPU.
     """
     weights = list({id(w): w for w in (*model.parameters(), *model.buffers())}.values())
     shared = _shared(weights)
@@ -330,10 +330,10 @@ def _sharing(model: nn.Module) -> nn.Module:
 
 
 def _shared(weights: Sequence[Tensor]) -> list[Tensor]:
-    """Copies in one piece of shared memory.
+    """Copy weights to one block of shared memory.
 
-    Every piece is an open file. A model may have thousands of weights, and a process, where nobody
-    has raised that limit, 1024 open files.
+    Every block is an open file. A model may have thousands of weights, and a process by default
+    has 1024 open files.
     """
     sizes = [-(-weight.nbytes // _ALIGNMENT) * _ALIGNMENT for weight in weights]
     memory = torch.empty(sum(sizes), dtype=torch.uint8).share_memory_()
@@ -345,10 +345,10 @@ def _shared(weights: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _serve(connection: Connection, device: torch.device, threads: int) -> None:
-    """The life of a worker."""
-    # Ctrl-C reaches every process of a terminal; the one that started this one ends it.
+    """Run a worker: receive the model, then chunks of inputs, until the pipe is closed."""
+    # Ctrl-C reaches every process of a terminal; the process that started this one kills it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(EOFError, ConnectionError):  # nobody is left who asks
+    with suppress(EOFError, ConnectionError):  # the pool is gone
         _answer(connection, _START, 0, partial(_settle, device, threads))
         model, work = cast("tuple[nn.Module, Work]", connection.recv())
         _answer(connection, _START, 0, partial(_move, model, device))

@@ -1,4 +1,4 @@
-"""Smaller vectors: 4 times with one byte per dimension, 32 times with one bit."""
+"""Quantise vectors: 4 times smaller with one byte per dimension, 32 times with one bit."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ def quantize(
     *,
     ranges: npt.NDArray[Any] | None = None,
 ) -> npt.NDArray[Any]:
-    """Round vectors to fewer bits, as sentence-transformers does.
+    """Quantise vectors, as sentence-transformers does.
 
-    `"int8"` and `"uint8"` cut the range of every dimension into 256 steps. Only vectors that were
-    cut by the same ranges can be compared, so a query needs the `ranges` of its documents.
+    `"int8"` and `"uint8"` divide the range of every dimension into 256 steps. Vectors quantised
+    with different ranges are not comparable, so a query needs the `ranges` of its documents.
 
     Args:
         vectors: Floats of shape (n, dimension) or (dimension,).
         precision: `"float32"`, `"int8"`, `"uint8"`, `"binary"` or `"ubinary"`.
-        ranges: For `"int8"` and `"uint8"`: shape (2, dimension), the least and the greatest value
-            of each dimension. Those of the given vectors, by default.
+        ranges: For `"int8"` and `"uint8"`: shape (2, dimension), the minimum and the maximum of
+            each dimension; by default those of the given vectors.
 
     Returns:
         `"float32"`: float32 of the same shape. `"int8"` and `"uint8"`: that dtype, the same shape.
-        `"binary"` and `"ubinary"`: int8 and uint8 of ceil(dimension / 8) columns, eight dimensions
-        in one, the first in the highest bit, the last column filled up with zero bits; a bit is 1
-        where the value is above 0, and `"binary"` is `"ubinary"` minus 128.
+        `"binary"` and `"ubinary"`: int8 and uint8 with ceil(dimension / 8) columns, each holding
+        eight dimensions, the first in the highest bit, padded with zero bits; a bit is 1 if the
+        value is above 0, and `"binary"` is `"ubinary"` minus 128.
 
     Raises:
-        InputError: The vectors are no floats, the ranges do not fit them, or the ranges would have
-            to come from a single vector.
+        InputError: The vectors are not floats, the ranges have another shape, or they would have to
+            be computed from a single vector.
     """
     values = _floats(vectors)
     match precision:
@@ -76,7 +76,7 @@ def _floats(vectors: npt.NDArray[Any] | Tensor) -> npt.NDArray[Any]:
 def _steps(values: npt.NDArray[Any], ranges: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
     low, high = _ranges(values, ranges)
     width = (high - low) / 255
-    width[width == 0] = 1  # a dimension that never changes
+    width[width == 0] = 1  # a constant dimension
     return np.clip(np.floor((values - low) / width), 0, 255)
 
 
@@ -87,7 +87,7 @@ def _ranges(values: npt.NDArray[Any], ranges: npt.NDArray[Any] | None) -> npt.ND
         if given.shape != (2, dimension):
             raise InputError(
                 f"Ranges for vectors of shape {values.shape} have the shape {(2, dimension)}: the "
-                f"least and the greatest value of each dimension. These have {given.shape}."
+                f"minimum and the maximum of each dimension. These have {given.shape}."
             )
         return given
     if values.ndim == 1 or len(values) == 1:

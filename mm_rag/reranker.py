@@ -48,7 +48,7 @@ from mm_rag.options import (
     whole_number,
 )
 from mm_rag.parallel import RerankerPool
-from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.preprocessing.chat_template import PairOrChat
 from mm_rag.rerankers import CrossEncoder, FeatureCache, LateInteraction, RerankerModel
 from mm_rag.rerankers.model import (
     Activation,

@@ -1,4 +1,4 @@
-"""How similar two vectors are: four measures, in float32 whatever the vectors are kept in."""
+"""The similarity of vectors by four measures, computed in float32 for any dtype."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIMILARITIES: tuple[Similarity, ...] = get_args(Similarity)
 def similarity(
     a: npt.ArrayLike | Tensor, b: npt.ArrayLike | Tensor, measure: Similarity = "cosine"
 ) -> npt.NDArray[np.float32]:
-    """Every vector of `a` against every one of `b`.
+    """Compare every vector of `a` with every vector of `b`.
 
     Args:
         a: Shape (n, dimension) or (dimension,), of any dtype, on any device.
@@ -28,10 +28,10 @@ def similarity(
             zeros is 0.
 
     Returns:
-        Shape (n, m); higher is more similar, so distances come out negative.
+        Shape (n, m); higher is more similar, so distances are negative.
 
     Raises:
-        InputError: There is no such measure, or the vectors are of different dimensions.
+        InputError: There is no such measure, or the dimensions differ.
     """
     left, right = _pair(a, b)
     match check_similarity(measure):
@@ -40,8 +40,8 @@ def similarity(
         case "dot":
             result = left @ right.T
         case "euclidean":
-            # In float32 the products cancel, and a vector lies up to 1e-3 from itself; cdist
-            # without products is right, and 20 times slower.
+            # In float64: in float32 cancellation puts a vector up to 1e-3 from itself, and cdist
+            # without matrix products is 20 times slower.
             result = -torch.cdist(left.double(), right.double()).float()
         case "manhattan":
             result = -torch.cdist(left, right, p=1)
@@ -51,7 +51,7 @@ def similarity(
 def pairwise_similarity(
     a: npt.ArrayLike | Tensor, b: npt.ArrayLike | Tensor, measure: Similarity = "cosine"
 ) -> npt.NDArray[np.float32]:
-    """The first vector of `a` against the first of `b`, the second against the second, and so on.
+    """Compare the first vector of `a` with the first of `b`, the second with the second, ...
 
     Args:
         a: Shape (n, dimension) or (dimension,), of any dtype, on any device.
@@ -59,7 +59,7 @@ def pairwise_similarity(
         measure: As for `similarity`.
 
     Returns:
-        Shape (n,); higher is more similar, so distances come out negative.
+        Shape (n,); higher is more similar, so distances are negative.
 
     Raises:
         InputError: There is no such measure, or the shapes differ.
@@ -108,17 +108,17 @@ def _tensor(vectors: npt.ArrayLike | Tensor) -> Tensor:
         vectors = vectors.cpu() if vectors.device.type == "mps" else vectors
         return vectors.detach().float()
     try:
-        # torch warns of arrays that it cannot write to, and those are copied here.
+        # Read-only arrays are copied, because torch warns about them.
         return torch.from_numpy(np.require(vectors, np.float32, ["C", "W"]))
     except (TypeError, ValueError) as error:
         raise InputError(f"Vectors are arrays of numbers, all of one length: {error}") from error
 
 
 def check_similarity(measure: Similarity) -> Similarity:
-    """The measure, where there is one of that name.
+    """Check the name of a measure.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such measure.
     """
     if measure not in SIMILARITIES:
         raise InputError(

@@ -27,7 +27,7 @@ from mm_rag.content import Content, Part, Text, parts_of
 from mm_rag.encoder import Encoder
 from mm_rag.extraction.speech import Transcript, Word
 from mm_rag.modules import Features, InputModule
-from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.preprocessing.chat_template import PairOrChat
 from mm_rag.reranker import Reranker
 from mm_rag.rerankers import RerankerModel
 from mm_rag.rerankers.model import ScoreOptions

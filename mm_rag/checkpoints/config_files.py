@@ -80,7 +80,7 @@ def read_json(path: Path, *, default: Any = None) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"Cannot read {path}: {error}") from error
     if default is not None and not isinstance(value, type(default)):
-        raise CheckpointError(f"{path} holds no JSON object of settings, but {value!r:.60}.")
+        raise CheckpointError(f"{path} contains no JSON object of settings, but {value!r:.60}.")
     return value
 
 
@@ -157,7 +157,7 @@ def check_requirements(config: Mapping[str, Any], model: str) -> None:
     """
     required: Any = config.get("requirements") or {}
     if not isinstance(required, Mapping):
-        logger.warning("The requirements of %s are not understood: %r.", model, required)
+        logger.warning("The requirements of %s cannot be parsed: %r.", model, required)
         return
     unmet = [
         line
@@ -180,7 +180,7 @@ def _unmet(package: str, requirement: Any, model: str) -> str | None:
             return None
         SpecifierSet(specifier)
     except (InvalidSpecifier, InvalidVersion, TypeError, AttributeError) as error:
-        logger.warning("A requirement of %s is not understood: %s: %s", model, package, error)
+        logger.warning("A requirement of %s cannot be parsed: %s: %s", model, package, error)
         return None
     found = f"{installed} is installed" if installed else "it is not installed"
     reason = f" ({reason})" if (reason := given.get("reason")) else ""

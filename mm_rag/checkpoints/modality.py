@@ -1,4 +1,4 @@
-"""Which method of a transformers model takes which modality."""
+"""The modalities that a transformers model takes, and the method for each of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Task: TypeAlias = Literal[
     "feature-extraction", "sequence-classification", "text-generation", "any-to-any", "fill-mask"
 ]
 
-# What a task loads, what its models put out, and what that is called in the features.
+# The class that loads a model for a task; below, its output, and the name of that in the features.
 AUTO_MODELS: Mapping[str, Any] = {
     "feature-extraction": AutoModel,
     "sequence-classification": AutoModelForSequenceClassification,
@@ -38,7 +38,7 @@ AUTO_MODELS: Mapping[str, Any] = {
     "fill-mask": AutoModelForMaskedLM,
 }
 
-# Tasks whose models write: what they say next is read at the last token, so padding goes before.
+# Tasks of generative models: their last token is read, so texts are padded on the left.
 GENERATIVE = frozenset({"text-generation", "any-to-any"})
 _OUTPUTS: Mapping[str, tuple[str, str]] = {
     "feature-extraction": ("last_hidden_state", "token_embeddings"),
@@ -47,7 +47,7 @@ _OUTPUTS: Mapping[str, tuple[str, str]] = {
     "any-to-any": ("logits", "causal_logits"),
     "fill-mask": ("logits", "token_embeddings"),
 }
-# Models that take something else than the parts of their processors say.
+# Models whose modalities differ from those of their processors.
 _TAKEN: Mapping[str, list[str]] = {
     "blip": ["text", "image", "image+text"],
     "git": ["text", "image+text"],
@@ -66,17 +66,17 @@ _TAKEN: Mapping[str, list[str]] = {
     "wavlm": ["audio"],
     "whisper": ["audio"],
 }
-# Models whose methods for one modality give a vector of every token or patch; where it is.
+# Models whose methods for one modality return a vector per token or patch; its name.
 _TOKEN_METHODS: Mapping[str, str] = {"blip-2": "last_hidden_state", "flava": "pooler_output"}
-# Models that sentence-transformers loads and that take what is not given here.
+# Models that sentence-transformers loads, but whose inputs are not supported here.
 _REFUSED: Mapping[str, str] = {
     "layoutlmv3": "the words of a page with their places on it, as OCR finds them",
     "t5gemma2": "a text for its decoder, as its encoder is not loaded alone",
     "udop": "the words of a page with their places on it, as OCR finds them",
 }
-# Models whose chat templates want bare values, although the words in them look otherwise.
+# Models whose chat templates take bare values, although `message_format` would say otherwise.
 _FLAT_MODELS = frozenset({"apertus", "deepseek_v3", "gpt_oss", "seed_oss"})
-# The methods of transformers' models that make vectors of one modality.
+# Methods of transformers' models that make vectors of one modality.
 _FEATURES = re.compile(r"get_\w+_features")
 _KNOWN = frozenset({*MODALITIES, "message"})
 _PROCESSOR_PARTS = {
@@ -93,9 +93,9 @@ class Method:
 
     Attributes:
         name: The model's method.
-        output: The path to the result inside what it returns, by names and positions:
-            `("hidden_states", -1)`; empty for the whole.
-        format: For chat messages: content as a list of typed parts, or as the bare value.
+        output: The path to the result inside its return value, by names and positions:
+            `("hidden_states", -1)`; empty for the return value itself.
+        format: Of chat messages: content as a list of typed parts, or as a bare value.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Method:
         """Read an entry of `modality_config`.
 
         Raises:
-            CheckpointError: It lacks its method, or the name of its output.
+            CheckpointError: The method or the name of its output is missing.
         """
         try:
             name, output = config["method"], config["method_output_name"]
@@ -130,16 +130,16 @@ Methods: TypeAlias = dict[str, Method]
 
 
 def text_methods(task: str) -> tuple[Methods, str]:
-    """Of checkpoints from before sentence-transformers 5.4, which take text only."""
+    """The methods of checkpoints from before sentence-transformers 5.4, which take text only."""
     output, name = _OUTPUTS[task]
     return {"text": Method(name="forward", output=(output,))}, name
 
 
 def read_methods(entries: Mapping[str, Any], model: PreTrainedModel, processor: Any) -> Methods:
-    """The `modality_config` of a checkpoint; what is no modality in it is passed over.
+    """Read the `modality_config` of a checkpoint; entries of unknown modalities are skipped.
 
     Raises:
-        CheckpointError: It is none, or names a method that the model lacks.
+        CheckpointError: It is not a dict, or names a method that the model lacks.
     """
     if not isinstance(entries, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise CheckpointError(f"modality_config is {entries!r}; it needs an entry per modality.")
@@ -166,21 +166,21 @@ def read_methods(entries: Mapping[str, Any], model: PreTrainedModel, processor: 
 
 
 def _may_call(method: Method, model: PreTrainedModel) -> bool:
-    """Whether a checkpoint may choose a method: models have others, which change or write them."""
+    """Whether a checkpoint may choose this method; others could change or save the model."""
     if any(str(step).startswith("_") for step in (method.name, *method.output)):
         return False
-    own_code = not type(model).__module__.startswith("transformers.models.")  # it was trusted
+    own_code = not type(model).__module__.startswith("transformers.models.")  # trusted
     return own_code or method.name == "forward" or bool(_FEATURES.fullmatch(method.name))
 
 
 def infer_methods(model: PreTrainedModel, processor: Any, task: str) -> tuple[Methods, str]:
-    """Find out what a plain transformers checkpoint takes, and how.
+    """Infer the modalities of a plain transformers checkpoint.
 
     Returns:
-        The method of each modality, and the name of the features that they make.
+        The method of each modality, and the name of their result in the features.
 
     Raises:
-        CheckpointError: The model takes nothing that mm_rag can give it.
+        CheckpointError: The model's inputs or outputs are not supported.
     """
     output, name = _OUTPUTS[task]
     modalities = _modalities(processor)
@@ -209,7 +209,7 @@ def infer_methods(model: PreTrainedModel, processor: Any, task: str) -> tuple[Me
 
 
 def _own_methods(model: PreTrainedModel, modalities: list[str]) -> Methods:
-    """The methods of models that give one vector per input: `get_image_features`, ..."""
+    """The methods of models that return one vector per input: `get_image_features`, ..."""
     kinds = {modality: "multimodal" if "+" in modality else modality for modality in modalities}
     return {
         modality: _features_method(getattr(model, f"get_{kind}_features"))
@@ -219,7 +219,7 @@ def _own_methods(model: PreTrainedModel, modalities: list[str]) -> Methods:
 
 
 def message_format(model: PreTrainedModel, processor: Any) -> Literal["structured", "flat"]:
-    """Whether a chat template wants content as typed parts; found by the words in it."""
+    """Infer from the code of a chat template whether it takes typed parts or bare values."""
     if model.config.model_type in _FLAT_MODELS:
         return "flat"
     template = getattr(processor, "chat_template", None)
@@ -249,7 +249,7 @@ def _features_method(method: Callable[..., Any]) -> Method:
 
 
 def _output_fields(method: Callable[..., Any]) -> list[str] | None:
-    """The fields of the ModelOutput that a method's annotation promises; None where it does not."""
+    """The fields of the ModelOutput in a method's return annotation; None without one."""
     try:
         promised = get_type_hints(method).get("return")
     except (NameError, TypeError, AttributeError):  # annotations of custom code may not resolve

@@ -195,10 +195,10 @@ def _no_cache(config: PretrainedConfig, asked: Mapping[str, Any], default: bool 
 
 def _check_files(folder: Path) -> None:
     if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{folder} is no model: it has no config.json.")
+        raise CheckpointError(f"{folder} is not a model: config.json is missing.")
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise CheckpointError(
-            f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin is there. "
+            f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin exists. "
             "Was the download interrupted?"
         )
 
@@ -243,7 +243,7 @@ def _check_vocabulary(folder: Path, tokenizer: Any) -> None:
     names = {*_VOCABULARIES, *tokenizer.vocab_files_names.values()}
     if not any(True for name in names for _ in folder.glob(name)):
         raise CheckpointError(
-            f"{folder} has no tokenizer: neither tokenizer.json nor another vocabulary is there. "
+            f"{folder} has no tokenizer: neither tokenizer.json nor another vocabulary exists. "
             "Was the download interrupted, or only the model fetched?"
         )
 

@@ -65,7 +65,9 @@ def push_to_hub(
                 create_pr=create_pr,
             )
         except HFValidationError as error:
-            raise CheckpointError(f"{repo_id!r} is no name of a repository: {error}") from error
+            raise CheckpointError(
+                f"{repo_id!r} is not the name of a repository: {error}"
+            ) from error
         except (HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
             raise CheckpointError(
                 f"The model could not be uploaded to {repo_id}: {error}. Is the hub reached, and "

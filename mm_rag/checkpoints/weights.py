@@ -77,7 +77,7 @@ def weights_file(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise CheckpointError(
-        f"The checkpoint {folder} has no weights: neither {_FILE} nor {_OLD_FILE} is there. "
+        f"The checkpoint {folder} has no weights: neither {_FILE} nor {_OLD_FILE} exists. "
         "Was the download interrupted?"
     )
 

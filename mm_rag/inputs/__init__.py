@@ -1,4 +1,4 @@
-"""The edge where plain values become Content: str, Path, pictures, arrays, dicts, chat messages."""
+"""Convert plain values to Content: str, Path, pictures, arrays, dicts, chat messages."""
 
 from __future__ import annotations
 

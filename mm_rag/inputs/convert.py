@@ -1,4 +1,4 @@
-"""Whatever an input is, one piece of Content comes out."""
+"""as_content and as_contents: convert one input, or a batch of inputs, to Content."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from typing import Any, cast
 
 from mm_rag.content import MODALITIES, Audio, Chat, Content, Image, Mixed, Part, Text, Video
 from mm_rag.errors import InputError, at_position
-from mm_rag.inputs.chat import as_chat, is_message
-from mm_rag.inputs.dicts import as_parts, audio_samples, file_dict, video_frames
+from mm_rag.inputs.dicts import (
+    as_chat,
+    as_parts,
+    audio_samples,
+    file_dict,
+    is_message,
+    video_frames,
+)
 from mm_rag.inputs.files import is_file_dict
-from mm_rag.inputs.listing import items_of
-from mm_rag.inputs.values import guessed
+from mm_rag.inputs.values import detected, items_of
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 _ARRAY_KEYS = {"sampling_rate": audio_samples, "video_metadata": video_frames}
@@ -23,34 +28,35 @@ def as_content(
     media: Collection[str] = MODALITIES,
     policy: MediaPolicy = DEFAULT_POLICY,
 ) -> Content:
-    """Turn a plain value into Content.
+    """Convert a plain value to Content.
 
     Args:
-        value: Content or one of these. A str: an existing media file, the address of a medium or a
-            `data:` URI of one is that medium, any other is text; where a str is a user's words
-            and must stay words, use `Text` instead. A Path. The bytes of a picture, recording or
-            video, or an open file of one: their content says which. A PIL image. An array or
-            tensor: of 1 or 2 dimensions sound, of 3 a picture, of 4 a video. A decoder of
+        value: Content, or one of these. A str: the name of an existing media file, the URL of a
+            medium or a `data:` URI of one is that medium, any other str is text; wrap a user's
+            words in `Text`, so that they stay text. A Path. The bytes of a picture, recording or
+            video, or an open file of one, recognised by their content. A PIL image. An array or
+            tensor: sound with 1 or 2 dimensions, a picture with 3, a video with 4. A decoder of
             torchcodec. `{"array": ..., "sampling_rate": ...}`,
             `{"array": ..., "video_metadata": ...}`, `{"bytes": ..., "path": ...}`. Several
             together, such as `{"text": ..., "image": ...}`, where each may be a list. A chat
             message (`{"role": ..., "content": ...}`), or a list of them.
-        media: The modalities that a str may name; one that would name another stays text, as it is
-            for models without that modality.
-        policy: Whether a video's frames that are given as files or addresses may be opened, which
-            happens here; all other media are opened later.
+        media: The modalities of which a str may name a medium; otherwise it stays text.
+        policy: Whether a video's frames in files or at URLs may be opened, which happens here; all
+            other media are opened later.
 
     Raises:
-        InputError: The value is of no kind that a model takes, or is malformed.
+        InputError: The value is of an unsupported type, or malformed.
         UnreadableMedia: A file does not exist, or samples or frames are missing or not finite.
     """
     if isinstance(value, Text | Image | Audio | Video | Mixed | Chat):
         return value
-    if is_message(value) or _is_conversation(value):
-        return as_chat([value] if isinstance(value, Mapping) else value, policy)
+    if _is_conversation(value):
+        return as_chat(value, policy)
     if isinstance(value, Mapping):
+        if is_message(value):
+            return as_chat([value], policy)
         return _from_mapping(cast("Mapping[Any, Any]", value), policy)
-    part = guessed(value, media, policy)
+    part = detected(value, media, policy)
     if part is None:
         raise InputError(_unusable(value))
     return part
@@ -62,18 +68,18 @@ def as_contents(
     media: Collection[str] = MODALITIES,
     policy: MediaPolicy = DEFAULT_POLICY,
 ) -> tuple[list[Content], bool]:
-    """Turn one input or a batch of them into Content, in order.
+    """Convert one input or a batch of inputs to Content, in order.
 
     Args:
-        inputs: Whatever `as_content` takes, or a batch of that: a list or another sequence, a
-            generator, a view of a dict, a column of a table, or an array of strings or objects. A
-            list of chat messages is one input; a list or tuple of two str in a batch is a pair of
-            texts, which gets one vector.
+        inputs: A value that `as_content` accepts, or a batch of such values: a list or another
+            sequence, a generator, a view of a dict, a column of a table, or an array of strings or
+            objects. A list of chat messages is one input; a list or tuple of two str in a batch is
+            a pair of texts, which has one vector.
         media: As for `as_content`.
         policy: As for `as_content`.
 
     Returns:
-        The contents, and whether `inputs` was a single one.
+        The contents, and whether `inputs` was a single input.
 
     Raises:
         InputError: As for `as_content`, with its position in a batch.
@@ -90,7 +96,7 @@ def as_contents(
 
 
 def _as_pair(value: Any) -> Text | None:
-    """Two texts as one input; None for anything else."""
+    """A pair of texts as one input; None for other values."""
     match value:
         case (str() as first, str() as second):
             return Text(first, second)

@@ -1,4 +1,4 @@
-"""Bytes, open files and base64: what they hold is told by their content, not by their type."""
+"""Bytes, open files and base64: recognise the medium in them by their content."""
 
 from __future__ import annotations
 
@@ -17,55 +17,59 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024**2
 _SHORTEST_BASE64 = 32  # characters; no picture takes less
-_MADE: Mapping[str, type[Image | Audio | Video]] = {"image": Image, "audio": Audio, "video": Video}
+MEDIA_CLASSES: Mapping[str, type[Image | Audio | Video]] = {
+    "image": Image,
+    "audio": Audio,
+    "video": Video,
+}
 _NOUNS = {"image": "picture", "audio": "recording", "video": "video"}
 _MOVING_PICTURES = frozenset({"image/gif", "image/webp", "image/apng", "image/png"})
 
 
 def is_open_file(value: Any) -> bool:
-    """Whether it is read like a file: an `io.BytesIO`, what `open` gives, an answer of the web."""
+    """Whether it has `read`: an `io.BytesIO`, an open file, an HTTP response."""
     return callable(getattr(value, "read", None)) and not isinstance(value, type)
 
 
 def is_file_dict(value: Any) -> bool:
-    """Whether it is what `datasets` gives for a medium that it does not decode."""
+    """Whether it is a medium that `datasets` does not decode: `{"bytes": ..., "path": ...}`."""
     return isinstance(value, Mapping) and "bytes" in value and set(value) <= {"bytes", "path"}
 
 
 def bytes_in(value: Any, policy: MediaPolicy) -> bytes | None:
     """The bytes of a bytes-like value or of a whole open file; None for any other value.
 
-    An open file is left at the place where it was, if it has places.
+    The position of a seekable file is restored.
 
     Raises:
         UnreadableMedia: The file is closed, or open for text.
-        MediaTooLarge: It is over the policy's `max_bytes`.
+        MediaTooLarge: It exceeds the policy's `max_bytes`.
     """
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     return _bytes_of_file(value, policy) if is_open_file(value) else None
 
 
-def medium_of_bytes(data: bytes, said: Modality | None = None, name: str = "") -> Part:
-    """The picture, recording or video whose bytes these are.
+def medium_of_bytes(data: bytes, declared: Modality | None = None, name: str = "") -> Part:
+    """Make a picture, recording or video out of its bytes.
 
     Args:
         data: The bytes of a whole file.
-        said: What they were given as; None for whatever they are.
-        name: Of the file that they come from, whose suffix counts where the bytes do not tell.
+        declared: The modality that the caller gave; None for any.
+        name: The file's name, whose suffix counts if the bytes are ambiguous.
 
     Raises:
-        UnreadableMedia: They are none of these.
-        InputError: They are another one than was said.
+        UnreadableMedia: The bytes are not a medium.
+        InputError: The medium is of another modality than the caller gave.
     """
     from mm_rag.media.kind import bytes_type
 
     if not data:
-        raise UnreadableMedia(f"What was given as {said or 'bytes'} is empty (0 bytes).")
+        raise UnreadableMedia(f"What was given as {declared or 'bytes'} is empty (0 bytes).")
     found = bytes_type(data, Path(name).suffix)
-    if said is not None:
-        return _MADE[said](_checked(data, said, found))
-    made = _MADE.get(found.kind or "")
+    if declared is not None:
+        return MEDIA_CLASSES[declared](_checked(data, declared, found))
+    made = MEDIA_CLASSES.get(found.kind or "")
     # Some formats have no signature, such as TGA.
     if (made is None or not found.certain) and found.kind != "text" and _is_picture(data):
         return Image(data)
@@ -78,7 +82,7 @@ def medium_of_bytes(data: bytes, said: Modality | None = None, name: str = "") -
 
 
 def holds_picture(value: Any) -> bool:
-    """Whether bytes, or a dict of `datasets`, hold a picture, or name the file of one."""
+    """Whether bytes or a dict of `datasets` contain a picture, or name a picture file."""
     from mm_rag.media.kind import bytes_type
 
     if is_file_dict(value):
@@ -89,7 +93,7 @@ def holds_picture(value: Any) -> bool:
 
 
 def data_uri_bytes(text: str) -> bytes:
-    """The bytes in a `data:...;base64,` URI.
+    """Decode a `data:...;base64,` URI.
 
     Raises:
         UnreadableMedia: It is not in base64, or damaged.
@@ -101,19 +105,19 @@ def data_uri_bytes(text: str) -> bytes:
 
 
 def base64_bytes(text: str) -> bytes:
-    """What base64 stands for.
+    """Decode base64.
 
     Raises:
-        UnreadableMedia: It is no base64.
+        UnreadableMedia: The text is not base64.
     """
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UnreadableMedia(f"The medium {text[:20]!r}... is no valid base64.") from error
+        raise UnreadableMedia(f"The medium {text[:20]!r}... is not valid base64.") from error
 
 
 def bare_base64_bytes(text: str) -> bytes | None:
-    """The bytes of a medium in base64 that does not say that it is base64; None for other texts."""
+    """Decode a medium in base64 without a `data:` prefix; None for other texts."""
     from mm_rag.media.kind import bytes_type
 
     if len(text) < _SHORTEST_BASE64:
@@ -123,7 +127,7 @@ def bare_base64_bytes(text: str) -> bytes | None:
     except UnreadableMedia:
         return None
     found = bytes_type(data)
-    return data if found.kind in _MADE and found.certain else None
+    return data if found.kind in MEDIA_CLASSES and found.certain else None
 
 
 def _bytes_of_file(file: Any, policy: MediaPolicy) -> bytes:
@@ -132,8 +136,8 @@ def _bytes_of_file(file: Any, policy: MediaPolicy) -> bytes:
     left = policy.max_bytes
     try:
         seekable = getattr(file, "seekable", None)
-        place = file.tell() if seekable is not None and seekable() else None
-        if place:
+        position = file.tell() if seekable is not None and seekable() else None
+        if position:
             file.seek(0)
         while left >= 0 and (piece := file.read(_CHUNK)):
             if not isinstance(piece, bytes | bytearray | memoryview):
@@ -142,8 +146,8 @@ def _bytes_of_file(file: Any, policy: MediaPolicy) -> bytes:
                 )
             pieces.append(bytes(piece))
             left -= len(piece)
-        if place is not None:
-            file.seek(place)
+        if position is not None:
+            file.seek(position)
     except (OSError, ValueError, TypeError) as error:
         if isinstance(error, InputError):
             raise
@@ -160,18 +164,18 @@ def _name(file: Any) -> str:
     return repr(name) if isinstance(name, str) and name else ""
 
 
-def _checked(data: bytes, said: Modality, found: FileType) -> bytes:
-    """The bytes, unless it is certain that they are something else than was said."""
-    is_it = found.kind == said or (
-        (said == "audio" and found.kind == "video")  # its sound
-        or (said == "video" and found.mime in _MOVING_PICTURES)
+def _checked(data: bytes, declared: Modality, found: FileType) -> bytes:
+    """Return the bytes, unless they certainly are of another modality than the caller gave."""
+    is_it = found.kind == declared or (
+        (declared == "audio" and found.kind == "video")  # a video's sound
+        or (declared == "video" and found.mime in _MOVING_PICTURES)
     )
     if is_it or not found.certain or found.mime == "application/octet-stream":
-        return data  # its reader says what is wrong with it
-    if found.kind in _MADE:
-        raise InputError(f"What was given as {said} is {found.kind} ({found.mime}).")
+        return data  # opening it reports what is wrong
+    if found.kind in MEDIA_CLASSES:
+        raise InputError(f"What was given as {declared} is {found.kind} ({found.mime}).")
     raise UnreadableMedia(
-        f"What was given as {said} is no {_NOUNS[said]}: it holds {_described(found)}. "
+        f"What was given as {declared} is no {_NOUNS[declared]}: it holds {_described(found)}. "
         f"{_hint(found)}".rstrip()
     )
 

@@ -1,10 +1,10 @@
-"""One plain value becomes one medium: by its type, its shape or its name."""
+"""Plain values: how many inputs a value holds, and which medium it is by type, shape or name."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +13,9 @@ from mm_rag.content import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     Audio,
+    Chat,
     Image,
+    Mixed,
     Modality,
     Part,
     Text,
@@ -21,7 +23,13 @@ from mm_rag.content import (
     Video,
 )
 from mm_rag.errors import InputError, UnreadableMedia
-from mm_rag.inputs.files import bytes_in, data_uri_bytes, medium_of_bytes
+from mm_rag.inputs.files import (
+    MEDIA_CLASSES,
+    bytes_in,
+    data_uri_bytes,
+    is_open_file,
+    medium_of_bytes,
+)
 from mm_rag.media.policy import MediaPolicy
 
 _SUFFIXES: dict[Modality, frozenset[str]] = {
@@ -36,17 +44,79 @@ _PATH = re.compile(r"[a-z]+:(?://[^/?#]*)?([^?#]*)", re.IGNORECASE)
 _DATA_URI = re.compile(r"data:(image|audio|video)/", re.IGNORECASE)
 _LONGEST_NAME = 4096
 
+# A single input each, although some are iterable.
+_SINGLE = (
+    *(str, bytes, bytearray, memoryview, Mapping, Path, Url),
+    *(Text, Image, Audio, Video, Mixed, Chat),
+)
+_COLUMN_KINDS = frozenset("UTSO")  # of numpy: str, StringDType, bytes, objects
 
-def guessed(value: Any, media: Collection[str], policy: MediaPolicy) -> Part | None:
-    """The medium that a value is; None for a value that is none.
 
-    Args:
-        value: Anything but a dict or a list.
-        media: The modalities that a str may name.
-        policy: How many bytes an open file may have.
+def items_of(values: Any) -> list[Any] | None:
+    """The items of a value that holds several inputs, in order; None for a single input.
+
+    Several inputs are a list or another sequence, a generator, a view of a dict, a column of
+    pandas, pyarrow, polars or datasets, or a numpy array of strings or objects. Other arrays are
+    one medium.
 
     Raises:
-        InputError: It looks like a medium and cannot be one.
+        InputError: The value is a set, which has no order, or a whole table.
+    """
+    if isinstance(values, _SINGLE) or is_open_file(values):
+        return None
+    if is_picture_object(values) or is_decoder(values) or _is_model(values):
+        return None
+    if hasattr(values, "columns") and hasattr(values, "shape"):
+        raise InputError(
+            f"A {type(values).__name__} is a whole table. Give one of its columns, or its rows as "
+            "dicts such as {'text': ..., 'image': ...}."
+        )
+    if isinstance(values, set | frozenset):
+        raise InputError("A set has no order. Give a list.")
+    if is_array(values):
+        return _column(values) if is_column(values) else None
+    if hasattr(values, "to_pylist"):  # pyarrow, whose items are not plain values
+        return list(values.to_pylist())
+    if isinstance(values, Iterable | Sequence):
+        return list(cast("Iterable[Any]", values))
+    return None
+
+
+def is_column(values: Any) -> bool:
+    """Whether it is an array of strings or objects, or a column of such a table."""
+    kind = getattr(getattr(values, "dtype", None), "kind", "")
+    return kind in _COLUMN_KINDS and getattr(values, "ndim", 0) > 0
+
+
+def _column(values: Any) -> list[Any]:
+    if values.dtype.kind != "S" or values.ndim > 1:  # each row is a column of its own
+        return list(values)
+    return [_words_or_bytes(item) for item in values.tolist()]
+
+
+def _words_or_bytes(item: Any) -> Any:
+    """Decode a string of numpy's type `S`; bytes that are not UTF-8 hold a medium."""
+    try:
+        return item.decode() if isinstance(item, bytes) else item
+    except UnicodeDecodeError:
+        return item
+
+
+def _is_model(value: Any) -> bool:
+    """Whether it is a pydantic object, which is iterable."""
+    return hasattr(type(value), "model_fields")
+
+
+def detected(value: Any, media: Collection[str], policy: MediaPolicy) -> Part | None:
+    """Turn a value into a text or medium; None if it is neither.
+
+    Args:
+        value: Any value but a dict or a list.
+        media: The modalities of which a str may name a file or URL.
+        policy: Limits the bytes of an open file.
+
+    Raises:
+        InputError: The value looks like a medium but cannot be one.
     """
     match value:
         case str():
@@ -70,10 +140,10 @@ def guessed(value: Any, media: Collection[str], policy: MediaPolicy) -> Part | N
 
 
 def modality_of(text: str) -> Modality | None:
-    """What a str names: an existing media file, the address of a medium, a medium's data URI.
+    """The modality of the medium that a str names by an existing file, a URL or a data URI.
 
-    An address of a file is one of a medium too, whether or not the policy lets it be opened: words
-    that begin with `file:/` and end like a picture are nobody's question.
+    `file:` URLs count, too, even if the policy forbids them: a text that begins with `file:/` and
+    ends like a picture is not a question.
     """
     if data := _DATA_URI.match(text):
         return cast("Modality", data[1].lower())
@@ -84,23 +154,23 @@ def modality_of(text: str) -> Modality | None:
     modality = _by_suffix(Path(text).suffix)
     try:
         return modality if modality and Path(text).is_file() else None
-    except OSError:  # too long for the name of a file: words
+    except OSError:  # too long for a file name: a text
         return None
 
 
 def named_modality(text: str) -> Modality | None:
-    """The modality that the suffix of a path or an address tells, whether or not it exists."""
+    """The modality by the suffix of a path or URL, whether or not the file exists."""
     return _modality_of_address(text) if _ADDRESS.match(text) else _by_suffix(Path(text).suffix)
 
 
-def place(text: str, modality: Modality) -> Path | Url:
-    """The file or address that a str names, where it must be one.
+def path_or_url(text: str, modality: Modality) -> Path | Url:
+    """Turn a str that must name a medium into a Path or Url.
 
     Raises:
-        UnreadableMedia: There is no such file.
+        UnreadableMedia: The file does not exist.
     """
     if _ADDRESS.match(text):
-        return Url(text)  # of whatever kind: opening it says whether it may be
+        return Url(text)  # with any scheme: opening it checks whether that is allowed
     try:
         found = "\0" not in text and Path(text).is_file()
     except OSError:
@@ -114,18 +184,18 @@ def place(text: str, modality: Modality) -> Path | Url:
 
 
 def is_array(value: Any) -> bool:
-    """Whether it is a numpy array, a tensor, or behaves like one."""
+    """Whether it is a numpy array, a tensor, or a similar type."""
     return hasattr(value, "ndim") and hasattr(value, "dtype") and hasattr(value, "shape")
 
 
 def is_picture_object(value: Any) -> bool:
-    """Whether it is a PIL image; PIL itself may stay unloaded."""
+    """Whether it is a PIL image; does not import PIL."""
     pil = sys.modules.get("PIL.Image")
     return pil is not None and isinstance(value, pil.Image)
 
 
 def is_decoder(value: Any) -> bool:
-    """Whether it is a decoder of torchcodec; torchcodec itself may stay unloaded."""
+    """Whether it is a decoder of torchcodec; does not import torchcodec."""
     decoders = sys.modules.get("torchcodec.decoders")
     kinds = (decoders.AudioDecoder, decoders.VideoDecoder) if decoders else ()
     return isinstance(value, kinds)
@@ -134,10 +204,7 @@ def is_decoder(value: Any) -> bool:
 def _named(text: str, modality: Modality) -> Part:
     if text.startswith("data:"):
         return medium_of_bytes(data_uri_bytes(text), modality)
-    return _MADE[modality](Url(text) if _ADDRESS.match(text) else Path(text))
-
-
-_MADE: dict[str, Any] = {"image": Image, "audio": Audio, "video": Video}
+    return MEDIA_CLASSES[modality](Url(text) if _ADDRESS.match(text) else Path(text))
 
 
 def _modality_of_address(text: str) -> Modality | None:
@@ -161,7 +228,7 @@ def _from_path(path: Path) -> Part:
             f"Cannot tell from the name of {path} whether it is a picture, a recording or a video. "
             "Wrap it: Image(path), Audio(path) or Video(path)."
         )
-    return _MADE[modality](path)
+    return MEDIA_CLASSES[modality](path)
 
 
 def _from_address(url: Url) -> Part:
@@ -171,7 +238,7 @@ def _from_address(url: Url) -> Part:
             "Cannot tell from an address without a known suffix whether it is a picture, a "
             "recording or a video. Wrap it: Image(url), Audio(url) or Video(url)."
         )
-    return _MADE[modality](url)
+    return MEDIA_CLASSES[modality](url)
 
 
 def _from_array(value: Any) -> Part | None:
@@ -194,6 +261,6 @@ def _from_decoder(value: Any) -> Audio | Video:
 
 
 def _name_of(value: Any) -> str:
-    """The name of an open file, whose suffix may tell what its bytes do not."""
+    """The name of an open file, whose suffix may say what its bytes do not."""
     name = getattr(value, "name", "")
     return name if isinstance(name, str) else ""

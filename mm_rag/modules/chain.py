@@ -109,7 +109,7 @@ class Chain(nn.Module):
         """Load the modules that `modules.json` lists; without that file, as `plain` does.
 
         Raises:
-            CheckpointError: The folder holds no model, or one that cannot be loaded.
+            CheckpointError: The folder contains no model, or one that cannot be loaded.
         """
         check_kind(folder)
         if not (folder / "modules.json").is_file():
@@ -121,9 +121,7 @@ class Chain(nn.Module):
                 for entry in entries
             ]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise CheckpointError(
-                f"{folder / 'modules.json'} is not understood: {error}"
-            ) from error
+            raise CheckpointError(f"{folder / 'modules.json'} cannot be parsed: {error}") from error
         modules: list[Module] = []
         for type_name, path, arguments in listed:
             module = registry.module_class(type_name, folder).load(path, options)
@@ -136,7 +134,7 @@ class Chain(nn.Module):
         """Load a plain transformers checkpoint, and add the usual pooling.
 
         Raises:
-            CheckpointError: The folder holds no model, or one that cannot be loaded.
+            CheckpointError: The folder contains no model, or one that cannot be loaded.
         """
         check_kind(folder)
         transformer = Transformer.from_pretrained(folder, options)

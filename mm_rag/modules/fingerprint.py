@@ -13,7 +13,7 @@ from mm_rag.modules.chain import Chain
 from mm_rag.modules.module import Module
 from mm_rag.modules.static_embedding import StaticEmbedding
 from mm_rag.modules.transformer import Transformer
-from mm_rag.preprocessing.processor import Processing
+from mm_rag.preprocessing.processor import Processor
 
 # Values sampled from each tensor, evenly spread. Training changes nearly all values of a tensor, so
 # a sample distinguishes models, in milliseconds and without reading gigabytes.
@@ -64,23 +64,25 @@ def fingerprint(chain: Chain, **settings: Any) -> str:
 def _module_inputs(module: Module) -> Any:
     match module:
         case Transformer():
-            return _inputs(module.processing)
+            return _inputs(module.processor)
         case StaticEmbedding():
             return module.tokenizer.encode(_PROBE).ids
         case _:
             return None
 
 
-def _inputs(processing: Processing) -> dict[str, Any]:
+def _inputs(processor: Processor) -> dict[str, Any]:
     """The settings that a batch's tensors depend on."""
-    processor = processing.processor
-    parts = [getattr(processor, name, None) for name in _PARTS] if processing.several else []
-    if processor is not processing.tokenizer and not processing.several:
-        parts = [processor]
+    hf_processor, tokenizer = processor.hf_processor, processor.tokenizer
+    parts: list[Any] = []
+    if processor.is_multimodal:
+        parts = [getattr(hf_processor, name, None) for name in _PARTS]
+    elif hf_processor is not tokenizer:
+        parts = [hf_processor]
     return {
-        "max_length": processing.max_length,
-        "tokenizer": _tokenizer(processing.tokenizer) if processing.tokenizer else None,
-        "template": getattr(processor, "chat_template", None),
+        "max_length": processor.max_length,
+        "tokenizer": _tokenizer(tokenizer) if tokenizer else None,
+        "template": getattr(hf_processor, "chat_template", None),
         "media": [_settings(part) for part in parts if part is not None],
     }
 

@@ -307,7 +307,7 @@ def activation_by_name(name: str) -> nn.Module:
     found = getattr(home, class_name, None)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise CheckpointError(
-            f"The activation {name!r} is no class of torch.nn or transformers.activations."
+            f"The activation {name!r} is not a class of torch.nn or transformers.activations."
         )
     try:
         return found()
@@ -435,7 +435,7 @@ class LogitScore(Module):
         """
         given: tuple[Any, ...] = (self.true_token_id, self.false_token_id)
         for token in given:
-            known = type(token) is int and 0 <= token < vocabulary  # True is no token
+            known = type(token) is int and 0 <= token < vocabulary  # excludes True
             if token is not None and not known:
                 raise CheckpointError(
                     f"LogitScore reads the logit of token {token!r}, but the model has "

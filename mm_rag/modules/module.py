@@ -22,8 +22,6 @@ from mm_rag.content import Content, modality_name
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.preprocessing.features import Features
 
-LoadOptions = PretrainedOptions  # its name until the rerankers use this one
-
 
 class Module(torch.nn.Module, ABC):
     """One step of a model, loaded from and saved to a folder of its own.
@@ -89,7 +87,7 @@ class Module(torch.nn.Module, ABC):
         """Load the module from its folder.
 
         Raises:
-            CheckpointError: The folder holds no such module.
+            CheckpointError: The folder does not contain such a module.
         """
         config = read_json(folder / cls.config_file, default={})
         try:
@@ -158,7 +156,8 @@ class InputModule(Module):
 
     @max_length.setter
     def max_length(self, limit: int) -> None:
-        raise InputError(f"{type(self).__name__} cuts no texts: it has no max_seq_length to set.")
+        name = type(self).__name__
+        raise InputError(f"{name} does not truncate texts, so max_seq_length cannot be set.")
 
     def supports(self, modality: str) -> bool:
         """Whether it takes this modality, or this combination of modalities."""

@@ -189,7 +189,9 @@ class Router(InputModule):
     def max_length(self, limit: int) -> None:
         cutting = {id(one): one for one in self.inputs.values() if one.max_length is not None}
         if not cutting:
-            raise InputError("No route of this model cuts texts: there is no max_seq_length.")
+            raise InputError(
+                "No route of this model truncates texts, so max_seq_length cannot be set."
+            )
         for module in cutting.values():
             module.max_length = limit
 
@@ -272,7 +274,7 @@ class Router(InputModule):
             }
             mappings = _read_mappings(parameters.get("route_mappings") or {})
         except (KeyError, AttributeError, TypeError, ValueError, SyntaxError) as error:
-            raise CheckpointError(f"The Router in {folder} is not understood: {error}") from error
+            raise CheckpointError(f"The Router in {folder} cannot be parsed: {error}") from error
         return cls(routes, mappings=mappings, default_route=parameters.get("default_route"))
 
     def save(self, folder: Path) -> None:

@@ -137,7 +137,7 @@ def _rows(weights: Mapping[str, Tensor], path: Path) -> Tensor:
     rows = weights.get("embedding.weight", weights.get("embeddings"))
     if rows is None or rows.ndim != 2:
         raise CheckpointError(
-            f"{path} holds no token vectors: 'embedding.weight' is missing or no matrix."
+            f"{path} contains no token vectors: 'embedding.weight' is missing or not a matrix."
         )
     if "embedding.weight" in weights:
         return rows

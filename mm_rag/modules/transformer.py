@@ -27,14 +27,12 @@ from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.checkpoints.pretrained import load_pretrained, no_progress_bar, positions_of
 from mm_rag.checkpoints.transformer_config import merged_options, read_config
 from mm_rag.content import Chat, Content, Text, modality_name, parts_of
-from mm_rag.device import input_device
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality
 from mm_rag.modules.module import InputModule, Routed
-from mm_rag.preprocessing.chat_template import check_pairs
+from mm_rag.preprocessing.chat_template import as_messages
 from mm_rag.preprocessing.features import OURS, Features
-from mm_rag.preprocessing.pairs import as_messages
-from mm_rag.preprocessing.processor import Processing
-from mm_rag.preprocessing.settings import ProcessingSettings
+from mm_rag.preprocessing.processor import Processor
+from mm_rag.preprocessing.settings import ProcessorSettings
 
 # Where configurations keep the size of their last layer.
 _DIMENSIONS = (
@@ -57,7 +55,7 @@ class Transformer(InputModule):
 
     Args:
         model: The model.
-        processing: Makes its tensors out of Content.
+        processor: Makes its tensors out of Content.
         methods: Which of its methods takes which modality.
         output_name: The name of its result in the features.
         task: What it was loaded for, such as `"feature-extraction"`.
@@ -69,7 +67,7 @@ class Transformer(InputModule):
     def __init__(
         self,
         model: PreTrainedModel,
-        processing: Processing,
+        processor: Processor,
         *,
         methods: Methods,
         output_name: str = "token_embeddings",
@@ -77,11 +75,11 @@ class Transformer(InputModule):
     ) -> None:
         super().__init__()
         self.model = model
-        self.processing = processing
+        self.processor = processor
         self.methods = methods
         self.output_name = output_name
         self.task = task
-        # Copies that differ in their processing, by the task of an input such as "query".
+        # Copies that differ in their processor, by the task of an input such as "query".
         self._variants: dict[str | None, Self] = {}
 
     @property
@@ -101,8 +99,13 @@ class Transformer(InputModule):
 
     @property
     def device(self) -> torch.device:
-        """Where its inputs and results go: to its weights, or as a `device_map` says."""
-        return input_device(self.model)
+        """Where its inputs and results go: to its weights, or the main device of a `device_map`."""
+        device_map: dict[str, Any] | None = getattr(self.model, "hf_device_map", None)
+        if device_map is None:
+            return next((weight.device for weight in self.parameters()), torch.device("cpu"))
+        # As in accelerate: parts that are kept in memory or on disk run on the main device.
+        devices = [device for device in device_map.values() if device not in ("cpu", "disk")]
+        return torch.device(devices[0] if devices else "cpu")
 
     @property
     def causal(self) -> bool:
@@ -114,24 +117,24 @@ class Transformer(InputModule):
     @property
     def label(self) -> str:
         """Such as `Transformer(BertModel, 256 tokens)`."""
-        limit = self.processing.limit
+        limit = self.processor.limit
         tokens = f", {limit} tokens" if limit else ""
         return f"Transformer({type(self.model).__name__}{tokens})"
 
     @property
     def tokenizer(self) -> Any:
         """The tokenizer of transformers; None if the model takes no text."""
-        return self.processing.tokenizer
+        return self.processor.tokenizer
 
     def replace_tokenizer(self, tokenizer: Any) -> None:
         """Use another tokenizer of transformers from now on."""
         self._variants.clear()
-        self.processing.replace_tokenizer(tokenizer)
+        self.processor.replace_tokenizer(tokenizer)
 
     @property
     def max_length(self) -> int | None:
         """Tokens at which a text is truncated, by the tokenizer or by the checkpoint's settings."""
-        return self.processing.limit
+        return self.processor.limit
 
     @max_length.setter
     def max_length(self, limit: int) -> None:
@@ -141,26 +144,26 @@ class Transformer(InputModule):
                 f"{type(self.model).__name__} has {positions} positions for tokens; got {limit}."
             )
         self._variants.clear()
-        self.processing.cut_at(limit)
+        self.processor.set_max_length(limit)
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
         """The tokenizer's token ids by token."""
-        tokenizer = self.processing.tokenizer
+        tokenizer = self.processor.tokenizer
         return tokenizer.get_vocab() if tokenizer else {}
 
     def route(self, content: Content, task: str | None) -> Routed:
-        """Choose the processing for the task, which may have a length or a template of its own."""
+        """Choose the processor for the task, which may have a length or a template of its own."""
         if task not in self._variants:
-            processing = self.processing.for_task(task)
-            variant = self if processing is self.processing else copy.copy(self)
-            variant.processing = processing
+            processor = self.processor.for_task(task)
+            variant = self if processor is self.processor else copy.copy(self)
+            variant.processor = processor
             self._variants[task] = variant
         return Routed(content=content, module=self._variants[task], steps=(self,))
 
     def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
         """Split a text that is longer than the model takes, at the beginnings of words."""
-        tokenizer, limit = self.processing.tokenizer, self.processing.limit
+        tokenizer, limit = self.processor.tokenizer, self.processor.limit
         if not isinstance(content, Text) or tokenizer is None or limit is None:
             return [content]
         return [Text(p) for p in _split_text(tokenizer, content.text, limit, overlap)]
@@ -175,7 +178,7 @@ class Transformer(InputModule):
 
     def lengths(self, contents: Sequence[Content]) -> list[int]:
         """Tokens of texts; an estimate for media."""
-        return self.processing.lengths(contents)
+        return self.processor.lengths(contents)
 
     def preprocess(self, contents: Sequence[Content], *, prompt: str = "") -> Features:
         """Make one batch.
@@ -188,7 +191,7 @@ class Transformer(InputModule):
         kind = self._kind(contents[0])
         if kind == "message":
             contents = [self._as_chat(content) for content in contents]
-        return self.processing.batch(contents, kind=kind, prompt=prompt)
+        return self.processor.batch(contents, kind=kind, prompt=prompt)
 
     def _check(self, content: Content) -> None:
         shown = [part.modality for part in parts_of(content) if isinstance(content, Chat)]
@@ -204,7 +207,7 @@ class Transformer(InputModule):
         if not isinstance(content, Text) or content.second is None:
             return content
         try:
-            check_pairs(self.processing)
+            self.processor.chat_template.check_pairs()
         except CheckpointError as error:
             raise UnsupportedModality(f"This model takes no pairs of texts: {error}") from error
         return as_messages((Text(content.text), Text(content.second)))
@@ -217,7 +220,7 @@ class Transformer(InputModule):
         if "hidden_states" in method.output:
             extra["output_hidden_states"] = True
         if self.task in GENERATIVE:
-            extra[_LOGITS_TO_KEEP] = self.processing.settings.logits_to_keep
+            extra[_LOGITS_TO_KEEP] = self.processor.settings.logits_to_keep
         with _errors_of(self.model), keeping_logits(self.model, {**extra, **features}) as given:
             made = call(**_accepted(call, given))
             result = _at(made, method.output)
@@ -237,14 +240,14 @@ class Transformer(InputModule):
             "transformer_task": self.task,
             "modality_config": {name: method.config() for name, method in self.methods.items()},
             "module_output_name": self.output_name,
-        } | self.processing.config()
+        } | self.processor.config()
 
     def save(self, folder: Path) -> None:
         """Write the model, its processor and this module's configuration."""
         folder.mkdir(parents=True, exist_ok=True)
         with no_progress_bar():
             self.model.save_pretrained(folder)
-        self.processing.save(folder)
+        self.processor.save(folder)
         write_json(folder / self.config_file, self.config())
 
     @classmethod
@@ -257,15 +260,15 @@ class Transformer(InputModule):
         saved = read_config(folder)
         task = saved.get("transformer_task", "feature-extraction")
         options = merged_options(options, saved, folder)
-        model, processor = load_pretrained(folder, task, options)
+        model, hf_processor = load_pretrained(folder, task, options)
         if "modality_config" in saved:
-            methods = read_methods(saved["modality_config"], model, processor)
+            methods = read_methods(saved["modality_config"], model, hf_processor)
             output_name = saved.get("module_output_name", "token_embeddings")
         else:
             methods, output_name = text_methods(task)  # from before version 5.4
-        settings = ProcessingSettings.from_config(saved)
-        processing = _processing(model, processor, methods, options, settings)
-        return cls(model, processing, methods=methods, output_name=output_name, task=task)
+        settings = ProcessorSettings.from_config(saved)
+        processor = _processor(model, hf_processor, methods, options, settings)
+        return cls(model, processor, methods=methods, output_name=output_name, task=task)
 
     @classmethod
     def from_pretrained(
@@ -287,10 +290,10 @@ class Transformer(InputModule):
             CheckpointError: Weights are missing, or transformers does not know the architecture.
         """
         options = options or PretrainedOptions()
-        model, processor = load_pretrained(Path(folder), task, options)
-        methods, output_name = infer_methods(model, processor, task)
-        processing = _processing(model, processor, methods, options, ProcessingSettings())
-        return cls(model, processing, methods=methods, output_name=output_name, task=task)
+        model, hf_processor = load_pretrained(Path(folder), task, options)
+        methods, output_name = infer_methods(model, hf_processor, task)
+        processor = _processor(model, hf_processor, methods, options, ProcessorSettings())
+        return cls(model, processor, methods=methods, output_name=output_name, task=task)
 
 
 class LegacyCLIP:
@@ -305,17 +308,17 @@ class LegacyCLIP:
         return Transformer.from_pretrained(folder, options)
 
 
-def _processing(
+def _processor(
     model: PreTrainedModel,
-    processor: Any,
+    hf_processor: Any,
     methods: Methods,
     options: PretrainedOptions,
-    settings: ProcessingSettings,
-) -> Processing:
+    settings: ProcessorSettings,
+) -> Processor:
     text = getattr(model.config, "text_config", None)
     model_types = {model.config.model_type, getattr(text, "model_type", "")}
-    return Processing(
-        processor,
+    return Processor(
+        hf_processor,
         message_format=methods["message"].format if "message" in methods else None,
         settings=settings,
         policy=options.policy,

@@ -1,1 +1,1 @@
-"""Content into the tensors that a model takes: chat template, media, tokens, batches."""
+"""Turn Content into the tensors of a batch: chat templates, media, tokens."""

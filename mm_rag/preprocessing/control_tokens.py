@@ -1,9 +1,8 @@
-"""Control tokens written in texts, such as `<|im_end|>` or `[SEP]`, stay text.
+"""ControlTokens: keep control tokens in texts, such as `<|im_end|>` or `[SEP]`, plain text.
 
-A tokenizer turns the letters of its special tokens into those tokens, wherever they stand: a
-document could end its own turn in a chat template, or end the query of a pair. Documents and
-queries are written by anybody, so what they write is broken up by a space before it is tokenized.
-All other texts, and the prompts and templates of a model, are tokenized as they are.
+A tokenizer recognises its special tokens anywhere in a text: a document could end its own turn in a
+chat template, or end the query of a pair. Documents and queries are untrusted, so control tokens in
+them are broken up by a space before tokenization. Prompts and templates are not changed.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from transformers import PreTrainedTokenizerBase
 
 from mm_rag.content import Chat, Content, Mixed, Part, Text, Turn
 
-# A space may join other letters to a token; more rounds than this need a text made for it.
+# Inserting a space may create another control token; only crafted texts need more rounds.
 _ROUNDS = 4
-_METASPACE = "\u2581"  # what SentencePiece has for a space
+_METASPACE = "\u2581"  # SentencePiece's space
 
 
 class ControlTokens:
-    """The control tokens of a tokenizer, and texts without them.
+    """Break up the control tokens of one tokenizer in texts.
 
     Args:
-        tokenizer: Of transformers or of tokenizers; None for a model that reads no text.
-        template: The chat template. Added tokens that it writes are control tokens too, also where
-            the tokenizer does not call them special.
-        more: Further ones, such as the names that a processor has for a picture.
+        tokenizer: A tokenizer of transformers or of tokenizers; None for a model without text.
+        template: The chat template. Added tokens in it are control tokens, too, even if the
+            tokenizer does not mark them as special.
+        more: Other control tokens, such as a processor's placeholder for a picture.
     """
 
     def __init__(
@@ -42,14 +41,14 @@ class ControlTokens:
     ) -> None:
         self._tokenizer = tokenizer
         self.names = tuple(sorted({*_special(tokenizer, template), *more}, key=len, reverse=True))
-        # A tokenizer looks for some of them in the text as it is, for some in what it normalizes.
+        # A tokenizer looks for some of them in the text, for others in the normalised text.
         spelt = {*self.names, *(self._normalized(name) for name in self.names)}
         spelt = {name for name in spelt if name.strip(f"{_METASPACE} ")}
         longest = sorted(spelt, key=lambda name: (-len(name), name))
         self._pattern = re.compile("|".join(map(re.escape, longest)) or r"(?!)")
 
     def as_text(self, text: str) -> str:
-        """The text in which no control token is written; the same where there was none."""
+        """Break up all control tokens in a text."""
         for _ in range(_ROUNDS):
             if self._pattern.search(text):
                 text = self._pattern.sub(_apart, text)
@@ -57,12 +56,12 @@ class ControlTokens:
             normalized = self._normalized(text)
             if not self._pattern.search(normalized):
                 return text
-            # Written in letters that the tokenizer takes for others, such as full-width ones.
+            # The token is written in characters that normalisation replaces, such as full-width.
             text = self._pattern.sub(_apart, normalized).replace(_METASPACE, " ")
-        return re.sub(r"[^\w\s]|_", " ", text)  # a tokenizer that drops spaces
+        return re.sub(r"[^\w\s]|_", " ", text)  # the tokenizer removes spaces
 
     def as_content(self, content: Content) -> Content:
-        """The content in whose words no control token is written; prompts are not part of it."""
+        """Break up all control tokens in the texts of a content."""
         match content:
             case Text():
                 second = None if content.second is None else self.as_text(content.second)
@@ -75,13 +74,13 @@ class ControlTokens:
                 return content
 
     def turn_as_text(self, turn: Turn) -> Turn:
-        """The chat message in whose words and fields no control token is written."""
+        """Break up all control tokens in the texts and fields of a chat message."""
         fields = {name: self._field(value) for name, value in turn.fields.items()}
         return replace(turn, parts=self._parts(turn.parts), fields=fields)
 
     def _parts(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         texts = [self.as_text(part.text) for part in parts if isinstance(part, Text)]
-        whole = "".join(texts)  # templates may write one behind the other
+        whole = "".join(texts)  # templates may concatenate them
         if len(texts) > 1 and self.as_text(whole) != whole:
             texts = [texts[0], *(f" {text}" for text in texts[1:])]
         left = iter(texts)
@@ -115,12 +114,12 @@ def _special(tokenizer: PreTrainedTokenizerBase | Tokenizer | None, template: st
         named = tokenizer.all_special_tokens
     names = {token.content for token in added.values() if token.special} | set(named)
     written = {token.content for token in added.values() if token.content in template}
-    names |= {name for name in written if not name.isalnum()}  # a word of the template's code
+    names |= {name for name in written if not name.isalnum()}  # else a word of the template's code
     return set(filter(_can_be_broken_up, names))
 
 
 def _can_be_broken_up(name: str) -> bool:
-    """Not a single letter or mark, which texts need, and no white space."""
+    """False for white space, and for single letters and marks, which texts need."""
     return not name.isspace() and (len(name) > 1 or not name.isprintable())
 
 

@@ -1,4 +1,4 @@
-"""Processing: Content becomes tensors, by the tokenizer or processor of a checkpoint."""
+"""Processor: turn Content into tensors, by the tokenizer or processor of a checkpoint."""
 
 from __future__ import annotations
 
@@ -21,64 +21,60 @@ from transformers import (
 from mm_rag.content import Audio, Content, Image, Part, Text, Video, parts_of
 from mm_rag.errors import InputError, UnsupportedModality
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.preprocessing.chat_template import ChatTemplate
 from mm_rag.preprocessing.control_tokens import ControlTokens
 from mm_rag.preprocessing.features import Features
-from mm_rag.preprocessing.media_inputs import Frames, Opener
-from mm_rag.preprocessing.media_tokens import MediaTokens
-from mm_rag.preprocessing.messages import Message, chat, conversation, restore_tails
-from mm_rag.preprocessing.settings import SIZES, ProcessingSettings, lower_case
+from mm_rag.preprocessing.media_inputs import Frames, MediaInputs
+from mm_rag.preprocessing.settings import REFUSALS, ProcessorSettings, lower_case
 
-# What processors raise on inputs that they cannot use.
-REFUSALS = (ValueError, TypeError, IndexError, KeyError, RuntimeError)
-
-# Arguments for texts: the query of a pair stays whole; placeholders stay what they are.
+# Arguments for texts: truncate the second of a pair; tokenize a placeholder as it is.
 _CUT_SECOND = {"truncation": "only_second"}
 _AS_IT_IS = {"truncation": False, "padding": False, "add_special_tokens": False}
 
-# Processors of several modalities that take one at a time, and its arguments flat.
+# Processors of several modalities that take one at a time, with flat arguments.
 _FLAT_PROCESSORS = (CLIPSegProcessor, WhisperProcessor)
 
-# What processors call the inputs of a modality, and the settings for them.
+# The arguments of processors for the inputs of each modality.
 _ARGUMENTS = {"text": "text", "image": "images", "audio": "audio", "video": "videos"}
 
 
-class Processing:
-    """Make a batch of tensors out of Content.
+class Processor:
+    """Make batches of tensors out of Content.
 
     Args:
-        processor: A tokenizer, an image, audio or video processor, or one of several modalities.
-        message_format: How its chat template wants content; None where chat messages are not used.
-        settings: What the processor is called with.
-        policy: Limits on the media that are opened.
-        always_pads: The model reads a text's last position, as it was in its training, where every
-            text was padded to the full length: SigLIP.
+        hf_processor: A tokenizer, an image, audio or video processor of transformers, or one of
+            several modalities.
+        message_format: The format of content for its chat template; None without chat messages.
+        settings: The arguments the processor is called with.
+        policy: Which media may be opened, and their limits.
+        always_pads: Pad every text to the full length, as in the training of models such as SigLIP,
+            which read the last position.
     """
 
     def __init__(
         self,
-        processor: Any,
+        hf_processor: Any,
         *,
         message_format: Literal["structured", "flat"] | None = None,
-        settings: ProcessingSettings | None = None,
+        settings: ProcessorSettings | None = None,
         policy: MediaPolicy = DEFAULT_POLICY,
         always_pads: bool = False,
     ) -> None:
-        self.processor: Any = processor
-        self.several = isinstance(processor, ProcessorMixin)
+        self.hf_processor: Any = hf_processor
+        self.is_multimodal = isinstance(hf_processor, ProcessorMixin)
         self.message_format = message_format
         self._always_pads = always_pads
-        self.settings = settings or ProcessingSettings()
-        self.opener = Opener(processor, self.settings.by_modality, policy)
-        self._media_tokens = MediaTokens(processor, self.opener, self.settings.by_modality)
-        tokenizer = getattr(processor, "tokenizer", processor)
+        self.settings = settings or ProcessorSettings()
+        self.media = MediaInputs(hf_processor, self.settings.by_modality, policy)
+        tokenizer = getattr(hf_processor, "tokenizer", hf_processor)
         self.tokenizer = tokenizer if isinstance(tokenizer, PreTrainedTokenizerBase) else None
         if self.settings.lower_case and self.tokenizer:
             lower_case(self.tokenizer)
         self.control = self._control_tokens()
 
     def _control_tokens(self) -> ControlTokens:
-        holders = [getattr(self.processor, f"{kind}_token", None) for kind in _ARGUMENTS]
-        template = getattr(self.processor, "chat_template", None)
+        holders = [getattr(self.hf_processor, f"{kind}_token", None) for kind in _ARGUMENTS]
+        template = getattr(self.hf_processor, "chat_template", None)
         return ControlTokens(
             self.tokenizer,
             template=template if isinstance(template, str) else "",
@@ -89,106 +85,107 @@ class Processing:
         """Use another tokenizer from now on.
 
         Raises:
-            InputError: It is none of transformers, or the model reads no text.
+            InputError: It is not one of transformers, or the model takes no text.
         """
         if self.tokenizer is None or not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise InputError(
                 "A tokenizer can only be replaced by another tokenizer of transformers; got a "
                 f"{type(tokenizer).__name__}."
             )
-        if self.several:
-            self.processor.tokenizer = tokenizer
+        if self.is_multimodal:
+            self.hf_processor.tokenizer = tokenizer
         else:
-            self.processor = tokenizer
+            self.hf_processor = tokenizer
         self.tokenizer = tokenizer
         self.control = self._control_tokens()
 
-    def cut_at(self, limit: int) -> None:
-        """Cut texts at so many tokens from now on, whatever the checkpoint says.
+    def set_max_length(self, limit: int) -> None:
+        """Truncate texts at `limit` tokens from now on, instead of the checkpoint's lengths.
 
         Raises:
-            InputError: The model reads no text.
+            InputError: The model takes no text.
         """
         if self.tokenizer is None:
-            raise InputError("This model reads no text: it has no max_seq_length to set.")
+            raise InputError("This model takes no text, so max_seq_length cannot be set.")
         self.tokenizer.model_max_length = limit
         self.settings = self.settings.without_length()
 
-    def for_task(self, task: str | None) -> Processing:
-        """The processing for a task, which may have a length or a chat template of its own."""
-        template = getattr(self.processor, "chat_template", None)
+    def for_task(self, task: str | None) -> Processor:
+        """The processor for a task, which may have a length or a chat template of its own."""
+        template = getattr(self.hf_processor, "chat_template", None)
         settings = self.settings.for_task(task, template if isinstance(template, str) else "")
         if settings is self.settings:
             return self
-        processing = copy.copy(self)
-        processing.settings = settings
-        return processing
+        processor = copy.copy(self)
+        processor.settings = settings
+        return processor
+
+    @property
+    def chat_template(self) -> ChatTemplate:
+        """The chat template, with the current settings."""
+        flat = self.message_format == "flat"
+        return ChatTemplate(self.hf_processor, self.settings, flat=flat)
 
     @property
     def max_length(self) -> int | None:
-        """Tokens that a text is cut at; None where it is not cut."""
-        # Tokenizers without a limit say 1e30.
+        """The tokenizer's limit of tokens; None without one."""
+        # Tokenizers without a limit have 1e30.
         limit = self.tokenizer.model_max_length if self.tokenizer else None
         return limit if limit and limit < 1e9 else None
 
     @property
     def limit(self) -> int | None:
-        """Tokens that texts and pairs are cut at: the checkpoint may have its own limit."""
+        """Tokens at which texts and pairs are truncated, by the checkpoint or the tokenizer."""
         given, (_, sizes) = self.settings.by_modality, self.settings.template()
         own = [sizes, given.get("text", {}), given.get("common", {})]
         return next(filter(None, (one.get("max_length") for one in own)), self.max_length)
 
     def config(self) -> dict[str, Any]:
-        """The keys of sentence-transformers; the length is saved with the tokenizer."""
+        """The settings in sentence-transformers' format; the length is saved with the tokenizer."""
         return self.settings.config(self._padding)
 
     def save(self, folder: Path) -> None:
         """Write the processor."""
         if self.tokenizer is not None and self.tokenizer.is_fast:
-            # Cut and padding are state of the last call. In the file they would become settings,
-            # which processors take for those of recordings too.
+            # Truncation and padding are state of the last call. Saved, they would become settings,
+            # which processors apply to recordings, too.
             backend: Any = self.tokenizer.backend_tokenizer
             backend.no_truncation()
             backend.no_padding()
-        self.processor.save_pretrained(folder)
+        self.hf_processor.save_pretrained(folder)
 
     def lengths(self, contents: Sequence[Content]) -> list[int]:
-        """Tokens of texts, after the cut, and of media, as far as their headers tell."""
-        media = [sum(map(self._media_tokens.count, parts_of(content))) for content in contents]
-        texts = self.pair_lengths([(_words(content), _second(content)) for content in contents])
-        return [text + more for text, more in zip(texts, media, strict=True)]
-
-    def pair_lengths(self, pairs: Sequence[tuple[str, str | None]]) -> list[int]:
-        """Tokens of pairs of texts, or of single ones, after the cut."""
-        if self.tokenizer is None:
-            return [0] * len(pairs)
-        rows: Any = [text if other is None else (text, other) for text, other in pairs]
-        tokens = self.tokenizer(rows, padding=False, truncation="longest_first") if rows else {}
-        return [len(row) for row in tokens.get("input_ids", [])]
+        """Tokens of texts, after truncation, and of media, as far as their headers tell."""
+        media = [sum(map(self.media.tokens, parts_of(content))) for content in contents]
+        rows: Any = [_paired(_words(content), _second(content)) for content in contents]
+        if self.tokenizer is None or not rows:
+            return media
+        encoded = self.tokenizer(rows, padding=False, truncation="longest_first")
+        return [len(ids) + more for ids, more in zip(encoded["input_ids"], media, strict=True)]
 
     def batch(self, contents: Sequence[Content], *, kind: str, prompt: str) -> Features:
         """Make the tensors of one batch.
 
         Args:
-            contents: All of one `kind`.
+            contents: Contents of one `kind`.
             kind: `"message"`, or their modality: `"text"`, `"image+text"`, ...
-            prompt: Goes before the texts; for chat messages, it is what the system says.
+            prompt: Goes before the texts; the system's message of chats.
 
         Raises:
             UnsupportedModality: The processor takes one picture, recording or video at a time.
             UnreadableMedia: A file is missing or damaged.
-            InputError: The processor refuses an input, or the prompt leaves no room for it.
+            InputError: The processor rejects an input, or the prompt leaves no room for one.
         """
         contents = [self.control.as_content(content) for content in contents]
         self._check_room(prompt)
         if kind == "message":
-            return Features(self._messages(contents, prompt), kind=kind)
+            return Features(self._chat_tensors(contents, prompt), kind=kind)
         columns = {name: self._column(contents, name, prompt) for name in _in_order(contents[0])}
         length = self._prompt_length(prompt) if prompt and kind == "text" else 0
         return Features(self._call(columns), kind=kind, prompt_length=length)
 
     def _check_room(self, prompt: str) -> None:
-        """See that a prompt leaves room for an input: all inputs would have one vector.
+        """Check that a prompt leaves room for an input; else all inputs would have one vector.
 
         Raises:
             InputError: It does not.
@@ -203,8 +200,8 @@ class Processing:
                 "max_seq_length."
             )
 
-    def pairs(self, pairs: Sequence[tuple[str, str]]) -> Features:
-        """Make the tensors of pairs of texts, for a cross-encoder; the second ones are cut.
+    def pair_batch(self, pairs: Sequence[tuple[str, str]]) -> Features:
+        """Make the tensors of pairs of texts, for a cross-encoder; second texts are truncated.
 
         Raises:
             InputError: A first text alone is longer than the model takes.
@@ -212,12 +209,12 @@ class Processing:
         return Features(self._call({"text": [list(pair) for pair in pairs]}, _CUT_SECOND))
 
     def pair_ids(self, pairs: Sequence[tuple[str, str]]) -> list[list[int]]:
-        """The tokens of pairs of texts, uncut."""
+        """The tokens of pairs of texts, without truncation."""
         tokenize: Any = self.tokenizer
         return tokenize([list(pair) for pair in pairs], verbose=False)["input_ids"] if pairs else []
 
-    def cut_pair(self, pair: tuple[str, str]) -> list[int]:
-        """The tokens of a pair that is too long, its second text cut.
+    def truncated_pair_ids(self, pair: tuple[str, str]) -> list[int]:
+        """The tokens of a pair that is too long, with a truncated second text.
 
         Raises:
             InputError: The first text alone is longer than the model takes.
@@ -232,40 +229,40 @@ class Processing:
         tokenize: Any = self.tokenizer
         return tokenize(*pair, max_length=self.limit, **_CUT_SECOND)["input_ids"]
 
-    def alone(self, medium: Image | Video) -> dict[str, Tensor]:
-        """Make the tensors of one medium, behind the token that stands for it in a text.
+    def medium_tensors(self, medium: Image | Video) -> dict[str, Tensor]:
+        """Make the tensors of one medium, with the token that represents it in a text.
 
         Raises:
             UnreadableMedia: A file is missing or damaged.
         """
-        token = getattr(self.processor, f"{medium.modality}_token")
+        token = getattr(self.hf_processor, f"{medium.modality}_token")
         return self._call({"text": [token], medium.modality: [self._opened(medium)]}, _AS_IT_IS)
 
-    def with_kinds(self, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """A row of tokens, and of which modality each of them is; both of shape (1, tokens)."""
-        kinds = self.processor.create_mm_token_type_ids([list(ids)])
+    def with_token_types(self, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """A row of tokens and the modality of each; both of shape (1, tokens)."""
+        kinds = self.hf_processor.create_mm_token_type_ids([list(ids)])
         return torch.tensor([ids]), torch.tensor(kinds)
 
-    def described(self, kind: str) -> Any:
-        """The settings that pictures or videos are processed with, for keys of caches."""
-        part = getattr(self.processor, f"{kind}_processor").to_dict()
+    def media_settings(self, kind: str) -> Any:
+        """The settings for pictures or videos, for cache keys."""
+        part = getattr(self.hf_processor, f"{kind}_processor").to_dict()
         return [part, self.settings.by_modality.get(kind, {})]
 
-    def uncut(self) -> Processing:
-        """The same, which cuts nothing: what is too long has to be cut before."""
-        # None, because a checkpoint that was saved after a cut has a length in its tokenizer.
+    def without_truncation(self) -> Processor:
+        """The same processor without truncation; the caller truncates."""
+        # None, because a checkpoint saved after a truncation has a length in its tokenizer.
         uncut = {"truncation": False, "max_length": None}
         text = {**self.settings.by_modality.get("text", {}), **uncut}
-        processing = copy.copy(self)
-        processing.settings = replace(
+        processor = copy.copy(self)
+        processor.settings = replace(
             self.settings, by_modality={**self.settings.by_modality, "text": text}
         )
-        return processing
+        return processor
 
     def _column(self, contents: Sequence[Content], modality: str, prompt: str) -> list[Any]:
-        """What the processor gets of one modality: one thing for every content."""
+        """The processor's input of one modality: one value for every content."""
         if modality == "text":
-            # As in sentence-transformers, a prompt stands before texts alone, not before pictures.
+            # As in sentence-transformers, a prompt goes before texts without media only.
             lead = prompt if all(_media(content) == 0 for content in contents) else ""
             return [_paired(lead + _words(content), _second(content)) for content in contents]
         return [self._opened(_only(content, modality)) for content in contents]
@@ -275,29 +272,28 @@ class Processing:
             case Text():
                 return part.text
             case Image():
-                return self.opener.picture(part)
+                return self.media.picture(part)
             case Audio():
-                return self.opener.samples(part)
+                return self.media.samples(part)
             case Video():
-                return self.opener.frames(part)
+                return self.media.frames(part)
 
     def _arguments(self, clips: Sequence[Frames]) -> dict[str, dict[str, Any]]:
-        """What the processor is called with, by modality."""
+        """The arguments the processor is called with, by modality."""
         arguments = self.settings.arguments(self._padding)
-        arguments["audio_kwargs"]["sampling_rate"] = self.opener.sampling_rate
-        if clips:  # their frames were chosen here
+        arguments["audio_kwargs"]["sampling_rate"] = self.media.sampling_rate
+        if clips:  # whose frames are chosen already
             chosen = [clip.metadata for clip in clips]
             arguments["videos_kwargs"] |= {"do_sample_frames": False, "video_metadata": chosen}
         return arguments
 
     @property
     def _padding(self) -> dict[str, Any]:
-        """To the longest text of a batch, where padding changes nothing.
+        """Padding to the longest text of a batch, or to the full length if padding matters.
 
-        A model that masks nothing sees the padding, and one that reads the last position, such as
-        SigLIP, reads it: all texts are padded to the full length, as they were in its training.
-        Otherwise a text would have another vector beside a longer one (which is what
-        sentence-transformers does).
+        Models without an attention mask see the padding, and models such as SigLIP read the last
+        position. Their texts are padded to the full length, as in their training; otherwise the
+        vector of a text would depend on the batch (as it does in sentence-transformers).
         """
         names = self.tokenizer.model_input_names if self.tokenizer else []
         unmasked = bool(names) and "attention_mask" not in names
@@ -308,28 +304,28 @@ class Processing:
     def _call(
         self, columns: dict[str, list[Any]], text: Mapping[str, Any] | None = None
     ) -> dict[str, Tensor]:
-        """Call the processor; one of a single modality takes its arguments flat.
+        """Call the processor; one of a single modality takes flat arguments.
 
         Args:
-            columns: What it gets of each modality.
-            text: Arguments for texts, over the usual ones.
+            columns: Its inputs by modality.
+            text: Arguments for texts, which override the usual ones.
         """
         clips = columns.get("video", [])
         arguments: dict[str, Any] = self._arguments(clips)
         arguments["text_kwargs"] |= text or {}
         columns = columns | ({"video": [clip.pixels for clip in clips]} if clips else {})
         named = {_ARGUMENTS[modality]: values for modality, values in columns.items()}
-        if self.several and not isinstance(self.processor, _FLAT_PROCESSORS):
-            return self._tensors(lambda: self.processor(**named, **arguments))
+        if self.is_multimodal and not isinstance(self.hf_processor, _FLAT_PROCESSORS):
+            return self._tensors(lambda: self.hf_processor(**named, **arguments))
         [(name, values)] = named.items()
         flat = {**arguments[f"{name}_kwargs"], **arguments["common_kwargs"]}
-        if isinstance(self.processor, WhisperProcessor | WhisperFeatureExtractor):
-            flat["padding"] = "max_length"  # the model takes 30 seconds, no less
-        if self.several:
-            return self._tensors(lambda: self.processor(**named, **flat))
-        return self._tensors(lambda: self.processor(values, **flat))
+        if isinstance(self.hf_processor, WhisperProcessor | WhisperFeatureExtractor):
+            flat["padding"] = "max_length"  # the model takes exactly 30 seconds
+        if self.is_multimodal:
+            return self._tensors(lambda: self.hf_processor(**named, **flat))
+        return self._tensors(lambda: self.hf_processor(values, **flat))
 
-    def _messages(self, contents: Sequence[Content], prompt: str) -> dict[str, Tensor]:
+    def _chat_tensors(self, contents: Sequence[Content], prompt: str) -> dict[str, Tensor]:
         clips: list[Frames] = []
 
         def value(part: Part) -> Any:
@@ -339,45 +335,33 @@ class Processing:
                 return opened.pixels
             return opened
 
-        flat = self.message_format == "flat"
-        batch = [conversation(content, prompt, value, flat=flat) for content in contents]
-        return self._tensors(lambda: self._chat(batch, clips))
-
-    def _chat(self, batch: list[list[Message]], clips: Sequence[Frames]) -> dict[str, Tensor]:
+        template = self.chat_template
+        batch = [template.messages(content, prompt, value) for content in contents]
         arguments = self._arguments(clips)
-        template, sizes = self.settings.template()
-        restore = template.pop("restore_suffix", True)
-        common = arguments["common_kwargs"]
-        given = {name: common[name] for name in SIZES if common.get(name) is not None}
-        text = arguments["text_kwargs"] = {**given, **arguments["text_kwargs"], **sizes}
-        tensors = chat(self.processor, batch, arguments, template)
-        limit = text.get("max_length") or self.max_length
-        if restore and limit:
-            restore_tails(self.processor, batch, tensors, template, limit)
-        return tensors
+        return self._tensors(lambda: template.tensors(batch, arguments, self.max_length))
 
     def _tensors(self, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """What the processor makes, with the mask of the input's own tokens."""
+        """The processor's results, with the mask of the input's own tokens."""
         try:
             return self._with_content_mask(make())
         except REFUSALS as error:
-            name = type(self.processor).__name__
+            name = type(self.hf_processor).__name__
             limit = (
                 f" (It takes {self.max_length} tokens of words and media together; only words are "
                 "cut.)"
-                if self.several and self.max_length
+                if self.is_multimodal and self.max_length
                 else ""
             )
             reason = str(error).rstrip(".")
             raise InputError(f"The model's {name} refuses the input: {reason}.{limit}") from error
 
     def _with_content_mask(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Add which tokens are the input's own: neither padding nor special ones such as [CLS]."""
+        """Add the mask of the input's own tokens, without padding and special ones (`[CLS]`)."""
         if self.tokenizer is None or "input_ids" not in tensors:
             return dict(tensors)
         special = torch.tensor(self.tokenizer.all_special_ids)
         ids = tensors["input_ids"]
-        # Some tokenizers, such as SigLIP's, mask nothing.
+        # Some tokenizers, such as SigLIP's, have no attention mask.
         seen = tensors.get("attention_mask", torch.ones_like(ids)).bool()
         own = seen & ~torch.isin(ids, special)
         return {**tensors, "content_mask": own}
@@ -391,7 +375,7 @@ class Processing:
 
 
 def _in_order(content: Content) -> list[str]:
-    """The modalities in a content, in the order of their first parts."""
+    """The modalities of a content, in the order of their first parts."""
     return list(dict.fromkeys(part.modality for part in parts_of(content)))
 
 
@@ -414,7 +398,7 @@ def _second(content: Content) -> str | None:
 
 
 def _paired(text: str, second: str | None) -> str | list[str]:
-    """What a tokenizer takes for a text, or for a pair of them."""
+    """A tokenizer's input for a text, or for a pair of texts."""
     return text if second is None else [text, second]
 
 

@@ -1,4 +1,4 @@
-"""What processors are called with: the settings of a checkpoint."""
+"""The settings of a checkpoint's processor: the arguments it is called with."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from transformers import PreTrainedTokenizerBase
 
 from mm_rag.checkpoints.transformer_config import length_in, object_in
 
-# What may stand in any of the settings, and is the text's.
+# Errors of processors on inputs that they cannot use.
+REFUSALS = (ValueError, TypeError, IndexError, KeyError, RuntimeError)
+
+# Arguments for texts that any of the settings may contain.
 SIZES = ("padding", "truncation", "max_length")
 
-# Settings among which texts' lengths may stand; pictures and sounds have sizes of their own.
+# Settings that may contain the length of texts.
 _WITH_LENGTH = ("text", "common", "chat_template")
 
 # The keys of a Transformer's configuration with the lengths by task.
 _TASK_LENGTHS = {"query": "query_length", "document": "document_length"}
 
-# A setting for the model that sentence-transformers keeps among those of the tokenizer.
-_KEPT_LOGITS = "logits_to_keep"
+# An argument of the model, which sentence-transformers stores among those of the tokenizer.
+_LOGITS_TO_KEEP = "logits_to_keep"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProcessingSettings:
+class ProcessorSettings:
     """How the processor of a checkpoint is called.
 
     Attributes:
-        by_modality: Its `processing_kwargs`: arguments for `text`, `image`, `audio` and `video`,
+        by_modality: The `processing_kwargs`: arguments for `text`, `image`, `audio` and `video`,
             `common` for all of them, `chat_template` for the template.
-        lower_case: All words go in in lower case, those of prompts and templates too.
-        task_lengths: Tokens that texts are cut at for a task, such as `"query"`.
+        lower_case: Convert all texts to lower case, also those of prompts and templates.
+        task_lengths: Tokens at which texts are truncated for a task, such as `"query"`.
     """
 
     by_modality: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])
@@ -57,10 +60,10 @@ class ProcessingSettings:
 
     @property
     def logits_to_keep(self) -> int:
-        """How many last tokens a generative model gives logits of; 0 for all."""
-        return self.by_modality.get("text", {}).get(_KEPT_LOGITS, 1)
+        """The number of last tokens for which a generative model computes logits; 0 for all."""
+        return self.by_modality.get("text", {}).get(_LOGITS_TO_KEEP, 1)
 
-    def for_task(self, task: str | None, chat_template: str) -> ProcessingSettings:
+    def for_task(self, task: str | None, chat_template: str) -> ProcessorSettings:
         """The settings for a task, for its own length and a template that reads the task."""
         own: dict[str, dict[str, Any]] = {}
         if task and task in self.task_lengths:
@@ -72,8 +75,8 @@ class ProcessingSettings:
         merged = {name: {**own[name], **self.by_modality.get(name, {})} for name in own}
         return replace(self, by_modality={**self.by_modality, **merged})
 
-    def without_length(self) -> ProcessingSettings:
-        """The same without lengths of its own, so that the tokenizer's is the one that counts."""
+    def without_length(self) -> ProcessorSettings:
+        """The settings without lengths, so that the tokenizer's length is used."""
         settings = {
             name: {key: value for key, value in given.items() if key != "max_length"}
             if name in _WITH_LENGTH
@@ -83,14 +86,14 @@ class ProcessingSettings:
         return replace(self, by_modality=settings, task_lengths={})
 
     def arguments(self, padding: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """For the call of a processor of several modalities, by modality.
+        """The arguments of a processor of several modalities, by modality.
 
         Args:
-            padding: How texts are padded, unless the checkpoint says it.
+            padding: How texts are padded, unless the checkpoint sets it.
         """
         given = self.by_modality
         text = {"truncation": "longest_first", **padding, **given.get("text", {})}
-        text.pop(_KEPT_LOGITS, None)
+        text.pop(_LOGITS_TO_KEEP, None)
         return {
             "text_kwargs": text,
             "images_kwargs": dict(given.get("image", {})),
@@ -100,13 +103,13 @@ class ProcessingSettings:
         }
 
     def template(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the chat template is called with, and the sizes among it, which are the text's."""
+        """The arguments of the chat template, and those among them that are for texts."""
         given = dict(self.by_modality.get("chat_template", {}))
         sizes = {name: given.pop(name) for name in SIZES if name in given}
         return given, sizes
 
     def config(self, padding: Mapping[str, Any]) -> dict[str, Any]:
-        """The keys of sentence-transformers, which has to be told an unusual padding."""
+        """The settings in sentence-transformers' format, including an unusual padding."""
         given: dict[str, Any] = dict(self.by_modality)
         if padding["padding"] == "max_length":
             given["text"] = {**padding, **given.get("text", {})}
@@ -116,13 +119,13 @@ class ProcessingSettings:
 
 
 def _mentions_task(chat_template: str) -> bool:
-    """Whether a template reads a variable `task`; one that does not is given none."""
-    tokens = Environment().lex(chat_template)  # takes the tags that transformers adds to Jinja, too
+    """Whether a template reads a variable `task`."""
+    tokens = Environment().lex(chat_template)  # accepts the tags that transformers adds to Jinja
     return any(kind == "name" and value == "task" for _, kind, value in tokens)
 
 
 def lower_case(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Have it lower-case all words, before whatever it does; special tokens are found before."""
+    """Make a tokenizer convert texts to lower case first, except for special tokens."""
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return

@@ -26,10 +26,9 @@ from mm_rag.modules.chain import Chain
 from mm_rag.modules.layers import Dense, Dropout, LayerNorm, LogitScore, Normalize, Pooling
 from mm_rag.modules.module import Module
 from mm_rag.modules.transformer import Transformer
-from mm_rag.preprocessing.chat_template import check_pairs
+from mm_rag.preprocessing.chat_template import PairOrChat
 from mm_rag.preprocessing.features import Features
-from mm_rag.preprocessing.pairs import PairOrChat
-from mm_rag.preprocessing.processor import Processing
+from mm_rag.preprocessing.processor import Processor
 from mm_rag.rerankers.feature_cache import FeatureCache
 from mm_rag.rerankers.model import RerankerModel, ScoredBatch, ScoreOptions
 from mm_rag.rerankers.pairs import (
@@ -74,17 +73,17 @@ class CrossEncoder(RerankerModel):
         self.cache = FeatureCache() if cache is None else cache
         self.labels = _labels(chain, transformer)
         self._config = transformer.model.config
-        self._processing = processing = transformer.processing
+        self._processor = processor = transformer.processor
         self._warned = False
         vision = VisionTower(chain, transformer, self.cache)
         self._caches_media = bool(vision.modalities)
-        if processing.message_format:
-            check_pairs(processing)
-            tokenizer = ChatPairTokenizer(processing, vision)
+        if processor.message_format:
+            processor.chat_template.check_pairs()
+            tokenizer = ChatPairTokenizer(processor, vision)
         else:
-            tokenizer = TextPairTokenizer(processing)
+            tokenizer = TextPairTokenizer(processor)
         self._prefix_sharing = PrefixSharing(chain, transformer, tokenizer, vision)
-        self._padded = PaddedBatches(chain, processing)
+        self._padded = PaddedBatches(chain, processor)
 
     @classmethod
     def load(
@@ -113,7 +112,7 @@ class CrossEncoder(RerankerModel):
         for position, pair in enumerate(pairs):
             duplicates[pair_key(pair)].append(position)
         positions = {same[0]: same for same in duplicates.values()}
-        unique = {first: prepared(pairs[first], self._processing) for first in positions}
+        unique = {first: prepared(pairs[first], self._processor) for first in positions}
         scores = torch.empty(len(pairs), self.labels)
         for batch in self._batches(unique, options):
             for first, score in zip(batch.positions, batch.scores, strict=True):
@@ -142,13 +141,13 @@ class CrossEncoder(RerankerModel):
             logger.warning(
                 "Documents lose their end where a pair is longer than the %s tokens that the model "
                 "takes (max_seq_length). This is said once.",
-                self._processing.limit,
+                self._processor.limit,
             )
 
     @property
     def max_length(self) -> int | None:
         """Maximum number of tokens of a pair; None if pairs are not truncated."""
-        return self._processing.limit
+        return self._processor.limit
 
     @max_length.setter
     def max_length(self, limit: int) -> None:
@@ -157,7 +156,7 @@ class CrossEncoder(RerankerModel):
     @property
     def tokenizer(self) -> Any:
         """The tokenizer, of transformers."""
-        return self._processing.tokenizer
+        return self._processor.tokenizer
 
     def replace_tokenizer(self, tokenizer: Any) -> None:
         """Use another tokenizer from now on."""
@@ -176,11 +175,11 @@ class CrossEncoder(RerankerModel):
     @property
     def modalities(self) -> tuple[str, ...]:
         """Modalities of queries and documents; `"message"` for several together."""
-        return self.chain.input.modalities if self._processing.message_format else ("text",)
+        return self.chain.input.modalities if self._processor.message_format else ("text",)
 
     def supports(self, modality: str) -> bool:
         """Whether queries and documents can have this modality, or this combination."""
-        if not self._processing.message_format:
+        if not self._processor.message_format:
             return modality == "text"
         return self.chain.input.supports(modality)
 
@@ -268,12 +267,12 @@ class PaddedBatches:
 
     Args:
         chain: The model.
-        processing: Processor of its first module.
+        processor: Processor of its first module.
     """
 
-    def __init__(self, chain: Chain, processing: Processing) -> None:
+    def __init__(self, chain: Chain, processor: Processor) -> None:
         self._chain = chain
-        self._processing = processing
+        self._processor = processor
 
     def score(
         self, pairs: Mapping[int, PreparedPair], options: ScoreOptions
@@ -301,25 +300,25 @@ class PaddedBatches:
         Raises:
             InputError: A query alone is too long.
         """
-        if self._processing.message_format:
-            return self._processing.lengths([pair.chat for pair in pairs.values()]), frozenset()
+        if self._processor.message_format:
+            return self._processor.lengths([pair.chat for pair in pairs.values()]), frozenset()
         texts = [text_pair(pair.pair, prompt) for pair in pairs.values()]
-        limit, lengths = self._processing.limit, [*map(len, self._processing.pair_ids(texts))]
+        limit, lengths = self._processor.limit, [*map(len, self._processor.pair_ids(texts))]
         if limit is None:
             return lengths, frozenset()
         too_long = [place for place, length in enumerate(lengths) if length > limit]
         positions = [*pairs]
         for place in too_long:
             with at_position(positions[place]):
-                self._processing.cut_pair(texts[place])
+                self._processor.truncated_pair_ids(texts[place])
         shortened = frozenset(positions[place] for place in too_long)
         return [min(length, limit) for length in lengths], shortened
 
     def _features(self, pairs: Mapping[int, PreparedPair], prompt: str) -> tuple[Features, bool]:
         """Tensors of a batch, and whether documents in chat messages were truncated."""
-        if not self._processing.message_format:
+        if not self._processor.message_format:
             texts = [text_pair(pair.pair, prompt) for pair in pairs.values()]
-            return self._processing.pairs(texts), False
+            return self._processor.pair_batch(texts), False
         chats = {position: pair.chat for position, pair in pairs.items()}
         try:
             return self._chat_features(chats, prompt)
@@ -332,7 +331,7 @@ class PaddedBatches:
 
     def _chat_features(self, chats: Mapping[int, Chat], prompt: str) -> tuple[Features, bool]:
         """Tensors of chat messages, and whether documents were truncated."""
-        uncut, limit = self._processing.uncut(), self._processing.limit
+        uncut, limit = self._processor.without_truncation(), self._processor.limit
         features = uncut.batch([*chats.values()], kind="message", prompt=prompt)
         lengths = features["attention_mask"].sum(dim=1).tolist()
         if limit is None or max(lengths) <= limit:
@@ -347,13 +346,13 @@ class PaddedBatches:
                         row[columns].tolist()
                         for row, columns in zip(others["input_ids"], _columns(others), strict=True)
                     ]
-                    columns = columns[truncated(ids, fillers, self._processing, limit)]
+                    columns = columns[truncated(ids, fillers, self._processor, limit)]
             kept.append(columns)
         return self._with_columns(features, kept), True
 
     def _with_columns(self, features: Features, columns: Sequence[Tensor]) -> Features:
         """The features with some tokens of each row, padded anew."""
-        tokenizer: Any = self._processing.tokenizer
+        tokenizer: Any = self._processor.tokenizer
         shape, length = features["attention_mask"].shape, max(map(len, columns))
         for name, tensor in features.items():
             if torch.is_tensor(tensor) and tensor.shape[:2] == shape:

@@ -18,7 +18,7 @@ from mm_rag.content import Chat, Content, content_key
 from mm_rag.errors import InputError, UnsupportedModality, at_position
 from mm_rag.modules.batching import TokenVectors, token_vectors
 from mm_rag.modules.chain import Chain
-from mm_rag.preprocessing.pairs import Pair, PairOrChat
+from mm_rag.preprocessing.chat_template import Pair, PairOrChat
 from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 
 _ENCODER = "encoder"  # folder of the encoder in a saved checkpoint

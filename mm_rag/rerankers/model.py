@@ -15,7 +15,7 @@ from transformers import PretrainedConfig
 
 from mm_rag.errors import CheckpointError, InputError
 from mm_rag.modules.layers import activation_by_name
-from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.preprocessing.chat_template import PairOrChat
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
 

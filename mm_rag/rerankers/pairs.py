@@ -16,13 +16,12 @@ from mm_rag.content import (
     content_key,
 )
 from mm_rag.errors import InputError, UnsupportedModality
-from mm_rag.inputs.chat import as_chat
 from mm_rag.inputs.convert import as_content
-from mm_rag.inputs.listing import is_column, items_of
-from mm_rag.inputs.values import is_array
+from mm_rag.inputs.dicts import as_chat
+from mm_rag.inputs.values import is_array, is_column, items_of
 from mm_rag.media.policy import MediaPolicy
-from mm_rag.preprocessing.pairs import DOCUMENT, PairOrChat, as_messages
-from mm_rag.preprocessing.processor import Processing
+from mm_rag.preprocessing.chat_template import DOCUMENT, PairOrChat, as_messages
+from mm_rag.preprocessing.processor import Processor
 
 Medium: TypeAlias = Image | Audio | Video
 
@@ -130,9 +129,9 @@ class PreparedPair:
         return frozenset(map(content_key, _media(self.query)))
 
 
-def prepared(pair: PairOrChat, processing: Processing) -> PreparedPair:
+def prepared(pair: PairOrChat, processor: Processor) -> PreparedPair:
     """Make a pair ready: remove control tokens, build chat messages, find its media."""
-    control = processing.control
+    control = processor.control
     if isinstance(pair, Chat):
         pair = Chat(tuple(map(control.turn_as_text, pair.turns)))
     else:
@@ -179,7 +178,7 @@ def with_filler_documents(chat: Chat) -> list[Chat]:
 
 
 def truncated(
-    ids: Sequence[int], fillers: Sequence[Sequence[int]], processing: Processing, limit: int
+    ids: Sequence[int], fillers: Sequence[Sequence[int]], processor: Processor, limit: int
 ) -> list[int]:
     """Positions of the tokens that are left when a document is truncated.
 
@@ -189,7 +188,7 @@ def truncated(
     Args:
         ids: Tokens of chat messages, more than `limit`.
         fillers: Tokens of the same messages `with_filler_documents`.
-        processing: The processor that made the tokens.
+        processor: The processor that made the tokens.
         limit: Number of tokens to keep.
 
     Raises:
@@ -198,7 +197,7 @@ def truncated(
     one, other = fillers
     before = _common_length(one, other)
     after = min(_common_length(one[::-1], other[::-1]), min(len(one), len(other)) - before)
-    control = _control_ids(processing)
+    control = _control_ids(processor)
     words = [place for place in range(before, len(ids) - after) if ids[place] not in control]
     excess = len(ids) - limit
     if len(words) < excess:
@@ -211,10 +210,10 @@ def truncated(
     return [place for place in range(len(ids)) if place not in removed]
 
 
-def _control_ids(processing: Processing) -> set[int]:
+def _control_ids(processor: Processor) -> set[int]:
     """Ids of control tokens, which the words of a document never contain."""
-    tokenizer: Any = processing.tokenizer
-    return {*tokenizer.convert_tokens_to_ids(list(processing.control.names))} - {
+    tokenizer: Any = processor.tokenizer
+    return {*tokenizer.convert_tokens_to_ids(list(processor.control.names))} - {
         tokenizer.unk_token_id
     }
 

@@ -1,4 +1,4 @@
-"""Transcribers: what turns speech into words."""
+"""Transcribers: turn speech into words."""
 
 from __future__ import annotations
 

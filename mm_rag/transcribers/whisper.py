@@ -1,4 +1,4 @@
-"""Speech to words with Whisper, or another speech model of transformers."""
+"""WhisperTranscriber: speech recognition with Whisper or another model of transformers."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from mm_rag.extraction.recording import clips, loudness
 from mm_rag.extraction.speech import Transcript, Word, has_voice
 from mm_rag.media.audio import SPEECH_RATE, resample
 
-_STAMP = 0.02  # seconds that Whisper's time stamps count in
-_WINDOW = 30.0  # seconds that Whisper listens to at once
-_SAMPLE = 64 * 1024  # bytes looked at in a file of weights, evenly spread
+_STAMP = 0.02  # seconds: the unit of Whisper's time stamps
+_WINDOW = 30.0  # seconds that Whisper transcribes at once
+_SAMPLE = 64 * 1024  # bytes sampled from a file of weights, evenly spread
 _SETTINGS = ("*.json", "*.txt", "*.model")
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
-# What transformers raises on damaged files, and on settings that make no sense.
+# Errors of transformers on damaged files and invalid settings.
 _FAULTS = (
     *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError),
     *(pickle.UnpicklingError, SafetensorError, StrictDataclassError),
@@ -51,24 +51,24 @@ _FAULTS = (
 class WhisperTranscriber:
     """A speech recognition model of transformers, such as `openai/whisper-base`.
 
-    The weights are loaded when something is first said. Threads take turns; a pickled copy, as
-    worker processes get it, loads them for itself.
+    The weights are loaded at the first speech. Concurrent calls wait for each other. A pickled
+    copy, as in worker processes, loads the weights itself.
 
     Args:
         model: A folder, or a model's name on the hub: anything that transformers'
             `AutoModelForSpeechSeq2Seq` loads.
         device: Where it runs; None for the accelerator, or else the CPU.
-        dtype: Of the weights, such as `"float16"`; None for the one they are saved in on an
+        dtype: The dtype of the weights, such as `"float16"`; None for the checkpoint's on an
             accelerator, and float32 on the CPU.
-        language: What is spoken, such as `"de"`; None to let the model find out, clip by clip.
+        language: The spoken language, such as `"de"`; None to detect it in every clip.
         revision: A branch, tag or commit of the model.
         cache_folder: Where downloaded models are stored; None for the hub's own cache.
         local_files_only: Download nothing.
         token: An access token for private models.
 
     Raises:
-        CheckpointError: There is no such model, it is incomplete, or no speech recogniser.
-        InputError: The model understands only one language, and another was asked for.
+        CheckpointError: There is no such model, or it is incomplete or not for speech recognition.
+        InputError: The model does not support the `language`.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class WhisperTranscriber:
     def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
         """Transcribe mono samples of 16 kHz in [-1, 1], shape (n,).
 
-        What is longer than 30 s is cut at pauses. Silence and even noise have no words.
+        Recordings over 30 s are split at pauses. Silence and constant noise have no words.
 
         Raises:
             CheckpointError: The weights cannot be loaded.
@@ -150,8 +150,7 @@ class WhisperTranscriber:
             return
         if not self._is_whisper:
             raise InputError(
-                f"Only Whisper models are told a language; {self._folder.name} is of type "
-                f"{self._kind}."
+                f"Only Whisper models take a language; {self._folder.name} is of type {self._kind}."
             )
         known = _generation(self._folder).get("lang_to_id") or {}
         if not known:
@@ -174,7 +173,7 @@ class _Phrase:
 
 @dataclass(frozen=True)
 class _Recogniser:
-    """A loaded model with what makes its features and reads its tokens."""
+    """A loaded model with its feature extractor and tokenizer."""
 
     model: Any
     tokenizer: Any
@@ -182,7 +181,7 @@ class _Recogniser:
 
     @torch.inference_mode()
     def listen(self, samples: npt.NDArray[np.float32], settings: dict[str, Any]) -> list[int]:
-        """The tokens of one window."""
+        """Transcribe one window to tokens."""
         rate = int(self.extractor.sampling_rate)
         heard = samples if rate == SPEECH_RATE else resample(samples, SPEECH_RATE, rate)
         features = self.extractor(heard, sampling_rate=rate, return_tensors="pt")
@@ -190,7 +189,7 @@ class _Recogniser:
         return self.model.generate(**features, **settings)[0].tolist()
 
     def phrases(self, tokens: list[int], seconds: float) -> list[_Phrase]:
-        """The text between two time stamps; all of it where the model has none."""
+        """Split tokens at time stamps into texts; one text for models without them."""
         untimed = getattr(self.model.generation_config, "no_timestamps_token_id", None)
         first_stamp = float("inf") if untimed is None else untimed + 1
         found: list[_Phrase] = []
@@ -235,7 +234,7 @@ def _load(folder: Path, device: torch.device, dtype: torch.dtype | None) -> _Rec
 
 
 def _model_type(folder: Path) -> str:
-    """The kind of speech model that a folder holds, its weights aside."""
+    """Check the configuration of a speech model, and return its type."""
     try:
         kind = str(AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type)
     except _FAULTS as error:
@@ -260,7 +259,7 @@ def _generation(folder: Path) -> dict[str, Any]:
 
 
 def _fingerprint(folder: Path) -> str:
-    """16 hex digits over the settings and a sample of the weights: seconds for gigabytes."""
+    """Hash the settings and a sample of the weights to 16 hex digits, in seconds for gigabytes."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in _SETTINGS for path in folder.glob(pattern)}):
         digest.update(path.name.encode() + path.read_bytes())
@@ -275,7 +274,7 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _spread(text: str, start: float, end: float) -> Iterator[Word]:
-    """The words of a phrase; each gets the share of its time that it has of its letters."""
+    """Split a phrase into words, with times in proportion to their letters."""
     words = text.split()
     letters = sum(map(len, words))
     done = 0

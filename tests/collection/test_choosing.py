@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mm_rag import Collection, Hit, Reranker, Text
 from mm_rag.errors import InputError
-from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.preprocessing.chat_template import PairOrChat
 from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 from tests.collection.conftest import segment
 from tests.collection.seeing import seeing, seen

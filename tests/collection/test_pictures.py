@@ -14,7 +14,7 @@ from torch import Tensor
 from mm_rag import Collection, Encoder, Hit, Image, Reranker, Text
 from mm_rag.collection import PictureMode
 from mm_rag.errors import InputError
-from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.preprocessing.chat_template import PairOrChat
 from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 from mm_rag_loaders import LoadOptions
 from tests.media_made import make_pdf

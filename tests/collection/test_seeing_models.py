@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mm_rag import Collection, Encoder, Image, Reranker, Text
 from mm_rag.content import Chat, Content, Mixed
-from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.preprocessing.chat_template import PairOrChat
 from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 from tests.collection.conftest import segment
 from tests.media_made import make_pdf

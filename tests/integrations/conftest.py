@@ -18,7 +18,7 @@ from torch import Tensor
 from mm_rag import Collection, Encoder, Reranker, Text
 from mm_rag.content import Content, Image
 from mm_rag.media.image import open_image
-from mm_rag.preprocessing.pairs import PairOrChat
+from mm_rag.preprocessing.chat_template import PairOrChat
 from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 
 # Each slide has a colour of its own, so that a test can tell from a picture which slide it shows.

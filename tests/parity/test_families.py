@@ -47,7 +47,7 @@ class Loaded:
     def sampling_rate(self) -> int:
         """The one that the model was trained with: sentence-transformers does not resample."""
         modules = [m for m in self.ours.chain.modules() if isinstance(m, Transformer)]
-        return modules[0].processing.opener.sampling_rate
+        return modules[0].processor.media.sampling_rate
 
 
 def as_trained(family: Family, modality: str) -> dict[str, Any]:

@@ -269,6 +269,16 @@ def test_names_of_loading(folder: Path, reranking: Path, tmp_path: Path) -> None
     assert make(model_name_or_path=str(folder), backend="torch").dimension == 32
     with pytest.raises(InputError, match="backend"):
         make(folder, backend="onnx")
+    with pytest.raises(InputError, match="similarity_fn_name and similarity"):
+        make(folder, similarity="dot", similarity_fn_name="cosine")
+    with pytest.raises(InputError, match="tokenizer_kwargs and processor_kwargs"):
+        make(folder, tokenizer_kwargs={}, processor_kwargs={})
+    with pytest.raises(TypeError, match="model_arguments"):
+        make(folder, model_arguments={})
+    short = Encoder.from_pretrained(
+        folder, device="cpu", tokenizer_kwargs={"model_max_length": 8}, prompts={"query": "q: "}
+    )
+    assert (short.max_seq_length, short.prompts["query"]) == (8, "q: ")
     make = Reranker
     assert make(reranking, device="cpu", max_length=16).max_seq_length == 16
     assert make(reranking, device="cpu", num_labels=1).num_labels == 1
@@ -278,7 +288,7 @@ def test_names_of_loading(folder: Path, reranking: Path, tmp_path: Path) -> None
 def test_a_pool_is_a_device(encoder: Encoder, reranker: Reranker) -> None:
     pairs = [(QUERY, text) for text in TEXTS * 3]
     with encoder.pool(["cpu"]) as pool:
-        close(encoder.encode(TEXTS, pool=pool), encoder.encode(TEXTS))  # pyright: ignore[reportCallIssue]
+        close(encoder.encode(TEXTS, pool=pool), encoder.encode(TEXTS))
     expected = reranker.predict(pairs)
     with reranker.pool(["cpu", "cpu"]) as pool:
         close(reranker.predict(pairs, pool=pool), expected)  # pyright: ignore[reportCallIssue]

@@ -86,6 +86,21 @@ def test_a_router_within_a_route_and_one_without_modules(tmp_path: Path) -> None
     assert nested.encode_query(TEXTS).shape == (3, 16)
 
 
+def test_a_route_is_found_once_per_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_task(tmp_path)
+    encoder = Encoder(tmp_path / "model", device="cpu")
+    found: list[Any] = []
+    route = type(encoder.chain.input).route
+
+    def counted(self: Any, content: Any, task: str | None) -> Any:
+        found.append(content)
+        return route(self, content, task)
+
+    monkeypatch.setattr(type(encoder.chain.input), "route", counted)
+    encoder.encode_query([*TEXTS, TEXTS[0]])
+    assert [one.text for one in found] == TEXTS  # equal inputs are run once
+
+
 def test_chains_that_cannot_be(tmp_path: Path) -> None:
     transformer = Transformer.from_pretrained(plain_bert(tmp_path), LoadOptions())
     later = Router({"query": [Dense(32, 16)], "document": [Dense(32, 16)]})

@@ -9,8 +9,7 @@ from typing import Protocol
 
 from mm_rag.content import Chat
 from mm_rag.errors import InputError, at_position
-from mm_rag.preprocessing.chat_template import Rendering
-from mm_rag.preprocessing.processor import Processing
+from mm_rag.preprocessing.processor import Processor
 from mm_rag.rerankers.feature_cache import VisionFeatures
 from mm_rag.rerankers.pairs import PreparedPair, text_pair, truncated, with_filler_documents
 from mm_rag.rerankers.prefix_sharing.vision_features import VisionTower
@@ -76,11 +75,11 @@ class TextPairTokenizer:
     """Tokens of models whose tokenizer joins two texts.
 
     Args:
-        processing: Tokenizer of the model.
+        processor: Tokenizer of the model.
     """
 
-    def __init__(self, processing: Processing) -> None:
-        self._processing = processing
+    def __init__(self, processor: Processor) -> None:
+        self._processor = processor
 
     def tokenize(
         self,
@@ -91,15 +90,15 @@ class TextPairTokenizer:
         """Tokenize pairs of texts; the prompt is put in front of the query."""
         del features
         texts = [text_pair(pair.pair, prompt) for pair in pairs.values()]
-        limit = self._processing.limit
+        limit = self._processor.limit
         made: list[TokenizedPair] = []
-        whole = self._processing.pair_ids(texts)
+        whole = self._processor.pair_ids(texts)
         for position, text, ids in zip(pairs, texts, whole, strict=True):
             with at_position(position):
                 if not ids:
                     raise InputError("The query and the document are both empty.")
                 too_long = limit is not None and len(ids) > limit
-                ids = self._processing.cut_pair(text) if too_long else ids
+                ids = self._processor.truncated_pair_ids(text) if too_long else ids
             made.append(TokenizedPair(ids=ids, truncated=too_long))
         return made
 
@@ -108,13 +107,12 @@ class ChatPairTokenizer:
     """Tokens of models with a chat template.
 
     Args:
-        processing: Processor of a model whose template has a place for queries and documents.
+        processor: Processor of a model whose template has a place for queries and documents.
         vision: The model's vision tower.
     """
 
-    def __init__(self, processing: Processing, vision: VisionTower) -> None:
-        self._template = Rendering(processing)
-        self._processing = processing
+    def __init__(self, processor: Processor, vision: VisionTower) -> None:
+        self._processor = processor
         self._placeholders = {kind: vision.placeholder(kind) for kind in sorted(vision.modalities)}
         names = [f"(?P<{kind}>{re.escape(name)})" for kind, (name, _) in self._placeholders.items()]
         self._pattern = re.compile("|".join(names) or r"(?!)")
@@ -141,9 +139,11 @@ class ChatPairTokenizer:
     ) -> list[list[int]]:
         texts = [
             self._with_placeholders(text, shown)
-            for text, shown in zip(self._template.texts(chats, prompt), media, strict=True)
+            for text, shown in zip(
+                self._processor.chat_template.texts(chats, prompt), media, strict=True
+            )
         ]
-        return self._template.token_ids(texts)
+        return self._processor.chat_template.token_ids(texts)
 
     def _with_placeholders(self, text: str, media: Sequence[_Medium]) -> str:
         """The text in which each medium takes as many tokens as it has features."""
@@ -158,11 +158,11 @@ class ChatPairTokenizer:
         self, chat: Chat, ids: list[int], prompt: str, media: Sequence[_Medium]
     ) -> list[int]:
         """The tokens of a pair, with a truncated document if there are too many."""
-        limit = self._processing.limit
+        limit = self._processor.limit
         if limit is None or len(ids) <= limit:
             return ids
         fillers = self._token_ids(with_filler_documents(chat), prompt, [media, media])
-        return [ids[place] for place in truncated(ids, fillers, self._processing, limit)]
+        return [ids[place] for place in truncated(ids, fillers, self._processor, limit)]
 
     def _media_spans(self, ids: Sequence[int], media: Sequence[_Medium]) -> tuple[MediaSpan, ...]:
         """Where the tokens of each medium are; media of one modality follow each other."""

@@ -77,7 +77,7 @@ class PrefixSharing:
     def supported(self) -> bool:
         """Whether this model gives the same scores this way; tested on the first call."""
         if self._supported is None:
-            tokenizer = self._transformer.processing.tokenizer
+            tokenizer = self._transformer.processor.tokenizer
             if tokenizer is None or not tokenizer.is_fast or not scores_last_token(self._chain):
                 self._supported = False
             else:
@@ -226,7 +226,7 @@ class PrefixSharing:
             )
             for kind in {span.modality for span in row.media}
         }
-        ids, kinds = self._transformer.processing.with_kinds(row.ids)
+        ids, kinds = self._transformer.processor.with_token_types(row.ids)
         return model.get_rope_index(ids, kinds, **grids)[0]
 
 

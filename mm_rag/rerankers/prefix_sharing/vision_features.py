@@ -62,7 +62,7 @@ class VisionTower:
     def __init__(self, chain: Chain, transformer: Transformer, cache: FeatureCache) -> None:
         self._chain = chain
         self._transformer = transformer
-        self._processing = transformer.processing
+        self._processor = transformer.processor
         self._cache = cache
 
     @property
@@ -73,7 +73,7 @@ class VisionTower:
 
     def placeholder(self, modality: str) -> tuple[str, int]:
         """The token that stands for a medium in the text, and its id."""
-        processor = self._processing.processor
+        processor = self._processor.hf_processor
         return getattr(processor, f"{modality}_token"), getattr(processor, f"{modality}_token_id")
 
     def features(self, medium: Medium) -> VisionFeatures:
@@ -84,7 +84,7 @@ class VisionTower:
         """
         if isinstance(medium, Image) and isinstance(medium.source, PILImage):
             # Upright RGB, so that equal pictures have equal bytes; opened once for both uses.
-            medium = Image(self._processing.opener.picture(medium))
+            medium = Image(self._processor.media.picture(medium))
         key = self._cache_key(medium)
         kept = self._cache.get(key) if key else None
         if kept is not None:
@@ -101,7 +101,7 @@ class VisionTower:
             return None
         # The fingerprint of a model does not depend on its precision; its features do.
         model = [self._fingerprint, str(self._transformer.model.dtype)]
-        settings = self._processing.described(medium.modality)
+        settings = self._processor.media_settings(medium.modality)
         described = json.dumps([content, *model, settings], sort_keys=True, default=str)
         return hashlib.sha256(described.encode()).hexdigest()
 
@@ -130,21 +130,21 @@ class VisionTower:
     def _file_digest(self, path: Path) -> str | None:
         """Digest of the bytes; a date would not do, because clocks tick too coarsely."""
         try:
-            with open_bounded(path, self._processing.opener.policy) as file:
+            with open_bounded(path, self._processor.media.policy) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except (InputError, OSError):
             return None  # opening the medium reports what is wrong
 
     def _compute(self, medium: Medium) -> VisionFeatures:
         kind = medium.modality
-        tensors = self._processing.alone(medium)
+        tensors = self._processor.medium_tensors(medium)
         grid, device = tensors[f"{kind}_grid_thw"], self._transformer.device
         pixels = tensors["pixel_values" if kind == "image" else "pixel_values_videos"]
         run = getattr(self._transformer.model, f"get_{kind}_features")
         with torch.inference_mode():
             made = run(pixels.to(device), grid.to(device), return_dict=True)
         levels: Sequence[Any] = getattr(made, "deepstack_features", None) or ()
-        tokenizer: Any = self._processing.tokenizer
+        tokenizer: Any = self._processor.tokenizer
         ids = tensors["input_ids"][0]
         return VisionFeatures(
             placeholder=tokenizer.decode(ids, clean_up_tokenization_spaces=False),
