@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from mm_rag.collection.catalog import Catalog
+from mm_rag.collection.catalog import Catalog, State
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.pipeline import BATCH
 from mm_rag.collection.store import VectorStore
@@ -50,9 +50,7 @@ def reindex(
             "mm-rag verify --repair takes in those that are Segments; move the others elsewhere, "
             "or delete them."
         )
-    if catalog.meta("reindexing") != encoder.fingerprint:
-        catalog.drop_reindexed()
-        catalog.set_meta(reindexing=encoder.fingerprint)
+    catalog.begin_reindex(encoder.fingerprint)
     left, total = catalog.not_reindexed(), sum(catalog.counts().values())
     refused: list[Segment] = []
     for start in range(0, len(left), BATCH):
@@ -66,10 +64,10 @@ def reindex(
     catalog.drop([segment.id for segment in refused])
     catalog.mark_unread({segment.sha256 for segment in refused})
     # From here on Chroma's vectors are of no use to anybody: whoever opens it makes them anew.
-    catalog.switch(encoder=encoder.fingerprint, model=encoder.name, rebuild="yes")
+    catalog.switch_model(encoder=encoder.fingerprint, model=encoder.name)
     store.recreate()
     writer.update_indexes()
-    catalog.set_meta(reindexing=None, rebuild=None)
+    catalog.advance(State.reindex_ended)
     return refused
 
 

@@ -1,6 +1,6 @@
 """Session: the open catalog, vectors and lexical index of one collection, kept in step.
 
-Opening: catalog -> recovery after a killed writer -> lexical index -> vectors -> migration -> what
+Opening: catalog -> recovery after a killed writer -> lexical index -> vectors -> upgrade -> what
 is missing in either index is made again. While open: `snapshot` for reading, `writing` for the one
 writer, and `refresh` to follow other processes. Closing: vectors -> catalog -> storage location.
 """
@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mm_rag._forking import ForkableLock, leak, renew_after_fork
-from mm_rag._optional import upgrade_command
-from mm_rag.collection.catalog import FORMAT_VERSION, Catalog
+from mm_rag.collection.catalog import Catalog, State
 from mm_rag.collection.damage import is_whole, remove
 from mm_rag.collection.lexical import LexicalIndex, known_words
-from mm_rag.collection.migrations import migrate
 from mm_rag.collection.readers_writer_lock import ReadersWriterLock
 from mm_rag.collection.storage import StorageLocation
 from mm_rag.collection.store import BREADTH, VectorStore
@@ -32,8 +30,6 @@ logger = logging.getLogger(__name__)
 _MOST_NOT_IN_STORE = 1_000
 """How many segments may be missing from the open Chroma client while another process writes, before
 it is reopened. Reading their vectors from the catalog costs a search 10 ms, reopening some 100."""
-
-_WRITING = "writing"  # set in the catalog while a process writes, or was killed while writing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +78,13 @@ class Session:
             undo.callback(storage.close)
             self.catalog = Catalog(storage.catalog, storage.folder)
             undo.callback(self.catalog.close)
-            self._check_format()
+            self.catalog.check_format(storage.place)
             self._recover_from_killed_writer()
             self.lexical = self._open_lexical()
             self._seen = self._version()
             self.store = self._open_store()
             undo.callback(lambda: self.store.close())
-            self._migrate()
+            self._upgrade()
             self._refill_lexical()
             self._refill_store()
             undo.pop_all()
@@ -194,10 +190,11 @@ class Session:
 
     def _version(self) -> tuple[int, int]:
         """Writes begun or ended, and the catalog's generation: changes with every write."""
-        return self.catalog.writes(), self.catalog.generation()
+        state = self.catalog.state()
+        return state.writes, state.generation
 
     def _wait_for_commit(self) -> None:
-        if self.catalog.generation() & 1:  # a commit has not reached both indexes
+        if self.catalog.state().is_committing:
             with self.catalog.hold_commits():
                 pass
 
@@ -274,7 +271,7 @@ class Session:
         with self.storage.writing(self._wait):
             self.refresh(writing=True)
             self._is_writing = self._has_written = True
-            self.catalog.set_meta(**{_WRITING: "yes"})
+            self.catalog.advance(State.write_begun)
             # Before and after: others must look again, even if this process is killed.
             self._count_write()
             try:
@@ -282,11 +279,11 @@ class Session:
                 self.catalog.detach_staged()
                 self._note_folder()
                 writer.update_indexes()
-                self.catalog.set_meta(refill=None)
+                self.catalog.advance(State.vectors_restored)
                 yield writer
-                self.catalog.set_meta(**{_WRITING: None})
+                self.catalog.advance(State.write_ended)
             except FilesMissing:  # before anything was written
-                self.catalog.set_meta(**{_WRITING: None})
+                self.catalog.advance(State.write_ended)
                 raise
             finally:
                 self._count_write()
@@ -308,7 +305,7 @@ class Session:
         # Under the lock: a thread that searches in between would take this write for another
         # process's and close the store that the writer is using.
         with self._opening:
-            self.catalog.count_write()
+            self.catalog.advance(State.write_counted)
             self._seen = self._version()
         self.catalog.forget_changes()
 
@@ -355,12 +352,12 @@ class Session:
         if not self.catalog.is_damaged():
             return
         with self.storage.writing(self._wait), self._opening:
-            self.catalog.save()
+            self.catalog.salvage()
             self._seen = self._version()
 
     def _refill_store(self) -> None:
         """Fill the store again if it was thrown away."""
-        if self.catalog.meta("refill") is None:
+        if not self.catalog.state().vectors_lost:
             return
         try:
             with self.storage.writing(0.0):
@@ -370,38 +367,22 @@ class Session:
 
     def _fill_indexes(self) -> None:
         SegmentWriter(self.store, self.lexical, self.catalog).update_indexes()
-        self.catalog.set_meta(refill=None)
+        self.catalog.advance(State.vectors_restored)
         self._count_write()
 
     # Opening.
 
-    def _check_format(self) -> None:
-        made_by = self.catalog.meta("format")
-        if made_by is None:
-            self.catalog.set_meta(format=str(FORMAT_VERSION))
-        elif not self.catalog.number("format"):
-            raise CollectionError(
-                f"The catalog {self.storage.catalog} is damaged: it says that its format is "
-                f"{made_by!r:.100}. Put it back from a copy, or delete it: repair() then takes in "
-                "what Chroma has."
-            )
-        elif int(made_by) > FORMAT_VERSION:
-            raise CollectionMismatch(
-                f"{self.storage.place} was made by a newer mm_rag (format {made_by}; this one "
-                f"reads up to {FORMAT_VERSION}). Upgrade: {upgrade_command()}"
-            )
-
     def _recover_from_killed_writer(self) -> None:
         """Discard the vectors if a killed writer left them unreadable."""
-        is_outdated = self.catalog.meta("rebuild") is not None
+        state = self.catalog.state()
         untouched = self.storage.store_is_untouched()
-        if untouched and not is_outdated and self.catalog.meta(_WRITING) is None:
+        if untouched and not state.vectors_outdated and not state.is_written_to:
             return
         try:
             with self.storage.writing(0.0):
-                if is_outdated or not self.storage.store_is_whole():
+                if state.vectors_outdated or not self.storage.store_is_whole():
                     self.storage.discard_store()
-                self.catalog.set_meta(**{_WRITING: None, "rebuild": None})
+                self.catalog.advance(State.recovered)
         except CollectionLocked:  # it is alive, and still writing
             if not untouched and not self.storage.store_is_whole():
                 raise
@@ -455,21 +436,21 @@ class Session:
 
     def _refill_lexical(self) -> None:
         """Fill the lexical index if it is empty, or filling it was interrupted."""
-        was_begun = self.catalog.meta("words") is not None
+        was_begun = self.catalog.state().lexical_incomplete
         if not was_begun and (len(self.lexical) or not self.catalog.counts()):
             return
         with self.storage.writing(self._wait):
-            self.catalog.set_meta(words="begun")
+            self.catalog.advance(State.lexical_begun)
             ids = sorted(self.catalog.ids())
             for start in range(0, len(ids), AT_ONCE):
                 found, _ = self.catalog.sound_entries(ids[start : start + AT_ONCE])
                 self.lexical.put(entry.segment for entry in found)
-            self.catalog.set_meta(words=None)
+            self.catalog.advance(State.lexical_restored)
 
-    def _migrate(self) -> None:
-        if self.catalog.meta("format") != str(FORMAT_VERSION):
+    def _upgrade(self) -> None:
+        if self.catalog.is_outdated():
             with self.storage.writing(self._wait):
-                migrate(self.catalog, self.store, self.lexical)
+                self.catalog.upgrade()
                 self._count_write()
 
     # Forking.

@@ -24,7 +24,7 @@ from typing import Any, cast
 from unicodedata import normalize
 
 from mm_rag.collection.assets import CollectionAssets
-from mm_rag.collection.catalog import Catalog, CatalogFile, Commit, Entry
+from mm_rag.collection.catalog import Catalog, CatalogFile, Commit, Entry, State
 from mm_rag.collection.diff import Change, Comparison, Diff, Move, check_missing
 from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.pipeline import BATCH, IndexingPipeline, Rejected
@@ -34,8 +34,6 @@ from mm_rag.content import Url
 from mm_rag.errors import InputError
 from mm_rag_loaders import LoadedFile, LoadOptions, Source, find_sources, load_files, moved
 from mm_rag_loaders.outcome import OnProgress, ProgressTracker
-
-_TAGGING = "tagging"  # catalogue fact: segments may lack the tags of their files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,9 +137,9 @@ class FolderSync:
 
     def _apply(self, diff: Diff, *, has_tags: bool) -> None:
         """Commit moves and removals, then index the changed files, then tag."""
-        has_tags = has_tags or self._catalog.meta(_TAGGING) is not None
+        has_tags = has_tags or self._catalog.state().tags_outdated
         if has_tags:  # if this run is killed before it has tagged, the next one does
-            self._catalog.set_meta(**{_TAGGING: "yes"})
+            self._catalog.advance(State.tagging_begun)
         self._owners = dict(diff.owners)
         for report in diff.reports:
             self._report(report)
@@ -158,7 +156,7 @@ class FolderSync:
         self._index(diff.changes)
         if has_tags:
             self._tag()
-            self._catalog.set_meta(**{_TAGGING: None})
+            self._catalog.advance(State.tagging_ended)
 
     def _stage_moved(self, moves: Sequence[Move]) -> None:
         """Stage the segments of moved files with their new paths, in batches.

@@ -115,7 +115,7 @@ class Inspector:
             entries = [entry for entry in healed.values() if entry is not None]
             again = [row for row in damaged if healed[row.rowid] is None]
             encoded = _encoded([row for row in again if row.record_is_sound], encode)
-            self.catalog.restore(damaged, [*entries, *encoded.values()])
+            self.catalog.replace_rows(damaged, [*entries, *encoded.values()])
             lost += [row for row in again if row.rowid not in encoded]
             self.catalog.mark_out_of_sync({id_ for row in damaged for id_ in row.ids})
         self.catalog.mark_unread(row.sha256 for row in lost)

@@ -160,7 +160,7 @@ def test_searching_while_another_thread_writes(
 ) -> None:
     # Slowed down, so that a reader that takes the writer's own count for another process's and
     # closes the vectors does it while the writer is using them.
-    _linger(monkeypatch, Catalog, "count_write", 0.02)
+    _linger(monkeypatch, Catalog, "advance", 0.02)
     _linger(monkeypatch, VectorStore, "close", 0.1)
     collection.add(segment(f"passage {n}", n) for n in range(50))
     failures: list[BaseException] = []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,14 @@ def test_a_newer_format_is_refused(collection: Collection, encoder: Encoder) -> 
     catalog.close()
     with pytest.raises(CollectionMismatch, match="newer"):
         Collection(collection.path, encoder=encoder)
+
+
+def test_format_1_is_refused(tmp_path: Path, encoder: Encoder) -> None:
+    (tmp_path / "default").mkdir()
+    with closing(sqlite3.connect(tmp_path / "default" / "ledger.sqlite3")) as catalog:
+        catalog.execute("CREATE TABLE segments (id TEXT PRIMARY KEY, sha256 TEXT, modality TEXT)")
+    with pytest.raises(CollectionError, match="format 1"):
+        Collection(tmp_path, encoder=encoder)
 
 
 @pytest.mark.parametrize("space", ["l2", "ip"])

@@ -1,19 +1,26 @@
-"""The catalog: which files are in, what they gave, and its vectors. SQLite; the truth."""
+"""The catalog: which files are indexed, their Segments, and the vectors. SQLite; the truth.
+
+`rows` says what a row holds, `changes` how a commit changes them, `state` what is unfinished.
+"""
 
 from __future__ import annotations
 
 from mm_rag.collection.catalog.catalog import Catalog
-from mm_rag.collection.catalog.checked_row import CheckedRow
-from mm_rag.collection.catalog.commit import Commit
+from mm_rag.collection.catalog.changes import Commit
 from mm_rag.collection.catalog.database import IN_MEMORY
-from mm_rag.collection.catalog.entry import Entry, Found, given_of, stacked
-from mm_rag.collection.catalog.files import CatalogFile
 from mm_rag.collection.catalog.own_files import OwnFiles, holds_segment
-from mm_rag.collection.catalog.schema import FORMAT_VERSION
-from mm_rag.collection.catalog.source_stats import SourceStats
+from mm_rag.collection.catalog.rows import (
+    CatalogFile,
+    CheckedRow,
+    Entry,
+    Found,
+    SourceStats,
+    given_of,
+    stacked,
+)
+from mm_rag.collection.catalog.state import State
 
 __all__ = [
-    "FORMAT_VERSION",
     "IN_MEMORY",
     "Catalog",
     "CatalogFile",
@@ -23,6 +30,7 @@ __all__ = [
     "Found",
     "OwnFiles",
     "SourceStats",
+    "State",
     "given_of",
     "holds_segment",
     "stacked",

@@ -1,27 +1,98 @@
-"""Changes: the steps of a catalog's transactions. Each is given the connection of one."""
+"""Changes: the steps of a catalog's transactions, and the lock that commits are made under.
+
+Every function is given the connection of a transaction that is open.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, fields
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from mm_rag._forking import ForkableLock
 from mm_rag.collection.catalog.checksums import HASH
-from mm_rag.collection.catalog.entry import COLUMNS
-from mm_rag.collection.catalog.files import CatalogFile
+from mm_rag.collection.catalog.rows import COLUMNS, CatalogFile
+
+_PATIENCE = 10.0  # seconds for another process to commit, or to search
+_POLL = 0.005
 
 
-def put_files(connection: sqlite3.Connection, files: Iterable[CatalogFile]) -> None:
-    """Add files, or replace what is known of them."""
-    names = [field.name for field in fields(CatalogFile)]
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """What changes in one transaction.
+
+    Attributes:
+        written: Files whose Segments are staged, all of them; what else their content gave is
+            dropped.
+        noted: Files of which only the row changes.
+        forgotten: Paths of files to delete from the catalog.
+        added: Ids of staged Segments that belong to no file.
+        dropped: Ids of Segments to delete, whatever their file.
+    """
+
+    written: Sequence[CatalogFile] = ()
+    noted: Sequence[CatalogFile] = ()
+    forgotten: Sequence[str] = ()
+    added: Sequence[str] = ()
+    dropped: Sequence[str] = ()
+
+
+class CommitLock:
+    """A re-entrant lock between threads and processes, held to commit or to keep others from it.
+
+    A process that holds it for longer than 10 s, because it was stopped, is not waited for.
+
+    Args:
+        path: The lock file; None for a collection in memory.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._threads, self._is_held = path, ForkableLock(), False
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Hold it."""
+        with self._threads, ExitStack() as held:
+            if self._path is not None and not self._is_held:
+                with suppress(Timeout, OSError):
+                    held.enter_context(FileLock(self._path).acquire(_PATIENCE, _POLL))
+            was, self._is_held = self._is_held, True
+            try:
+                yield
+            finally:
+                self._is_held = was
+
+
+def apply_commit(connection: sqlite3.Connection, commit: Commit) -> list[str]:
+    """Make all changes of a commit; return the ids of Segments that are gone."""
+    rows, gone = (*commit.written, *commit.noted), list[str]()
+    before = _contents(connection, [*(file.path for file in rows), *commit.forgotten])
+    for file in commit.written:
+        gone += _replace_content(connection, file.sha256)
+    _promote(connection, commit.added)
+    _put_files(connection, rows)
     connection.executemany(
-        f"INSERT OR REPLACE INTO files ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
-        (astuple(file) for file in files),
+        "DELETE FROM files WHERE path = ?", ((path,) for path in commit.forgotten)
     )
+    for sha256 in before:
+        gone += _drop_if_orphaned(connection, sha256)
+    drop_rows(connection, commit.dropped)
+    gone += commit.dropped
+    if not gone:
+        return []
+    # A Segment that is staged again, under another path of its file, is not gone. Those with an
+    # empty sha256 are detached: they will not be committed.
+    staged = connection.execute("SELECT id FROM drafts WHERE sha256 != ''")
+    kept = {row["id"] for row in staged}
+    return [id_ for id_ in gone if id_ not in kept]
 
 
-def contents(connection: sqlite3.Connection, paths: Sequence[str]) -> set[str]:
-    """What files held, as far as that is known."""
+def _contents(connection: sqlite3.Connection, paths: Sequence[str]) -> set[str]:
+    """The known contents of files."""
     found: set[str] = set()
     for path in paths:
         rows = connection.execute("SELECT sha256 FROM files WHERE path = ?", (path,))
@@ -29,19 +100,19 @@ def contents(connection: sqlite3.Connection, paths: Sequence[str]) -> set[str]:
     return found
 
 
-def replace_content(connection: sqlite3.Connection, sha256: str) -> list[str]:
-    """The drafts of a content become what it gives."""
+def _replace_content(connection: sqlite3.Connection, sha256: str) -> list[str]:
+    """Put the staged Segments of a content in the place of the present ones; return those gone."""
     rows = connection.execute("SELECT id FROM drafts WHERE sha256 = ?", (sha256,))
     new = {row["id"] for row in rows}
     rows = connection.execute("SELECT id FROM segments WHERE sha256 = ?", (sha256,))
     gone = [row["id"] for row in rows if row["id"] not in new]
     drop_rows(connection, gone)
-    promote(connection, new)
+    _promote(connection, new)
     return gone
 
 
-def promote(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    """Drafts become what can be found; the lexical index has yet to follow."""
+def _promote(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Make staged Segments ones that can be found."""
     for id_ in ids:
         connection.execute(
             f"INSERT OR REPLACE INTO segments ({COLUMNS}) SELECT {COLUMNS} FROM drafts "
@@ -51,8 +122,17 @@ def promote(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
         connection.execute("DELETE FROM drafts WHERE id = ?", (id_,))
 
 
-def drop_if_orphaned(connection: sqlite3.Connection, sha256: str) -> list[str]:
-    """Drop what a content gave when no file that is in has it."""
+def _put_files(connection: sqlite3.Connection, files: Iterable[CatalogFile]) -> None:
+    """Add files, or replace their rows."""
+    names = [field.name for field in fields(CatalogFile)]
+    connection.executemany(
+        f"INSERT OR REPLACE INTO files ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+        (astuple(file) for file in files),
+    )
+
+
+def _drop_if_orphaned(connection: sqlite3.Connection, sha256: str) -> list[str]:
+    """Drop the Segments of a content that no indexed file has; return their ids."""
     owned = connection.execute(
         "SELECT 1 FROM files WHERE sha256 = ? AND state IN ('indexed', 'incomplete', 'unread')",
         (sha256,),
@@ -66,33 +146,20 @@ def drop_if_orphaned(connection: sqlite3.Connection, sha256: str) -> list[str]:
 
 
 def drop_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
-    """Take Segments out; Chroma and the lexical index have yet to follow."""
+    """Delete Segments."""
     connection.executemany("DELETE FROM segments WHERE id = ?", ((id_,) for id_ in ids))
     mark_out_of_sync(connection, ids)
 
 
-def mark_out_of_sync(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    """Note ids of which Chroma and the lexical index may hold something else."""
+def mark_out_of_sync(connection: sqlite3.Connection, ids: Iterable[str] | None = None) -> None:
+    """Note ids for which Chroma and the lexical index may differ; None for all Segments."""
+    if ids is None:
+        connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
+        return
     connection.executemany("INSERT OR IGNORE INTO unsettled VALUES (?)", ((id_,) for id_ in ids))
 
 
-def forget_format_1(connection: sqlite3.Connection) -> None:
-    """Take what an older mm_rag left out; see `Catalog.forget_format_1`."""
-    tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'stale'")
-    if not tables.fetchone():  # it was done, and then somebody was killed
-        return
-    for row in connection.execute("SELECT sha256 FROM stale").fetchall():
-        drop_if_orphaned(connection, row["sha256"])
-    connection.execute(
-        "UPDATE files SET state = 'unread' WHERE state = 'writing' OR state IN "
-        "('indexed', 'incomplete') AND sha256 IN (SELECT sha256 FROM segments_of_format_1 "
-        "WHERE id NOT IN (SELECT id FROM segments))"
-    )
-    connection.execute("DROP TABLE segments_of_format_1")
-    connection.execute("DROP TABLE stale")
-
-
-def switch(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
+def switch_vectors(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
     """Take the vectors of another model, and the facts about it."""
     connection.execute(
         "UPDATE segments SET vector = r.vector, "
@@ -101,10 +168,5 @@ def switch(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
     )
     connection.execute("DELETE FROM reindexed")
     connection.execute("DELETE FROM drafts")
-    connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM segments")
+    mark_out_of_sync(connection)
     connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
-
-
-def set_generation(connection: sqlite3.Connection, generation: int) -> None:
-    """Write down which state can be found (`Catalog.generation`)."""
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(generation),))

@@ -1,4 +1,8 @@
-"""Database: the SQLite file under a catalog. One connection, one user at a time."""
+"""Database: the SQLite file of a catalog, its tables, and its one connection.
+
+The file and the tables have the names that format 2 gave them: `ledger.sqlite3`, `drafts` (staged
+Segments) and `unsettled` (ids that are out of sync).
+"""
 
 from __future__ import annotations
 
@@ -12,28 +16,83 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from mm_rag._forking import ForkableLock
-from mm_rag.collection.catalog.schema import CHECKED, NEW_COLUMNS, SCHEMA, TABLES
 from mm_rag.errors import CollectionError
+
+FORMAT_VERSION = 4
+"""The format of a collection's folder: another one if an older mm_rag could not read it."""
+
+
+_NEW_COLUMNS = {
+    "ctime_ns": "INTEGER NOT NULL DEFAULT 0",
+    "inode": "INTEGER NOT NULL DEFAULT 0",
+    "tags": "TEXT NOT NULL DEFAULT ''",
+    "indexed_at": "REAL NOT NULL DEFAULT 0",
+}
+"""Columns of `files` that format 2 did not have."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    beside TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+    ctime_ns INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0,
+    tags TEXT NOT NULL DEFAULT '', indexed_at REAL NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS files_sha256 ON files (sha256);
+
+-- What can be found. The vector comes last: reading the other columns does not read its pages.
+CREATE TABLE IF NOT EXISTS segments (
+    id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, source TEXT NOT NULL, modality TEXT NOT NULL,
+    page INTEGER, start REAL, given TEXT NOT NULL, record TEXT NOT NULL, checksums BLOB,
+    vector BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS segments_sha256 ON segments (sha256);
+CREATE INDEX IF NOT EXISTS segments_source ON segments (source);
+CREATE INDEX IF NOT EXISTS segments_modality ON segments (modality, id);
+
+-- Staged Segments: they become `segments`, all of a file at once.
+CREATE TABLE IF NOT EXISTS drafts (
+    id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, source TEXT NOT NULL, modality TEXT NOT NULL,
+    page INTEGER, start REAL, given TEXT NOT NULL, record TEXT NOT NULL, checksums BLOB,
+    vector BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS drafts_sha256 ON drafts (sha256);
+
+-- Ids for which Chroma and the lexical index may be out of sync with `segments`.
+CREATE TABLE IF NOT EXISTS unsettled (id TEXT PRIMARY KEY);
+
+-- The ids that each commit of the present write session changed: a process that opened Chroma
+-- before it does not see them there.
+CREATE TABLE IF NOT EXISTS changed (
+    generation INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, id)
+) WITHOUT ROWID;
+
+-- Vectors of another model, until all are there, with their part of the checksums.
+CREATE TABLE IF NOT EXISTS reindexed (id TEXT PRIMARY KEY, checksums BLOB, vector BLOB NOT NULL);
+"""
+
+_CHECKED = ("segments", "drafts", "reindexed")
+"""The tables whose rows have checksums; before format 4 they had none."""
+
+_TABLES = ("meta", "files", *_CHECKED, "unsettled")
 
 IN_MEMORY = Path(":memory:")
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-_UNDECODED = "Could not decode"  # how Python's sqlite3 begins, whose error has no code
-
-_AT_ONCE = 900
-"""Parameters of one query; SQLite's smallest limit is 999."""
+_UNDECODED = "Could not decode"  # how Python's sqlite3 begins an error that has no code
+_AT_ONCE = 900  # parameters of one query; SQLite's smallest limit is 999
 
 
 class Database:
-    """Rows in, rows out.
+    """A SQLite file that one thread at a time uses.
 
     Args:
         path: The file; `IN_MEMORY` for none.
 
     Raises:
-        CollectionError: It cannot be opened or is damaged; from every method: it cannot be read,
-            or, as the disk is full, not be written.
+        CollectionError: It cannot be opened, is damaged, or has a format that is too old. Every
+            method raises it where the file cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,25 +103,26 @@ class Database:
             self._open()
 
     def _open(self) -> None:
-        # Threads take turns by the lock, so that none sees half of another's transaction.
+        # The lock keeps threads from seeing half of another's transaction.
         self._connection = sqlite3.connect(self._path, check_same_thread=False, timeout=30.0)
         self._connection.row_factory = sqlite3.Row
         self._connection.text_factory = _as_text
         self._connection.create_function("nfc", 1, _nfc, deterministic=True)
         # Readers go on while another process writes.
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._set_aside_format_1()
+        self._check_format()
         self._add_checksums()
-        self._connection.executescript(SCHEMA)
+        self._connection.executescript(_SCHEMA)
         self._add_columns()
 
-    def _set_aside_format_1(self) -> None:
-        """Format 1 had another table of this name: it is migrated from where it goes."""
+    def _check_format(self) -> None:
+        """Format 1 had another table of the name `segments`."""
         columns = self._connection.execute("PRAGMA table_info(segments)").fetchall()
         if columns and "record" not in {column["name"] for column in columns}:
-            with self._connection:
-                self._connection.execute("DROP INDEX IF EXISTS segments_sha256")
-                self._connection.execute("ALTER TABLE segments RENAME TO segments_of_format_1")
+            raise CollectionError(
+                f"{self._path} has format 1, which was never published and is not read any more. "
+                "Index the files again into a new folder."
+            )
 
     def _add_columns(self) -> None:
         """Give `files` the columns that older formats did not have."""
@@ -71,32 +131,34 @@ class Database:
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")  # another process may be doing the same
             for name in self._missing_columns():
-                self._connection.execute(f"ALTER TABLE files ADD COLUMN {name} {NEW_COLUMNS[name]}")
+                self._connection.execute(
+                    f"ALTER TABLE files ADD COLUMN {name} {_NEW_COLUMNS[name]}"
+                )
 
     def _missing_columns(self) -> list[str]:
         columns = self._connection.execute("PRAGMA table_info(files)").fetchall()
         present = {column["name"] for column in columns}
-        return [name for name in NEW_COLUMNS if name not in present]
+        return [name for name in _NEW_COLUMNS if name not in present]
 
     def _add_checksums(self) -> None:
-        """Before format 3 there were none: they stay unknown until the migration."""
-        for table in CHECKED:
+        """Add the column that older formats did not have; `Catalog.upgrade` fills it."""
+        for table in _CHECKED:
             columns = self._connection.execute(f"PRAGMA table_info({table})").fetchall()
             if columns and "checksums" not in {column["name"] for column in columns}:
                 self._connection.execute(f"ALTER TABLE {table} ADD COLUMN checksums BLOB")
 
     def before_fork(self) -> None:
-        """Let go of the file: SQLite's connections and locks must not be carried into a child."""
+        """Close the file: a child must not inherit SQLite's connections and locks."""
         self._lock.__enter__()
         if self._path != IN_MEMORY and not self._connection.in_transaction:
             self._connection.close()
             self._is_closed = True
 
     def after_fork_in_parent(self) -> None:
-        """Go on, with another connection."""
+        """Continue with another connection."""
         self._lock.__exit__()
 
-    _is_closed = False  # for a fork; the next one to need it opens it again
+    _is_closed = False  # for a fork; the next query opens it again
 
     @property
     def _open_connection(self) -> sqlite3.Connection:
@@ -108,31 +170,31 @@ class Database:
     _is_wanted = True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._is_wanted = False
             self._connection.close()
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
-        """All of it, or nothing."""
+        """Commit everything in the `with` block, or nothing where it raises."""
         with self._lock, self._errors(), self._open_connection as connection:
             yield connection
 
     def rows(self, query: str, values: Iterable[object] = ()) -> list[sqlite3.Row]:
-        """The rows that a query gives."""
+        """The rows of a query."""
         with self._lock, self._errors():
             return self._open_connection.execute(query, tuple(values)).fetchall()
 
     def rows_of(
         self, query: str, values: Iterable[str], *, first: tuple[object, ...] = ()
     ) -> Iterator[sqlite3.Row]:
-        """The rows that a query gives for many values.
+        """The rows of a query for any number of values.
 
         Args:
-            query: With `{}` where the list of values goes: `... WHERE id IN ({})`.
-            values: Any number.
-            first: Those of the marks that stand before the list.
+            query: With `{}` in the place of the values: `... WHERE id IN ({})`.
+            values: The values.
+            first: Values of the parameters before them.
         """
         left = list(values)
         for start in range(0, len(left), _AT_ONCE):
@@ -140,22 +202,22 @@ class Database:
             yield from self.rows(query.format(",".join("?" * len(some))), (*first, *some))
 
     def is_damaged(self) -> bool:
-        """Whether SQLite finds its own file in disorder, or an index that misses rows."""
+        """Whether SQLite's integrity check fails, for the file or for an index of it."""
         try:
             return self.rows("PRAGMA integrity_check(1)")[0][0] != "ok"
         except CollectionError:
             return True
 
     def salvage(self) -> None:
-        """Copy the rows that can be read to a new file, which takes this one's place.
+        """Copy the rows that can be read to a new file in the place of this one.
 
-        The damaged one is kept beside it as `*.damaged`.
+        The damaged file is kept beside it as `*.damaged`.
         """
         new = self._path.with_name(f"{self._path.name}.new")
         new.unlink(missing_ok=True)
         with self._lock, self._errors(), closing(sqlite3.connect(new)) as saved:
-            saved.executescript(SCHEMA)
-            for table in TABLES:
+            saved.executescript(_SCHEMA)
+            for table in _TABLES:
                 for row in _readable_rows(self._connection, table, self._path.stat().st_size):
                     marks = ", ".join("?" * len(row))
                     names = ", ".join(row.keys())
@@ -192,7 +254,7 @@ class Database:
 
 
 def _nfc(name: str) -> str:
-    """A name in one spelling: some systems write `é` as two characters."""
+    """A name in Unicode's composed form: some systems write `é` as two characters."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -212,7 +274,7 @@ def _after_fork_in_parent() -> None:
 
 
 class _Forking(threading.local):
-    """The databases that this thread has locked in order to fork."""
+    """The databases that this thread has locked to fork."""
 
     def __init__(self) -> None:
         self.databases: list[Database] = []
@@ -225,7 +287,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
 
 
 def _as_text(data: bytes) -> str:
-    """A damaged text is still one, which its checksum tells from what was written."""
+    """Decode a text that may be damaged, which its checksum then shows."""
     return data.decode("utf-8", "replace")
 
 
@@ -233,8 +295,8 @@ def _readable_rows(connection: sqlite3.Connection, table: str, size: int) -> Ite
     """The rows of a damaged table that can be read.
 
     Args:
-        connection: Of the file.
-        table: Its name.
+        connection: Of the database.
+        table: The table's name.
         size: Of the file, in bytes.
     """
     try:
