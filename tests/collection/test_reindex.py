@@ -77,7 +77,7 @@ def test_the_old_model_serves_until_the_other_ones_vectors_are_all_there(
     check(made, tmp_path / "fresh", encoder)
 
 
-@pytest.mark.parametrize(("of", "method"), [(VectorStore, "recreate"), (Catalog, "settled")])
+@pytest.mark.parametrize(("of", "method"), [(VectorStore, "recreate"), (Catalog, "mark_in_sync")])
 def test_killed_after_the_switch_it_is_the_other_models(
     made: Path,
     tmp_path: Path,
