@@ -1,8 +1,8 @@
-"""Forking: what a child process made by `os.fork` must make anew.
+"""Forking: renew what a child process made by `os.fork` cannot use.
 
 Servers that load a model before they start their workers, and multiprocessing's start method
-"fork", copy a process without its threads: locks that another thread held stay held for ever, pools
-have no workers, and the connections of Chroma and SQLite must not be used by two processes.
+"fork", copy a process without its threads: a lock that another thread held is never released, pools
+have no workers, and two processes must not use one connection to Chroma or SQLite.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Forkable(Protocol):
-    """Something that a forked child cannot use as it is."""
+    """An object that a forked child cannot use as it is."""
 
     def after_fork(self) -> None:
-        """Called in the child, which has one thread then; must be quick and never wait."""
+        """Renew it in the child, which has one thread then. Must be quick and never wait."""
         ...
 
 
@@ -28,15 +28,15 @@ _living: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
 def renew_after_fork(thing: Forkable) -> None:
-    """Have `thing.after_fork()` called in every forked child, for as long as it lives."""
+    """Have `thing.after_fork()` called in every forked child, while `thing` exists."""
     _living.add(thing)
 
 
 def leak(*things: object) -> None:
     """Keep objects alive until the process ends.
 
-    To destroy them would wait for threads that a forked child does not have, or take away what the
-    parent is using.
+    Destroying them would wait for threads that a forked child does not have, or close what the
+    parent uses.
     """
     for thing in things:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
@@ -50,31 +50,31 @@ class ForkableLock:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """The thread that may hold it is not in the child."""
+        """Make a new lock: a thread that held this one is not in the child."""
         self._lock = threading.RLock()
 
     def acquire(self, blocking: bool = True) -> bool:
-        """Hold it, and say whether it is held; without `blocking` only if it is free."""
+        """Acquire it and return whether that succeeded; without `blocking`, only if it is free."""
         return self._lock.acquire(blocking)
 
     def release(self) -> None:
-        """Let it go."""
+        """Release it."""
         self._lock.release()
 
     def __enter__(self) -> None:
-        """Wait for it and hold it."""
+        """Acquire it."""
         self.acquire()
 
     def __exit__(self, *_: object) -> None:
-        """Let it go."""
+        """Release it."""
         self.release()
 
 
 def _after_fork() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
-        # The threads of OpenMP's pool are not in the child, and it would wait for them. PyTorch's
-        # own DataLoader sets this, too.
+        # The child would wait for the threads of OpenMP's pool, which it does not have. PyTorch's
+        # DataLoader sets this, too.
         torch.set_num_threads(1)
     for thing in list(_living):
         thing.after_fork()

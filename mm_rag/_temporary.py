@@ -1,10 +1,9 @@
-"""Temporary folders that do not outlive their process.
+"""Temporary folders that are deleted even after their process was killed.
 
 A folder is deleted when it is closed, when nothing refers to it any more, or when its process ends.
 A process that is killed leaves its folders behind; the next process that makes one deletes them.
-Each folder is locked as long as its process lives, so that no folder in use is ever taken for one
-that was left behind. Where folders cannot be locked (Windows, some network file systems) nothing is
-swept.
+Each folder is locked while its process runs, so that no folder in use is deleted. Where folders
+cannot be locked (Windows, some network file systems), folders left behind stay.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from pathlib import Path
 from mm_rag._closing import Closing
 
 _PREFIX = "mm-rag-tmp-"
-_UNLOCKED = ".mm-rag-new-"  # until it is locked, a folder has a name that is not swept
+_UNLOCKED = ".mm-rag-new-"  # the prefix before a folder is locked, which is never swept
 
 
 class TemporaryFolder(Closing):
-    """An empty folder for temporary files, deleted with all that is in it.
+    """An empty folder for temporary files, which is deleted with everything in it.
 
     Attributes:
-        path: Where it is.
+        path: The folder.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
 
     def __init__(self) -> None:
@@ -44,12 +43,12 @@ class TemporaryFolder(Closing):
         self._delete = weakref.finalize(self, _delete, path, lock, os.getpid())
 
     def close(self) -> None:
-        """Delete it."""
+        """Delete the folder."""
         self._delete()
 
 
 def _delete(path: Path, lock: int | None, owner: int) -> None:
-    if os.getpid() != owner:  # a forked process ends: the folder belongs to the one that made it
+    if os.getpid() != owner:  # a forked child ends: the folder belongs to its parent
         return
     shutil.rmtree(path, ignore_errors=True)
     if lock is not None:
@@ -58,7 +57,7 @@ def _delete(path: Path, lock: int | None, owner: int) -> None:
 
 @cache
 def _sweep(parent: str) -> None:
-    """Delete, once, the folders in `parent` that killed processes of this user left."""
+    """Delete the folders in `parent` that killed processes of this user left; once a process."""
     with suppress(OSError):
         for path in list(Path(parent).glob(f"{_PREFIX}*")):
             lock = _locked(path)
@@ -78,7 +77,7 @@ def _locked(folder: Path) -> int | None:
     import fcntl
 
     try:
-        # No link is followed: others may write to the folder for temporary files.
+        # Links are not followed: other users may write to the folder for temporary files.
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None

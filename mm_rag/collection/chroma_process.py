@@ -1,8 +1,8 @@
 """ChromaProcess: Chroma in a process of its own, for forked children.
 
-Chroma searches with a pool of threads that is made once in a process. A child that is forked after
-that has the pool without its threads, and every search in it would wait for ever, whatever is
-opened anew. So a forked child has another process do it, which ends with the child.
+Chroma searches with a pool of threads that is made once in a process. A child that is forked later
+has the pool without its threads, and every search in it would wait for ever, even after Chroma is
+opened again. So a forked child starts another process for Chroma, which ends with the child.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _CHILD = Path(__file__).with_name("chroma_process_child.py")
 
 
 class ChromaProcess:
-    """What a `VectorStore` needs of Chroma's client.
+    """The part of Chroma's client that `VectorStore` uses.
 
     Args:
         folder: Chroma's folder; None for memory.
 
     Raises:
-        CollectionError: No process can be started.
+        CollectionError: The process cannot be started.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -41,15 +41,21 @@ class ChromaProcess:
             )
         except OSError as error:
             raise CollectionError(
-                "A forked process has Chroma in another process, and none can be started "
+                "A forked process needs another process for Chroma, which cannot be started "
                 f"({error}). Open the collection after forking, or use the start method 'spawn'."
             ) from error
 
     def ask(self, target: int | None, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Have a method called there, of the client or of a collection, and return its result.
+        """Call a method in the other process.
+
+        Args:
+            target: The number of a collection; None for the client.
+            method: The method's name.
+            args: Its arguments.
+            kwargs: Its keyword arguments.
 
         Raises:
-            ChromaError: As it would be raised here; also where the process has ended.
+            ChromaError: The method raised it, or the process has ended.
         """
         pipe_in, pipe_out = self._process.stdin, self._process.stdout
         assert pipe_in is not None
@@ -66,15 +72,15 @@ class ChromaProcess:
         return result
 
     def get_or_create_collection(self, *args: Any, **kwargs: Any) -> ProcessCollection:
-        """As Chroma's."""
+        """Get or create a collection, as Chroma's client does."""
         return ProcessCollection(self, *self.ask(None, "get_or_create_collection", *args, **kwargs))
 
     def delete_collection(self, name: str) -> None:
-        """As Chroma's."""
+        """Delete a collection, as Chroma's client does."""
         self.ask(None, "delete_collection", name)
 
     def get_max_batch_size(self) -> int:
-        """As Chroma's."""
+        """The most records of one call."""
         return self.ask(None, "get_max_batch_size")
 
     def close(self) -> None:
@@ -89,7 +95,7 @@ class ChromaProcess:
 
 
 class ProcessCollection:
-    """What a `VectorStore` needs of Chroma's collection."""
+    """The part of Chroma's `Collection` that `VectorStore` uses."""
 
     def __init__(
         self, chroma: ChromaProcess, number: int, id_: object, name: str, configuration: Any
@@ -98,23 +104,23 @@ class ProcessCollection:
         self.id, self.name, self.configuration_json = id_, name, configuration
 
     def count(self) -> int:
-        """As Chroma's."""
+        """The number of records."""
         return self._chroma.ask(self._number, "count")
 
     def get(self, **kwargs: Any) -> Any:
-        """As Chroma's."""
+        """Get records, as Chroma's `Collection` does."""
         return self._chroma.ask(self._number, "get", **kwargs)
 
     def query(self, **kwargs: Any) -> Any:
-        """As Chroma's."""
+        """Find the nearest records, as Chroma's `Collection` does."""
         return self._chroma.ask(self._number, "query", **kwargs)
 
     def upsert(self, **kwargs: Any) -> None:
-        """As Chroma's."""
+        """Add or replace records, as Chroma's `Collection` does."""
         self._chroma.ask(self._number, "upsert", **kwargs)
 
     def delete(self, **kwargs: Any) -> None:
-        """As Chroma's."""
+        """Delete records, as Chroma's `Collection` does."""
         self._chroma.ask(self._number, "delete", **kwargs)
 
 

@@ -1,7 +1,7 @@
-"""Does what a `ChromaProcess` asks, in a process of its own, until its input ends.
+"""Serve a `ChromaProcess`: call methods of Chroma in this process until the input ends.
 
-Requests are pickled as `(target, method, args, kwargs)`, where the target is None for the client,
-or the number of a collection that was given before; answers as `(error, result)`.
+Requests are pickled as `(target, method, args, kwargs)`, where the target is None for the client
+or the number of a collection that was returned before; answers as `(error, result)`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chromadb.api.models.Collection import Collection
 
 
 def answer(client: Any, collections: list[Collection], request: tuple[Any, ...]) -> Any:
-    """What a method returns; of a collection its number and what is known of it."""
+    """Call a method; for a collection return its number, id, name and configuration."""
     target, method, args, kwargs = request
     owner = client if target is None else collections[target]
     result = getattr(owner, method)(*args, **kwargs)
@@ -27,7 +27,7 @@ def answer(client: Any, collections: list[Collection], request: tuple[Any, ...])
 
 
 def serve(client: Any, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer one request after the other."""
+    """Answer requests until there are no more."""
     collections: list[Collection] = []
     while True:
         try:
@@ -35,15 +35,15 @@ def serve(client: Any, requests: BinaryIO, answers: BinaryIO) -> None:
         except EOFError:
             return
         try:
-            told = (None, answer(client, collections, request))
-        except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
-            told = ((type(error).__name__, str(error)), None)
-        pickle.dump(told, answers, protocol=5)
+            answered = (None, answer(client, collections, request))
+        except BaseException as error:  # noqa: BLE001 - a panic of Rust code is not an Exception
+            answered = ((type(error).__name__, str(error)), None)
+        pickle.dump(answered, answers, protocol=5)
         answers.flush()
 
 
 if __name__ == "__main__":
-    # What Chroma prints must not come between the answers.
+    # Chroma must not print between the answers.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     folder = sys.argv[1]

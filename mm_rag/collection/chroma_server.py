@@ -382,7 +382,7 @@ class ServerVectorStore(VectorStore):
         return self._client.get_collection(self._name, embedding_function=None)
 
     def recreate(self) -> None:
-        """Begin anew, without records, as for vectors of another dimension."""
+        """Delete all records, so that vectors may have another dimension."""
         metadata = dict(self._collection.metadata or {})
         with self._changing(), self._errors():
             self._client.delete_collection(self._name)

@@ -1,9 +1,9 @@
-"""Damage: whether files can be read, found out without opening them in this process.
+"""Damage: find out whether files can be read, without opening them in this process.
 
-A process that is killed while Chroma writes its index can leave files that crash whoever opens them
-(chroma#7238), without an exception, or an index that has lost its vectors (chroma#7090). Damaged
-files of Chroma or tantivy can also keep a process busy for ever, or end it. So files that are not
-known to be as they were written are opened by another process first.
+A process that is killed while Chroma writes its index can leave files that crash every process that
+opens them (chroma#7238), or an index that has lost its vectors (chroma#7090). Damaged files of
+Chroma or tantivy can also keep a process busy for ever, or end it. So files that may have changed
+since they were written are read by another process first (`damage_child`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 
 _CHILD = Path(__file__).with_name("damage_child.py")
 _SECONDS = 60.0
-_BYTES_PER_SECOND = 1_000_000.0  # read by the slowest of machines
+_BYTES_PER_SECOND = 1_000_000.0  # what the slowest machine reads
 _CHUNK = 1 << 20
 _DATABASE = ".sqlite3"
-_SMALL = 4_000_000  # bytes of a database; a larger one is not read whenever it has changed
+_SMALL = 4_000_000  # bytes; larger databases have no checksum, because each change reads all
 
 
 class KnownFiles:
@@ -36,17 +36,16 @@ class KnownFiles:
 
     Args:
         folder: The folder.
-        state: The file in which sizes, times and checksums are kept. One that cannot be read says
-            nothing.
+        state: The file with their sizes, times and checksums. One that cannot be read is ignored.
     """
 
     def __init__(self, folder: Path, state: Path) -> None:
         self._folder, self._state = folder, state
 
     def note(self) -> None:
-        """Remember the files as they are. Only those are read that have changed."""
+        """Note the files as they are; only those that have changed are read."""
         before, now = self._noted(), dict[str, list[int | None]]()
-        with suppress(OSError):  # the next one to open them has them checked
+        with suppress(OSError):  # then the next opening checks them
             for path in self._files():
                 name, stat = _name(path, self._folder), path.stat()
                 size_and_time = [stat.st_size, stat.st_mtime_ns]
@@ -59,7 +58,7 @@ class KnownFiles:
                 self._state.write_bytes(data)
 
     def are_untouched(self) -> bool:
-        """Whether all files are as they were noted; only those are read whose times differ."""
+        """Whether all files are as noted; only those with another time are read."""
         noted = self._noted()
         try:
             there = {_name(path, self._folder): path for path in self._files()}
@@ -70,7 +69,7 @@ class KnownFiles:
             return False
 
     def are_sound(self) -> bool:
-        """Whether all files that seem untouched are what was noted; all of those are read."""
+        """Whether no file has other bytes under the noted size and time; all are read."""
         noted = self._noted()
         try:
             return not any(
@@ -90,13 +89,13 @@ class KnownFiles:
                 str(name): [size, time, checksum] for name, (size, time, checksum) in noted.items()
             }
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-            return {}  # it is new, damaged, or an older mm_rag's
+            return {}  # it is new, damaged, or an older version's
 
     def _files(self) -> Iterator[Path]:
         return (
             path
             for path in sorted(self._folder.rglob("*"))
-            # SQLite's journals come and go as it likes.
+            # SQLite makes and deletes its journals at any time.
             if path.is_file() and not path.name.endswith((".lock", "-wal", "-shm", "-journal"))
         )
 
@@ -113,15 +112,15 @@ def _is_as_noted(path: Path, noted: list[int | None]) -> bool:
 
 
 def _has_decayed(path: Path, noted: list[int | None] | None) -> bool:
-    """Whether a file has other bytes than were noted, and the same size and time."""
+    """Whether a file has other bytes than noted under the noted size and time."""
     stat = path.stat()
     if noted is None or noted[2] is None or [stat.st_size, stat.st_mtime_ns] != noted[:2]:
-        return False  # its times say that it was written to since, by Chroma itself, say
+        return False  # it was written to since, for example by Chroma itself
     return _checksum(path) != noted[2]
 
 
 def _checksum(path: Path) -> int | None:
-    """CRC-32 of a file; None of a large database, of which a little changes at a time."""
+    """CRC-32 of a file; None for a large database, which changes a little at a time."""
     if path.suffix == _DATABASE and path.stat().st_size > _SMALL:
         return None
     checksum = 0
@@ -132,9 +131,9 @@ def _checksum(path: Path) -> int | None:
 
 
 def is_whole(folder: Path, kind: Literal["chroma", "words"] = "chroma") -> bool:
-    """Whether everything in a folder of Chroma's or tantivy's can be read.
+    """Whether another process can read everything in a folder of Chroma or tantivy.
 
-    Takes a second, and one more for each 20,000 vectors.
+    Takes a second, and another for every 20,000 vectors.
 
     Raises:
         CollectionError: No process can be started.
@@ -154,13 +153,13 @@ def is_whole(folder: Path, kind: Literal["chroma", "words"] = "chroma") -> bool:
         ) from error
     if ended.returncode:
         logger.info("%s cannot be read: %s", folder, ended.stderr[-500:].decode(errors="replace"))
-    # Where the other process has not even begun (a frozen program has no Python to start), nothing
-    # speaks for damage.
+    # Where the other process has not begun (a frozen program has no Python to start), there is no
+    # sign of damage.
     return ended.returncode == 0 or b"reading" not in ended.stdout
 
 
 def remove(path: Path) -> None:
-    """Delete a file, or whatever took its place."""
+    """Delete a file, or a folder in its place; errors are ignored."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -169,5 +168,5 @@ def remove(path: Path) -> None:
 
 
 def is_panic(error: BaseException) -> bool:
-    """Whether Rust code has panicked: that is no Exception, and its class cannot be imported."""
+    """Whether Rust code panicked: its class cannot be imported, and is not an `Exception`."""
     return type(error).__module__ == "pyo3_runtime"

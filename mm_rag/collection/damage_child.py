@@ -1,6 +1,6 @@
-"""Reads all of a folder of Chroma's or tantivy's, and ends well if that goes well.
+"""Read everything in a folder of Chroma or tantivy; exit with 0 if that succeeds.
 
-Run by `damage`, as damaged files may crash the process that opens them.
+Run by `damage` in a process of its own, which damaged files may crash.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MAGIC = 1337  # at the end of tantivy's files, before it the footer's length an
 
 
 def read_chroma(folder: Path) -> None:
-    """Check the database, read every record, and ask every index."""
+    """Check the database, read every record, and query every index."""
     import chromadb
 
     database = folder / "chroma.sqlite3"
@@ -29,7 +29,7 @@ def read_chroma(folder: Path) -> None:
             sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
         ) as opened:
             told = opened.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            # The index of words in Chroma's documents; nothing of ours asks it.
+            # The index of words in Chroma's documents is not used by mm_rag.
             if told != "ok" and "embedding_fulltext" not in told:
                 raise ValueError(f"{database}: {told}")
     for header in folder.glob("*/header.bin"):
@@ -50,7 +50,7 @@ def read_chroma(folder: Path) -> None:
 
 
 def read_words(folder: Path) -> None:
-    """Check the checksums that tantivy keeps, and read every document."""
+    """Compare tantivy's checksums, and read every document."""
     import tantivy
 
     meta: Any = json.loads((folder / "meta.json").read_bytes())

@@ -1,7 +1,7 @@
-"""Reindexing: the vectors of another model take the place of those that are there.
+"""Reindexing: replace all vectors by those of another model.
 
-They are made beside the old ones, which serve until all are there. A run that is killed goes on
-where it was.
+They are collected beside the old ones, which are used until all are there. A run that was killed
+continues where it stopped.
 """
 
 from __future__ import annotations
@@ -28,27 +28,26 @@ def reindex(
     encoder: Encoder,
     on_progress: Callable[[int, int], None] | None,
 ) -> list[Segment]:
-    """Encode every Segment anew, and switch.
+    """Encode every Segment with another model, and switch to its vectors.
 
     Args:
-        catalog: Whose Segments.
-        store: Where their vectors are.
-        writer: Of this collection.
+        catalog: The collection's catalog.
+        store: The collection's vectors.
+        writer: The collection's writer.
         encoder: The other model.
-        on_progress: Told how many of how many Segments are done.
+        on_progress: Called with the number of Segments done and the number of all.
 
     Returns:
-        Segments that the model cannot take, and that are no longer there: a picture without words
-        for a model of texts.
+        Segments that the model cannot encode, and that were deleted: for a model of texts, a
+        picture without words.
 
     Raises:
-        CollectionError: There are records of other programs, which only they could encode anew.
+        CollectionError: Chroma has records of other programs, which only they could encode again.
     """
     if foreign := store.ids() - catalog.ids():
         raise CollectionError(
-            f"Other programs keep {len(foreign)} records in this collection, which would be lost. "
-            "mm-rag verify --repair takes in those that are Segments; move the others elsewhere, "
-            "or delete them."
+            f"Other programs have {len(foreign)} records in this collection, which would be lost. "
+            "mm-rag verify --repair takes in those that are Segments; move or delete the others."
         )
     catalog.begin_reindex(encoder.fingerprint)
     left, total = catalog.not_reindexed(), sum(catalog.counts().values())
@@ -60,10 +59,10 @@ def reindex(
             on_progress(total - len(left) + start + len(segments), total)
     for segment in refused:
         where = f"{segment.source} {segment.where}".strip()
-        logger.warning("%s is left out: the model %s does not take it.", where, encoder.name)
+        logger.warning("%s is left out: the model %s cannot encode it.", where, encoder.name)
     catalog.drop([segment.id for segment in refused])
     catalog.mark_unread({segment.sha256 for segment in refused})
-    # From here on Chroma's vectors are of no use to anybody: whoever opens it makes them anew.
+    # From here on Chroma's vectors are outdated: a session that opens them now puts them again.
     catalog.switch_model(encoder=encoder.fingerprint, model=encoder.name)
     store.recreate()
     writer.update_indexes()
@@ -72,7 +71,7 @@ def reindex(
 
 
 def _encode(catalog: Catalog, encoder: SegmentEncoder, segments: list[Segment]) -> list[Segment]:
-    """Keep the vectors of some Segments; return those that the model refuses."""
+    """Keep the vectors of some Segments; return those that the model cannot encode."""
     refused: list[Segment] = []
     while segments:
         try:

@@ -1,6 +1,6 @@
 """VectorStore: Segments with their vectors in one Chroma collection.
 
-Any program that speaks Chroma, such as langchain_chroma.Chroma, can read it: our own vectors,
+Any program that uses Chroma, such as langchain_chroma.Chroma, can read it: the encoder's vectors,
 cosine space, a document text that is never null, flat metadata, media as `uris`.
 """
 
@@ -32,35 +32,35 @@ _COSINES: Mapping[str, Callable[[float], float]] = {
     "ip": lambda distance: 1.0 - distance,
     "l2": lambda distance: 1.0 - distance / 2,
 }
-"""What a distance of Chroma's says of the cosine of two vectors of length 1, by its space."""
+"""The cosine of two unit vectors from Chroma's distance, by Chroma's name of the space."""
 
 BREADTH = 400
-"""How many candidates Chroma's index looks at (`ef_search`). Of the 10 nearest of 10,000 random
-vectors of 384 numbers, the worst that there is for such an index, it finds 9.2 so, and 5.4 with
-Chroma's own 100, in 1.7 ms instead of 1.0."""
+"""How many candidates Chroma's index visits (`ef_search`). Of the 10 nearest of 10,000 random
+vectors of 384 dimensions, the worst case for such an index, it finds 9.2 with this, and 5.4 with
+Chroma's default of 100, in 1.7 ms instead of 1.0."""
 
 CHROMA_FILE = "chroma.sqlite3"
 """Chroma's database, in its folder."""
 
-_OFTEN, _SELDOM = 2, 1_000  # after how many changes Chroma writes its index out; the latter its own
-
-_SAME = 1e-5  # that much a number of a unit vector may differ from its copy
-_PAGE = 5_000  # ids asked for at once, where all are wanted
+_OFTEN, _SELDOM = 2, 1_000  # changes after which Chroma saves its index; its default is the latter
+_SAME = 1e-5  # how much a component of a unit vector may differ from its copy
+_PAGE = 5_000  # ids of one request, where all are read
 
 
 class VectorStore:
     """One Chroma collection.
 
     Args:
-        client: Whose it is.
-        name: What it is called there.
-        place: Where that is, for messages.
-        changing: What is held while records change.
-        closes: Whether the client is this store's own.
+        client: Chroma's client.
+        name: The name of the Chroma collection.
+        place: Where it is, for messages.
+        changing: A context manager that is entered for every change of records.
+        closes: Whether `close` closes the client.
 
     Raises:
-        CollectionMismatch: There is one of this name that compares vectors in an unknown way.
-        CollectionError: Chroma cannot open it, or refuses the name. From every method: it fails.
+        CollectionMismatch: The Chroma collection compares vectors in an unknown way.
+        CollectionError: Chroma cannot open it, or refuses the name. Every method raises it where
+            Chroma fails.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class VectorStore:
         self._cosine = self._similarity()
 
     def _opened(self) -> Any:
-        # Chroma would otherwise store its own default model with the collection and embed with it
-        # whatever comes without a vector.
+        # Without this, Chroma stores its default model with the collection, and embeds with it
+        # records that other programs add without a vector.
         return self._client.get_or_create_collection(
             self._name,
             embedding_function=None,
@@ -89,37 +89,37 @@ class VectorStore:
         )
 
     def _similarity(self) -> Callable[[float], float]:
-        # get_or_create ignores the configuration of one that exists already: LangChain and
-        # LlamaIndex make theirs with Chroma's default, l2.
+        # get_or_create ignores the configuration of a collection that exists: LangChain and
+        # LlamaIndex create theirs with Chroma's default, l2.
         space = str((self._collection.configuration_json.get("hnsw") or {}).get("space"))
         if space not in _COSINES:
             raise CollectionMismatch(
                 f"The Chroma collection '{self._name}' compares vectors by '{space}', which mm_rag "
-                "does not know. It was made by another program: choose another name or folder."
+                "does not support. Another program made it: choose another name or folder."
             )
         return _COSINES[space]
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close Chroma's client."""
         if self._closes:
             self._client.close()  # pyright: ignore[reportAttributeAccessIssue] - ClientAPI omits it
 
     def load(self) -> int | None:
-        """Have Chroma read its index now, not with the first query.
+        """Have Chroma read its index now instead of with the first query.
 
         Returns:
-            The dimension of its vectors; None where there are none yet.
+            The dimension of its vectors; None for no vectors.
         """
         with self._errors():
             [*vectors] = self._collection.get(limit=1, include=["embeddings"])["embeddings"]
         return len(vectors[0]) if vectors else None
 
     def write_out(self) -> None:
-        """Have Chroma write its index out; to be called first of all, as even `len` has it read.
+        """Have Chroma save its index; called before everything else, as even `len` reads it.
 
-        What it has not written out it adds to the index whenever that is opened, each time in
-        another way: of 10,000 random vectors, 785 of them not written out, 46 of 50 queries had
-        other neighbours from one opening to the next, and each opening took 0.5 s more.
+        Chroma adds what it has not saved to the index at every opening, each time differently: with
+        10,000 random vectors, 785 of them not saved, 46 of 50 queries had other neighbours from one
+        opening to the next, and each opening took 0.5 s longer.
         """
         with self._changing(), self._errors():
             self._configure(ef_search=BREADTH, sync_threshold=_OFTEN)
@@ -130,23 +130,23 @@ class VectorStore:
 
     def _configure(self, **hnsw: int) -> None:
         with warnings.catch_warnings():
-            # Chroma takes it for an old collection, as it has no embedding function.
+            # Without an embedding function, Chroma warns as for a collection of an old version.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._collection.modify(configuration={"hnsw": hnsw})
 
     def recreate(self) -> None:
-        """Begin anew, without records, as for vectors of another dimension."""
+        """Delete all records, so that vectors may have another dimension."""
         with self._changing(), self._errors():
             self._client.delete_collection(self._name)
             self._collection = self._opened()
 
     def __len__(self) -> int:
-        """How many records there are, those of other programs included."""
+        """The number of records, including those of other programs."""
         with self._errors():
             return self._collection.count()
 
     def put(self, entries: Sequence[Entry]) -> None:
-        """Add Segments, replacing those of the same id without a moment in which they are gone."""
+        """Add Segments; those of the same id are replaced, and never missing in between."""
         for rows in self._batches(len(entries)):
             part = entries[rows]
             segments = [entry.segment for entry in part]
@@ -160,16 +160,16 @@ class VectorStore:
                     embeddings=np.stack([entry.vector for entry in part]),
                     documents=[segment.text for segment in segments],
                     metadatas=metadatas,
-                    # Chroma's annotation forgets that single uris may be None.
+                    # Chroma's annotation omits that single uris may be None.
                     uris=cast("list[str]", [segment.media for segment in segments]),
                 )
 
     def _replacing(
         self, ids: Sequence[str], metadatas: list[dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        """Metadata that also say which of the present ones go: an upsert merges the two.
+        """Metadata with None for the present keys to delete, because an upsert merges the two.
 
-        Lists other than tags stay: no Segment has any, so they are another program's.
+        Lists other than tags stay: Segments have none, so they are another program's.
         """
         got = self._collection.get(ids=list(ids), include=["metadatas"])
         present = {
@@ -192,7 +192,7 @@ class VectorStore:
 
         Args:
             vectors: Shape (queries, dimension).
-            n: How many for each, at most.
+            n: The most ids for each.
             where: A Chroma filter.
 
         Raises:
@@ -211,7 +211,7 @@ class VectorStore:
         ]
 
     def matching(self, ids: Sequence[str], where: Where) -> set[str]:
-        """Those of the ids whose metadata match a filter.
+        """The ids among these whose metadata match a filter.
 
         Raises:
             InputError: Chroma refuses the filter.
@@ -224,9 +224,10 @@ class VectorStore:
         return found
 
     def records(self, ids: Iterable[str]) -> dict[str, Entry]:
-        """By its id, what other programs wrote in our way; what is not in our way is left out.
+        """By id, the records that are Segments, whichever program wrote them.
 
-        LangChain's and LlamaIndex's own Chroma classes do, given what our loaders and readers made.
+        LangChain's and LlamaIndex's Chroma classes write such records of what the loaders and
+        readers of mm_rag give them.
         """
         wanted, found = list(ids), dict[str, Entry]()
         for rows in self._batches(len(wanted)):
@@ -248,10 +249,10 @@ class VectorStore:
         return found
 
     def differing(self, entries: Sequence[Entry]) -> set[str]:
-        """The ids of Segments of which Chroma holds another record or vector.
+        """The ids of Segments for which Chroma has another record or vector.
 
         Args:
-            entries: What it should hold, all of it with vectors that can be given.
+            entries: What it should have. It must be able to return the vectors of all of them.
         """
         wanted = {entry.segment.id: entry for entry in entries}
         differing: set[str] = set()
@@ -285,7 +286,7 @@ class VectorStore:
                 self._collection.delete(ids=list(ids[rows]))
 
     def ids(self) -> set[str]:
-        """The ids of all records, those of other programs included."""
+        """The ids of all records, including those of other programs."""
         found: set[str] = set()
         with self._errors():
             for offset in range(0, self._collection.count(), _PAGE):
@@ -293,14 +294,14 @@ class VectorStore:
         return found
 
     def ids_with_vectors(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids whose vector can really be given."""
+        """The ids among these whose vectors Chroma can return."""
         healthy: set[str] = set()
         for rows in self._batches(len(ids)):
             healthy |= self._with_vectors(list(ids[rows]))
         return healthy
 
     def _with_vectors(self, ids: list[str]) -> set[str]:
-        # One lost vector makes Chroma refuse the whole batch: then they are asked for in halves.
+        # One lost vector makes Chroma refuse the whole batch, which is then halved.
         try:
             with self._errors():
                 return set(self._collection.get(ids=ids, include=["embeddings"])["ids"])
@@ -322,7 +323,7 @@ class VectorStore:
         except MMRagError:
             raise
         except BaseException as error:
-            # Damaged files make Chroma raise whatever it likes, and its Rust code panic.
+            # Damaged files make Chroma raise any exception, and its Rust code panic.
             if not isinstance(error, Exception) and not is_panic(error):
                 raise
             if where and isinstance(error, InvalidArgumentError | ValueError):
@@ -337,7 +338,7 @@ class VectorStore:
 
 
 def _is_same_direction(one: Vectors, other: Vectors) -> bool:
-    """Whether two vectors are the same, their lengths aside: Chroma keeps them of length 1."""
+    """Whether two vectors are equal after normalisation: Chroma stores unit vectors."""
     if one.shape != other.shape or not np.isfinite(other).all():
         return False
     lengths = float(np.linalg.norm(one)), float(np.linalg.norm(other))

@@ -1,4 +1,4 @@
-"""Do the parts of a collection agree? And if not, what can be done about it."""
+"""Verify and repair: compare catalog, vectors, lexical index and files, and restore them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mm_rag.segment import Segment
 
 @dataclass(frozen=True)
 class Inspector:
-    """Compares catalog, vectors, words and files."""
+    """Compares and repairs the parts of one collection."""
 
     store: VectorStore
     lexical: LexicalIndex
@@ -27,14 +27,14 @@ class Inspector:
     storage: StorageLocation
 
     def verify(self) -> VerifyReport:
-        """Look at everything, change nothing."""
+        """Compare everything, change nothing."""
         known = self.catalog.ids()
         unsettled = set(self.catalog.out_of_sync())
         healthy = self.store.ids_with_vectors(sorted(known))
         words, unknown = self.lexical.ids(), self.store.ids() - known
         ours = set(self._ours(unknown - unsettled))
         damaged, differing = self._compared(healthy - unsettled)
-        # What a damaged record refers to is not known: no file can be called an orphan then.
+        # With a damaged record, whose files are unknown, no file can be called an orphan.
         referred = {} if damaged else references(self.catalog)
         spoilt = damaged_assets(self.storage)
         files = self.catalog.files().values()
@@ -53,10 +53,10 @@ class Inspector:
         )
 
     def _compared(self, healthy: set[str]) -> tuple[list[str], set[str]]:
-        """The ids of damaged rows of the catalog, and those of which Chroma holds something else.
+        """The ids of damaged rows of the catalog, and those for which Chroma differs.
 
         Args:
-            healthy: Those whose vectors Chroma can give, and should.
+            healthy: Ids whose vectors Chroma should have and can return.
         """
         damaged, differing = list[str](), set[str]()
         for rows in self.catalog.rows_to_check():
@@ -71,21 +71,21 @@ class Inspector:
         report: VerifyReport,
         encode: Callable[[Sequence[Segment]], list[Entry]],
     ) -> list[str]:
-        """Heal from the catalog what it can heal; have files read again that lack something.
+        """Restore what can be restored; mark files with lost parts to be read again.
 
-        Segments that only Chroma has are taken in: the catalog was lost, or LangChain or LlamaIndex
+        Segments that only Chroma has are added: the catalog was lost, or LangChain or LlamaIndex
         wrote them.
 
         Args:
-            writer: Of the collection.
-            report: What is amiss.
+            writer: The collection's writer.
+            report: What `verify` found.
             encode: Makes the vectors of Segments again.
 
         Returns:
-            The ids of Segments that nothing can restore; their files are marked to be read again.
+            The ids of Segments that are lost; their files are marked to be read again.
         """
         lost = self._heal_rows(encode) if report.damaged_segments else []
-        # Rows were restored whose ids were damaged: what had those is no stray any more.
+        # Restored rows may have had damaged ids, which are then not strays.
         strays = set(report.strays) - set(self.catalog.out_of_sync()) - self.catalog.ids()
         found = list(self._ours(strays).values())
         writer.stage(found)
@@ -104,7 +104,7 @@ class Inspector:
         return lost
 
     def _heal_rows(self, encode: Callable[[Sequence[Segment]], list[Entry]]) -> list[str]:
-        """Restore damaged rows from Chroma, or by encoding them again; return the ids of others."""
+        """Restore damaged rows from Chroma or by encoding again; return the ids of lost ones."""
         own, lost = OwnFiles(self.storage.folder), list[CheckedRow]()
         for rows in self.catalog.rows_to_check():
             damaged = [row for row in rows if not row.is_sound]
@@ -126,7 +126,7 @@ class Inspector:
         return {id_: entry for id_, entry in found.items() if id_ == entry.segment.id}
 
     def _ours(self, ids: set[str]) -> dict[str, Entry]:
-        """Those that are Segments; what other programs keep under names of theirs stays theirs."""
+        """The records that are Segments under their own ids; all others are other programs'."""
         found = self.store.records(self.store.ids_with_vectors(sorted(ids)))
         return {id_: entry for id_, entry in found.items() if id_ == entry.segment.id}
 
@@ -134,12 +134,12 @@ class Inspector:
 def _encoded(
     rows: Sequence[CheckedRow], encode: Callable[[Sequence[Segment]], list[Entry]]
 ) -> dict[int, Entry]:
-    """By its row's number, what can be encoded again."""
+    """By number of the row, the Segments that can be encoded again."""
     left = list(rows)
     while left:
         try:
             entries = encode([row.segment for row in left if row.segment is not None])
-        except InputError as error:  # its picture is gone, for one
+        except InputError as error:  # for example, its picture is gone
             if error.position is None:
                 return {}
             left.pop(error.position)

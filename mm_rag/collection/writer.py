@@ -1,7 +1,7 @@
-"""SegmentWriter: entries -> catalog (drafts), Chroma, lexical index -> catalog (committed).
+"""SegmentWriter: entries -> catalog (staged) and Chroma -> catalog (committed) and lexical index.
 
-Whatever moment a process is killed at, the catalog says what the collection holds, and `settle`
-makes Chroma and the lexical index hold the same.
+At whatever moment a process is killed, the catalog says what the collection holds, and
+`update_indexes` makes Chroma and the lexical index hold the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mm_rag.collection.store import VectorStore
 from mm_rag.segment import Segment
 
 AT_ONCE = 2_000
-"""Segments held in memory while the catalog is followed."""
+"""Segments held in memory while the indexes are updated."""
 
 
 @dataclass(frozen=True)
@@ -24,33 +24,33 @@ class SegmentWriter:
     """Writes to all three parts of a collection, one thread at a time.
 
     Attributes:
-        store: The vectors.
-        lexical: The words.
-        catalog: The truth.
-        dropped: The ids that were taken out.
+        store: Chroma's vectors.
+        lexical: The lexical index.
+        catalog: The catalog, which the other two follow.
+        dropped: The ids of Segments that were deleted.
     """
 
     store: VectorStore
     lexical: LexicalIndex
     catalog: Catalog
     dropped: list[str] = field(default_factory=list[str])
-    _turn: threading.RLock = field(default_factory=threading.RLock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def stage(self, entries: Sequence[Entry]) -> None:
-        """Bring Segments in, which no search shows before they are committed."""
-        with self._turn:
+        """Write Segments that no search shows before they are committed."""
+        with self._lock:
             if entries:
                 self.catalog.stage(entries)
                 self.store.put(entries)
 
     def commit(self, commit: Commit) -> None:
-        """Show what was drafted, and drop what is no more.
+        """Make staged Segments visible, and delete those that are gone.
 
-        The words follow at one go: an index that holds drafts would count them, too.
+        The lexical index gets them only now: BM25 would count staged ones, too.
         """
         if not any(vars(commit).values()):
             return
-        with self._turn, self.catalog.hold_commits():
+        with self._lock, self.catalog.hold_commits():
             shown = self.catalog.staged_ids(commit)
             gone = self.catalog.commit(commit)
             self.dropped.extend(gone)
@@ -59,9 +59,10 @@ class SegmentWriter:
             self.catalog.finish_commit([*shown, *gone])
 
     def update_indexes(self) -> None:
-        """Make Chroma and the lexical index hold what the catalog says they do.
+        """Make Chroma and the lexical index hold what the catalog says.
 
-        What is damaged in the catalog stays as it is in them, and unsettled: it may be whole there.
+        Ids of damaged rows of the catalog are left as they are, and out of sync: the copies may be
+        sound.
         """
         left = self.catalog.out_of_sync()
         for start in range(0, len(left), AT_ONCE):

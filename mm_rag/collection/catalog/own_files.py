@@ -14,15 +14,15 @@ from mm_rag.segment import Segment
 
 _ASSETS = "assets/"
 _KEPT = re.compile(r"[/\\]assets[/\\]([0-9a-f]{2})[/\\](\1[0-9a-f]{62}(?:\.[A-Za-z0-9]+)?)$")
-"""The end of the path of a picture or of word boxes that some collection keeps (`AssetStore`)."""
+"""The end of the path of a picture or of word boxes that a collection keeps (`AssetStore`)."""
 
 
 @dataclass(frozen=True)
 class OwnFiles:
-    """Turns the paths of a collection's own files into relative ones, and back.
+    """Makes the paths of a collection's own files relative to its folder, and absolute again.
 
-    A collection that is copied, renamed or mounted elsewhere finds its pictures where it is now.
-    Paths outside of the folder stay absolute.
+    So a collection that is copied, renamed or mounted elsewhere finds its pictures. Paths outside
+    of the folder stay absolute.
 
     Attributes:
         folder: The collection's folder, absolute.
@@ -31,11 +31,11 @@ class OwnFiles:
     folder: Path
 
     def stored(self, segment: Segment) -> Segment:
-        """The Segment as the catalog keeps it: own files relative to the folder."""
+        """The Segment as the catalog stores it: own files relative to the folder."""
         return self._with(segment, self._relative)
 
     def found(self, segment: Segment) -> Segment:
-        """The Segment as it is given to users: all paths absolute."""
+        """The Segment as users get it: all paths absolute."""
         return self._with(segment, self._absolute)
 
     def _with(self, segment: Segment, changed: Callable[[str], str]) -> Segment:
@@ -54,7 +54,7 @@ class OwnFiles:
     def _absolute(self, path: str) -> str:
         if path.startswith(_ASSETS):
             return str(self.folder / path)
-        # An older mm_rag named them absolutely, and the collection may have moved since.
+        # Formats before 4 have absolute paths, and the collection may have moved since.
         relative = self._relative(path)
         return path if relative is path else str(self.folder / relative)
 
@@ -62,26 +62,26 @@ class OwnFiles:
 def holds_segment(
     segment: Segment, document: str | None, metadata: Mapping[str, Any] | None, uri: str | None
 ) -> bool:
-    """Whether a record of Chroma is this Segment, wherever the collection lay when it was written.
+    """Whether a record of Chroma is this Segment, wherever the collection was when it was written.
 
-    A record may hold more: another program's lists, a server's revision.
+    A record may hold more, such as another program's lists.
     """
     held = metadata or {}
-    told = segment_to_metadata(segment)
+    expected = segment_to_metadata(segment)
     return (
         (document or "") == segment.text
-        and all(name in held and _is_same(value, held[name]) for name, value in told.items())
-        and not any(name in held and name not in told for name in FIELDS)
+        and all(name in held and _is_same(value, held[name]) for name, value in expected.items())
+        and not any(name in held and name not in expected for name in FIELDS)
         and _is_same(segment.media or "", uri or "")
     )
 
 
-def _is_same(told: Value, held: Any) -> bool:
-    if told == held:
+def _is_same(expected: Value, held: Any) -> bool:
+    if expected == held:
         return True
-    if isinstance(told, str) and isinstance(held, str):
-        one, other = _KEPT.search(told), _KEPT.search(held)
+    if isinstance(expected, str) and isinstance(held, str):
+        one, other = _KEPT.search(expected), _KEPT.search(held)
         return one is not None and other is not None and one[2] == other[2]
-    if isinstance(told, int | float) and isinstance(held, int | float):
-        return math.isclose(told, held)  # Chroma makes large whole numbers floats
-    return isinstance(told, float) and not math.isfinite(told)  # which it does not keep
+    if isinstance(expected, int | float) and isinstance(held, int | float):
+        return math.isclose(expected, held)  # Chroma makes large whole numbers floats
+    return isinstance(expected, float) and not math.isfinite(expected)  # which it does not store
