@@ -1,9 +1,9 @@
-"""A collection: what was found in files, kept in Chroma and beside it, and searched together.
+"""Collection: Segments of many files with their vectors, stored and searched.
 
-The catalog (SQLite) is the truth: Segments, their vectors, and which files they are of. Chroma and
-the lexical index (tantivy) are made from it. Data flows one way. In: `sync` (`plan`, `pipeline`) or
-`add` -> `encoding` -> `writer` -> catalog, store, lexical. Out: `search` -> candidates from both ->
-fusion -> reranker -> Hits.
+The catalog (SQLite) is the truth: Segments, their vectors, and the files that they come from.
+Chroma and the lexical index (tantivy) are made from it; `storage` says where each part is. Data
+flows one way. In: `sync` (`diff`, `pipeline`) or `add` -> `encoding` -> `writer` -> catalog, store,
+lexical. Out: `search` -> candidates of both -> fusion -> reranker -> Hits.
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ def run(
     *,
     seed: int,
     operations: int,
+    chroma: str | None = None,
     told: Callable[[int, World], None] | None = None,
 ) -> Outcome:
     """Do so many operations, and stop at the first difference.
@@ -55,10 +56,11 @@ def run(
         folder: Empty; files and collection are made in it.
         seed: The same gives the same operations, but for the moments of kills.
         operations: How many.
+        chroma: The address of a Chroma server for the vectors; None for Chroma's files.
         told: Called after each, with its number.
     """
     began = time.monotonic()
-    world = new_world(folder, seed)
+    world = new_world(folder, seed, chroma)
     last: deque[str] = deque(maxlen=LAST)
     difference, done = None, 0
     choices = world.chance.choices(list(OPERATIONS), list(OPERATIONS.values()), k=operations)
@@ -85,14 +87,14 @@ def run(
     )
 
 
-def new_world(folder: Path, seed: int) -> World:
+def new_world(folder: Path, seed: int, chroma: str | None = None) -> World:
     """An empty folder and an empty collection."""
     chance, encoder = random.Random(seed), Encoder(modules=[BagOfWords()])
     model = Model(folder / "files")
     model.root.mkdir(parents=True)
     return World(
         model=model,
-        collection=Collection(folder / "collection", encoder=encoder),
+        collection=Collection(folder / "collection", encoder=encoder, chroma=chroma),
         encoder=encoder,
         chance=chance,
         hunter=Hunter(random.Random(seed)),

@@ -1,4 +1,4 @@
-"""What lies in a collection's folder, read without mm_rag's collection."""
+"""What a collection's folder and its Chroma server hold, read without mm_rag's collection."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ import chromadb
 import tantivy
 
 from mm_rag import Segment
+from mm_rag.collection.chroma_server import connect, disconnect, read_record
 from mm_rag.record import segment_from_record
 
 
 @contextmanager
 def vectors_of(collection: Path) -> Generator[chromadb.Collection]:
     """Chroma's own collection, as any program would open it."""
-    client = chromadb.PersistentClient(str(collection / "chroma"))
+    record = read_record(collection / "default" / "chroma-server.json")
+    if record is None:
+        client = chromadb.PersistentClient(str(collection / "chroma"))
+    else:
+        client = connect(record.url)
     try:
-        yield client.get_collection("default", embedding_function=None)
+        yield client.get_collection(
+            record.collection if record else "default", embedding_function=None
+        )
     finally:
-        client.close()  # pyright: ignore[reportAttributeAccessIssue] - ClientAPI omits it
+        disconnect(client)
 
 
 def stored_segments(collection: Path) -> list[Segment]:

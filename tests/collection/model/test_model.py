@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.collection.chroma_server import ChromaServer
 from tests.collection.conftest import segment
 from tests.collection.model import operations
 from tests.collection.model.driver import new_world, run
@@ -22,6 +23,20 @@ def test_it_is_what_the_model_says(tmp_path: Path, seed: int) -> None:
     assert outcome.operations == 152
     assert outcome.syncs
     assert outcome.segments
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+@pytest.mark.enable_socket
+def test_it_is_what_the_model_says_on_a_chroma_server(tmp_path: Path) -> None:
+    server = ChromaServer(tmp_path / "chroma")
+    try:
+        outcome = run(tmp_path, seed=3, operations=60, chroma=server.address)
+        assert outcome.difference is None, outcome.difference
+        assert outcome.syncs
+        assert outcome.kills
+    finally:
+        server.stop()
 
 
 @pytest.fixture
