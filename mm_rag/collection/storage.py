@@ -30,6 +30,7 @@ from chromadb.api import ClientAPI
 from chromadb.errors import ChromaError
 from filelock import FileLock, Timeout
 
+from mm_rag._forking import leak
 from mm_rag._temporary import TemporaryFolder
 from mm_rag.collection.catalog import IN_MEMORY, Catalog
 from mm_rag.collection.chroma_process import ChromaProcess
@@ -81,7 +82,8 @@ def open_storage(
         raise InputError(
             "A collection lives in a folder; only its vectors can be on a Chroma server: "
             'Collection("folder", chroma="http://host:8000") or '
-            'Collection("folder", chroma=chromadb.HttpClient(...)).'
+            'Collection("folder", chroma=chromadb.HttpClient(...)); '
+            "mm-rag --collection FOLDER --chroma URL."
         )
     if not isinstance(where, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(
@@ -518,6 +520,7 @@ class ServerStorage(FolderStorage):
 
     def after_fork(self, catalog: Catalog) -> None:
         """Connect again: a connection must not be used by two processes."""
+        leak(self._vectors.client)
         client = connect_again(self._vectors.client, self._vectors.url)
         self._vectors = ServerCollection(client=client, file=self._file, url=self._vectors.url)
         self._closes = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -15,8 +16,10 @@ from typing import Any
 import chromadb
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from mm_rag import Collection, Encoder, Segment
+from mm_rag.cli import app
 from mm_rag.collection import chroma_server
 from mm_rag.collection.chroma_server import ServerRecord, connect, disconnect, read_record
 from mm_rag.collection.store import VectorStore
@@ -160,6 +163,23 @@ def test_langchain_reads_it_over_http(on: Opener, client: Any, encoder: Encoder)
     (document,) = chroma.similarity_search("alpha", k=1)
     assert document.page_content == "alpha words"
     assert document.metadata["source"] == "/nowhere/1.txt"
+
+
+def test_the_command_line_names_the_server_once(
+    server: ChromaServer, kept: Path, texts: Path
+) -> None:
+    def run(*command: str) -> Any:
+        result = CliRunner().invoke(app, [*command, "--collection", str(kept), "--json"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    run("index", str(texts), "--chroma", server.address)
+    assert run("info")["vectors"].startswith(f"{server.address} (default-")
+    assert "gasket" in run("search", "gasket", "-k", "1")[0]["segment"]["text"]
+    assert run("verify")["ok"]
+    refused = CliRunner().invoke(app, ["info", "--collection", server.address])
+    assert refused.exit_code == 2
+    assert "--chroma URL" in refused.output.replace("\n", " ")
 
 
 def test_more_than_one_request_may_hold(on: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
