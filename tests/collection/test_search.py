@@ -189,8 +189,8 @@ def test_searching_while_another_thread_writes(
 def _linger(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, seconds: float) -> None:
     method = getattr(owner, name)
 
-    def slow(self: object) -> object:
-        result = method(self)
+    def slow(self: object, *args: object) -> object:
+        result = method(self, *args)
         time.sleep(seconds)
         return result
 

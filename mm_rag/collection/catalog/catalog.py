@@ -93,10 +93,6 @@ class Catalog:
             connection.execute("BEGIN IMMEDIATE")
             advance(connection, transition)
 
-    def generation(self) -> int:
-        """The number of the last commit (`State.generation`)."""
-        return self.state().generation
-
     def check_format(self, place: str) -> None:
         """Note the format in a new catalog, and refuse one that cannot be read.
 
