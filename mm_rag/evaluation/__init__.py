@@ -1,16 +1,15 @@
-"""How good is a search? Questions with known answers, scored as trec_eval does.
+"""Measure the quality of a search with questions whose answers are known.
 
-`read_questions` or `read_beir` -> `evaluate` asks them -> an Evaluation: nDCG, recall and MRR for
-each kind of question, and how long a search takes.
+`read_questions` or `read_beir` reads questions, `evaluate` asks them and returns an `Evaluation`:
+nDCG, recall and MRR for each kind of question, computed as by trec_eval, and the latency of a
+search.
 """
 
 from __future__ import annotations
 
-from mm_rag.evaluation.asking import Search, evaluate
 from mm_rag.evaluation.beir import Beir, read_beir
-from mm_rag.evaluation.measures import Evaluation, Latency, Measures, Score
-from mm_rag.evaluation.places import Place, document_of, place_of
-from mm_rag.evaluation.questions import Question, read_questions
+from mm_rag.evaluation.evaluate import Evaluation, Latency, Measures, Score, Search, evaluate
+from mm_rag.evaluation.questions import Place, Question, document_of, place_of, read_questions
 
 __all__ = [
     "Beir",

@@ -1,8 +1,8 @@
-"""The layout of BEIR, in which most public sets for text retrieval are published.
+"""Read data sets in BEIR's layout, in which most public sets for text retrieval are published.
 
 - `corpus.jsonl` or `corpus.jsonl.gz`: `{"_id": ..., "title": ..., "text": ...}`
 - `queries.jsonl` or `queries.jsonl.gz`: `{"_id": ..., "text": ...}`
-- `qrels/test.tsv` or `qrels.tsv`: a query's id, a document's id and its grade, between tabs
+- `qrels/test.tsv` or `qrels.tsv`: query id, document id and grade, separated by tabs
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ from typing import Any, TypeAlias
 
 from mm_rag._printing import printable
 from mm_rag.errors import InputError
-from mm_rag.evaluation.lines import line_error, numbered_lines, parsed_lines, text_of
-from mm_rag.evaluation.places import Place
-from mm_rag.evaluation.questions import Question
+from mm_rag.evaluation.questions import (
+    Place,
+    Question,
+    line_error,
+    numbered_lines,
+    parsed_lines,
+    text_of,
+)
 from mm_rag.segment import Segment
 from mm_rag_loaders.passages import passages
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
-"""For each query the grades of documents; 0 or less is not relevant."""
+"""Grades of documents for each query; 0 or less is not relevant."""
 
 _HEADER = ["query-id", "corpus-id", "score"]
 _DOCUMENT = 'a JSON object such as {"_id": "d1", "title": "...", "text": "..."}'
@@ -37,10 +42,10 @@ class Beir:
     """A set of documents and questions about them.
 
     Attributes:
-        segments: The documents' passages. The `source` of one is its document's id.
-        questions: Those with an answer; a relevant Place is a document, named by its id.
-        documents: How many there are, those without words too.
-        unanswered: How many queries were left out because no document is relevant to them.
+        segments: Passages of the documents; `source` is the id of the document.
+        questions: Questions with an answer; the `file` of a relevant Place is a document's id.
+        documents: Number of documents, including empty ones.
+        unanswered: Number of queries without a relevant document, which are left out.
     """
 
     segments: tuple[Segment, ...]
@@ -53,13 +58,12 @@ def read_beir(folder: str | Path, split: str = "test") -> Beir:
     """Read a folder in BEIR's layout.
 
     Args:
-        folder: Where `corpus.jsonl`, `queries.jsonl` and the qrels lie.
-        split: Which qrels: `qrels/SPLIT.tsv`; where there is no folder `qrels`, `qrels.tsv`.
+        folder: Contains `corpus.jsonl`, `queries.jsonl` and the qrels.
+        split: Selects `qrels/SPLIT.tsv`; without a folder `qrels`, `qrels.tsv` is read.
 
     Raises:
-        InputError: A file is missing or cannot be read, a line is not as it should be, an id comes
-            twice, the qrels name a document or a query that does not exist, or there is no question
-            with an answer.
+        InputError: A file is missing or cannot be read, a line is invalid, an id is repeated, the
+            qrels name an unknown document or query, or no question has an answer.
     """
     folder = Path(folder)
     corpus_path, queries_path = (_found(folder, name) for name in ("corpus", "queries"))
@@ -105,10 +109,10 @@ def _by_id(path: Path, wanted: str) -> dict[str, dict[str, Any]]:
 
     def add(row: dict[str, Any]) -> None:
         id_ = text_of(row, "_id")
-        id_.encode()  # half of a surrogate pair is a ValueError
+        id_.encode()  # a lone surrogate is a ValueError
         text_of(row, "text")
         if id_ in rows:
-            raise ValueError(f"the id {id_!r} was there before")
+            raise ValueError(f"the id {id_!r} is repeated")
         rows[id_] = row
 
     parsed_lines(path, add, wanted)
@@ -126,7 +130,7 @@ def _read_qrels(path: Path) -> Qrels:
                 raise ValueError(f"it has {len(fields)} fields, not {len(_HEADER)}")
             query, document, grade = fields[0], fields[1], int(fields[2])
             if qrels[query].setdefault(document, grade) != grade:
-                raise ValueError(f"{document} had another grade for {query} before")
+                raise ValueError(f"{document} has another grade for {query} in an earlier line")
         except ValueError as error:
             raise line_error(path, number, error, _QREL) from error
     return qrels
@@ -150,7 +154,7 @@ def _questions(queries: Mapping[str, Mapping[str, Any]], qrels: Qrels) -> Iterat
 
 
 def _segments(id_: str, row: Mapping[str, Any]) -> Iterator[Segment]:
-    """A long document is several passages of one place, so that all of it can be found."""
+    """The passages of a document, which all have its id as `source`."""
     text, title = printable(row["text"]), printable(str(row.get("title") or ""))
     sha256 = hashlib.sha256(f"{id_}\n{title}\n{text}".encode()).hexdigest()
     for part, passage in enumerate(passages(text) or passages(title)):

@@ -42,7 +42,7 @@ def test_questions_are_read(tmp_path: Path) -> None:
         ("[" * 100_000, "recursion"),
         ("[]", "no JSON object"),
         ({"id": "2", "query": "?"}, "'relevant' is missing"),
-        ({**GOOD, "query": None}, "query is no text"),
+        ({**GOOD, "query": None}, "query is not a str"),
         ({**GOOD, "relevant": []}, "relevant is empty"),
         ({**GOOD, "relevant": "a.pdf"}, "mapping"),
         ({**GOOD, "relevant": [{"file": "a.pdf", "side": 2}]}, "side"),
