@@ -29,9 +29,9 @@ from mm_rag_loaders.sources import Source, as_source, last_part, title_from
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class SourceFile:
-    """An opened file that a loader reads.
+    """An opened file that a loader reads, and the notes that it makes meanwhile.
 
     Attributes:
         path: Absolute path; for an address, the path of the fetched copy. It may lead to another
