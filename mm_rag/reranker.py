@@ -581,7 +581,7 @@ def _model_of(modules: Sequence[Module | RerankerModel], cache: FeatureCache) ->
     """
     strange = [type(one).__name__ for one in modules if not isinstance(one, Module | RerankerModel)]  # pyright: ignore[reportUnnecessaryIsInstance]
     if strange:
-        raise CheckpointError(f"A reranker is made of mm_rag.modules; {strange[0]} is none.")
+        raise CheckpointError(f"A reranker is made of modules of mm_rag; {strange[0]} is not one.")
     whole = [one for one in modules if isinstance(one, RerankerModel)]
     if whole and len(modules) > 1:
         raise CheckpointError(f"{type(whole[0]).__name__} is a complete reranker: give it alone.")

@@ -140,7 +140,7 @@ class CrossEncoder(RerankerModel):
             self._warned = True
             logger.warning(
                 "Documents lose their end where a pair is longer than the %s tokens that the model "
-                "takes (max_seq_length). This is said once.",
+                "takes (max_seq_length). This warning is logged once.",
                 self._processor.limit,
             )
 

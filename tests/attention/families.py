@@ -1,4 +1,4 @@
-"""Tiny models with random weights, of architectures that take trees and of some that do not."""
+"""Tiny random models of architectures that support tree attention, and of some that do not."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _GEMMA_SIGHT = {
 
 
 def model(kind: Any, config: Any, **changes: Any) -> Any:
-    """A tiny model; the same weights whenever it is made."""
+    """A tiny model with reproducible random weights."""
     settings = SHAPE | changes if issubclass(config, hf.PreTrainedConfig) else changes
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""supports_tree_attention tells the models whose results are right from those whose are not."""
+"""`supports_tree_attention` distinguishes models with correct results from others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_model_in_training_with_dropout() -> None:
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_nobodys_random_numbers_are_taken(training: bool) -> None:
+def test_random_number_generators_stay_as_they_are(training: bool) -> None:
     decoder = model(hf.GPT2Model, hf.GPT2Config).train(training)
     before = torch.get_rng_state()
     supports_tree_attention(decoder)

@@ -1,4 +1,4 @@
-"""A pack with a tree gives what its sequences give one by one."""
+"""A packed row gives the same results as its sequences one by one."""
 
 from __future__ import annotations
 

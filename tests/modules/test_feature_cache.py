@@ -1,4 +1,4 @@
-"""The cache of what a vision tower saw: what it keeps, for how long, and where."""
+"""The cache of vision features: what it keeps, how long, and where."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     assert kept.disk_bytes == 0
 
 
-def test_unfinished_files_are_removed_once_nobody_writes_them(tmp_path: Path) -> None:
+def test_unfinished_files_are_removed_when_they_are_old(tmp_path: Path) -> None:
     old, new = tmp_path / f"{key(0)}-1.part", tmp_path / f"{key(1)}-2.part"
     for path in (old, new):
         path.write_bytes(b"half a page")

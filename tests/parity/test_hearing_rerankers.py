@@ -1,4 +1,4 @@
-"""Rerankers that listen: the same scores as sentence-transformers' CrossEncoder."""
+"""Audio rerankers give the same scores as sentence-transformers' CrossEncoder."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Loaded:
         return cls(ours=ours, theirs=theirs)
 
     def check(self, pairs: Any, **options: Any) -> Any:
-        """Compare the logits, and give them."""
+        """Compare the logits of both libraries, and return them."""
         expected = self.theirs.predict(pairs, activation_fn=IDENTITY, **options)
         close(self.ours.predict(pairs, activation_fn=IDENTITY, **options), expected)
         return expected
@@ -124,7 +124,7 @@ def test_every_form_of_a_recording(omni: Loaded, tmp_path: Path) -> None:
 
 
 def test_different_sampling_rates_in_one_list(omni: Loaded, tmp_path: Path) -> None:
-    """sentence-transformers takes one rate, the model's; here any is changed to that."""
+    """sentence-transformers accepts only the model's rate; mm_rag resamples."""
     made = {rate: sweep(1.2, rate=rate) for rate in (8_000, 44_100, 48_000)}
     told: list[Any] = [{"array": made[rate], "sampling_rate": rate} for rate in made]
     told.append(make_wav(tmp_path / "slow.wav", made[8_000], rate=8_000))
@@ -174,7 +174,7 @@ def test_conversations(omni: Loaded) -> None:
 def test_logits_of_one_token_of_a_pair(
     omni: Loaded, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    """The thinker would make logits of every token, whatever it is asked for."""
+    """The thinker ignores `logits_to_keep`, and would compute logits of every token."""
     vocabulary = omni.theirs[0].model.lm_head.out_features
     forward, counts = torch.nn.Linear.forward, list[int]()
 
@@ -190,7 +190,7 @@ def test_logits_of_one_token_of_a_pair(
 
 
 def test_saved_after_a_cut(omni: Loaded, tmp_path: Path) -> None:
-    """The length of the cut stays in the tokenizer, and would be the recordings' length too."""
+    """The truncation length is state of the tokenizer, and would apply to recordings too."""
     pairs = PAIRS["everything"]
     expected = omni.check(pairs)
 

@@ -1,4 +1,4 @@
-"""Every family of rerankers: the scores and the order that sentence-transformers gives."""
+"""Each family of rerankers gives the scores and the order of sentence-transformers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ seen = pytest.mark.parametrize(
 
 
 def long_ones(family: RerankerFamily) -> list[str]:
-    """Documents that are cut where sentence-transformers cuts them.
+    """Documents that are truncated where sentence-transformers truncates them.
 
     What it restores of a row that it cut is the end of the template: where the query comes after
     the document, the query is lost. test_the_end_of_a_document compares those.
@@ -106,14 +106,14 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
 
 
 def close(mine: Any, reference: Any) -> None:
-    """The same scores; and different ones for different pairs, or else nothing was compared."""
+    """Check that scores are equal, and that different pairs have different scores."""
     expected = np.asarray(reference)
     np.testing.assert_allclose(np.asarray(mine), expected, rtol=0, atol=TOLERANCE)
     assert expected.size == 1 or np.ptp(expected) > CLEARLY
 
 
 def same_order(mine: list[Ranked], reference: list[Any]) -> None:
-    """The same documents at each place, but for those whose scores are the same."""
+    """Check that rankings are equal, except among equal scores."""
     close([place["score"] for place in mine], [place["score"] for place in reference])
     scores = {place["corpus_id"]: place["score"] for place in reference}
     assert len({place["index"] for place in mine}) == len(mine) == len(reference)
@@ -121,12 +121,12 @@ def same_order(mine: list[Ranked], reference: list[Any]) -> None:
 
 
 def sides_of(family: RerankerFamily) -> list[str]:
-    """What a query or a document can be: chat messages hold both of them."""
+    """Modalities of a single side; chat messages contain both sides."""
     return [modality for modality in family.modalities if modality != "message"]
 
 
 def documents_of(modality: str) -> list[Any]:
-    """In the forms that both libraries take."""
+    """Inputs in forms that both libraries accept."""
     makers: dict[str, Callable[[], list[Any]]] = {
         "text": lambda: DOCUMENTS,
         "image": samples.pictures,
@@ -236,7 +236,7 @@ def test_prompts_of_the_checkpoint(load: Load, family: RerankerFamily) -> None:
 @families
 @pytest.mark.parametrize("fewer", [0, 15])
 def test_the_end_of_a_document(load: Load, family: RerankerFamily, fewer: int) -> None:
-    """It is cut to the longest start with which the pair fits; all else stays whole."""
+    """The document keeps the longest prefix with which the pair fits; nothing else changes."""
     both = load(family)
     limit = both.theirs.max_seq_length - fewer
     mine = ours(family, both.folder, max_seq_length=limit) if fewer else both.ours
@@ -250,7 +250,7 @@ def test_the_end_of_a_document(load: Load, family: RerankerFamily, fewer: int) -
 
 
 def longest_start(theirs: Any, limit: int) -> str:
-    """The most tokens of LONG with which sentence-transformers makes a row of `limit` tokens."""
+    """The longest prefix of LONG with which sentence-transformers makes `limit` tokens."""
     tokenizer = theirs[0].tokenizer
     spans = tokenizer(LONG, return_offsets_mapping=True)["offset_mapping"]
     ends = sorted({end for _, end in spans})
@@ -290,7 +290,7 @@ def test_a_cut_is_said_once(
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What we said, not transformers."""
+    """Log records of mm_rag, not of transformers."""
     return [record.message for record in caplog.records if record.name.startswith("mm_rag")]
 
 

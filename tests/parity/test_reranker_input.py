@@ -1,4 +1,4 @@
-"""What a reranker is given, and what it says where that cannot be used."""
+"""Inputs of a reranker, and its errors on invalid ones."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def close(mine: Any, reference: Any) -> None:
 
 
 def column(pairs: list[Any]) -> Any:
-    """An array of pairs, as a column of a table is."""
+    """Pairs as an array of objects, like a column of a table."""
     made = np.empty(len(pairs), dtype=object)
     made[:] = pairs
     return made
@@ -84,7 +84,7 @@ def test_forms_of_one_pair(reader: Reranker, form: Callable[[Any], Any]) -> None
 
 
 def test_one_pair_of_arrays(viewer: Reranker) -> None:
-    """An array is one picture or one video, and no list of pairs."""
+    """An array of numbers is a picture or a video, not a list of pairs."""
     shown, other = np.random.default_rng(1).integers(0, 255, (2, 2, 48, 64, 3), dtype=np.uint8)
     for pair in [(shown, "light"), (shown[0], "light"), (shown, other), (shown[0], other[0])]:
         found = viewer.predict(pair)
@@ -124,7 +124,7 @@ def test_what_are_no_pairs(reader: Reranker, pairs: Any, position: int | None) -
 
 @pytest.mark.parametrize("documents", ["a text", b"bytes", None, 5, {"text": "a"}, Text("a")])
 def test_what_are_no_documents(reader: Reranker, documents: Any) -> None:
-    """A str has letters, none of which is a document."""
+    """A str is not a sequence of documents."""
     with pytest.raises(InputError, match="Documents come in a list"):
         reader.rank("a cat", documents)
 
@@ -132,7 +132,7 @@ def test_what_are_no_documents(reader: Reranker, documents: Any) -> None:
 def test_a_medium_in_messages_that_the_model_does_not_take(
     reader: Reranker, viewer: Reranker
 ) -> None:
-    """Its template would leave it out: the score would be that of nothing."""
+    """The template would leave the medium out, and the score would not depend on it."""
     sound = Audio(np.zeros(1600, dtype=np.float32), 16_000)
     picture = Image(Pictures.new("RGB", (48, 48)))
     for reranker, medium in ((reader, picture), (viewer, sound)):
@@ -211,7 +211,7 @@ class Doubled(nn.Module):
 
 
 @pytest.mark.parametrize("activation", [Doubled(), torch.sigmoid, nn.Threshold(0, 1)])
-def test_an_activation_that_nobody_could_load_is_not_saved(
+def test_an_activation_that_could_not_be_loaded_is_not_saved(
     words: Path, activation: Any, tmp_path: Path
 ) -> None:
     reranker = Reranker(words, device="cpu", activation_fn=activation)
@@ -250,8 +250,8 @@ def test_modules_that_do_not_fit(words: Path) -> None:
         "reads causal_logits": [encoder, LogitScore(1)],
         "reads sentence_embedding": [encoder, Dense(32, 1, module_output_name="scores")],
         "makes no scores": [encoder, Pooling(32, "lasttoken"), Normalize()],
-        "Linear is none": [encoder, nn.Linear(32, 32), LogitScore(1)],
-        "str is none": ["model"],
+        "Linear is not one": [encoder, nn.Linear(32, 32), LogitScore(1)],
+        "str is not one": ["model"],
         "first module": [],
     }
     for message, modules in chains.items():
@@ -260,7 +260,7 @@ def test_modules_that_do_not_fit(words: Path) -> None:
 
 
 class Halved(Module):
-    """A module of a user, of which only the user knows what it makes."""
+    """A user's module, whose output is not declared."""
 
     def forward(self, features: Any) -> Any:
         features["sentence_embedding"] = features["token_embeddings"][:, -1] / 2
@@ -286,8 +286,8 @@ def test_a_list_that_is_no_list_of_modules(words: Path, tmp_path: Path) -> None:
         Reranker(tmp_path, device="cpu")
 
 
-def test_whoever_leaves_early_leaves_no_lock(classifier: Reranker) -> None:
-    """An interrupted notebook keeps the traceback, and with it what was going on."""
+def test_an_abandoned_call_holds_no_lock(classifier: Reranker) -> None:
+    """An interrupted notebook keeps the traceback, and with it the abandoned generator."""
 
     def leave(_: int) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Rerankers beside those of the table: other heads, other templates, broken checkpoints."""
+"""Rerankers with other heads or templates, and damaged checkpoints."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def close(mine: Any, reference: Any) -> None:
 
 
 def change(path: Path, **settings: Any) -> None:
-    """Write other settings into a file of settings."""
+    """Update settings in a JSON file."""
     write_json(path, {**json.loads(path.read_text()), **settings})
 
 
@@ -54,7 +54,7 @@ def test_three_labels(tmp_path: Path) -> None:
 
 
 def test_another_number_of_labels(tmp_path: Path) -> None:
-    """A head of another size is a new one, with random weights: only the shape can be checked."""
+    """A head of another size would have random weights, so it is refused."""
     folder = cross_encoders.cross_encoder(tmp_path, labels=3)
 
     assert Reranker(folder, device="cpu").num_labels == 3
@@ -74,7 +74,7 @@ def test_either_side_of_padding(make: Callable[[Path], Path], side: str, tmp_pat
 
 
 def test_a_language_model_without_a_template(tmp_path: Path) -> None:
-    """Then a pair is what the tokenizer makes of it."""
+    """Without a template, the tokenizer joins the two texts."""
     folder = text_rerankers.bge_reranker_gemma(tmp_path)
     (folder / "chat_template.jinja").unlink()
     (folder / "modules.json").unlink()
@@ -98,7 +98,7 @@ def test_a_language_model_without_a_template(tmp_path: Path) -> None:
     ],
 )
 def test_unusual_texts(make: Callable[[Path], Path], tmp_path: Path) -> None:
-    """Letters that no vocabulary has, spaces at the ends."""
+    """Characters outside of the vocabulary, and surrounding spaces."""
     folder = make(tmp_path)
     theirs, ours = CrossEncoder(str(folder), device="cpu"), Reranker(folder, device="cpu")
     texts = [
@@ -123,7 +123,7 @@ def test_a_query_is_not_cut(make: Callable[[Path], Path], tmp_path: Path) -> Non
 
 
 def test_messages_of_the_caller(tmp_path: Path) -> None:
-    """A pair can be a conversation, with an instruction of its own; its turns come in any order."""
+    """A pair may be chat messages in any order, with an instruction of their own."""
     folder = text_rerankers.qwen3_reranker(tmp_path)
     theirs: Any = CrossEncoder(str(folder), device="cpu")
     ours = Reranker(folder, device="cpu")
@@ -155,7 +155,7 @@ def test_an_activation_of_the_caller_is_saved(tmp_path: Path) -> None:
 def test_half_precision_is_raised_before_the_activation(
     make: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    """A sigmoid of a bfloat16 is a bfloat16: documents would share one score."""
+    """A sigmoid in bfloat16 would give many documents the same score."""
     ours = Reranker(make(tmp_path), device="cpu", dtype="bfloat16")
     given: list[torch.dtype] = []
 
@@ -207,7 +207,7 @@ def test_a_tokenizer_without_yes_and_no(tmp_path: Path) -> None:
 
 
 def test_unknown_words_are_not_yes_and_no(tmp_path: Path) -> None:
-    """A tokenizer with an unknown token gives its id for both: all scores would be 0."""
+    """An unknown token would stand for both answers, and all scores would be 0."""
     folder = text_rerankers.bge_reranker_gemma(tmp_path)
     (folder / "modules.json").unlink()
 
@@ -312,7 +312,7 @@ def test_the_last_layer_computes_what_is_read(make: Callable[[Path], Path], tmp_
 def test_what_a_tree_refuses_goes_the_plain_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A layer may refuse in the middle of a forward, whatever the trial of the model said."""
+    """A layer may refuse during a forward, although the trial of the model succeeded."""
     reranker = Reranker(text_rerankers.qwen3_reranker(tmp_path), device="cpu")
     expected = reranker.predict(PAIRS, activation_fn=LOGITS)
     asked: list[int] = []

@@ -1,4 +1,4 @@
-"""Pairs of which some fit in a window of attention: nothing is lost, nothing is scored twice."""
+"""Pairs longer than an attention window are scored once, in padded batches."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _MAKERS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 
 
 def windowed(name: str, folder: Path) -> Path:
-    """A language model whose tokens see the last WINDOW ones only."""
+    """A language model with a sliding window of WINDOW tokens."""
     qwen3_reranker_plain(folder)
     sizes = json.loads((folder / "config.json").read_text())
     tokenizer: Any = hf.AutoTokenizer.from_pretrained(folder)
@@ -76,7 +76,7 @@ def windowed(name: str, folder: Path) -> Path:
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The positions of pairs that go in padded batches, as they come."""
+    """Positions of pairs that are scored in padded batches, in order."""
     positions: list[int] = []
     score = PaddedBatches.score
 

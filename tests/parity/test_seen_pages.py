@@ -1,4 +1,4 @@
-"""A page is looked at once, and what is too long loses words, never pictures or the question."""
+"""Vision features are computed once per page; truncation removes words, not pictures or queries."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from .visual_pairs import QUERY, TEXTS, films, picture_pairs, same_size
 TOLERANCE = 1e-5
 IDENTITY = torch.nn.Identity()
 MAKERS = {"qwen3": qwen3_vl_reranker, "jina": jina_reranker_m0, "nemotron": nemotron_rerank_vl}
-REMEMBERED = ["qwen3", "jina"]  # the third brings its own code, whose eyes nobody knows
+REMEMBERED = ["qwen3", "jina"]  # nemotron has its own vision code, whose features cannot be cached
 TOWERS = (Qwen3VLVisionModel, Qwen2VisionTransformerPretrainedModel)
 
 
 class Looks(list[int]):
-    """How many pictures and videos the vision tower was given, call by call."""
+    """Numbers of pictures and videos that the vision tower was given, call by call."""
 
     def taken(self) -> int:
-        """How many since this was asked last."""
+        """Their sum since the last call of this method."""
         count = sum(self)
         self.clear()
         return count
@@ -44,7 +44,7 @@ class Looks(list[int]):
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
-    """Counts what any vision tower of these models is given."""
+    """Count the media that the vision towers of these models are given."""
     counted = Looks()
 
     def watch(tower: type[torch.nn.Module]) -> None:
@@ -85,7 +85,7 @@ def ours(folder: Path, cache: FeatureCache | None = None, **options: Any) -> Rer
 
 
 def every_page(**options: Any) -> FeatureCache:
-    """A cache for the small pages of replicas, which are cheap to see again."""
+    """A cache that also keeps the small pages of replicas."""
     return FeatureCache(min_tokens=1, **options)
 
 
@@ -209,7 +209,7 @@ def test_pages_on_disk_are_found_by_a_later_reranker(
     later = ours(folders["qwen3"], every_page(folder=tmp_path))
     close(logits(later, pairs), expected)
     assert looks.taken() == 0
-    # Another model sees the same pages with its own eyes.
+    # Another model has other features for the same pages.
     other = ours(folders["jina"], every_page(folder=tmp_path))
     close(logits(other, pairs), theirs(folders["jina"])(pairs))
 
@@ -253,7 +253,7 @@ def test_a_small_cache_forgets(folder: Path, looks: Looks) -> None:
 
 
 def fitting(folder: Path, make: Callable[[str], Any], text: str) -> str:
-    """The longest beginning of a text, in whole tokens, with which a pair is not too long."""
+    """The longest prefix of a text, in whole tokens, with which a pair fits."""
     model = CrossEncoder(str(folder), device="cpu", trust_remote_code=True)
     transformer: Any = model[0]
     tokenizer, limit = transformer.tokenizer, transformer.max_seq_length

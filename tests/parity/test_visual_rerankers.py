@@ -1,4 +1,4 @@
-"""Rerankers that look at pictures: the same scores as sentence-transformers' CrossEncoder."""
+"""Vision rerankers give the same scores as sentence-transformers' CrossEncoder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Loaded:
     trust: bool
 
     def check(self, pairs: Any, **options: Any) -> Any:
-        """Compare the logits, and give them."""
+        """Compare the logits of both libraries, and return them."""
         expected = self.theirs.predict(pairs, activation_fn=IDENTITY, **options)
         close(self.ours.predict(pairs, activation_fn=IDENTITY, **options), expected)
         return expected
@@ -47,7 +47,7 @@ Load: TypeAlias = Callable[[RerankerFamily], Loaded]
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
-    """Makes each replica once."""
+    """Make each replica once."""
     made: dict[str, Loaded] = {}
 
     def loaded(family: RerankerFamily) -> Loaded:

@@ -1,4 +1,4 @@
-"""Pairs of words, pictures and videos, in the plain forms that both libraries take."""
+"""Pairs of texts, pictures and videos, in forms that both libraries accept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXTS = [
 
 
 def same_size(count: int, seed: int = 3) -> list[Pictures.Image]:
-    """Different pictures that have the same tokens."""
+    """Different pictures whose placeholder tokens are equal."""
     random = np.random.default_rng(seed)
     shape = (count, 48, 64, 3)
     return [Pictures.fromarray(one) for one in random.integers(0, 255, shape, dtype=np.uint8)]
@@ -41,7 +41,7 @@ def films(folder: Path) -> list[str]:
 
 
 def picture_pairs() -> dict[str, Pairs]:
-    """By what is compared with what."""
+    """Lists of pairs, by their modalities."""
     a, b, c = same_size(3)
     small, wide, tall = pictures()
     said = {"text": "What is the total?", "image": small}
@@ -65,7 +65,7 @@ def picture_pairs() -> dict[str, Pairs]:
 
 
 def video_pairs(folder: Path) -> dict[str, Pairs]:
-    """By what is compared with what; the videos are written to the folder."""
+    """Lists of pairs, by their modalities; the videos are written to the folder."""
     first, second = films(folder)
     a, _ = same_size(2)
     said = {"text": "What happens?", "video": first}
@@ -79,7 +79,7 @@ def video_pairs(folder: Path) -> dict[str, Pairs]:
 
 
 def conversations() -> list[list[dict[str, Any]]]:
-    """Pairs that are written as chat messages; one brings its own instruction."""
+    """Pairs as chat messages; one has its own instruction."""
     a, b = same_size(2)
 
     def turn(role: str, *parts: Any) -> dict[str, Any]:
