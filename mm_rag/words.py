@@ -8,16 +8,26 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Literal
 
-# Han, kana and their extensions are written without spaces: each character counts as a word.
-_IDEOGRAPHS = (
-    "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Letters of scripts that are written without spaces between words, for regular expressions.
+HAN_AND_KANA = (
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_PIECE = re.compile(rf"[{_IDEOGRAPHS}]|[^\s{_IDEOGRAPHS}]+")
-_IDEOGRAPH = re.compile(rf"[{_IDEOGRAPHS}]")
+HANGUL = "\uac00-\ud7a3"  # has spaces, and endings that no stemmer here removes
+THAI_TO_KHMER = (  # Thai, Lao, Burmese, Khmer
+    "\u0e01-\u0e30\u0e32-\u0e33\u0e40-\u0e46\u0e81-\u0eb0\u0eb2-\u0eb3\u0ebd-\u0ec6\u0edc-\u0edf"
+    "\u1000-\u102a\u103f\u1050-\u1055\u1780-\u17b3\u17d7\u17dc"
+)
+THAI_TO_KHMER_MARKS = (
+    "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u1056-\u1059"
+    "\u17b4-\u17d3\u17dd"
+)
+_PIECE = re.compile(rf"[{HAN_AND_KANA}]|[^\s{HAN_AND_KANA}]+")
+_IDEOGRAPH = re.compile(rf"[{HAN_AND_KANA}]")
 
 # Python's \w does not contain the vowel signs of the Indic scripts and Thai.
-_LETTER = rf"(?:[^\W_{_IDEOGRAPHS}]|[\u0900-\u0963\u0966-\u0fff])"
-_WORD = re.compile(rf"[{_IDEOGRAPHS}]|\d+(?:[.,]\d+)+|{_LETTER}+(?:['\u2019]{_LETTER}+)*")
+_LETTER = rf"(?:[^\W_{HAN_AND_KANA}]|[\u0900-\u0963\u0966-\u0fff])"
+_WORD = re.compile(rf"[{HAN_AND_KANA}]|\d+(?:[.,]\d+)+|{_LETTER}+(?:['\u2019]{_LETTER}+)*")
 # Accents, Hebrew points and Arabic vowel marks, which are often omitted in queries.
 _MARKS = re.compile("[\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u0652\u0670]")
 

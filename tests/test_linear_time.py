@@ -18,7 +18,7 @@ from PIL import Image, PngImagePlugin
 
 from mm_rag.agent_tools.tool import lines_result
 from mm_rag.boxes import WordBox, find_words
-from mm_rag.collection.lexical.query import parse, read
+from mm_rag.collection.lexical.query import analyzed_query, parse_query
 from mm_rag.extraction.subtitles import read_subtitle_file
 from mm_rag.media.image import image_metadata
 from mm_rag.prompt_content import Budget
@@ -99,7 +99,9 @@ def test_titles_within_titles() -> None:
 def test_words(piece: str) -> None:
     assert_linear(plain_words, lambda size: piece * (size // len(piece)), 4000)
     assert_linear(
-        lambda text: read(parse(text), "english"), lambda size: piece * (size // len(piece)), 2500
+        lambda text: analyzed_query(parse_query(text), "english"),
+        lambda size: piece * (size // len(piece)),
+        2500,
     )
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+from mm_rag.words import HAN_AND_KANA, HANGUL
+
 PASSAGE_WORDS = 150
 _OVERLAP = 0.15
 _ENOUGH = 0.5  # share of `max_words` from which a heading ends the passage before it
 # Chinese, Japanese and Korean are written without spaces: each character counts as a word. So do
 # every 40 characters of a longer run without spaces.
-_NO_SPACES = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_NO_SPACES = HAN_AND_KANA + HANGUL
 # Spaces only after the word: before it, a run of blanks would be scanned from each of its places.
 _WORD = re.compile(rf"(?:[{_NO_SPACES}]|[^\s{_NO_SPACES}]{{1,40}})\s*")
 _SENTENCE_END = re.compile(

@@ -1,8 +1,7 @@
-"""The words of all Segments, searched by BM25: tantivy, on disk, incremental.
+"""The lexical index: the words of all segments, searched by BM25 (tantivy; on disk, incremental).
 
-`schema` says what is kept of a Segment, `languages` in which language it is, `analysis` what its
-words are. `query` reads what a user typed, `scoring` makes tantivy's query of it, and `index` is
-the one that others use.
+`analysis` splits and stems text, `query` parses what a user typed, `scoring` weights its terms, and
+`index` is what the rest of the package uses.
 """
 
 from __future__ import annotations

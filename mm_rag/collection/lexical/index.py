@@ -1,4 +1,4 @@
-"""LexicalIndex: finds Segments by their words."""
+"""LexicalIndex: adds, deletes and searches segments by their words."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ import tantivy
 
 from mm_rag._forking import ForkableLock
 from mm_rag.collection.damage import KnownFiles, is_panic, is_whole
-from mm_rag.collection.lexical.query import parse, read
-from mm_rag.collection.lexical.schema import as_document, make_schema, open_index
-from mm_rag.collection.lexical.scoring import Scorer, Weighed
+from mm_rag.collection.lexical.analysis import (
+    PLAIN,
+    cleaned,
+    codes,
+    language_of,
+    spaced,
+    stems,
+)
+from mm_rag.collection.lexical.query import analyzed_query, parse_query
+from mm_rag.collection.lexical.scoring import Scorer, WeightedQuery
 from mm_rag.errors import CollectionError, MMRagError
 from mm_rag.segment import Segment
 
+_SPACES = "mm_rag_spaces"  # the tokenizer's name in the index
+
 _HEAP_BYTES = 50_000_000  # the writer's buffer; tantivy asks for 15 MB at least
 
-_EQUALS = 16  # times as many texts as are wanted are looked at, where all score the same
+_TIES = 16  # times as many texts as wanted are retrieved if all have the same score
 
 _OPENING = "It holds nothing that is not elsewhere: delete that folder and repair() makes it again."
 _READING = "If it is damaged or gone, delete its folder and repair() makes it again."
@@ -27,13 +36,13 @@ _WRITING = "Is the disk full or read-only, or does another process write to it?"
 
 
 class LexicalIndex:
-    """The words of one collection's Segments, searched by BM25.
+    """The words of one collection's segments, searched by BM25.
 
-    Many threads and processes may search while one writes; two writers wait for each other in one
-    process, and are an error in two.
+    Many threads and processes may search while one writes. Two writers wait for each other in one
+    process, and raise an error in two.
 
     Args:
-        path: An existing folder: an empty one, or one with an index in it. None keeps it in memory.
+        path: An existing folder, empty or with an index in it; None to keep it in memory.
 
     Raises:
         CollectionError: The folder is missing, damaged, or another version's.
@@ -42,29 +51,29 @@ class LexicalIndex:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._known = None if path is None else known_words(path)
-        self._schema = make_schema()
+        self._schema = _make_schema()
         self._writing = ForkableLock()
         with self._explained("opened", _OPENING):
-            self._index = open_index(self._schema, path)
+            self._index = _open_index(self._schema, path)
 
     def put(self, segments: Iterable[Segment]) -> None:
-        """Add Segments, replacing those of the same id, in one commit.
+        """Add segments, replacing those with the same id, in one commit.
 
         Raises:
-            CollectionError: They cannot be written; none of them is in.
+            CollectionError: They cannot be written; none is added.
         """
         self.change(segments, ())
 
     def drop(self, ids: Sequence[str]) -> None:
-        """Delete Segments; unknown ids are no error.
+        """Delete segments; unknown ids are ignored.
 
         Raises:
-            CollectionError: It cannot be written; all of them are still in.
+            CollectionError: It cannot be written; none is deleted.
         """
         self.change((), ids)
 
     def change(self, new: Iterable[Segment], gone: Sequence[str]) -> None:
-        """Delete Segments, and add others, replacing those of the same id, in one commit.
+        """Delete segments, and add others or replace those with the same id, in one commit.
 
         Raises:
             CollectionError: It cannot be written; nothing has changed.
@@ -76,63 +85,63 @@ class LexicalIndex:
         with self._writing, self._explained("written", _WRITING):
             writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
             try:
-                # A writer that was killed in its commit left files of the names that come next.
+                # A writer killed while committing left files with the next names.
                 writer.garbage_collect_files()
                 for id_ in gone:
                     writer.delete_documents_by_term("id", id_)
                 for segment in chain([] if first is None else [first], new):
                     writer.delete_documents_by_term("id", segment.id)
-                    writer.add_document(as_document(segment))
+                    writer.add_document(_document_of(segment))
                 writer.commit()
                 writer.wait_merging_threads()
             finally:
-                del writer  # frees tantivy's lock, even while somebody keeps the error
+                del writer  # frees tantivy's lock, even while the error is referenced
             self._index.reload()
             if self._known is not None:
                 self._known.note()
 
     def search(self, words: str, n: int) -> list[tuple[str, float]]:
-        """The `n` Segments that share the rarest words with a query, best first.
+        """The `n` segments with the highest BM25 for a query, best first.
 
-        Words in double quotes are a phrase that must be there; `valv*` is any word that begins so.
+        Words in double quotes are a required phrase; `valv*` matches any word that begins so.
 
         Returns:
-            Pairs of an id and its BM25, as a share in [0, 1] of the most that the query could give.
+            Pairs of an id and its BM25, divided by the maximum possible for the query: in [0, 1].
 
         Raises:
             CollectionError: The index was damaged since it was opened.
         """
-        question = parse(words)
+        parsed = parse_query(words)
         with self._explained("searched", _READING):
             searcher = self._searcher()
             scorer = Scorer(searcher, self._schema)
-            # A query does not say its language, and is too short to tell: it is taken to be in each
-            # that there is, and a Segment is as good as the best of these finds it.
-            readings = dict.fromkeys(read(question, each) for each in scorer.languages)
+            # A query is too short to tell its language: it is analysed in every language of the
+            # index, and a segment counts by its best score.
+            analyses = dict.fromkeys(analyzed_query(parsed, each) for each in scorer.languages)
             best: dict[tuple[int, int], tuple[float, tantivy.DocAddress]] = {}
-            for weighed in map(scorer.weigh, readings):
-                hits = scorer.scores(weighed, _found(searcher, weighed, n))
-                for score, address in hits:
-                    share = min(1.0, score / weighed.most)
+            for query in map(scorer.weighted, analyses):
+                for score, address in scorer.scores(query, _found(searcher, query, n)):
+                    normalized = min(1.0, score / query.maximum)
                     key = (address.segment_ord, address.doc)
-                    best[key] = max(best.get(key, (0.0, address)), (share, address), key=_share)
-            found = [(searcher.doc(address)["id"][0], share) for share, address in best.values()]
-            # Equals in an order that does not depend on when they were written.
+                    if normalized > best.get(key, (-1.0,))[0]:
+                        best[key] = (normalized, address)
+            found = [(searcher.doc(address)["id"][0], score) for score, address in best.values()]
+            # Ties in an order that does not depend on when they were written.
             return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:n]
 
     def is_sound(self) -> bool:
-        """Whether the files are what was written, and everything in them can be read."""
+        """Whether the files are as they were written, and can be read completely."""
         if self._path is None or self._known is None:
             return True
         return self._known.are_sound() and is_whole(self._path, "words")
 
     def __len__(self) -> int:
-        """How many Segments there are."""
+        """Number of segments."""
         with self._explained("read", _READING):
             return self._searcher().num_docs
 
     def ids(self) -> set[str]:
-        """The ids of all Segments.
+        """The ids of all segments.
 
         Raises:
             CollectionError: The index was damaged since it was opened.
@@ -153,7 +162,7 @@ class LexicalIndex:
         try:
             yield
         except BaseException as error:
-            # Damaged files make tantivy raise whatever it likes, and its Rust code panic.
+            # With damaged files tantivy raises errors of any class, and its Rust code panics.
             is_ours = isinstance(error, MMRagError)
             if is_ours or not (isinstance(error, Exception) or is_panic(error)):
                 raise
@@ -164,20 +173,21 @@ class LexicalIndex:
 
 
 def known_words(path: Path) -> KnownFiles:
-    """The files of an index as they were last written."""
+    """The recorded state of an index's files."""
     return KnownFiles(path, path.with_name(f"{path.name}.state"))
 
 
 def _found(
-    searcher: tantivy.Searcher, weighed: Weighed, n: int
+    searcher: tantivy.Searcher, weighted: WeightedQuery, n: int
 ) -> list[tuple[float, tantivy.DocAddress]]:
-    n, query = min(n, searcher.num_docs), weighed.query
-    if n < 1 or not weighed.most:
+    """The best documents by tantivy's score: `n`, or more if the last of them are tied."""
+    n, query = min(n, searcher.num_docs), weighted.query
+    if n < 1 or not weighted.maximum:
         return []
     hits = searcher.search(query, n, count=False).hits
-    # tantivy cuts a row of equals by when they were written: all of them are looked at.
+    # tantivy breaks ties by when documents were written: all that are tied are retrieved.
     wanted = n
-    while len(hits) == wanted < searcher.num_docs and wanted < _EQUALS * n:
+    while len(hits) == wanted < searcher.num_docs and wanted < _TIES * n:
         if hits[-1][0] < hits[n - 1][0]:
             break
         wanted = min(4 * wanted, searcher.num_docs)
@@ -185,5 +195,48 @@ def _found(
     return list(hits)
 
 
-def _share(found: tuple[float, tantivy.DocAddress]) -> float:
-    return found[0]
+def _make_schema() -> tantivy.Schema:
+    """The fields of the index.
+
+    `title` and `text` hold stems in the segment's language. All languages share the two fields,
+    because BM25 compares a text's length with the mean of its field over all segments: with a field
+    for each language, the only German page among a thousand would be 1,000 times as long as the
+    mean, and score next to nothing. `whole` holds words as they are written, and codes.
+    """
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("sha256", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
+    # Stored, with their lengths, to score without deleted documents (`scoring`).
+    for name in ("title", "text"):
+        builder.add_text_field(name, stored=True, tokenizer_name=_SPACES, index_option="position")
+        builder.add_integer_field(f"{name}_length", fast=True)
+    builder.add_text_field("whole", tokenizer_name=_SPACES, index_option="basic")
+    return builder.build()
+
+
+def _open_index(schema: tantivy.Schema, path: Path | None) -> tantivy.Index:
+    """The index in a folder, or a new one in memory."""
+    index = tantivy.Index(schema, path=None if path is None else str(path))
+    # tantivy is given terms that `analysis` made, separated by spaces.
+    spaces = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+    index.register_tokenizer(_SPACES, spaces)
+    return index
+
+
+def _document_of(segment: Segment) -> tantivy.Document:
+    """A segment as it is indexed."""
+    title, text = (spaced(cleaned(part), ends=True) for part in (segment.title, segment.text))
+    language = language_of(segment.text if segment.text.strip() else segment.title)
+    in_title, in_text = stems(title, language), stems(text, language)
+    whole = {*stems(title, PLAIN), *stems(text, PLAIN), *codes(title), *codes(text)}
+    return tantivy.Document(
+        id=segment.id,
+        sha256=segment.sha256,
+        language=language,
+        title=" ".join(in_title),
+        title_length=len(in_title),
+        text=" ".join(in_text),
+        text_length=len(in_text),
+        whole=" ".join(whole),
+    )

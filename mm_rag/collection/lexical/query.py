@@ -1,6 +1,6 @@
-"""What a user typed: words, phrases in quotes, and beginnings of words with a star.
+"""Query syntax: words, phrases in double quotes, and prefixes with a star (`valv*`).
 
-Nothing else has a meaning, and nothing is an error: what is no word is passed over.
+Nothing else has a meaning, and nothing is a syntax error: other characters are ignored.
 """
 
 from __future__ import annotations
@@ -21,92 +21,92 @@ from mm_rag.collection.lexical.analysis import (
     stems,
 )
 
-_MOST_WORDS = 10_000  # that are looked at; a pasted chapter has some 2,000 different ones
-_MOST = 10  # phrases, and beginnings: each is a search of its own
+_MOST_WORDS = 10_000  # different ones; a pasted chapter has some 2,000
+_MOST = 10  # phrases, and prefixes: each is a search of its own
 _MOST_CODES = 100
-_LONGEST_PHRASE = 50  # words; who pastes a whole page in quotes finds it by its first lines
+_LONGEST_PHRASE = 50  # words; a whole page pasted in quotes is found by its first lines
 
 _QUOTES = dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u00ab\u00bb\u301d\u301e\u301f"), '"')
 _QUOTED = re.compile(r'(?<!\d)"([^"]+)"')  # after a digit it means inches: a 5" pipe
 _PUNCTUATION = string.punctuation.replace("*", "")
-_SHORTEST_BEGINNING = 2  # letters; one is the beginning of half of all words
+_SHORTEST_PREFIX = 2  # letters; one is the prefix of half of all words
 
 
 @dataclass(frozen=True)
-class Question:
-    """A query, before anybody knows its language.
+class ParsedQuery:
+    """A query before language analysis.
 
     Attributes:
-        words: All different words but those with a star, phrases included, spaces between them.
-        phrases: What was in double quotes.
-        beginnings: What was before a star, folded.
+        words: All different words but those with a star, phrases included, separated by spaces.
+        phrases: The texts in double quotes.
+        prefixes: The texts before a star, folded.
     """
 
     words: str
     phrases: tuple[str, ...]
-    beginnings: tuple[str, ...]
+    prefixes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A question taken to be in one language.
+class AnalyzedQuery:
+    """A query analysed in one language.
 
     Attributes:
         terms: Its stems.
-        phrases: Stems that must stand next to each other.
+        phrases: Stems that must be adjacent.
         codes: Identifiers and part numbers, each with the stems of its pieces.
-        beginnings: The beginnings of words.
+        prefixes: Prefixes of words.
     """
 
     terms: tuple[str, ...]
     phrases: tuple[tuple[str, ...], ...]
     codes: tuple[tuple[str, tuple[str, ...]], ...]
-    beginnings: tuple[str, ...]
+    prefixes: tuple[str, ...]
 
 
-def parse(words: str) -> Question:
-    """Read what a user typed. A star within quotes is a character like any other."""
+def parse_query(words: str) -> ParsedQuery:
+    """Parse what a user typed. A star within quotes is a character like any other."""
     outside_and_inside = _QUOTED.split(cleaned(words.translate(_QUOTES)))
     phrases = outside_and_inside[1::2]
     plain: list[str] = []
-    beginnings: list[str] = []
+    prefixes: list[str] = []
     for word in " ".join(outside_and_inside[::2]).split():
-        beginning = _beginning(word)
-        (beginnings if beginning else plain).append(beginning or word)
-    return Question(
+        prefix = _prefix(word)
+        (prefixes if prefix else plain).append(prefix or word)
+    return ParsedQuery(
         " ".join(_first(_MOST_WORDS, spaced(" ".join([*plain, *phrases]), ends=False).split())),
         _first(_MOST, phrases),
-        _first(_MOST, as_written(" ".join(beginnings))),
+        _first(_MOST, as_written(" ".join(prefixes))),
     )
 
 
-def _beginning(word: str) -> str:
-    """What is before the star at a word's end; empty where that means nothing."""
+def _prefix(word: str) -> str:
+    """The text before the star at a word's end; empty if there is no usable prefix."""
     bare = word.strip(_PUNCTUATION)
-    beginning = bare.rstrip("*").lstrip(_PUNCTUATION + "*")
-    # Scripts without spaces have words within words: they are searched by pairs of letters anyway.
-    if not bare.endswith("*") or has_letters(beginning):
+    prefix = bare.rstrip("*").lstrip(_PUNCTUATION + "*")
+    # Scripts without spaces are searched by pairs of letters anyway.
+    if not bare.endswith("*") or has_letters(prefix):
         return ""
-    return beginning if sum(map(str.isalnum, beginning)) >= _SHORTEST_BEGINNING else ""
+    return prefix if sum(map(str.isalnum, prefix)) >= _SHORTEST_PREFIX else ""
 
 
-def read(question: Question, language: str) -> Reading:
-    """Take a question to be in one of `LANGUAGES`."""
-    terms = set(stems(question.words, language))
+def analyzed_query(parsed: ParsedQuery, language: str) -> AnalyzedQuery:
+    """Analyse a query in one of `LANGUAGES`."""
+    terms = set(stems(parsed.words, language))
     letters = sorted(filter(is_letter, terms))
-    whole = _first(_MOST_CODES, codes(question.words))
-    phrases = (_phrase(phrase, language) for phrase in question.phrases)
-    return Reading(
+    whole = _first(_MOST_CODES, codes(parsed.words))
+    phrases = (_phrase(phrase, language) for phrase in parsed.phrases)
+    return AnalyzedQuery(
         tuple(sorted(terms.difference(letters))),
         tuple(phrase for phrase in phrases if phrase),
         tuple((code, tuple(sorted(set(stems(code, language))))) for code in whole),
-        (*question.beginnings, *_first(_MOST, letters)),
+        (*parsed.prefixes, *_first(_MOST, letters)),
     )
 
 
 def _phrase(phrase: str, language: str) -> tuple[str, ...]:
     words = stems(spaced(phrase, ends=True), language)[:_LONGEST_PHRASE]
-    # ABC is AB, BC and C only where the run ends there; in the text it may go on.
+    # ABC gives AB, BC and C only if the run ends there; in the text it may go on.
     if len(words) > 1 and is_letter(words[-1]) and not is_letter(words[-2]):
         return tuple(words[:-1] if words[-2].endswith(words[-1]) else words)
     return tuple(words)
