@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
 
+from mm_rag import Collection
 from mm_rag.cli.evaluate import evaluate_corpus
 from mm_rag.evaluation import Evaluation, Place, Question, evaluate, read_questions
 
@@ -36,13 +37,16 @@ def main() -> None:
     corpus, questions = arguments.corpus.absolute(), read_questions(arguments.queries)
     columns = {
         "stock": evaluate(StockPipeline(corpus).search, questions),
-        "mm-rag": evaluate_corpus(corpus, questions),
+        "mm-rag": _evaluated(corpus, questions),
     }
     with tempfile.TemporaryDirectory() as folder:
-        columns["mm-rag, names hidden"] = evaluate_corpus(
-            *nameless(corpus, questions, Path(folder))
-        )
+        columns["mm-rag, names hidden"] = _evaluated(*nameless(corpus, questions, Path(folder)))
     _show(columns)
+
+
+def _evaluated(corpus: Path, questions: Sequence[Question]) -> Evaluation:
+    with tempfile.TemporaryDirectory() as folder, Collection(folder) as collection:
+        return evaluate_corpus(collection, corpus, questions)
 
 
 def _show(columns: dict[str, Evaluation]) -> None:

@@ -1,18 +1,46 @@
-"""The app: every command under its name."""
+"""The `mm-rag` command line: each command opens a collection, calls the library and prints.
+
+Imports of the library that need torch or Chroma are within the commands: `mm-rag --help` needs
+neither.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import Enum
+from functools import partial
 from importlib.metadata import version
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mm_rag.cli.commands.contents import info, list_sources, remove
-from mm_rag.cli.commands.demo import demo
-from mm_rag.cli.commands.evaluate import evaluate
-from mm_rag.cli.commands.index import index, reindex, verify
-from mm_rag.cli.commands.mcp import mcp
-from mm_rag.cli.commands.search import search
+from mm_rag._printing import counted
+from mm_rag.cli import show
+from mm_rag.cli.demo import demo
+from mm_rag.cli.evaluate import evaluate
+from mm_rag.cli.mcp import mcp
+from mm_rag.cli.options import (
+    DEFAULT_COLLECTION,
+    DEFAULT_NAME,
+    ChromaOption,
+    CollectionOption,
+    JsonOption,
+    ModelOption,
+    NameOption,
+    RerankerOption,
+    RerankOption,
+    TagOption,
+    WaitOption,
+    span_of,
+    where_of,
+)
+from mm_rag.cli.running import Interrupted, check_sources, errors, opened, print_json
+from mm_rag.content import MODALITIES, Image, Mixed, Modality, Text
+from mm_rag.segment import Hit
+
+if TYPE_CHECKING:
+    from mm_rag.collection import Collection, Explanation
 
 app = typer.Typer(
     help="Search pages, pictures, recordings and videos together.",
@@ -39,13 +67,297 @@ def options(
     """Search pages, pictures, recordings and videos together."""
 
 
-app.command()(index)
-app.command()(search)
-app.command(name="list")(list_sources)
-app.command()(info)
-app.command()(remove)
-app.command()(verify)
-app.command()(reindex)
+class Pictures(Enum):
+    """How page pictures are kept: the `assets` of a Collection."""
+
+    JPEG = "jpeg"
+    REFERENCE = "reference"
+
+
+@app.command()
+def index(
+    sources: Annotated[list[str], typer.Argument(help="Folders and files.")],
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
+    model: ModelOption = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag",
+            help="New tag of all these files, replacing theirs; may be repeated. '' for none.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave out files and folders that match, such as '*.tmp' or 'drafts', and remove "
+            "them if indexed; may be repeated. Not stored: give it every time."
+        ),
+    ] = None,
+    delete_missing: Annotated[
+        bool,
+        typer.Option("--delete-missing", help="Allow removing more than half of a folder's files."),
+    ] = False,
+    checksum: Annotated[
+        bool,
+        typer.Option("--checksum", help="Compare all files by content, not by size and times."),
+    ] = False,
+    password: Annotated[
+        str | None, typer.Option(help="Password to try on locked documents.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Number of processes that read files; 0 to read in this one.", min=0),
+    ] = None,
+    assets: Annotated[
+        Pictures | None,
+        typer.Option(help="How to keep page pictures; reference: draw them again when shown."),
+    ] = None,
+    wait: WaitOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the collection equal to a folder: add new files, replace changed ones, remove others."""
+    with errors():
+        from mm_rag_loaders import LoadOptions
+
+        check_sources(sources)  # or an empty collection would be left where there was none
+        with opened(
+            collection,
+            name,
+            chroma=chroma,
+            model=model,
+            create=True,
+            wait=wait,
+            assets=assets.value if assets else None,
+        ) as target:
+            try:
+                with show.progress(quiet=as_json) as on_progress:
+                    report = target.sync(
+                        sources,
+                        options=LoadOptions(password=password, workers=workers),
+                        tags=None if tag is None else list(filter(None, tag)),
+                        exclude=exclude or (),
+                        delete_missing=delete_missing,
+                        checksum=checksum,
+                        on_progress=on_progress,
+                    )
+            except KeyboardInterrupt:
+                raise Interrupted(_kept(target)) from None
+            if as_json:
+                print_json(report.to_dict())
+            else:
+                show.sync_report(report)
+
+
+def _kept(target: Collection) -> str:
+    files = sum(record.state in ("indexed", "incomplete") for record in target.list())
+    return (
+        f"{counted(files, 'file')} in the collection, which stay; run the same command again to go "
+        "on."
+    )
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="The query in words.")] = "",
+    image: Annotated[Path | None, typer.Option(help="A picture to search with.")] = None,
+    k: Annotated[int, typer.Option("-k", help="Maximum number of hits.")] = 5,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Only {', '.join(MODALITIES)}; may be repeated."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Only this file, or the files in this folder.")
+    ] = None,
+    page: Annotated[int | None, typer.Option(help="Only this page.")] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            help="Only clips that overlap this span: 30-60, 0:30-1:15, 90- or 1:15 (a moment)."
+        ),
+    ] = None,
+    tag: TagOption = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only segments with this metadata: 'author=Ada', 'page>=3', or a Chroma filter as "
+            "JSON; may be repeated."
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Minimum calibrated score, such as 0; begin at -1 with few segments."),
+    ] = None,
+    rerank: RerankOption = True,
+    reranker: RerankerOption = None,
+    explain: Annotated[bool, typer.Option(help="Print how long each stage took.")] = False,
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the pages, pictures and clips that answer a query."""
+    asked = _query(query, image)
+    with errors():
+        filters, span = where_of(where or ()), None if time is None else span_of(time)
+        scorer = reranker if rerank else None
+        with opened(collection, name, chroma=chroma, model=model, reranker=scorer) as target:
+            find = partial(
+                target.search,
+                asked,
+                k,
+                # The library rejects unknown modalities, with a list of the known ones.
+                modalities=cast("list[Modality] | None", modality or None),
+                source=source,
+                page=page,
+                time=span,
+                tags=tag,
+                where=filters,
+                threshold=threshold,
+                rerank=rerank,
+            )
+            if explain:
+                _show_explained(find(explain=True), as_json=as_json)
+            else:
+                _show(find(), as_json=as_json)
+
+
+def _show_explained(explained: Explanation, *, as_json: bool) -> None:
+    if as_json:
+        hits = [show.hit_to_dict(hit) for hit in explained.hits]
+        print_json({"hits": hits, "seconds": dict(explained.seconds)})
+    else:
+        show.hits(explained.hits)
+        show.stages(explained.seconds)
+
+
+def _show(hits: Sequence[Hit], *, as_json: bool) -> None:
+    if as_json:
+        print_json([show.hit_to_dict(hit) for hit in hits])
+    else:
+        show.hits(hits)
+
+
+def _query(words: str, image: Path | None) -> str | Image | Mixed:
+    if image is None:
+        if not words.strip():
+            raise typer.BadParameter("Give a query in words, with --image, or both.")
+        return words
+    return Mixed((Text(words), Image(image))) if words.strip() else Image(image)
+
+
+@app.command(name="list")
+def list_sources(
+    tag: TagOption = None,
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the files and addresses in a collection with state, segments, time and tags."""
+    with errors(), opened(collection, name, chroma=chroma) as target:
+        from mm_rag.segment import checked_tags
+
+        wanted = set(checked_tags(tag or ()))
+        records = [record for record in target.list() if wanted <= set(record.tags)]
+        if as_json:
+            print_json([record.to_dict() for record in records])
+        else:
+            show.sources(records)
+
+
+@app.command()
+def info(
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a summary of a collection: folder, model, files, segments and tags."""
+    with errors(), opened(collection, name, chroma=chroma) as target:
+        told = target.info()
+        if as_json:
+            print_json(told.to_dict())
+        else:
+            show.info(told)
+
+
+@app.command()
+def remove(
+    sources: Annotated[
+        list[str], typer.Argument(help="Files, addresses or folders, as they were indexed.")
+    ],
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
+    model: ModelOption = None,
+    wait: WaitOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove files from a collection, not from disk; `index` would add them again."""
+    with errors(), opened(collection, name, chroma=chroma, model=model, wait=wait) as target:
+        report = target.remove(sources)
+        if as_json:
+            print_json(report.to_dict())
+        else:
+            show.removal(report)
+
+
+@app.command()
+def verify(
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
+    repair: Annotated[
+        bool, typer.Option(help="Repair what can be repaired; mark the rest for the next `index`.")
+    ] = False,
+    wait: WaitOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that vectors, lexical index, catalog and files agree; exit 1 if they do not."""
+    with errors(), opened(collection, name, chroma=chroma, wait=wait) as target:
+        report = target.repair() if repair else target.verify()
+        if as_json:
+            print_json(report.to_dict())
+        else:
+            show.verify_report(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def reindex(
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    name: NameOption = DEFAULT_NAME,
+    chroma: ChromaOption = None,
+    model: ModelOption = None,
+    wait: WaitOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Encode everything again with another model, without reading the files."""
+    kept = "What is encoded stays, and the old model serves; run the same command again to go on."
+    with errors(kept), show.counting("segments", quiet=as_json) as on_progress:
+        from mm_rag.collection import Collection
+        from mm_rag.encoder import Encoder
+
+        encoder = Encoder(model) if model else Encoder()
+        with Collection.reindex(
+            collection,
+            encoder=encoder,
+            name=name,
+            chroma=chroma,
+            wait=wait,
+            on_progress=on_progress,
+        ) as target:
+            segments = len(target)
+    if as_json:
+        print_json({"segments": segments, "model": encoder.name})
+    else:
+        show.line(f"Encoded by {encoder.name}: {counted(segments, 'segment')}.")
+
+
 app.command(name="eval")(evaluate)
 app.command()(demo)
 app.command()(mcp)

@@ -1,95 +1,140 @@
-"""What `mm-rag eval` does: index, ask, score."""
+"""`mm-rag eval`: index a corpus, ask questions with known answers, score what is found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from mm_rag._optional import require
 from mm_rag._temporary import TemporaryFolder
 from mm_rag.cli import show
-from mm_rag.collection import Collection
-from mm_rag.encoder import Encoder
-from mm_rag.evaluation import (
-    Beir,
-    Evaluation,
-    Measures,
-    Place,
-    Question,
-    document_of,
-    evaluate,
-    place_of,
+from mm_rag.cli.options import (
+    DEFAULT_NAME,
+    ChromaOption,
+    JsonOption,
+    ModelOption,
+    RerankerOption,
+    RerankOption,
 )
-from mm_rag.reranker import Reranker
-from mm_rag.segment import Hit
-from mm_rag_loaders import find_sources
+from mm_rag.cli.running import check_sources, errors, opened, print_json
+
+if TYPE_CHECKING:
+    from mm_rag.collection import Collection
+    from mm_rag.evaluation import Beir, Evaluation, Measures, Place, Question
+    from mm_rag.segment import Hit
+
+_Depth = typer.Option(help="Number of hits that this measure looks at.", min=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setup:
-    """What is evaluated, and how.
+def evaluate(
+    corpus: Annotated[Path, typer.Option(help="Folder to index.")],
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of questions with answers, one JSON object per line. If left out, the "
+            "folder is in BEIR's layout."
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of a folder in BEIR's layout.")] = "test",
+    ndcg_at: Annotated[int, _Depth] = 10,
+    recall_at: Annotated[int, _Depth] = 5,
+    mrr_at: Annotated[int, _Depth] = 10,
+    rerank: RerankOption = True,
+    reranker: RerankerOption = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection", "-c", help="Folder to keep the collection in; temporary if left out."
+        ),
+    ] = None,
+    chroma: ChromaOption = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Index a corpus, ask questions with known answers, and score what is found."""
+    with errors(), ExitStack() as stack:
+        # First of all: a missing package is reported at once, not after an hour of indexing.
+        require("ir_measures", extra="eval", feature="Evaluation")
+        from mm_rag.evaluation import Measures, read_beir, read_questions
 
-    Attributes:
-        collection: The folder where the collection is kept; None for a temporary one.
-        chroma: The address of a Chroma server that holds the vectors; None for as before.
-        encoder: The model; None for the embedded default.
-        rerank: Whether the best are scored again.
-        reranker: The model that scores them; None for the encoder's own way.
-        measures: How many places each measure looks at.
-        quiet: Show no progress.
-    """
-
-    collection: str | Path | None = None
-    chroma: str | None = None
-    encoder: Encoder | None = None
-    rerank: bool = True
-    reranker: Reranker | None = None
-    measures: Measures = field(default_factory=Measures)
-    quiet: bool = False
+        measures = Measures(ndcg_at=ndcg_at, recall_at=recall_at, mrr_at=mrr_at)
+        beir = read_beir(corpus, split) if queries is None else None
+        questions = [] if queries is None else read_questions(queries)
+        if beir is None:
+            check_sources([str(corpus)])  # or an empty collection would be left behind
+        place = collection or str(stack.enter_context(TemporaryFolder()).path)
+        target = stack.enter_context(
+            opened(
+                place,
+                DEFAULT_NAME,
+                chroma=chroma,
+                model=model,
+                reranker=reranker if rerank else None,
+                create=True,
+            )
+        )
+        if beir is not None:
+            outcome = evaluate_beir(target, beir, measures, rerank=rerank, quiet=as_json)
+        else:
+            outcome = evaluate_corpus(
+                target, corpus, questions, measures, rerank=rerank, quiet=as_json
+            )
+        if as_json:
+            print_json(outcome.to_dict())
+        else:
+            show.evaluation(outcome)
 
 
 def evaluate_corpus(
-    corpus: Path, questions: Sequence[Question], setup: Setup | None = None
+    collection: Collection,
+    corpus: Path,
+    questions: Sequence[Question],
+    measures: Measures | None = None,
+    *,
+    rerank: bool = True,
+    quiet: bool = False,
 ) -> Evaluation:
-    """Index a folder of files, ask the questions, score."""
-    setup = setup or Setup()
-    find_sources(corpus)  # or an empty collection would be left where there was none
-    with _collection(setup) as collection:
-        with show.progress(quiet=setup.quiet) as on_progress:
-            collection.sync(corpus, on_progress=on_progress)
-        return _asked(collection, questions, setup, lambda hit: place_of(hit, corpus))
+    """Index a folder of files, ask the questions, and score the hits."""
+    from mm_rag.evaluation import place_of
+
+    with show.progress(quiet=quiet) as on_progress:
+        collection.sync(corpus, on_progress=on_progress)
+    return _scored(collection, questions, measures, lambda hit: place_of(hit, corpus), rerank)
 
 
-def evaluate_beir(beir: Beir, setup: Setup | None = None) -> Evaluation:
-    """Index the documents of a set for text retrieval, ask its questions, score."""
-    setup = setup or Setup()
-    if not setup.quiet:
+def evaluate_beir(
+    collection: Collection,
+    beir: Beir,
+    measures: Measures | None = None,
+    *,
+    rerank: bool = True,
+    quiet: bool = False,
+) -> Evaluation:
+    """Index the documents of a BEIR set, ask its questions, and score the hits."""
+    from mm_rag.evaluation import document_of
+
+    if not quiet:
         show.beir(beir)
-    with _collection(setup) as collection:
-        collection.add(beir.segments)
-        return _asked(collection, beir.questions, setup, document_of)
+    collection.add(beir.segments)
+    return _scored(collection, beir.questions, measures, document_of, rerank)
 
 
-@contextmanager
-def _collection(setup: Setup) -> Generator[Collection]:
-    with ExitStack() as stack:
-        place = setup.collection or stack.enter_context(TemporaryFolder()).path
-        made = Collection(
-            place, encoder=setup.encoder, reranker=setup.reranker, chroma=setup.chroma
-        )
-        yield stack.enter_context(made)
-
-
-def _asked(
+def _scored(
     collection: Collection,
     questions: Sequence[Question],
-    setup: Setup,
+    measures: Measures | None,
     place: Callable[[Hit], Place],
+    rerank: bool,
 ) -> Evaluation:
+    from mm_rag.evaluation import evaluate
+
     def search(query: str, k: int) -> list[Place]:
-        return [place(hit) for hit in collection.search(query, k, rerank=setup.rerank)]
+        return [place(hit) for hit in collection.search(query, k, rerank=rerank)]
 
     for question in questions[:1]:
-        search(question.query, 1)  # opening the models is no part of how long a search takes
-    return evaluate(search, questions, setup.measures)
+        search(question.query, 1)  # loading the models does not count as search time
+    return evaluate(search, questions, measures)

@@ -1,4 +1,4 @@
-"""What every command does: open a collection, turn errors into messages, print JSON."""
+"""Helpers of all commands: open a collection, turn errors into messages, print JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 _INTERRUPTED = 128 + 2
-"""The exit code of programs that SIGINT ends."""
+"""Exit code after SIGINT."""
 
 
 @contextmanager
@@ -34,16 +34,16 @@ def opened(
     wait: float = 0.0,
     assets: PictureMode | None = None,
 ) -> Generator[Collection]:
-    """Open a collection for the length of a `with` block.
+    """Yield an open collection.
 
     Args:
         place: Its folder.
-        name: Which one there.
+        name: Its name there.
         chroma: The address of a Chroma server that holds the vectors; None for as before.
-        model: The model it was made with; None for the embedded default.
-        reranker: The model that scores the best again; None for the encoder's own way.
-        create: Make it if it does not exist.
-        wait: How long writing waits for another writer, in seconds.
+        model: Name or folder of the model it was made with; None for the embedded default.
+        reranker: Name or folder of a reranker; None for the default.
+        create: Whether to make it if it does not exist.
+        wait: Seconds that writing waits for another writer.
         assets: How page pictures are kept; None for as before.
     """
     # Imported here: `mm-rag --help` needs no torch.
@@ -65,18 +65,18 @@ def opened(
 
 
 class Interrupted(Exception):
-    """Ctrl-C was pressed, and there is something to say about it."""
+    """Ctrl-C was pressed; its message is printed."""
 
 
 @contextmanager
 def errors(kept: str = "") -> Generator[None]:
-    """Print what the library raises on purpose, and exit with 2; after Ctrl-C, with 130.
+    """Print errors of the library and exit with 2; after Ctrl-C, with 130.
 
     Args:
-        kept: What there is to say after Ctrl-C: what was done by then, and how to go on.
+        kept: Printed after Ctrl-C: what was completed, and how to resume.
     """
     for stream in (sys.stdout, sys.stderr):
-        # What a file is called need not be known to the terminal's encoding.
+        # File names may have characters that the terminal cannot encode.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -90,10 +90,10 @@ def errors(kept: str = "") -> Generator[None]:
 
 
 def check_sources(sources: Sequence[str]) -> None:
-    """See that files and folders exist, before anything is made for them.
+    """Check that files and folders exist, before a collection is made for them.
 
     Raises:
-        InputError: One does not, or is an address.
+        InputError: One does not exist, or is an address.
     """
     from mm_rag.collection.collection import local_sources
 
@@ -101,6 +101,6 @@ def check_sources(sources: Sequence[str]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print it, in ASCII where the terminal knows no more."""
+    """Print JSON; escaped to ASCII if the terminal is not UTF-8."""
     in_ascii = sys.stdout.encoding.lower() != "utf-8"
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=in_ascii) + "\n")

@@ -1,4 +1,4 @@
-"""How results look on a terminal."""
+"""Printing: results as tables and lines on a terminal."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ SNIPPET = 110
 
 
 def error(message: str) -> None:
-    """Say what went wrong, on the error channel."""
+    """Print an error message to stderr."""
     error_console.print(f"[red]{escape(one_line(message))}[/red]")
 
 
 def line(message: str) -> None:
-    """Say one thing."""
+    """Print one line."""
     console.print(escape(one_line(message)), highlight=False)
 
 
 @contextmanager
 def progress(*, quiet: bool) -> Generator[OnProgress | None]:
-    """A progress bar over files, pages and seconds; nothing when quiet."""
+    """Show a progress bar of files, pages and seconds, unless quiet."""
     if quiet:
         yield None
         return
@@ -52,7 +52,7 @@ def progress(*, quiet: bool) -> Generator[OnProgress | None]:
 
 @contextmanager
 def counting(what: str, *, quiet: bool) -> Generator[Callable[[int, int], None] | None]:
-    """A progress bar over so many of so many; nothing when quiet."""
+    """Show a progress bar of a count and its total, unless quiet."""
     if quiet:
         yield None
         return
@@ -63,7 +63,7 @@ def counting(what: str, *, quiet: bool) -> Generator[Callable[[int, int], None] 
 
 
 def sync_report(report: SyncReport) -> None:
-    """Files in, Segments by modality, and what could not be read and why."""
+    """Print file counts by state, segments by modality, and unread files with reasons."""
     if not report.files:
         console.print("Nothing to index: there are no files.")
         return
@@ -80,7 +80,7 @@ def sync_report(report: SyncReport) -> None:
 
 
 def removal(report: SyncReport) -> None:
-    """What was removed, and what is left."""
+    """Print the removed files, and what the collection still holds."""
     for file in report.files:
         said = f"{file.path}: {file.reason}" if file.reason else file.path
         _long(f"  [yellow]{file.state:11}[/yellow] {escape(one_line(said))}")
@@ -89,7 +89,7 @@ def removal(report: SyncReport) -> None:
 
 
 def sources(records: Sequence[SourceRecord]) -> None:
-    """A line for each file: state, segments, when it was read, its path, its tags and remarks."""
+    """Print a line for each file: state, segments, time, path, tags and remarks."""
     if not records:
         console.print("Nothing there.")
         return
@@ -106,7 +106,7 @@ def sources(records: Sequence[SourceRecord]) -> None:
 
 
 def info(told: CollectionInfo) -> None:
-    """What a collection is, one thing a line."""
+    """Print a summary of a collection, one fact per line."""
     states = ", ".join(f"{count} {state}" for state, count in sorted(told.sources.items()))
     facts = {
         "collection": f"{told.place}, {told.name}",
@@ -121,7 +121,7 @@ def info(told: CollectionInfo) -> None:
 
 
 def _long(markup: str) -> None:
-    """One line, whatever the width of the terminal: paths and reasons are long."""
+    """Print a line that may be wider than the terminal."""
     console.print(markup, highlight=False, soft_wrap=True)
 
 
@@ -137,7 +137,7 @@ def _in_brackets(segments: Mapping[str, int]) -> str:
 
 
 def hits(found: Sequence[Hit]) -> None:
-    """Rank, score, file and place of each hit, with the words that matched."""
+    """Print rank, score, file, place and matched words of each hit."""
     if not found:
         console.print("Nothing found.")
         return
@@ -157,7 +157,7 @@ def hits(found: Sequence[Hit]) -> None:
 
 
 def hit_to_dict(hit: Hit) -> dict[str, Any]:
-    """A hit for JSON."""
+    """The fields of a hit, for JSON."""
     segment = asdict(hit.segment) | {"metadata": dict(hit.segment.metadata)}
     return {
         "rank": hit.rank,
@@ -170,7 +170,7 @@ def hit_to_dict(hit: Hit) -> dict[str, Any]:
 
 
 def stages(seconds: Mapping[str, float]) -> None:
-    """How long each stage of a search took."""
+    """Print the duration of each search stage."""
     table = Table("stage", box=None, header_style="dim")
     table.add_column("time", justify="right")
     for stage, took in seconds.items():
@@ -179,24 +179,26 @@ def stages(seconds: Mapping[str, float]) -> None:
 
 
 def verify_report(report: VerifyReport) -> None:
-    """What is amiss, and what to do."""
+    """Print what is damaged or missing, and how to repair it."""
     if report.ok:
         are = "is" if report.segments == 1 else "are"
         console.print(f"All {counted(report.segments, 'segment')} {are} whole.")
         return
     if report.damaged:
-        console.print("[yellow]damaged[/yellow]: files of Chroma, of the words or of the catalog.")
+        console.print(
+            "[yellow]damaged[/yellow]: files of Chroma, the lexical index or the catalog."
+        )
     for name, values in report.to_dict().items():
         if isinstance(values, tuple) and values:
             console.print(f"[yellow]{name.replace('_', ' ')}[/yellow]: {len(values)}")
             for value in values[:10]:
                 console.print(f"  {escape(one_line(value))}", highlight=False)
-    console.print("Mend it with: mm-rag verify --repair, then run mm-rag index again.")
+    console.print("Repair with: mm-rag verify --repair, then run mm-rag index again.")
 
 
 def beir(given: Beir) -> None:
-    """What is about to be indexed and asked."""
-    left_out = f", {given.unanswered} left out that none answers" if given.unanswered else ""
+    """Print the size of a BEIR set."""
+    left_out = f", {given.unanswered} left out without answers" if given.unanswered else ""
     line(
         f"{counted(given.documents, 'document')} ({counted(len(given.segments), 'passage')}), "
         f"{counted(len(given.questions), 'question')}{left_out}."
@@ -204,7 +206,7 @@ def beir(given: Beir) -> None:
 
 
 def evaluation(outcome: Evaluation) -> None:
-    """One row per kind of question and one for all, and how long a search took."""
+    """Print scores by kind of question and overall, and search latency."""
     table = Table("kind", box=None, header_style="dim")
     for name in ("questions", *outcome.measures.names):
         table.add_column(name, justify="right")

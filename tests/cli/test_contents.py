@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mm_rag.cli.values import span_of, where_of
+from mm_rag.cli.options import span_of, where_of
 from mm_rag.errors import InputError
 from tests.cli.typed import run
 

@@ -152,7 +152,7 @@ async def test_a_toolbox_that_cannot_be_opened_says_why() -> None:
 @pytest.mark.slow
 def test_a_client_is_greeted_before_torch_is_there(collection: Collection) -> None:
     code = (
-        "import sys, mm_rag_mcp; from mm_rag.cli.commands.mcp import _check_that_it_exists;"
+        "import sys, mm_rag_mcp; from mm_rag.cli.mcp import _check_that_it_exists;"
         f"_check_that_it_exists({str(collection.path)!r}, 'default', None);"
         "print('torch' in sys.modules)"
     )
