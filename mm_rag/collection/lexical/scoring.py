@@ -32,8 +32,8 @@ TITLE_WEIGHT = 0.5
 """Weight of a term in the title beside 1 in the text."""
 
 MOST_TERMS = 100
-"""Maximum number of query terms, the rarest. The work grows with each; a pasted chapter is told
-apart by its rarest words, and the others are in every text."""
+"""Maximum number of query terms, the rarest. The work grows with each. The rarest words of a pasted
+chapter identify it; the others are in every text."""
 
 _Clause: TypeAlias = tuple[tantivy.Occur, tantivy.Query]
 _Fixed: TypeAlias = tuple[tantivy.Query, float]  # and its maximum score
