@@ -28,10 +28,10 @@ def read_chroma(folder: Path) -> None:
         with closing(
             sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
         ) as opened:
-            told = opened.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            result = opened.execute("PRAGMA integrity_check(1)").fetchone()[0]
             # The index of words in Chroma's documents is not used by mm_rag.
-            if told != "ok" and "embedding_fulltext" not in told:
-                raise ValueError(f"{database}: {told}")
+            if result != "ok" and "embedding_fulltext" not in result:
+                raise ValueError(f"{database}: {result}")
     for header in folder.glob("*/header.bin"):
         if header.stat().st_size < _HEADER:
             raise ValueError(f"{header} is cut short")

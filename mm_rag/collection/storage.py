@@ -316,7 +316,7 @@ class EmbeddedStorage(FolderStorage):
                 self._known.note()
                 undo.pop_all()
         if not len(store):
-            # Where the vectors are gone Chroma begins anew without an error.
+            # Chroma opens an empty store without an error where its vectors are gone.
             _mark_lost(self.catalog, self.folder, unless_empty=True)
         return store
 
@@ -486,7 +486,7 @@ class ServerStorage(FolderStorage):
         """Open the vectors."""
         store = self._vectors.open(read_only=self.is_read_only)
         if not len(store):
-            # Where the vectors are gone Chroma begins anew without an error.
+            # Chroma opens an empty store without an error where its vectors are gone.
             _mark_lost(self.catalog, self.folder, unless_empty=True)
         return store
 

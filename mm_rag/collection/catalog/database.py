@@ -282,7 +282,7 @@ class _Forking(threading.local):
 
 _forking = _Forking()
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    # In the child the locks are made anew (`ForkableLock`).
+    # In the child, `ForkableLock` renews the locks.
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
 
 

@@ -1,4 +1,4 @@
-"""Rows of the catalog: files, Segments with their vectors, and what is told of a source."""
+"""Rows of the catalog: files, Segments with their vectors, and counts of a source."""
 
 from __future__ import annotations
 

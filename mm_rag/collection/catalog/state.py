@@ -80,7 +80,7 @@ class State:
     # Vectors and words that are made again.
 
     def vectors_discarded(self) -> State:
-        """Chroma begins anew, empty."""
+        """Chroma was emptied."""
         return replace(self, vectors_lost=True).write_counted()
 
     def vectors_restored(self) -> State:
