@@ -22,11 +22,11 @@ define install
 	touch $(1)/installed
 endef
 
-.PHONY: help demo test test-all test-oldest test-newest constraints check lint types fast families bench bench-load bench-rerank bench-collection bench-integrations bench-gpu clean
+.PHONY: help demo test test-all test-oldest test-newest constraints check lint types types-shipped fast families bench bench-load bench-rerank bench-collection bench-integrations bench-gpu clean
 
 help:
 	@echo "make demo           index sample files, answer eight questions, write demo/index.html"
-	@echo "make check          lint, types and the fast tests"
+	@echo "make check          lint, types of what is shipped, and the fast tests; a minute and a half"
 	@echo "make test           all tests except those that damage files and kill processes for minutes"
 	@echo "make test-all       all tests"
 	@echo "make test-oldest    make test with the oldest versions that pyproject.toml allows"
@@ -73,7 +73,9 @@ constraints: $(VENV)/installed
 	printf 'editables\nuv\n' | $(BIN)/uv pip compile pyproject.toml - --extra all --extra dev --universal --python-version 3.11 \
 		--upgrade --no-annotate --no-header --no-emit-index-url --quiet --output-file constraints.txt
 
-check: lint types fast
+# Types and tests at once: each keeps one of two cores busy.
+check: lint
+	$(MAKE) --no-print-directory --output-sync --jobs 2 types-shipped fast
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -82,8 +84,14 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# Of what is shipped; `make types` also those of tests, benchmarks and examples.
+types-shipped: $(VENV)/installed
+	$(BIN)/pyright --pythonpath $(BIN)/python mm_rag loaders integrations
+
+# Neither comparisons with other libraries, nor frameworks, nor tests that take more than a moment.
 fast: $(VENV)/installed
-	$(call pytest,$(VENV)) -m "not slow and not heavy"
+	$(call pytest,$(VENV)) -m "not slow and not heavy" \
+		--ignore=tests/parity --ignore=tests/integrations --ignore=tests/examples
 
 # The tables of models in docs/, from the lists that the parity tests go through.
 families: $(VENV)/installed
