@@ -71,6 +71,7 @@ def refused(encoder: Encoder, bad: Any, error: type[InputError], words: str) -> 
     np.testing.assert_array_equal(encoder.encode(good), before)
 
 
+@pytest.mark.slow
 def test_a_modality_that_the_model_lacks(seeing: Encoder, hearing: Encoder) -> None:
     words = "does not take audio; it takes text, image, video"
     refused(seeing, Audio(TONE), UnsupportedModality, words)

@@ -31,6 +31,8 @@ from benchmarks.rerankers import table as reranking_table
 from benchmarks.rerankers.flops import TextShape, VisionShape, picture_operations, text_operations
 from mm_rag.media.ffmpeg import probe
 
+pytestmark = pytest.mark.slow
+
 TEXT = TextShape(width=64, layers=3, heads=4, key_value_heads=2, head_dim=32, inner=96)
 VISION = VisionShape(width=32, layers=4, heads=2, inner=48, deepstack=(0, 2), patch=8)
 

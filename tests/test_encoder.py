@@ -22,6 +22,7 @@ def encoder() -> Encoder:
     return Encoder(device="cpu")
 
 
+@pytest.mark.slow
 def test_one_input_gives_one_vector_and_a_list_gives_rows(encoder: Encoder) -> None:
     assert encoder.dimension == 384
     assert encoder.encode("a cat").shape == (384,)
@@ -106,6 +107,7 @@ def test_tokens_have_unit_vectors_without_special_tokens(encoder: Encoder) -> No
     np.testing.assert_allclose(np.linalg.norm(longer.vectors, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_concurrent_callers_get_their_own_vectors(encoder: Encoder) -> None:
     texts = [["one text"], ["two longer texts " * 20], ["three " * 60]]
     expected = [encoder.encode(batch) for batch in texts]
@@ -133,6 +135,7 @@ def test_print_shows_the_chain(encoder: Encoder) -> None:
     assert shown.index("Pooling(mean)") < shown.index("Normalize")
 
 
+@pytest.mark.slow
 def test_the_fingerprint_tells_models_and_prompts_apart(tmp_path: Path) -> None:
     folder = replicas.bert(tmp_path / "bert")
     first = Encoder(folder, device="cpu").fingerprint
@@ -147,6 +150,7 @@ def test_the_fingerprint_tells_models_and_prompts_apart(tmp_path: Path) -> None:
     assert len({first, *others}) == 4
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_with_its_readers(encoder: Encoder, tmp_path: Path) -> None:
     encoder.save(tmp_path)
     again = Encoder(tmp_path, device="cpu")
@@ -233,6 +237,7 @@ def cached_default(cache: Path, *, without: str) -> Path:
     return snapshot
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["modules.json", "tokenizer.json", "1_Pooling/config.json"])
 def test_a_part_of_the_default_in_the_cache_is_passed_over(
     encoder: Encoder, missing: str, tmp_path: Path
@@ -333,6 +338,7 @@ def test_media_together_are_read(encoder: Encoder) -> None:
     np.testing.assert_allclose(encoder.encode(both), encoder.encode("a cat\nand a dog"), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_fingerprint_tells_tokenizers_apart(encoder: Encoder, tmp_path: Path) -> None:
     shorter = Encoder(device="cpu", processor_kwargs={"model_max_length": 16})
     folder = replicas.bert(tmp_path)
@@ -346,6 +352,7 @@ def test_the_fingerprint_tells_tokenizers_apart(encoder: Encoder, tmp_path: Path
     assert cased.fingerprint != first.fingerprint
 
 
+@pytest.mark.slow
 def test_the_fingerprint_tells_image_processors_apart(tmp_path: Path) -> None:
     folder = replicas.clip(tmp_path)
     other = {"image_mean": [0.5, 0.5, 0.5]}

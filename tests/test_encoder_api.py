@@ -163,6 +163,7 @@ def test_prompts(bert: Encoder) -> None:
     assert not np.allclose(asked, bert.encode(TEXTS), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_task_without_a_prompt_has_none(make: Make) -> None:
     plain = make("CLIP")
     named = again(plain, prompts={"ask": "Ask: "}, default_prompt_name="ask")
@@ -273,6 +274,7 @@ def test_the_same_picture_many_times(make: Make) -> None:
     close(vectors, clip.encode([first, second])[[0, 1, 0, 0, 1]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("progress", [False, True])
 def test_callers_at_once_with_mixed_inputs(make: Make, progress: bool) -> None:
     encoder = make("Qwen3-VL Embedding")

@@ -34,6 +34,7 @@ def offline(cache: Path, **options: Any) -> dict[str, Any]:
     return {"cache_folder": cache, "local_files_only": True, "device": "cpu", **options}
 
 
+@pytest.mark.slow
 def test_short_names(tmp_path: Path) -> None:
     cached(tmp_path, "sentence-transformers/small-model")
     cached(tmp_path, "cross-encoder/small-reranker")
@@ -55,6 +56,7 @@ def test_a_folder_goes_before_a_short_name(tmp_path: Path, monkeypatch: pytest.M
     )
 
 
+@pytest.mark.slow
 def test_the_default_by_its_name_needs_no_hub(tmp_path: Path) -> None:
     for name in ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"):
         encoder = Encoder(name, **offline(tmp_path))

@@ -32,6 +32,7 @@ def test_messages_have_no_control_characters() -> None:
     assert str(InputError("two\nlines\tand a tab")) == "two\nlines\tand a tab"
 
 
+@pytest.mark.slow
 def test_errors_of_tools_have_none_either(collection: Collection) -> None:
     for tool in tools_of(Toolbox(collection)):
         for arguments in ({"path": ESCAPES}, {"pattern": f"({ESCAPES}"}, {ESCAPES: ESCAPES}):
@@ -56,6 +57,7 @@ def test_words_shown_to_models_have_none() -> None:
     assert "\x1b" not in defused(ESCAPES)
 
 
+@pytest.mark.slow
 def test_a_query_of_megabytes_is_cut_and_said_to_be(
     collection: Collection, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,6 +14,7 @@ HEAVY = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["mm_rag", "mm_rag_loaders"])
 def test_import_leaves_heavy_packages_alone(package: str) -> None:
     code = f"import sys, {package}; print([m for m in {HEAVY!r} if m in sys.modules])"

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("mm_rag", "loaders/mm_rag_loaders", "integrations")
 
@@ -81,6 +83,7 @@ def test_every_module_has_a_layer() -> None:
     assert [name for name in modules() if name != "mm_rag" and layer(name) is None] == []
 
 
+@pytest.mark.slow
 def test_imports_point_down() -> None:
     wrong = [
         f"{name} imports {imported}"

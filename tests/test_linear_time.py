@@ -116,6 +116,7 @@ PAGES: dict[str, tuple[Callable[[int], list[str]], Callable[[int], str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_words_on_a_page(name: str) -> None:
     page, words = PAGES[name]

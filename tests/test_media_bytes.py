@@ -28,6 +28,8 @@ from mm_rag.media.video import open_video_frames
 from mm_rag.rerankers.pairs import as_list, as_pair
 from tests.av_made import colours, make_video
 
+pytestmark = pytest.mark.slow
+
 
 def picture(image_format: str = "PNG") -> bytes:
     buffer = io.BytesIO()

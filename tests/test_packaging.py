@@ -61,6 +61,7 @@ def test_the_promised_extras_exist() -> None:
     assert "flash-attn" not in everything
 
 
+@pytest.mark.slow
 def test_every_extra_that_a_message_names_exists() -> None:
     named: set[str] = set()
     for path in shipped():

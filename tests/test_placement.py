@@ -25,6 +25,7 @@ def test_what_may_be_asked_for(device: Any, dtype: Any, tmp_path: Path) -> None:
     assert weights.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_auto_is_what_the_checkpoint_says(tmp_path: Path) -> None:
     Encoder(bert(tmp_path / "first"), device="cpu", dtype="bfloat16").save(tmp_path / "half")
 
@@ -50,6 +51,7 @@ def test_a_dtype_that_weights_cannot_have(dtype: Any) -> None:
         Encoder(device="cpu", dtype=dtype)
 
 
+@pytest.mark.slow
 def test_sizes_of_numpy(tmp_path: Path) -> None:
     encoder = Encoder(bert(tmp_path / "encoder"), device="cpu", truncate_dim=np.int64(16))  # pyright: ignore[reportArgumentType]
     made = encoder.encode(TEXTS, batch_size=np.int32(1), truncate_dim=np.uint8(8))  # pyright: ignore[reportArgumentType]
@@ -77,6 +79,7 @@ MAPS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Attempting to save a model with offloaded modules")
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("device", [None, "cpu"])

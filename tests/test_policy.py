@@ -116,6 +116,7 @@ def refused(encoder: Encoder, root: Path, secret: Path, name: str, form: Form) -
             encoder.encode(form(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", PICTURE_FORMS.values(), ids=list(PICTURE_FORMS))
 def test_pictures_outside_of_the_roots(
     seeing: Encoder, root: Path, secret: Path, form: Form

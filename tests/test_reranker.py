@@ -26,6 +26,7 @@ def reranker(encoder: Encoder) -> Reranker:
     return Reranker(encoder=encoder)
 
 
+@pytest.mark.slow
 def test_the_answer_comes_first(reranker: Reranker) -> None:
     ranked = reranker.rank(QUERY, [OTHER, ANSWER, ""])
 
@@ -48,6 +49,7 @@ def test_nothing_to_rank(reranker: Reranker) -> None:
     assert reranker.predict([]).shape == (0,)
 
 
+@pytest.mark.slow
 def test_the_end_of_a_long_document_counts(reranker: Reranker) -> None:
     filler = "The weather was mild and the streets were dry that day. " * 60
 

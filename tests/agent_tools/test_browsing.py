@@ -16,6 +16,8 @@ from tests.agent_tools.conftest import segment
 from tests.collection.conftest import BagOfWords
 from tests.media_made import make_pdf
 
+pytestmark = pytest.mark.slow
+
 
 def lines(text: str) -> list[str]:
     """The lines of a result without the notice and the content tags."""

@@ -55,6 +55,7 @@ def test_what_is_no_pattern_is_said(toolbox: Toolbox) -> None:
         toolbox.grep("a" * 400)
 
 
+@pytest.mark.slow
 def test_a_pattern_that_never_ends_is_stopped(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,12 +65,14 @@ def test_a_pattern_that_never_ends_is_stopped(
         Toolbox(collection).grep("(a|a)*$", "/trap.txt")
 
 
+@pytest.mark.slow
 def test_letters_of_other_alphabets(collection: Collection) -> None:
     collection.add([segment("/home/ada/papers/weh.txt", "Die Mole heißt „Weh“.")])
     assert found(Toolbox(collection), "HEISST|heißt") == ["/weh.txt:1: Die Mole heißt „Weh“."]
     assert len(found(Toolbox(collection), "WEH")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pattern",
     [

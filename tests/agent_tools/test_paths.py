@@ -11,6 +11,8 @@ from mm_rag.errors import InputError
 from mm_rag.prompt_content import Budget
 from tests.agent_tools.conftest import segment
 
+pytestmark = pytest.mark.slow
+
 HOME = "/home/ada/papers"
 PAGE = "/2024/ferry.pdf/page-2"
 TALK = "/https:/example.org/talk.mp3"

@@ -12,6 +12,8 @@ from mm_rag.agent_tools import Tool, Toolbox
 from mm_rag.errors import InputError
 from tests.examples.example import example
 
+pytestmark = pytest.mark.slow
+
 FERRY = "/2024/ferry.pdf"
 
 Trajectory: TypeAlias = Any  # examples are not a package

@@ -19,6 +19,8 @@ from mm_rag.cli.options import span_of, where_of
 from mm_rag.errors import InputError
 from tests.cli.typed import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,6 +12,7 @@ from mm_rag._optional import install_command
 from tests.cli.typed import run
 
 
+@pytest.mark.slow
 def test_eval_scores_questions(folder: Path) -> None:
     queries = folder.parent / "queries.jsonl"
     rows = [
@@ -51,6 +52,7 @@ def beir(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_in_beirs_layout_needs_no_other_questions(beir: Path) -> None:
     done = run("eval", "--corpus", beir, "--recall-at", 1, "--json")
     outcome = json.loads(done.stdout)
@@ -71,6 +73,7 @@ def test_another_split_and_other_depths_are_asked_for(beir: Path) -> None:
     assert (overall["ndcg_at_1"], overall["mrr_at_2"]) == (0.0, 0.5)
 
 
+@pytest.mark.slow
 def test_it_prints_a_table_and_how_long_a_search_took(beir: Path) -> None:
     printed = run("eval", "--corpus", beir, "--ndcg-at", 3).output
     assert "2 documents (2 passages), 1 question, 1 left out" in " ".join(printed.split())
@@ -80,6 +83,7 @@ def test_it_prints_a_table_and_how_long_a_search_took(beir: Path) -> None:
     assert "p95" in printed
 
 
+@pytest.mark.slow
 def test_a_named_collection_is_kept(beir: Path) -> None:
     kept = beir.parent / "kept"
     assert run("eval", "--corpus", beir, "-c", kept, "--json").exit_code == 0
@@ -93,6 +97,7 @@ def test_a_corpus_that_is_no_beir_folder_wants_questions(folder: Path) -> None:
     assert "corpus.jsonl" in done.output
 
 
+@pytest.mark.slow
 def test_a_corpus_is_named_from_where_one_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = folder.parent / "queries.jsonl"
     row = {"id": "1", "query": "bicycles", "relevant": [{"file": "ferry.pdf", "page": 2}]}

@@ -21,6 +21,8 @@ from mm_rag.modules import Normalize, StaticEmbedding
 from tests.cli.typed import indexed, run
 from tests.media_made import make_pdf
 
+pytestmark = pytest.mark.slow
+
 
 def test_index_reports_files_segments_and_what_could_not_be_read(folder: Path) -> None:
     (folder / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")

@@ -11,6 +11,8 @@ import pytest
 from tests.cli.typed import run
 from tests.media_made import make_picture
 
+pytestmark = pytest.mark.slow
+
 
 def found(collection: Path, *options: object) -> list[dict[str, Any]]:
     done = run("search", "bicycles", "-c", collection, "--no-rerank", "--json", *options)

@@ -67,6 +67,7 @@ def kinds(hits: Sequence[Hit]) -> Counter[str]:
     return Counter(hit.segment.modality for hit in hits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("k", "quotas", "expected"),
     [

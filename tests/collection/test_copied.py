@@ -17,6 +17,8 @@ from mm_rag_loaders import LoadOptions
 from tests.collection.conftest import BagOfWords, segment
 from tests.media_made import make_pdf
 
+pytestmark = pytest.mark.slow
+
 HERE = LoadOptions(workers=0)
 
 

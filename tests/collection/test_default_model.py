@@ -11,6 +11,8 @@ from mm_rag import Collection, Image
 from mm_rag.extraction import ocr
 from tests.media_made import make_pdf, make_picture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def collection(tmp_path: Path) -> Iterator[Collection]:

@@ -32,6 +32,7 @@ def texts(collection: Collection, query: str, **options: Any) -> list[str]:
     return [hit.segment.text for hit in collection.search(query, 50, **options)]
 
 
+@pytest.mark.slow
 def test_what_langchain_added_is_found(
     collection: Collection, encoder: Encoder, client: Any, folder: Path
 ) -> None:

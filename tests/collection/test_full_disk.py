@@ -13,6 +13,8 @@ from mm_rag import Collection, Encoder
 from mm_rag.errors import CollectionError
 from tests.collection.conftest import BagOfWords, segment
 
+pytestmark = pytest.mark.slow
+
 FULL = """
 import resource, sys
 from mm_rag import Collection, Encoder

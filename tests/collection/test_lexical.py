@@ -348,6 +348,7 @@ def test_what_another_one_wrote_is_found(tmp_path: Path) -> None:
     assert not reader.search("valve", 5)
 
 
+@pytest.mark.slow
 def test_threads_search_while_others_write(tmp_path: Path) -> None:
     index = index_of("a valve that stays", path=tmp_path)
     failures: list[object] = []
@@ -464,6 +465,7 @@ def test_two_writers_at_once_are_an_error(tmp_path: Path) -> None:
 # Through a collection
 
 
+@pytest.mark.slow
 def test_a_collection_finds_identifiers_phrases_and_beginnings(collection: Collection) -> None:
     texts = ["Part XJ-9 40/B of the pump", "Part XJ 40 B 9", "The check valves", "Valve check"]
     collection.add(segment(text, number) for number, text in enumerate(texts))

@@ -6,6 +6,7 @@ import gc
 from pathlib import Path
 
 import chromadb
+import pytest
 
 from mm_rag import Collection, Encoder
 from tests.collection.conftest import segment
@@ -66,6 +67,7 @@ def test_nothing_is_left_when_it_is_closed(encoder: Encoder, folder: Path) -> No
     collection.close()  # once more is no error
 
 
+@pytest.mark.slow
 def test_nothing_is_left_when_it_is_forgotten(encoder: Encoder) -> None:
     before = kept_by_chroma()
     collection = Collection(":memory:", encoder=encoder)

@@ -22,6 +22,8 @@ from mm_rag_loaders import LoadOptions, Source
 from tests.av_made import make_wav, tone
 from tests.media_made import make_pdf
 
+pytestmark = pytest.mark.slow
+
 HERE = LoadOptions(workers=0)
 SUBTITLES = "1\n00:00:00,500 --> 00:00:02,500\nThe valve is in the cellar.\n"
 

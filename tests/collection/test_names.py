@@ -24,6 +24,7 @@ def test_a_name_that_cannot_be_is_an_error_before_anything_is_written(
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["abc", "Q3.reports_2024-final", "1.2.3", "x" * 255])
 def test_names_that_chroma_takes_are_taken(tmp_path: Path, encoder: Encoder, name: str) -> None:
     with Collection(tmp_path, encoder=encoder, name=name) as made:

@@ -20,6 +20,8 @@ from mm_rag_loaders import LoadOptions
 from tests.collection.conftest import segment
 from tests.collection.test_parallel_searches import in_threads
 
+pytestmark = pytest.mark.slow
+
 ADDED = 3 * BATCH
 HERE = LoadOptions(workers=0)
 QUERIES = ("ferry north", "island ferry AB-123", "nor* tide", "bread")

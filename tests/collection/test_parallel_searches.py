@@ -18,6 +18,8 @@ from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 from tests.collection.conftest import segment
 from tests.media_made import make_pdf
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 30.0
 
 

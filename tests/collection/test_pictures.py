@@ -70,6 +70,7 @@ def test_pictures_are_kept_as_jpeg(tmp_path: Path, encoder: Encoder, folder: Pat
         assert collection.verify().ok
 
 
+@pytest.mark.slow
 def test_references_keep_nothing_and_are_drawn_until_it_is_closed(
     tmp_path: Path, encoder: Encoder, folder: Path
 ) -> None:
@@ -193,6 +194,7 @@ def test_one_file_that_is_gone_costs_the_others_no_look(
     assert "bakery.pdf" in caplog.text
 
 
+@pytest.mark.slow
 def test_files_of_other_people_among_the_assets_are_left_alone(
     tmp_path: Path, encoder: Encoder
 ) -> None:

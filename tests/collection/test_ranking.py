@@ -68,6 +68,7 @@ def gallery(photo: Path) -> Iterator[Collection]:
         yield collection
 
 
+@pytest.mark.slow
 def test_pictures_are_found_among_texts_that_are_nearer(gallery: Collection) -> None:
     lists = [found(gallery, asked(n)) for n in range(QUESTIONS)]
     assert all(f"picture{word(n)}" in hits for n, hits in enumerate(lists))
@@ -81,6 +82,7 @@ def test_pictures_are_found_among_texts_that_are_nearer(gallery: Collection) -> 
     assert len(nearer) >= NEAR
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pictures", [1, 2, 3])
 @pytest.mark.parametrize("gap", [0.3, 0.0])
 def test_a_handful_of_pictures_among_many_texts(photo: Path, pictures: int, gap: float) -> None:
@@ -92,6 +94,7 @@ def test_a_handful_of_pictures_among_many_texts(photo: Path, pictures: int, gap:
         assert not set(found(collection, asked(9))[:3]) & set(lines)
 
 
+@pytest.mark.slow
 def test_a_collection_of_pictures_only(photo: Path) -> None:
     with Collection(":memory:", encoder=seeing(planned())) as collection:
         collection.add(seen(line, photo) for line in ["pictureb", *map(word, range(300))])
@@ -100,6 +103,7 @@ def test_a_collection_of_pictures_only(photo: Path) -> None:
         assert collection.search(asked(1), modalities=["text"]) == []
 
 
+@pytest.mark.slow
 def test_a_query_of_a_modality_that_is_not_there(photo: Path) -> None:
     with made(photo, []) as collection:
         assert found(collection, Image(photo, text="otherb"))[0] == "otherb"
@@ -169,6 +173,7 @@ def test_one_long_text_does_not_push_all_others_out(photo: Path) -> None:
         assert len(collection.search("pump", 5)) == 5
 
 
+@pytest.mark.slow
 def test_thousands_of_hits(photo: Path) -> None:
     dice = random.Random(1)
     with Collection(":memory:", encoder=seeing()) as collection:

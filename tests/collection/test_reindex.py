@@ -12,6 +12,8 @@ from mm_rag.collection.store import VectorStore
 from mm_rag.errors import CollectionMismatch
 from tests.collection.conftest import BagOfWords, segment
 
+pytestmark = pytest.mark.slow
+
 MANY = 300  # more than one batch
 QUERIES = ("passage number 7", "number 123")
 

@@ -77,6 +77,7 @@ def test_an_empty_collection_finds_nothing(collection: Collection) -> None:
     assert collection.search("anything") == []
 
 
+@pytest.mark.slow
 def test_a_very_long_query_is_a_query(collection: Collection) -> None:
     collection.add([segment("alpha", 1)])
     assert collection.search("alpha " * 20_000)
@@ -116,6 +117,7 @@ def test_a_list_that_knows_one_word_of_many_is_not_sure(collection: Collection) 
     assert all_words.score > one_word.score + 0.2
 
 
+@pytest.mark.slow
 def test_the_lexical_score_survives_deletions(collection: Collection) -> None:
     """tantivy counts deleted documents in some statistics and not in others."""
     collection.add(segment(f"common words and rare{n}", n) for n in range(60))
@@ -137,6 +139,7 @@ def test_repeating_a_word_changes_nothing(collection: Collection) -> None:
     assert once == pytest.approx(thrice)
 
 
+@pytest.mark.slow
 def test_k_may_be_larger_than_the_usual_depth(collection: Collection) -> None:
     collection.add(segment(f"report number {n}", n) for n in range(400))
     assert len(collection.search("report", k=300, rerank=False)) == 300
@@ -155,6 +158,7 @@ def test_half_a_surrogate_pair_is_no_crash(collection: Collection) -> None:
     assert collection.search("alpha \ud83d", k=1)
 
 
+@pytest.mark.slow
 def test_searching_while_another_thread_writes(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

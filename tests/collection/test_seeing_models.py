@@ -42,6 +42,7 @@ def names(collection: Collection, query: object) -> list[str]:
     return [Path(hit.segment.source).name for hit in collection.search(query)]
 
 
+@pytest.mark.slow
 def test_a_photo_finds_itself_by_its_pixels(seen: Collection, tmp_path: Path) -> None:
     photo = tmp_path / "query.png"
     PILImage.new("RGB", (64, 64), "blue").save(photo)
@@ -50,6 +51,7 @@ def test_a_photo_finds_itself_by_its_pixels(seen: Collection, tmp_path: Path) ->
     assert hit.scores["vector:image"] == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_pixels_and_words_are_ranked_apart(seen: Collection) -> None:
     hits = {Path(hit.segment.source).name: hit for hit in seen.search("red boats")}
     assert set(hits) == {"red.png", "blue.png", "report.pdf"}
@@ -57,6 +59,7 @@ def test_pixels_and_words_are_ranked_apart(seen: Collection) -> None:
     assert "vector:words" not in hits["blue.png"].scores
 
 
+@pytest.mark.slow
 def test_there_is_no_reranker_unless_one_is_given(seen: Collection) -> None:
     assert seen.reranker is None
 

@@ -21,6 +21,8 @@ from tests.mixed_made import Given, make_mixed_folder
 from tests.parity.replicas.cross_encoders import cross_encoder
 from tests.parity.replicas.visual_rerankers import qwen3_vl_reranker
 
+pytestmark = pytest.mark.slow
+
 WORDY = " ".join(["harbour"] * 400)  # more than the model takes
 
 

@@ -26,6 +26,7 @@ def chroma(collection: Collection) -> chromadb.Collection:
     return client.get_collection("default", embedding_function=None)
 
 
+@pytest.mark.slow
 def test_more_segments_than_chroma_takes_at_once(collection: Collection) -> None:
     collection.add(segment(f"passage number {n}", n) for n in range(5600))
     assert len(collection) == 5600
@@ -78,6 +79,7 @@ def test_format_1_is_refused(tmp_path: Path, encoder: Encoder) -> None:
         Collection(tmp_path, encoder=encoder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["l2", "ip"])
 def test_a_collection_in_chromas_other_spaces_gives_the_same_scores(
     tmp_path: Path, encoder: Encoder, space: str
@@ -145,6 +147,7 @@ def test_the_lock_is_freed_after_an_error(tmp_path: Path) -> None:
     assert holder["pid"]
 
 
+@pytest.mark.slow
 def test_verify_finds_what_is_missing_and_repair_mends_it(
     collection: Collection, folder: Path
 ) -> None:
@@ -158,6 +161,7 @@ def test_verify_finds_what_is_missing_and_repair_mends_it(
     assert collection.repair().ok  # from the catalog: no file is read, and nothing encoded
 
 
+@pytest.mark.slow
 def test_records_of_other_programs_are_counted_and_left_alone(
     collection: Collection, folder: Path
 ) -> None:
@@ -182,6 +186,7 @@ def test_what_a_lost_catalog_knew_is_taken_in_again(tmp_path: Path, encoder: Enc
         assert second.search("number 3", k=1)[0].segment.text == "passage number 3"
 
 
+@pytest.mark.slow
 def test_verify_finds_missing_pictures(collection: Collection, folder: Path) -> None:
     collection.sync(folder)
     picture = next((collection.path / "assets").rglob("*.jpg"))
@@ -193,6 +198,7 @@ def test_verify_finds_missing_pictures(collection: Collection, folder: Path) -> 
     assert collection.verify().ok
 
 
+@pytest.mark.slow
 def test_what_another_process_wrote_is_found_and_not_lost(tmp_path: Path) -> None:
     """Chroma's client keeps its index in memory: it must be opened again after others wrote."""
     code = (

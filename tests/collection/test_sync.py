@@ -46,6 +46,7 @@ def test_second_run_has_nothing_to_do(collection: Collection, folder: Path) -> N
     assert sum(again.segments.values()) == len(collection) == 6
 
 
+@pytest.mark.slow
 def test_a_changed_file_leaves_nothing_of_what_it_was(collection: Collection, folder: Path) -> None:
     collection.sync(folder)
     make_pdf(folder / "bakery.pdf", ["The harbour office opens at noon."])
@@ -102,6 +103,7 @@ def test_the_same_content_twice_is_indexed_once(collection: Collection, folder: 
     assert hit.also == (str(folder / "copy.pdf"),)
 
 
+@pytest.mark.slow
 def test_a_duplicate_takes_the_place_of_its_deleted_twin(
     collection: Collection, folder: Path
 ) -> None:
@@ -130,6 +132,7 @@ def test_a_file_that_became_bad_leaves_nothing(collection: Collection, folder: P
     assert "bakery.pdf" not in sources(collection, "sourdough bread")
 
 
+@pytest.mark.slow
 def test_a_locked_file_wants_its_password_and_opens_with_it(
     collection: Collection, folder: Path
 ) -> None:
@@ -150,6 +153,7 @@ def test_a_missing_folder_is_an_error(collection: Collection, tmp_path: Path) ->
         collection.sync(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dies", "method", "state"),
     [
@@ -199,6 +203,7 @@ def test_progress_names_every_file(collection: Collection, folder: Path) -> None
     assert again[-1] == Progress(files=2, of=2, name="ferry.pdf")
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_replacing_a_file_leaves_nothing_of_the_old_one(
     collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +219,7 @@ def test_a_run_killed_while_replacing_a_file_leaves_nothing_of_the_old_one(
     assert collection.verify().ok
 
 
+@pytest.mark.slow
 def test_what_a_missing_reader_left_out_is_read_by_the_next_run(
     collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +237,7 @@ def test_what_a_missing_reader_left_out_is_read_by_the_next_run(
     assert states(collection.sync(folder))["harbour light.png"] == "unchanged"
 
 
+@pytest.mark.slow
 def test_what_is_incomplete_stays_so_where_it_is_moved(
     collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +253,7 @@ def test_what_is_incomplete_stays_so_where_it_is_moved(
     assert sources(collection, "lighthouse")[0] == "beacon.png"
 
 
+@pytest.mark.slow
 def test_subtitles_added_later_are_read(collection: Collection, tmp_path: Path) -> None:
     folder = tmp_path / "talks"
     folder.mkdir()
@@ -289,6 +297,7 @@ def test_a_collection_knows_who_listened_to_its_recordings(
     assert {s.text for s in segments_of(collection, "talk.wav")} == {"b"}
 
 
+@pytest.mark.slow
 def test_who_listens_by_default_need_not_be_named_again(
     collection: Collection, tmp_path: Path
 ) -> None:
@@ -317,6 +326,7 @@ def test_a_file_that_vanishes_during_the_run_is_a_line(
     assert states(report) == {"bakery.pdf": "indexed", "ferry.pdf": "unreadable"}
 
 
+@pytest.mark.slow
 def test_triplets_of_which_none_can_be_read_are_all_reported(
     collection: Collection, folder: Path
 ) -> None:
@@ -327,6 +337,7 @@ def test_triplets_of_which_none_can_be_read_are_all_reported(
     assert collection.verify().ok
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_during_the_run_is_what_it_became(
     collection: Collection, folder: Path
 ) -> None:

@@ -56,6 +56,7 @@ def text_of(collection: Collection, path: Path) -> str:
 # Files that are gone.
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_suddenly_empty_keeps_what_was_in_it(
     collection: Collection, notes: Path, sync: Callable[..., SyncReport]
 ) -> None:
@@ -284,6 +285,7 @@ def test_subtitles_that_change_and_hide_it_are_read(
     assert "garden" in text_of(collection, folder / "talk.wav")
 
 
+@pytest.mark.slow
 def test_files_of_an_older_format_are_compared_by_their_content(
     tmp_path: Path, encoder: Encoder, notes: Path
 ) -> None:
@@ -304,6 +306,7 @@ def test_files_of_an_older_format_are_compared_by_their_content(
         assert again.verify().ok
 
 
+@pytest.mark.slow
 def test_a_file_that_becomes_the_copy_of_another_while_it_is_read(
     collection: Collection, notes: Path
 ) -> None:
@@ -357,6 +360,7 @@ def test_paths_that_are_too_long_are_lines_of_the_report(
     assert report.count("indexed") == 10
 
 
+@pytest.mark.slow
 def test_folders_deeper_than_pythons_stack(notes: Path, sync: Callable[..., SyncReport]) -> None:
     with nested(notes, "d", 1200):
         assert sync(notes).counts == {"indexed": 11}
@@ -398,6 +402,7 @@ def test_what_is_not_read_is_told_so_every_time(
 # Moves.
 
 
+@pytest.mark.slow
 def test_many_moved_files_are_written_together(
     collection: Collection,
     notes: Path,
@@ -433,6 +438,7 @@ def test_many_moved_files_are_written_together(
 # Exclusion.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "left_out"),
     [
@@ -485,6 +491,7 @@ def test_an_excluded_folder_that_cannot_be_read_is_no_line(
     assert sync(notes, exclude=["box", "*.tmp"]).counts == {"indexed": 10}
 
 
+@pytest.mark.slow
 def test_excluding_nearly_everything_is_asked_about(
     notes: Path, sync: Callable[..., SyncReport]
 ) -> None:

@@ -60,6 +60,7 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
 # Tags.
 
 
+@pytest.mark.slow
 def test_files_are_tagged_and_found_by_their_tags(
     collection: Collection, files: Path, sync: Callable[..., SyncReport]
 ) -> None:
@@ -80,6 +81,7 @@ def test_files_are_tagged_and_found_by_their_tags(
     assert collection.verify().ok
 
 
+@pytest.mark.slow
 def test_tags_change_without_reading_or_encoding(
     collection: Collection,
     files: Path,
@@ -99,6 +101,7 @@ def test_tags_change_without_reading_or_encoding(
     assert collection.verify().ok
 
 
+@pytest.mark.slow
 def test_a_changed_or_moved_file_keeps_its_tags(
     collection: Collection, files: Path, sync: Callable[..., SyncReport]
 ) -> None:
@@ -117,6 +120,7 @@ def test_a_changed_or_moved_file_keeps_its_tags(
     assert found(collection, tags="kept") == set(tags(collection)) - {"new.txt"}
 
 
+@pytest.mark.slow
 def test_copies_of_a_file_are_found_by_the_tags_of_each(
     collection: Collection, files: Path, sync: Callable[..., SyncReport]
 ) -> None:
@@ -255,6 +259,7 @@ def test_a_collection_in_short(
 # Removing.
 
 
+@pytest.mark.slow
 def test_a_file_is_removed_until_its_folder_is_synced_again(
     collection: Collection, files: Path, sync: Callable[..., SyncReport]
 ) -> None:
@@ -272,6 +277,7 @@ def test_a_file_is_removed_until_its_folder_is_synced_again(
     assert sync(files).counts == {"unchanged": 3}
 
 
+@pytest.mark.slow
 def test_folders_several_sources_and_addresses_are_removed(
     collection: Collection,
     files: Path,
@@ -291,6 +297,7 @@ def test_folders_several_sources_and_addresses_are_removed(
     assert collection.verify().ok
 
 
+@pytest.mark.slow
 def test_a_copy_stays_when_its_original_is_removed(
     collection: Collection, files: Path, sync: Callable[..., SyncReport]
 ) -> None:

@@ -17,6 +17,8 @@ from mm_rag.errors import CollectionLocked
 from tests.collection.conftest import BagOfWords, segment
 from tests.collection.model.victim import forking
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def test_everything_is_escaped(tmp_path: Path) -> None:
     assert "<script>" in outline.words
 
 
+@pytest.mark.slow
 def test_verdicts_are_shown_where_somebody_judged(tmp_path: Path) -> None:
     hits = [_picture_hit(tmp_path, rank=rank) for rank in (1, 2)]
     answers = [

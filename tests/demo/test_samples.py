@@ -17,6 +17,8 @@ from mm_rag.errors import InputError
 from mm_rag.extraction.ocr import read_image
 from tools.demo_samples.__main__ import draw
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     "quarterly_review.pdf",
     "maintenance_log_scan.pdf",

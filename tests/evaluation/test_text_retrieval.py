@@ -27,6 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_way_is_asked(folder: Path) -> None:
     beir = read_beir(folder)
     outcomes = compared(beir, beir.questions)

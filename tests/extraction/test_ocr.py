@@ -21,6 +21,8 @@ from mm_rag.extraction.ocr import OCRResult, may_show_text, read_image, word_box
 from mm_rag.media import MediaPolicy
 from mm_rag.media.image import open_image
 
+pytestmark = pytest.mark.slow
+
 FONT = ImageFont.load_default(32)
 
 

@@ -18,6 +18,8 @@ from mm_rag.extraction.speech import (
 from mm_rag.media.audio import AudioFile, open_audio
 from tests.av_made import make_wav, tone, wordless
 
+pytestmark = pytest.mark.slow
+
 
 class Parrot:
     """Says how many whole seconds it was given."""

@@ -13,6 +13,8 @@ from mm_rag.media.audio import AudioFile
 from mm_rag.media.video import VideoFile
 from tests.av_made import make_video, sign, tone
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_line_on_the_screen_is_read_once(tmp_path: Path) -> None:
     frames = [sign("Quarterly results")] * 10 + [sign("Open questions")] * 10

@@ -17,6 +17,8 @@ from mm_rag.segment import Segment
 from mm_rag_loaders import ImageLoader, LoadOptions, Source, SourceFile, image_loader
 from tests.loaders.pictures import sign
 
+pytestmark = pytest.mark.slow
+
 
 def save(path: Path, frames: list[Image.Image], duration: int | list[int], **more: Any) -> Path:
     """`duration` is of each frame, in milliseconds."""

@@ -37,6 +37,7 @@ def test_a_roll_of_paper_fits(tmp_path: Path) -> None:
     assert strip.height > 16_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_is_written_for_a_file_can_lie_apart(tmp_path: Path, workers: int) -> None:
     kept = AssetStore(tmp_path / "assets", by_file=True)

@@ -15,6 +15,8 @@ from mm_rag.media import MediaPolicy
 from mm_rag_loaders import ImageLoader, LoadOptions, Source, SourceFile, load_file, loader
 from tests.loaders.pictures import sign
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_picture_is_one_segment_with_its_text(tmp_path: Path, options: LoadOptions) -> None:
     path = tmp_path / "ferry_times-2024.png"

@@ -196,6 +196,7 @@ def test_files_are_read_one_at_a_time(tmp_path: Path, options: LoadOptions) -> N
     assert next(loading).state == "loaded"
 
 
+@pytest.mark.slow
 def test_load_gives_the_segments_and_logs_what_it_left_out(
     tmp_path: Path, options: LoadOptions, caplog: pytest.LogCaptureFixture
 ) -> None:

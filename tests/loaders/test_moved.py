@@ -31,6 +31,7 @@ def check(path: Path, folder: Path, options: LoadOptions) -> None:
     assert [segment.id for segment in known] == ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_it_is_as_if_loaded_from_there(tmp_path: Path, options: LoadOptions, kind: str) -> None:
     suffix, make = EVERY_KIND[kind]

@@ -20,6 +20,8 @@ from mm_rag_loaders import LoadOptions, OfficeLoader, load_file, office_loader, 
 from tests.media.web import served
 from tests.office_made import compound, docx, opendocument, pptx, xlsx
 
+pytestmark = pytest.mark.slow
+
 _REQUIRED = os.environ.get("MM_RAG_REQUIRE_OFFICE") == "1"
 needs_office = pytest.mark.skipif(
     shutil.which("soffice") is None and not _REQUIRED, reason="LibreOffice is not installed"

@@ -120,6 +120,7 @@ every_kind = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @needs_links
 @every_kind
 @pytest.mark.parametrize("way", ["link", "folder", "file"])
@@ -236,6 +237,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @needs_links
 @pytest.mark.parametrize("backend", ["pymupdf", "pdfium"])
 def test_a_link_that_another_process_changes_all_the_time(
@@ -290,6 +292,7 @@ def test_a_clip_is_of_the_file_that_was_opened(root: Path, secret: Path) -> None
         assert len(clip.frames([9, 0])) == 2
 
 
+@pytest.mark.slow
 @every_kind
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts what is open")
 def test_everything_is_let_go_of(root: Path, options: LoadOptions, name: str) -> None:

@@ -89,6 +89,7 @@ def test_pages_of_any_size_are_rendered_within_the_bound(
         assert max(shot.size) <= 8192
 
 
+@pytest.mark.slow
 def test_a_scan_is_read(tmp_path: Path, options: LoadOptions) -> None:
     document = pymupdf.open()
     document.new_page(width=400, height=300).insert_image(
@@ -99,6 +100,7 @@ def test_a_scan_is_read(tmp_path: Path, options: LoadOptions) -> None:
     assert segments[0].metadata["ocr"] is True
 
 
+@pytest.mark.slow
 def test_a_scan_with_a_stamp_as_text_is_read(tmp_path: Path, options: LoadOptions) -> None:
     document = pymupdf.open()
     page = document.new_page(width=400, height=300)

@@ -89,6 +89,7 @@ def test_a_scan_whose_text_layer_is_invisible_is_not_read_again(
     assert "Nonsense" not in shot.text
 
 
+@pytest.mark.slow
 def test_the_words_of_a_scan_have_boxes(tmp_path: Path, options: LoadOptions) -> None:
     document = pymupdf.open()
     page = document.new_page(width=400, height=200)

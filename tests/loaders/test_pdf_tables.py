@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pymupdf
+import pytest
 
 from tests.loaders.pdfs import PROSE, segments_of
 
@@ -132,6 +133,7 @@ def test_the_grid_of_a_chart_is_no_table(tmp_path: Path) -> None:
     assert "Sales in Norway" in shot.text
 
 
+@pytest.mark.slow
 def test_a_map_of_many_lines_takes_no_time(tmp_path: Path) -> None:
     document = pymupdf.open()
     page = document.new_page()

@@ -59,6 +59,7 @@ def within(options: LoadOptions, **policy: Any) -> LoadOptions:
     return replace(options, policy=MediaPolicy(**policy))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOADERS)
 def test_no_loader_opens_a_file_outside_of_the_roots(
     tmp_path: Path, secret: Path, options: LoadOptions, name: str
@@ -179,6 +180,7 @@ def test_a_name_that_changes_its_address(
     assert wire.connected == [PUBLIC]
 
 
+@pytest.mark.slow
 def test_what_is_fetched_is_kept_and_read_by_its_content(
     tmp_path: Path, secret: Path, options: LoadOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

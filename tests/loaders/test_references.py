@@ -20,6 +20,8 @@ from tests.loaders.test_office import needs_office
 from tests.media_made import make_pdf
 from tests.office_made import docx
 
+pytestmark = pytest.mark.slow
+
 _TYPES = {
     "pdf": "application/pdf",
     "picture": "image/png",

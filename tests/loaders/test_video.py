@@ -27,6 +27,8 @@ from tests.loaders.test_audio import Clock, time_itself
 from tests.media.backends import PYAV, TORCHCODEC, both_backends, needs_ffmpeg
 from tests.media.turned import turned
 
+pytestmark = pytest.mark.slow
+
 
 def check_spans(segments: list[Segment], duration: float) -> None:
     """The clips cover the whole video, without a gap."""

@@ -106,6 +106,7 @@ def test_nothing_stays_behind_where_it_cannot_be_opened(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "words"),
     [
@@ -305,6 +306,7 @@ def test_a_number_in_another_notation_is_the_same_machine(
     assert wire.asked == []
 
 
+@pytest.mark.slow
 def test_a_redirect_to_this_machine(media: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for target in ("http://127.0.0.1/a", "http://0x7f.1/a", "//localhost/a", "https://[::1]/a"):
         with served({"/a.png": target}) as address:
@@ -467,6 +469,7 @@ def says(*pieces: bytes, pause: float = 0.0) -> Generator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
+@pytest.mark.slow
 def test_what_is_packed_is_unpacked_and_bounded() -> None:
     for packed, coding in ((gzip.compress, b"gzip"), (zlib.compress, b"deflate")):
         head = b"HTTP/1.1 200 OK\r\nContent-Encoding: " + coding + b"\r\n\r\n"
@@ -487,6 +490,7 @@ def test_what_cannot_be_unpacked_says_so(coding: bytes, words: str) -> None:
         fetch_bytes(Url(address), _HERE)
 
 
+@pytest.mark.slow
 def test_a_server_that_never_ends_its_header() -> None:
     letters = [b"HTTP/1.1 200 OK\r\n", *([b"X: y\r\n"] * 200)]
     began = time.monotonic()

@@ -134,6 +134,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
         open_image(png_that_claims(side, side), MediaPolicy(max_pixels=50_000_000))
 
 
+@pytest.mark.slow
 def test_the_policy_may_allow_what_pillow_warns_of() -> None:
     picture = Image.new("1", (9_500, 9_500))
     assert open_image(encoded(picture)).size == (9_500, 9_500)

@@ -64,6 +64,7 @@ def test_captions_of_photo_editors(image_format: str) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "packet",
     [

@@ -177,6 +177,7 @@ def _reference(path: Path) -> Any:
     return decoders.VideoDecoder(str(path), seek_mode="exact", num_ffmpeg_threads=0)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @both_backends
 @pytest.mark.usefixtures("decoded_with")

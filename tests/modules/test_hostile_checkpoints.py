@@ -152,6 +152,7 @@ AUTO_MAP: dict[str, Any] = {f"Auto{kind}": "evil.Evil" for kind in KINDS}
 AUTO_MAP["AutoTokenizer"] = ["evil.Evil", "evil.Evil"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [encoder, reranker, qwen3_vl_reranker])
 @pytest.mark.parametrize(
     "file",
@@ -176,6 +177,7 @@ def test_python_files(make: Callable[[Path], Path], file: str, tmp_path: Path) -
     assert not trace.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["evil.Evil", "os.system", "builtins.exec", "transformers.evil"])
 def test_dotted_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, trace = bert(tmp_path / "model"), tmp_path / "trace"
@@ -261,12 +263,14 @@ def default(cache: Path) -> Encoder:
     return Encoder(cache_folder=cache, device="cpu")
 
 
+@pytest.mark.slow
 def test_the_package_as_it_was_published(package: Path, tmp_path: Path) -> None:
     (package / ".DS_Store").write_bytes(b"left by a file manager")
     (package / "README.md").write_text("another description")
     assert default(tmp_path / "cache").dimension == 384
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

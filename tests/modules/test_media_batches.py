@@ -106,6 +106,7 @@ def test_pictures_that_are_brought_to_one_size_count_alike(tmp_path: Path) -> No
     assert len({count(encoder, Image(picture(*size))) for size in SIZES}) == 1
 
 
+@pytest.mark.slow
 def test_batches_hold_no_more_than_the_budget(
     seeing: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

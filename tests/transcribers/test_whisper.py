@@ -59,6 +59,7 @@ def letters(text: str) -> str:
     return "".join(text.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [1.5, 12.0, 30.0])
 @pytest.mark.parametrize("language", [None, "de"])
 def test_it_says_what_transformers_says(folder: Path, seconds: float, language: str | None) -> None:
@@ -76,6 +77,7 @@ def test_words_have_times_in_the_recording(folder: Path) -> None:
     assert all(one.start <= other.start for one, other in pairwise(words))
 
 
+@pytest.mark.slow
 def test_what_is_long_is_heard_in_windows(folder: Path) -> None:
     transcriber = WhisperTranscriber(folder, device="cpu")
     words = transcriber.transcribe(talk(70.0)).words
@@ -108,6 +110,7 @@ def test_a_copy_for_another_process_has_no_weights(folder: Path) -> None:
     assert copy.transcribe(talk(3.0)) == heard
 
 
+@pytest.mark.slow
 def test_threads_take_turns(folder: Path) -> None:
     transcriber = WhisperTranscriber(folder, device="cpu")
     samples = [talk(2.0, seed=seed) for seed in range(6)]
@@ -117,6 +120,7 @@ def test_threads_take_turns(folder: Path) -> None:
         assert list(pool.map(fresh.transcribe, samples)) == one_by_one
 
 
+@pytest.mark.slow
 def test_a_recording_is_read_with_it(folder: Path, tmp_path: Path) -> None:
     path = make_wav(tmp_path / "a.wav", talk(5.0))
     transcriber = WhisperTranscriber(folder, device="cpu")
@@ -154,6 +158,7 @@ def test_damaged_weights_are_refused_when_they_are_needed(folder: Path, tmp_path
         transcriber.transcribe(talk(2.0))
 
 
+@pytest.mark.slow
 def test_a_language_is_for_models_that_have_several(folder: Path, tmp_path: Path) -> None:
     english = whisper(tmp_path / "english", multilingual=False)
     with pytest.raises(InputError, match="one language"):

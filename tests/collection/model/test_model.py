@@ -14,6 +14,8 @@ from tests.collection.model.driver import new_world, run
 from tests.collection.model.expected import Document, Model, loose_segment
 from tests.collection.model.operations import OPTIONS, World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.heavy)])
