@@ -30,7 +30,7 @@ from tests.collection.conftest import BagOfWords, segment
 from tests.collection.model.victim import Errand, Hunter
 from tests.collection.test_damage import encoded
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.slow]
 
 __all__ = ["encoded"]  # a fixture
 

@@ -175,6 +175,7 @@ def test_records_of_other_programs_are_counted_and_left_alone(
     assert records.get(ids=["theirs"])["documents"] == ["not ours"]
 
 
+@pytest.mark.slow
 def test_what_a_lost_catalog_knew_is_taken_in_again(tmp_path: Path, encoder: Encoder) -> None:
     with Collection(tmp_path, encoder=encoder) as first:
         first.add(segment(f"passage number {n}", n) for n in range(5))

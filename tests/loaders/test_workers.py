@@ -37,7 +37,7 @@ from tests.loaders.odd_transcribers import (
 )
 from tests.media_made import make_pdf, make_picture
 
-pytestmark = pytest.mark.workers
+pytestmark = [pytest.mark.workers, pytest.mark.slow]
 
 
 @pytest.fixture
