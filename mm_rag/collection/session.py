@@ -125,12 +125,12 @@ class Session:
             hold_commits: Make commits of all processes wait until the block ends.
         """
         with self.catalog.hold_commits() if hold_commits else nullcontext():
-            if not hold_commits:
-                self._wait_for_commit()
+            # Before anything is read: a commit that begins later makes the snapshot outdated.
+            version = self._version() if hold_commits else self._version_after_commit()
             self.refresh()
             with self._use.read():
                 yield Snapshot(
-                    version=self._version(),
+                    version=version,
                     catalog=self.catalog,
                     store=self.store,
                     lexical=self.lexical,
@@ -193,10 +193,13 @@ class Session:
         state = self.catalog.state()
         return state.writes, state.generation
 
-    def _wait_for_commit(self) -> None:
-        if self.catalog.state().is_committing:
+    def _version_after_commit(self) -> tuple[int, int]:
+        """The version, once a commit in progress has reached both indexes."""
+        version = self._version()
+        if version[1] & 1:
             with self.catalog.hold_commits():
-                pass
+                return self._version()
+        return version
 
     def _not_in_store(self) -> list[str]:
         """Ids that another process committed since Chroma was opened here."""
