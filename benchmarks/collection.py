@@ -57,10 +57,10 @@ def _measure(names: Sequence[str], given: argparse.Namespace) -> tuple[str, list
                 seed=given.seed,
                 corpus=given.corpus,
             )
-            told = measured(name, order)
-        print(told.table, file=sys.stderr)
-        tables.append(told.table)
-        wrong += [f"{name}: {told.wrong}"] if told.wrong else []
+            result = measured(name, order)
+        print(result.table, file=sys.stderr)
+        tables.append(result.table)
+        wrong += [f"{name}: {result.wrong}"] if result.wrong else []
     return "\n".join(tables), wrong
 
 

@@ -251,7 +251,10 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, how: str) -
             os.killpg(started.pid, signal.SIGINT)
         else:
             started.kill()
-        _, errors = started.communicate(timeout=60)
+        try:
+            _, errors = started.communicate(timeout=60)
+        finally:
+            started.kill()  # a run in the background ignores Ctrl-C, and so do its processes
 
     assert group_is_gone(started.pid)
     assert how == "killed" or errors.splitlines()[-1].startswith("KeyboardInterrupt")

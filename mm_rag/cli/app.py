@@ -277,11 +277,11 @@ def info(
 ) -> None:
     """Print a summary of a collection: folder, model, files, segments and tags."""
     with errors(), opened(collection, name, chroma=chroma) as target:
-        told = target.info()
+        summary = target.info()
         if as_json:
-            print_json(told.to_dict())
+            print_json(summary.to_dict())
         else:
-            show.info(told)
+            show.info(summary)
 
 
 @app.command()

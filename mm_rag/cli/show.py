@@ -105,16 +105,16 @@ def sources(records: Sequence[SourceRecord]) -> None:
         )
 
 
-def info(told: CollectionInfo) -> None:
+def info(summary: CollectionInfo) -> None:
     """Print a summary of a collection, one fact per line."""
-    states = ", ".join(f"{count} {state}" for state, count in sorted(told.sources.items()))
+    states = ", ".join(f"{count} {state}" for state, count in sorted(summary.sources.items()))
     facts = {
-        "collection": f"{told.place}, {told.name}",
-        "vectors": told.vectors,
-        "model": told.model or "none yet",
-        "files": f"{sum(told.sources.values())}{f' ({states})' if states else ''}",
-        "segments": f"{sum(told.segments.values())}{_in_brackets(told.segments)}",
-        "tags": ", ".join(f"{tag} ({count})" for tag, count in told.tags.items()) or "none",
+        "collection": f"{summary.place}, {summary.name}",
+        "vectors": summary.vectors,
+        "model": summary.model or "none yet",
+        "files": f"{sum(summary.sources.values())}{f' ({states})' if states else ''}",
+        "segments": f"{sum(summary.segments.values())}{_in_brackets(summary.segments)}",
+        "tags": ", ".join(f"{tag} ({count})" for tag, count in summary.tags.items()) or "none",
     }
     for name, value in facts.items():
         _long(f"[dim]{name:10}[/dim]  {escape(one_line(value))}")

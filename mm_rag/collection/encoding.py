@@ -42,8 +42,8 @@ class SegmentEncoder:
         made = self.vectors([segments[at] for at in missing], missing)
         vectors.update((segments[at].id, made[row]) for row, at in enumerate(missing))
         return [
-            Entry(segment=segment, vector=vectors[segment.id], given=told)
-            for segment, told in zip(segments, given, strict=True)
+            Entry(segment=segment, vector=vectors[segment.id], given=content)
+            for segment, content in zip(segments, given, strict=True)
         ]
 
     def given(self, segment: Segment) -> str:
