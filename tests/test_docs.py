@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage
 from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms import MockLLM
@@ -93,12 +92,16 @@ async def test_every_example_runs(
 ) -> None:
     monkeypatch.chdir(indexed)
     [page] = [page for page in PAGES if page.name == name]
+    is_about_agents = name == "agents.md"
+    replies = [asks(SEARCH), AIMessage("It is Airport.")]
     names: dict[str, Any] = {
         "__name__": "example",
-        "chat_model": FakeListChatModel(responses=["The Airport line."]),
-        "llm": ChatLLM(max_tokens=None),
-        "chat_agent": ScriptedChatModel(responses=[asks(SEARCH), AIMessage("It is Airport.")]),
-        "llm_agent": ScriptedLLM(responses=[llama_asks(SEARCH), llama_says("It is the Airport.")]),
+        "chat_model": ScriptedChatModel(
+            responses=replies if is_about_agents else [AIMessage("The Airport line."), *replies]
+        ),
+        "llm": ScriptedLLM(responses=[llama_asks(SEARCH), llama_says("It is the Airport.")])
+        if is_about_agents
+        else ChatLLM(max_tokens=None),
     }
     count, shown = RUN[name]
     ran = 0
