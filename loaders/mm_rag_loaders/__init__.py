@@ -8,7 +8,7 @@ from mm_rag_loaders.cached import load_cached
 from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile
-from mm_rag_loaders.loading import load, load_file, load_files
+from mm_rag_loaders.loading import load, load_bytes, load_file, load_files
 from mm_rag_loaders.office_loader import OfficeLoader
 from mm_rag_loaders.outcome import FileOutcome, LoadedFile, Progress
 from mm_rag_loaders.pdf import PDFLoader
@@ -35,6 +35,7 @@ __all__ = [
     "as_reference",
     "find_sources",
     "load",
+    "load_bytes",
     "load_cached",
     "load_file",
     "load_files",

@@ -27,7 +27,7 @@ FileState: TypeAlias = Literal[
     "added",
     "loaded",
 ]
-"""The state of a file, for loaders, catalogue, reports and listings.
+"""The state of a file, for loaders, catalog, reports and listings.
 
 - `loaded`: read, and not yet in a collection; a sync makes it `indexed` or `incomplete`.
 - `indexed`: in the collection.

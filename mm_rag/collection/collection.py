@@ -459,7 +459,7 @@ class Collection(Closing):
 
     def verify(self) -> VerifyReport:
         """Compare catalog, vectors, lexical index and files; change nothing."""
-        if self._session.catalog.is_damaged() or not self._session.are_whole():
+        if self._session.catalog.is_damaged() or not self._session.indexes_are_readable():
             return VerifyReport(segments=len(self), damaged=True)
         self._session.refresh()
         return self._inspector.verify()

@@ -1,4 +1,4 @@
-"""Compare the files of folders with the catalogue: new, changed, moved and missing files.
+"""Compare the files of folders with the catalog: new, changed, moved and missing files.
 
 All files are inspected before any is read: only then is it known which of them have moved.
 """
@@ -42,7 +42,7 @@ class Change:
 
     Attributes:
         source: The file, with its sha256.
-        row: Its row in the catalogue, if it can be read.
+        row: Its row in the catalog, if it can be read.
     """
 
     source: Source
@@ -67,7 +67,7 @@ class Move:
 
 @dataclass
 class Diff:
-    """The differences between files and catalogue.
+    """The differences between files and catalog.
 
     Attributes:
         reports: Reports of files that need no change.
@@ -75,7 +75,7 @@ class Diff:
         moves: Content that gets another path.
         changes: Files to be read, or left out as duplicates.
         gone: Rows of missing files, without those that moved away.
-        forgotten: Paths to be deleted from the catalogue: missing and refused files.
+        forgotten: Paths to be deleted from the catalog: missing and refused files.
         owners: By sha256, the path under which content stays indexed.
     """
 
@@ -92,7 +92,7 @@ class Comparison:
     """Builds one `Diff`.
 
     Args:
-        known: The files of the catalogue by path.
+        known: The files of the catalog by path.
         options: Options of the loaders.
         progress: Counts files that are inspected and need not be read.
         checksum: Whether all files are compared by content, which reads each of them.
@@ -134,7 +134,7 @@ class Comparison:
         return self._finished(changed)
 
     def without(self, paths: Set[str]) -> Diff:
-        """Remove files of the catalogue, whether they still exist or not."""
+        """Remove files of the catalog, whether they still exist or not."""
         for path in sorted(paths):
             self._diff.gone.append(self._known[path])
             self._diff.forgotten.add(path)

@@ -64,18 +64,18 @@ class SyncReport:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyReport:
-    """Whether catalogue, vectors, lexical index and files of a collection agree.
+    """Whether catalog, vectors, lexical index and files of a collection agree.
 
     Attributes:
-        segments: Number of segments in the catalogue.
-        damaged_segments: Ids of segments whose record or vector in the catalogue is damaged.
-        differing: Ids of segments with another record or vector in Chroma than in the catalogue.
+        segments: Number of segments in the catalog.
+        damaged_segments: Ids of segments whose record or vector in the catalog is damaged.
+        differing: Ids of segments with another record or vector in Chroma than in the catalog.
         lost: Ids of segments that `repair` could not restore; their files are `unfinished`.
         missing_vectors: Ids of segments that Chroma lacks or cannot read.
         missing_words: Ids of segments that the lexical index lacks.
-        strays: Ids in Chroma or the lexical index that the catalogue lacks, left by a killed run or
-            a lost catalogue.
-        damaged: Whether files of Chroma, the lexical index or the catalogue are damaged.
+        strays: Ids in Chroma or the lexical index that the catalog lacks, left by a killed run or
+            a lost catalog.
+        damaged: Whether files of Chroma, the lexical index or the catalog are damaged.
         missing_files: Pictures, recordings, videos and word boxes of segments that are missing.
         damaged_files: Damaged assets: pictures and word boxes.
         orphaned_files: Assets to which no segment refers.

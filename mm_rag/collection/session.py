@@ -12,6 +12,7 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mm_rag._forking import ForkableLock, leak, renew_after_fork
 from mm_rag.collection.catalog import Catalog, State
@@ -32,6 +33,18 @@ _MOST_NOT_IN_STORE = 1_000
 it is reopened. Reading their vectors from the catalog costs a search 10 ms, reopening some 100."""
 
 
+class Version(NamedTuple):
+    """Changes with every write, of any process.
+
+    Attributes:
+        writes: Writes begun or ended.
+        generation: The catalog's; odd while a commit is reaching the indexes.
+    """
+
+    writes: int
+    generation: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """One state of a collection, for the length of a `with session.snapshot()` block.
@@ -42,14 +55,14 @@ class Snapshot:
         lexical: The lexical index.
         not_in_store: Ids that another process committed since `store` was opened: its client does
             not know them, and their vectors are read from the catalog.
-        version: Changes with every write, of any process.
+        version: The collection's version, taken before anything was read.
     """
 
     catalog: Catalog
     store: VectorStore
     lexical: LexicalIndex
     not_in_store: Sequence[str]
-    version: tuple[int, int]
+    version: Version
 
 
 class Session:
@@ -72,8 +85,8 @@ class Session:
     def __init__(self, storage: StorageLocation, wait: float) -> None:
         self.storage, self._wait = storage, wait
         self._opening = ForkableLock()  # while `store` or `lexical` is replaced
-        self._use = ReadersWriterLock()  # readers use `store`; it is closed under the write lock
-        self._is_writing = self._has_written = self._is_parents = False
+        self._store_lock = ReadersWriterLock()  # searches read; replacing `store` writes
+        self._is_writing = self._has_written = self._is_inherited = False
         with ExitStack() as undo:
             undo.callback(storage.close)
             self.catalog = Catalog(storage.catalog, storage.folder)
@@ -81,7 +94,9 @@ class Session:
             self.catalog.check_format(storage.place)
             self._recover_from_killed_writer()
             self.lexical = self._open_lexical()
-            self._seen = self._version()
+            # The version that `store` is known to hold: taken before opening it, and after every
+            # write of this process.
+            self._opened_at = self._version()
             self.store = self._open_store()
             undo.callback(lambda: self.store.close())
             self._upgrade()
@@ -90,9 +105,112 @@ class Session:
             undo.pop_all()
         renew_after_fork(self)
 
+    # Opening.
+
+    def _recover_from_killed_writer(self) -> None:
+        """Discard the vectors if a killed writer left them unreadable."""
+        state = self.catalog.state()
+        untouched = self.storage.store_is_untouched()
+        if untouched and not state.vectors_outdated and not state.is_written_to:
+            return
+        try:
+            with self.storage.writing(0.0):
+                if state.vectors_outdated or not self.storage.store_is_whole():
+                    self.storage.discard_store()
+                self.catalog.advance(State.recovered)
+        except CollectionLocked:  # it is alive, and still writing
+            if not untouched and not self.storage.store_is_whole():
+                raise
+
+    def _open_lexical(self) -> LexicalIndex:
+        """Open the lexical index; begin an empty one if it is damaged or missing."""
+        folder = self.storage.lexical
+        if folder is None:
+            return LexicalIndex(None)
+        if not folder.is_dir():
+            self._begin_lexical(folder)
+        elif any(folder.iterdir()) and not known_words(folder).are_untouched():
+            self._check_lexical(folder)
+        try:
+            return LexicalIndex(folder)
+        except CollectionError:  # damaged, or of another version; the catalog has all its contents
+            with self.storage.writing(self._wait):
+                self._begin_lexical(folder)
+            return LexicalIndex(folder)
+
+    def _check_lexical(self, folder: Path) -> None:
+        """Read changed files in a child process, which a crash of tantivy may end."""
+        try:
+            with self.storage.writing(0.0):
+                if is_whole(folder, "words"):
+                    known_words(folder).note()
+                else:
+                    logger.warning("The lexical index is damaged, and is made again.")
+                    self._begin_lexical(folder)
+        except CollectionLocked:
+            logger.info("Another process is writing the lexical index.")
+
+    def _begin_lexical(self, folder: Path) -> None:
+        """Replace the lexical index by an empty one."""
+        remove(folder)
+        known_words(folder).forget()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _open_store(self) -> VectorStore:
+        """Open the vectors; discard them first if Chroma cannot open them."""
+        try:
+            return self.storage.open_store()
+        except CollectionMismatch:
+            raise
+        except CollectionError as error:
+            if self.storage.store_is_whole():
+                raise
+            logger.warning("The vectors are damaged, and are made again: %s", error)
+            with self.storage.writing(self._wait):
+                self.storage.discard_store()
+            return self.storage.open_store()
+
+    def _upgrade(self) -> None:
+        """Bring a catalog of an older format up to date."""
+        if self.catalog.is_outdated():
+            with self.storage.writing(self._wait):
+                self.catalog.upgrade()
+                self._count_write()
+
+    def _refill_lexical(self) -> None:
+        """Fill the lexical index if it is empty, or filling it was interrupted."""
+        was_begun = self.catalog.state().lexical_incomplete
+        if not was_begun and (len(self.lexical) or not self.catalog.counts()):
+            return
+        with self.storage.writing(self._wait):
+            self.catalog.advance(State.lexical_begun)
+            ids = sorted(self.catalog.ids())
+            for start in range(0, len(ids), AT_ONCE):
+                found, _ = self.catalog.sound_entries(ids[start : start + AT_ONCE])
+                self.lexical.put(entry.segment for entry in found)
+            self.catalog.advance(State.lexical_restored)
+
+    def _refill_store(self) -> None:
+        """Fill the store again if it was thrown away."""
+        if not self.catalog.state().vectors_lost:
+            return
+        try:
+            with self.storage.writing(0.0):
+                self._fill_indexes()
+        except CollectionLocked:
+            logger.info("The process that writes fills the vectors again.")
+
+    def _fill_indexes(self) -> None:
+        """Add to both indexes what they lack of the catalog. Needs the write lock."""
+        SegmentWriter(self.store, self.lexical, self.catalog).update_indexes()
+        self.catalog.advance(State.vectors_restored)
+        self._count_write()
+
+    # Closing.
+
     def close(self) -> None:
         """Close everything."""
-        if not self._is_parents:
+        if not self._is_inherited:
             self.store.close()
             if self._has_written and self.storage.writes_out:
                 self._write_out()
@@ -128,7 +246,7 @@ class Session:
             # Before anything is read: a commit that begins later makes the snapshot outdated.
             version = self._version() if hold_commits else self._version_after_commit()
             self.refresh()
-            with self._use.read():
+            with self._store_lock.read():
                 yield Snapshot(
                     version=version,
                     catalog=self.catalog,
@@ -142,9 +260,10 @@ class Session:
         return self._version() == snapshot.version
 
     def recover(self, error: CollectionError, snapshot: Snapshot, failures: int) -> None:
-        """Make a snapshot readable again: first by reopening Chroma, then by rebuilding.
+        """Make the collection readable again after a snapshot could not be read.
 
-        Chroma fails if another process changed the files that its client remembers.
+        First Chroma is reopened: it fails if another process changed the files that its client
+        remembers. If that was not enough, damaged indexes are rebuilt.
 
         Args:
             error: What reading the snapshot raised.
@@ -158,7 +277,12 @@ class Session:
             logger.info("Chroma is reopened: %s", error)
             self.refresh(stale=snapshot.store)
             return
-        if failures > 1 or self.catalog.is_damaged() or self.are_whole() or self._is_writing:
+        if (
+            failures > 1
+            or self.catalog.is_damaged()
+            or self.indexes_are_readable()
+            or self._is_writing
+        ):
             raise error
         logger.warning("The vectors or the lexical index are damaged, and are rebuilt.")
         self.rebuild()
@@ -178,25 +302,26 @@ class Session:
             self._leave_parent()
             version = self._version()
             is_behind = (
-                version[0] != self._seen[0] or len(self._not_in_store()) > _MOST_NOT_IN_STORE
+                version.writes != self._opened_at.writes
+                or len(self._not_in_store()) > _MOST_NOT_IN_STORE
             )
             if (is_behind or self.store is stale) and not self._is_writing:
-                with self._use.write():
+                with self._store_lock.write():
                     self.store.close()
                     self.store = self._open_store()
-                self._seen = version
+                self._opened_at = version
         if not writing:
             self._refill_store()
 
-    def _version(self) -> tuple[int, int]:
-        """Writes begun or ended, and the catalog's generation: changes with every write."""
+    def _version(self) -> Version:
+        """The present version of the collection."""
         state = self.catalog.state()
-        return state.writes, state.generation
+        return Version(state.writes, state.generation)
 
-    def _version_after_commit(self) -> tuple[int, int]:
+    def _version_after_commit(self) -> Version:
         """The version, once a commit in progress has reached both indexes."""
         version = self._version()
-        if version[1] & 1:
+        if version.generation & 1:
             with self.catalog.hold_commits():
                 return self._version()
         return version
@@ -205,7 +330,7 @@ class Session:
         """Ids that another process committed since Chroma was opened here."""
         if self._is_writing:
             return []
-        return self.catalog.changed_since(self._seen[1], _MOST_NOT_IN_STORE + 1)
+        return self.catalog.changed_since(self._opened_at.generation, _MOST_NOT_IN_STORE + 1)
 
     # The models a collection belongs to.
 
@@ -223,7 +348,7 @@ class Session:
                 "Open it with the model it was made with, or encode it again with this one: "
                 f"Collection.reindex({place!r}, encoder=...), or mm-rag reindex."
             )
-        dimension = self.store.load() if made_with is None else None
+        dimension = self.store.dimension() if made_with is None else None
         if dimension not in (None, encoder.dimension):
             raise CollectionMismatch(
                 f"Another program wrote vectors of {dimension} dimensions into {place}, and "
@@ -273,11 +398,11 @@ class Session:
         self.check_writable()
         with self.storage.writing(self._wait):
             self.refresh(writing=True)
-            self._is_writing = self._has_written = True
-            self.catalog.advance(State.write_begun)
-            # Before and after: others must look again, even if this process is killed.
-            self._count_write()
             try:
+                self._is_writing = self._has_written = True
+                self.catalog.advance(State.write_begun)
+                # Before and after: others must look again, even if this process is killed.
+                self._count_write()
                 writer = SegmentWriter(self.store, self.lexical, self.catalog)
                 self.catalog.detach_staged()
                 self._note_folder()
@@ -285,12 +410,16 @@ class Session:
                 self.catalog.advance(State.vectors_restored)
                 yield writer
                 self.catalog.advance(State.write_ended)
-            except FilesMissing:  # before anything was written
+            except FilesMissing:
+                # No segment was changed. After any other error `is_written_to` stays: the next
+                # session checks the vectors.
                 self.catalog.advance(State.write_ended)
                 raise
             finally:
-                self._count_write()
-                self._is_writing = False
+                try:
+                    self._count_write()
+                finally:
+                    self._is_writing = False
 
     def check_writable(self) -> None:
         """Check that the collection may be written to.
@@ -305,15 +434,19 @@ class Session:
             )
 
     def _count_write(self) -> None:
-        # Under the lock: a thread that searches in between would take this write for another
+        """Tell other processes of a write. Needs the write lock."""
+        # Under `_opening`: a thread that searches in between would take this write for another
         # process's and close the store that the writer is using.
         with self._opening:
             self.catalog.advance(State.write_counted)
-            self._seen = self._version()
+            self._opened_at = self._version()
         self.catalog.forget_changes()
 
     def _note_folder(self) -> None:
-        """If the collection was moved, have Chroma's records name its files' new paths."""
+        """If the collection was moved, have Chroma's records name its files' new paths.
+
+        Needs the write lock.
+        """
         here, was = str(self.storage.folder), self.catalog.meta("folder")
         if self.storage.can_move and was != here:
             if was is not None:
@@ -322,7 +455,7 @@ class Session:
 
     # Damage.
 
-    def are_whole(self) -> bool:
+    def indexes_are_readable(self) -> bool:
         """Whether the vectors and the lexical index can be read at all."""
         try:
             self.lexical.ids()
@@ -337,13 +470,13 @@ class Session:
             CollectionLocked: Another process writes.
         """
         with self.storage.writing(self._wait):
-            with self._opening, self._use.write():
+            with self._opening, self._store_lock.write():
                 self.store.close()
                 self.storage.discard_store()
                 if self.storage.lexical is not None:
                     remove(self.storage.lexical)
                 self.store, self.lexical = self.storage.open_store(), self._open_lexical()
-                self._seen = self._version()
+                self._opened_at = self._version()
             self._fill_indexes()
 
     def save_catalog(self) -> None:
@@ -356,122 +489,24 @@ class Session:
             return
         with self.storage.writing(self._wait), self._opening:
             self.catalog.salvage()
-            self._seen = self._version()
-
-    def _refill_store(self) -> None:
-        """Fill the store again if it was thrown away."""
-        if not self.catalog.state().vectors_lost:
-            return
-        try:
-            with self.storage.writing(0.0):
-                self._fill_indexes()
-        except CollectionLocked:
-            logger.info("The process that writes fills the vectors again.")
-
-    def _fill_indexes(self) -> None:
-        SegmentWriter(self.store, self.lexical, self.catalog).update_indexes()
-        self.catalog.advance(State.vectors_restored)
-        self._count_write()
-
-    # Opening.
-
-    def _recover_from_killed_writer(self) -> None:
-        """Discard the vectors if a killed writer left them unreadable."""
-        state = self.catalog.state()
-        untouched = self.storage.store_is_untouched()
-        if untouched and not state.vectors_outdated and not state.is_written_to:
-            return
-        try:
-            with self.storage.writing(0.0):
-                if state.vectors_outdated or not self.storage.store_is_whole():
-                    self.storage.discard_store()
-                self.catalog.advance(State.recovered)
-        except CollectionLocked:  # it is alive, and still writing
-            if not untouched and not self.storage.store_is_whole():
-                raise
-
-    def _open_store(self) -> VectorStore:
-        """Open the vectors; discard them first if Chroma cannot open them."""
-        try:
-            return self.storage.open_store()
-        except CollectionMismatch:
-            raise
-        except CollectionError as error:
-            if self.storage.store_is_whole():
-                raise
-            logger.warning("The vectors are damaged, and are made again: %s", error)
-            with self.storage.writing(self._wait):
-                self.storage.discard_store()
-            return self.storage.open_store()
-
-    def _open_lexical(self) -> LexicalIndex:
-        """Open the lexical index; begin an empty one if it is damaged or missing."""
-        folder = self.storage.lexical
-        if folder is None:
-            return LexicalIndex(None)
-        if not folder.is_dir():
-            self._begin_lexical(folder)
-        elif any(folder.iterdir()) and not known_words(folder).are_untouched():
-            self._check_lexical(folder)
-        try:
-            return LexicalIndex(folder)
-        except CollectionError:  # damaged, or of another version; the catalog has all its contents
-            with self.storage.writing(self._wait):
-                self._begin_lexical(folder)
-            return LexicalIndex(folder)
-
-    def _check_lexical(self, folder: Path) -> None:
-        """Read changed files in a child process, which a crash of tantivy may end."""
-        try:
-            with self.storage.writing(0.0):
-                if is_whole(folder, "words"):
-                    known_words(folder).note()
-                else:
-                    logger.warning("The lexical index is damaged, and is made again.")
-                    self._begin_lexical(folder)
-        except CollectionLocked:
-            logger.info("Another process is writing the lexical index.")
-
-    def _begin_lexical(self, folder: Path) -> None:
-        remove(folder)
-        known_words(folder).forget()
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def _refill_lexical(self) -> None:
-        """Fill the lexical index if it is empty, or filling it was interrupted."""
-        was_begun = self.catalog.state().lexical_incomplete
-        if not was_begun and (len(self.lexical) or not self.catalog.counts()):
-            return
-        with self.storage.writing(self._wait):
-            self.catalog.advance(State.lexical_begun)
-            ids = sorted(self.catalog.ids())
-            for start in range(0, len(ids), AT_ONCE):
-                found, _ = self.catalog.sound_entries(ids[start : start + AT_ONCE])
-                self.lexical.put(entry.segment for entry in found)
-            self.catalog.advance(State.lexical_restored)
-
-    def _upgrade(self) -> None:
-        if self.catalog.is_outdated():
-            with self.storage.writing(self._wait):
-                self.catalog.upgrade()
-                self._count_write()
+            self._opened_at = self._version()
 
     # Forking.
 
     def after_fork(self) -> None:
         """In a forked child, which has none of Chroma's threads: reopen at the next `refresh`."""
         leak(self.store, self.lexical)
-        self._use = ReadersWriterLock()
+        self._store_lock = ReadersWriterLock()
         self._is_writing = self._has_written = False
-        self._is_parents = True
+        self._is_inherited = True
 
     def _leave_parent(self) -> None:
         """In a forked child, reopen what the parent had opened."""
-        if not self._is_parents:
+        if not self._is_inherited:
             return
         self.storage.after_fork(self.catalog)
         if self.storage.lexical is not None:
             self.lexical = self._open_lexical()
         self.store = self._open_store()
-        self._seen = self._version()
-        self._is_parents = False
+        self._opened_at = self._version()
+        self._is_inherited = False

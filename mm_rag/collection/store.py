@@ -104,12 +104,12 @@ class VectorStore:
         if self._closes:
             self._client.close()  # pyright: ignore[reportAttributeAccessIssue] - ClientAPI omits it
 
-    def load(self) -> int | None:
-        """Have Chroma read its index now instead of with the first query.
+    def load(self) -> None:
+        """Have Chroma read its index now instead of with the first query."""
+        self.dimension()
 
-        Returns:
-            The dimension of its vectors; None for no vectors.
-        """
+    def dimension(self) -> int | None:
+        """The dimension of the vectors; None for an empty store."""
         with self._errors():
             [*vectors] = self._collection.get(limit=1, include=["embeddings"])["embeddings"]
         return len(vectors[0]) if vectors else None

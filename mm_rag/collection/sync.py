@@ -2,7 +2,7 @@
 
 diff -> load -> encode -> write -> report:
 
-1. `Comparison` compares the files with the catalogue.
+1. `Comparison` compares the files with the catalog.
 2. Moved, missing and touched files are committed at once.
 3. New and changed files are loaded in worker processes, encoded here, and written in another
    thread (`IndexingPipeline`).
@@ -60,9 +60,10 @@ class FolderSync:
 
     Args:
         own: The collection's own folder, which is left out.
-        catalog: The catalogue.
+        catalog: The catalog.
         writer: Writes segments and commits changes.
-        encoder: Makes the encoder of segments; called only if there are segments to encode.
+        encoder: Makes the encoder of segments. It is called only if there are segments to encode,
+            so that a sync without changes loads no model.
         options: Options of the loaders.
         assets: The collection's pictures.
         on_progress: Called with the progress.
@@ -84,7 +85,8 @@ class FolderSync:
         self._on_progress = on_progress
         self._began = time.monotonic()
         self._reports: dict[str, FileReport] = {}
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, str] = {}  # by sha256: the path under which content is indexed
+        self._progress = ProgressTracker(0, None)
 
     @cached_property
     def _encoder(self) -> SegmentEncoder:
@@ -109,22 +111,21 @@ class FolderSync:
         for file in diff.gone:
             reason = "excluded" if file.path in excluded else "no longer there"
             self._report(FileReport(path=file.path, state="removed", reason=reason))
-        self._apply(diff, has_tags=bool(tags) or any(file.tags for file in known.values()))
+        self._apply(diff, retag=bool(tags) or any(file.tags for file in known.values()))
         return self._finished()
 
     def remove(self, paths: Set[str], sources: Iterable[str]) -> SyncReport:
         """Remove files and added segments. Copies of the removed files stay.
 
         Args:
-            paths: Files of the catalogue.
+            paths: Files of the catalog.
             sources: Sources of segments that were added by `Collection.add`.
         """
-        self._progress = ProgressTracker(0, None)
         known = self._catalog.files()
         diff = Comparison(known, self._options, self._progress).without(paths)
         for path in sorted({*paths, *sources}):
             self._report(FileReport(path=path, state="removed"))
-        self._apply(diff, has_tags=any(file.tags for file in known.values()))
+        self._apply(diff, retag=any(file.tags for file in known.values()))
         self._writer.commit(Commit(dropped=self._catalog.ids_from(sources)))
         return self._finished()
 
@@ -135,10 +136,10 @@ class FolderSync:
         excluded = {str(source) for source in there if request.exclude.covers(source)}
         return [source for source in there if str(source) not in excluded], excluded
 
-    def _apply(self, diff: Diff, *, has_tags: bool) -> None:
+    def _apply(self, diff: Diff, *, retag: bool) -> None:
         """Commit moves and removals, then index the changed files, then tag."""
-        has_tags = has_tags or self._catalog.state().tags_outdated
-        if has_tags:  # if this run is killed before it has tagged, the next one does
+        retag = retag or self._catalog.state().tags_outdated
+        if retag:  # if this run is killed before it has tagged, the next one does
             self._catalog.advance(State.tagging_begun)
         self._owners = dict(diff.owners)
         for report in diff.reports:
@@ -148,13 +149,13 @@ class FolderSync:
         # before the other has it.
         self._writer.commit(
             Commit(
-                written=[self._moved_row(move) for move in diff.moves],
+                written=[self._report_move(move) for move in diff.moves],
                 noted=diff.noted,
                 forgotten=sorted(diff.forgotten),
             )
         )
         self._index(diff.changes)
-        if has_tags:
+        if retag:
             self._tag()
             self._catalog.advance(State.tagging_ended)
 
@@ -178,7 +179,7 @@ class FolderSync:
             entries |= {entry.segment.id: entry for entry in self._encoder.entries(renamed)}
             self._writer.stage([entries[old.segment.id] for old, _ in batch])
 
-    def _moved_row(self, move: Move) -> CatalogFile:
+    def _report_move(self, move: Move) -> CatalogFile:
         """Report a move; return the row of the new path."""
         old = move.old
         state = "incomplete" if old.state == "incomplete" else "indexed"
@@ -219,14 +220,14 @@ class FolderSync:
             closing(load_files(sources, self._options, self._progress.after)) as files,
         ):
             for change, loaded in zip(changes, files, strict=True):
-                row = self._accepted_row(loaded, change.row)
+                row = self._accept(loaded, change.row)
                 if row is not None:
                     tags = tuple(row.tags.splitlines())
                     segments = [replace(segment, tags=tags) for segment in loaded.segments]
                     self._note_rejected(pipeline.put(row, segments))
             self._note_rejected(pipeline.flush())
 
-    def _accepted_row(self, loaded: LoadedFile, row: CatalogFile) -> CatalogFile | None:
+    def _accept(self, loaded: LoadedFile, row: CatalogFile) -> CatalogFile | None:
         """The row of a file to be encoded and written; None for one that is only noted."""
         if loaded.state != "loaded":
             self._note(replace(row, state=loaded.state, reason=loaded.reason))

@@ -189,7 +189,7 @@ def test_nobody_is_reranked(mixed: Collection, rerank: Any) -> None:
 
 
 def test_rerank_names_modalities(mixed: Collection) -> None:
-    with pytest.raises(InputError, match="rerank"):
+    with pytest.raises(InputError, match="rerank takes True, False, or some of"):
         mixed.search("asked", rerank=["pages"])  # pyright: ignore[reportArgumentType]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mm_rag import Collection, Encoder
+from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.pipeline import BATCH
 from mm_rag_loaders import LoadOptions
 from tests.collection.conftest import segment
@@ -139,6 +140,26 @@ def in_a_process(code: str, place: Path) -> subprocess.Popen[str]:
         text=True,
         env=os.environ | {"PYTHONPATH": places, "OMP_NUM_THREADS": "1"},
     )
+
+
+def test_a_write_that_could_not_begin_is_over(
+    tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Afterwards Chroma is reopened as before when another one has written."""
+    place = tmp_path / "kept"
+    with Collection(place, encoder=encoder) as failed, Collection(place, encoder=encoder) as other:
+        other.add([segment("ferry", 1)])
+        assert len(failed.search("tide", rerank=False)) == 1
+        monkeypatch.setattr(Catalog, "advance", _full_disk)
+        with pytest.raises(OSError, match="full"):
+            failed.add([segment("harbour", 2)])
+        monkeypatch.undo()
+        other.add([segment("mast", 3)])
+        assert len(failed.search("tide", rerank=False)) == 2
+
+
+def _full_disk(*_: object) -> None:
+    raise OSError("The disk is full.")
 
 
 def test_openings_give_equal_answers(tmp_path: Path, encoder: Encoder) -> None:

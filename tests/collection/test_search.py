@@ -10,7 +10,8 @@ import pytest
 
 from mm_rag import Collection
 from mm_rag.collection.catalog import Catalog
-from mm_rag.collection.search.fusion import fuse, min_max
+from mm_rag.collection.search.fusion import fuse
+from mm_rag.collection.search.scaling import min_max
 from mm_rag.collection.store import VectorStore
 from mm_rag.errors import InputError
 from tests.collection.conftest import segment

@@ -27,8 +27,7 @@ from mm_rag.media.audio import waveform
 from mm_rag.media.fetch import fetch_bytes, fetched
 from mm_rag.media.image import open_image
 from mm_rag.media.video import open_video_frames
-from mm_rag_loaders import AssetStore, FileOutcome, LoadOptions, load
-from mm_rag_loaders.loading import load_bytes
+from mm_rag_loaders import AssetStore, FileOutcome, LoadOptions, load, load_bytes
 from tests.av_made import colours, make_video, make_wav, tone
 from tests.media.web import INSIDE, NO_HOSTS, PUBLIC, Answer, listening, served, wired
 

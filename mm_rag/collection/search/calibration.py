@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from mm_rag.collection.catalog import Catalog, stacked
+from mm_rag.collection.search.scaling import unit
 from mm_rag.collection.store import Vectors
 from mm_rag.encoder import Encoder
 
@@ -139,10 +138,3 @@ class Calibration:
 def cluster_name(modality: str, encoder: Encoder) -> str:
     """`words` for texts and what the encoder encodes as text; else the modality."""
     return "words" if modality == "text" or encoder.encodes_as_text(modality) else modality
-
-
-def unit(vectors: Vectors) -> Vectors:
-    """Scale vectors to unit length; zero vectors stay zero."""
-    lengths: Vectors = np.linalg.norm(vectors, axis=-1, keepdims=True).astype(np.float32)
-    lengths[lengths == 0.0] = 1.0
-    return vectors / lengths

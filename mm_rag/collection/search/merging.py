@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias, cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 
 from mm_rag.collection.catalog import Entry, Found, stacked
-from mm_rag.collection.search.calibration import Calibration, unit
-from mm_rag.collection.search.fusion import min_max
+from mm_rag.collection.search.calibration import Calibration
 from mm_rag.collection.search.query import EncodedQuery
 from mm_rag.collection.search.request import SearchRequest
 from mm_rag.collection.search.retrieve import Retrieved
+from mm_rag.collection.search.scaling import min_max, unit
 from mm_rag.collection.session import Snapshot
 from mm_rag.collection.store import Vectors
 from mm_rag.content import Modality
 from mm_rag.segment import Segment
 
-GroupKey: TypeAlias = tuple[str, int | None, float | None]
-"""A result group, `Segment.place`: sha256 of the file, page, start in seconds."""
+
+class GroupKey(NamedTuple):
+    """A result group, `Segment.place`: sha256 of the file, page, start in seconds."""
+
+    sha256: str
+    page: int | None
+    start: float | None
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ class Candidates:
             id_ for one in self.groups.values() for id_ in one.segment_ids
         )
         pages = self.catalog.segments({page_id(segment) for segment in found.values()})
-        duplicates = self.catalog.duplicates_of({key[0] for key in self.groups})
+        duplicates = self.catalog.duplicates_of({key.sha256 for key in self.groups})
         return replace(self, catalog=LoadedSegments({**pages, **found}, duplicates))
 
 
@@ -158,7 +163,9 @@ def merge(
 def _foreign(snapshot: Snapshot, retrieved: Retrieved) -> dict[str, Entry]:
     """Records of other programs among the nearest, by id."""
     ids = [
-        id_ for id_, one in retrieved.nearest.items() if one is None and id_ not in retrieved.hidden
+        id_
+        for id_, one in retrieved.nearest.items()
+        if one is None and id_ not in retrieved.unsettled
     ]
     return snapshot.store.records(ids) if ids else {}
 
@@ -207,8 +214,11 @@ def _grouped(
         lexical = bm25.get(one.id, 0.0)
         if lexical:
             scores["lexical"] = lexical
+        # Only orders the segments inside a group; groups are ranked in fusion.
         relevance = max(relative[one.id], lexical)
-        rows[one.place].append((-relevance, one.id, cast("Modality", one.modality), scores))
+        rows[GroupKey(*one.place)].append(
+            (-relevance, one.id, cast("Modality", one.modality), scores)
+        )
     return {key: _candidate(group) for key, group in rows.items()}
 
 

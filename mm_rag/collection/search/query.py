@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mm_rag.collection.search.calibration import unit
+from mm_rag.collection.search.scaling import unit
 from mm_rag.collection.store import Vectors
 from mm_rag.content import Content, Text, modality_name, parts_of
 from mm_rag.encoder import Encoder
@@ -46,7 +46,7 @@ def encode(query: Any, encoder: Encoder) -> EncodedQuery | None:
         encoder: The model whose vectors the collection holds.
 
     Returns:
-        None for a query without any words that the model would encode as text.
+        None if the query would be encoded as text and has no words.
 
     Raises:
         InputError: The query is not a valid input, or its embedding is not finite.

@@ -37,7 +37,7 @@ class SearchOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest:
-    """What a search returns.
+    """Options of a search, validated.
 
     Attributes:
         k: Maximum number of hits.
@@ -110,9 +110,9 @@ def _modalities(name: str, given: Any) -> frozenset[Modality]:
 
 
 def _no_modalities(name: str, given: list[Any]) -> InputError:
-    return InputError(
-        f"{name} takes some of {', '.join(MODALITIES)}, or None for all; got {given!r:.100}."
-    )
+    some = f"some of {', '.join(MODALITIES)}"
+    takes = f"True, False, or {some}" if name == "rerank" else f"{some}, or None for all"
+    return InputError(f"{name} takes {takes}; got {given!r:.100}.")
 
 
 def _quotas(modalities: Any) -> Mapping[Modality, int]:
@@ -155,6 +155,37 @@ def _conditions(catalog: Catalog, given: SearchOptions) -> list[Where]:
     if time is not None:
         conditions += _overlapping(time)
     return conditions
+
+
+_ONE_OF = {"$eq": "$in", "$in": "$in", "$ne": "$nin", "$nin": "$nin"}
+
+
+def _with_stored_names(where: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
+    """A Chroma filter whose `source` is compared with file names as they are stored.
+
+    macOS and some cloud drives write `é` as two characters, most others as one. A file that is a
+    copy of another one is stored under the other one's name.
+    """
+    return {key: _with_stored_name(key, value, catalog) for key, value in where.items()}
+
+
+def _with_stored_name(key: str, value: Any, catalog: Catalog) -> Any:
+    if key in ("$and", "$or") and isinstance(value, list):
+        return [
+            _with_stored_names(part, catalog) if isinstance(part, Mapping) else part
+            for part in cast("list[Any]", value)
+        ]
+    if key != "source":
+        return value
+    asked = cast("dict[str, Any]", value) if isinstance(value, Mapping) else {"$eq": value}
+    if len(asked) != 1:
+        return value
+    [(comparison, given)] = asked.items()
+    names: list[Any] = cast("list[Any]", given) if isinstance(given, list) else [given]
+    if comparison not in _ONE_OF or not names or not all(isinstance(name, str) for name in names):
+        return value
+    stored = [found for name in names for found in catalog.sources_of_file(name) or [name]]
+    return value if stored == names else {_ONE_OF[comparison]: stored}
 
 
 def all_of(conditions: Sequence[Where]) -> Where | None:
@@ -208,34 +239,3 @@ def _overlapping(time: Any) -> list[Where]:
     before, after = ("$lt", "$gt") if end > start else ("$lte", "$gte")
     conditions: list[Where] = [{"end": {after: max(start, 0.0)}}]
     return conditions if end == math.inf else [*conditions, {"start": {before: end}}]
-
-
-_ONE_OF = {"$eq": "$in", "$in": "$in", "$ne": "$nin", "$nin": "$nin"}
-
-
-def _with_stored_names(where: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
-    """A Chroma filter whose `source` is compared with file names as they are stored.
-
-    macOS and some cloud drives write `é` as two characters, most others as one. A file that is a
-    copy of another one is stored under the other one's name.
-    """
-    return {key: _with_stored_name(key, value, catalog) for key, value in where.items()}
-
-
-def _with_stored_name(key: str, value: Any, catalog: Catalog) -> Any:
-    if key in ("$and", "$or") and isinstance(value, list):
-        return [
-            _with_stored_names(part, catalog) if isinstance(part, Mapping) else part
-            for part in cast("list[Any]", value)
-        ]
-    if key != "source":
-        return value
-    asked = cast("dict[str, Any]", value) if isinstance(value, Mapping) else {"$eq": value}
-    if len(asked) != 1:
-        return value
-    [(comparison, given)] = asked.items()
-    names: list[Any] = cast("list[Any]", given) if isinstance(given, list) else [given]
-    if comparison not in _ONE_OF or not names or not all(isinstance(name, str) for name in names):
-        return value
-    stored = [found for name in names for found in catalog.sources_of_file(name) or [name]]
-    return value if stored == names else {_ONE_OF[comparison]: stored}

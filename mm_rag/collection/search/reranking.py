@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mm_rag.collection.assets import CollectionAssets
-from mm_rag.collection.search.fusion import ScoreList, best_first, fuse, min_max
+from mm_rag.collection.search.fusion import ScoreList, best_first, fuse
 from mm_rag.collection.search.merging import Candidates, GroupKey
 from mm_rag.collection.search.query import EncodedQuery
 from mm_rag.collection.search.request import SearchRequest
+from mm_rag.collection.search.scaling import min_max
 from mm_rag.content import Content, Text
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
@@ -47,20 +48,21 @@ def rerank(
     query: EncodedQuery,
     candidates: Candidates,
     lists: Sequence[ScoreList[GroupKey]],
+    fused: Mapping[GroupKey, float],
     request: SearchRequest,
     assets: CollectionAssets,
 ) -> Ranking:
-    """Fuse the score lists, and rescore the best candidates.
+    """Rescore the best candidates.
 
     Args:
-        reranker: A reranker with one label; None to only fuse.
+        reranker: A reranker with one label; None to keep the fused scores.
         query: The query.
         candidates: All candidates.
-        lists: The score lists of vectors and BM25.
+        lists: The score lists of vectors and BM25; the default reranker's is fused with them.
+        fused: Their fused scores, which choose the best candidates.
         request: Says which modalities are reranked.
         assets: Draws the pictures that a reranker looks at, if none are kept.
     """
-    fused = fuse(*lists)
     if reranker is None or not fused:
         return Ranking(fused)
     depth = CROSS_ENCODER_DEPTH if reranker.is_cross_encoder else LATE_INTERACTION_DEPTH
@@ -81,7 +83,7 @@ def rerank(
 def _kind(key: GroupKey, candidates: Candidates) -> str:
     """The modality by which reranking is chosen: a page of a document counts as text."""
     modality = candidates.groups[key].modality
-    return "text" if key[1] is not None and modality == "image" else modality
+    return "text" if key.page is not None and modality == "image" else modality
 
 
 def _with_pictures(
@@ -109,6 +111,7 @@ def _predict(
         try:
             return reranker.predict([(asked, document) for document in documents]).tolist()
         except InputError as error:
+            # Reset: the message would begin with it, and it only counts these pairs.
             position, error.position = error.position, None
             if position is None or isinstance(documents[position], Text):
                 logger.warning("This search is not reranked: %s", error)
@@ -151,7 +154,7 @@ def _reordered(
     """
     ranked = best_first(fused)
     if set(ranked[: len(scores)]) == set(scores):
-        below = min(scores.values()) - 2.0
+        below = min(scores.values()) - 2.0  # fused scores are in [0, 1]: the highest stays 1 below
         return {**{key: below + score for key, score in fused.items()}, **scores}
     free = sorted((fused[key] for key in scores), reverse=True)
     return {**fused, **dict(zip(best_first(scores), free, strict=True))}

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mm_rag.collection.catalog import Found, stacked
-from mm_rag.collection.search.calibration import Calibration, unit
+from mm_rag.collection.search.calibration import Calibration
 from mm_rag.collection.search.query import EncodedQuery
 from mm_rag.collection.search.request import SearchRequest, all_of
+from mm_rag.collection.search.scaling import unit
 from mm_rag.collection.session import Snapshot
 from mm_rag.collection.store import Vectors, Where
 from mm_rag.content import Modality
@@ -22,7 +23,7 @@ DEPTH = 100
 ENOUGH = 30
 """A cluster with fewer segments than this among the nearest is queried by itself."""
 
-_MOST_HIDDEN = 2_000  # extra results requested to make up for hidden ones
+_MOST_UNSETTLED = 2_000  # extra results requested to make up for those that are not shown
 _FILTERED = 10  # how many times longer the BM25 list is where a filter will thin it out
 
 
@@ -34,13 +35,14 @@ class Retrieved:
         nearest: Segments by id, each query's nearest first; None for records that are not in the
             catalog.
         bm25: BM25 by id, divided by the maximum possible for this query: in [0, 1].
-        hidden: Ids that no search may show: not committed yet, or deleted.
+        unsettled: Ids for which Chroma may differ from the catalog; only those that the catalog
+            knows are shown.
         seconds: Duration of the stages `vectors` and `words`.
     """
 
     nearest: Mapping[str, Found | None]
     bm25: Mapping[str, float]
-    hidden: Set[str]
+    unsettled: Set[str]
     seconds: Mapping[str, float]
 
 
@@ -70,7 +72,7 @@ def retrieve(
     half_way = time.perf_counter()
     bm25 = _by_words(snapshot, query.words, request, depth)
     seconds = {"vectors": half_way - began, "words": time.perf_counter() - half_way}
-    return Retrieved(nearest=nearest, bm25=bm25, hidden=search.hidden, seconds=seconds)
+    return Retrieved(nearest=nearest, bm25=bm25, unsettled=search.unsettled, seconds=seconds)
 
 
 class _VectorSearch:
@@ -88,7 +90,7 @@ class _VectorSearch:
     ) -> None:
         self._snapshot, self._calibration = snapshot, calibration
         self._request, self._depth = request, depth
-        self.hidden = frozenset((*snapshot.catalog.out_of_sync(), *snapshot.not_in_store))
+        self.unsettled = frozenset((*snapshot.catalog.out_of_sync(), *snapshot.not_in_store))
         found = snapshot.catalog.find(snapshot.not_in_store) if snapshot.not_in_store else {}
         vectors = unit(stacked(one.vector for one in found.values()))
         self._recent = dict(zip(found, vectors, strict=True))
@@ -104,8 +106,10 @@ class _VectorSearch:
         if where is not None and request.modalities is not None:  # filtering anyway
             where = _and(where, {"modality": {"$in": sorted(request.modalities)}})
         near = self._ask(query[None], where)
+        # All there is. Half: a list a little short may only lack what the graph search missed, or
+        # records that are not shown.
         if len(near) < self._depth // 2:
-            return near  # all there is
+            return near
         wanted = [
             cluster
             for cluster in self._calibration
@@ -116,26 +120,28 @@ class _VectorSearch:
             for cluster in wanted
             if _count(near, cluster.modalities) < min(ENOUGH, cluster.count)
         ]
-        home = max(self._calibration, key=lambda each: _count(near, each.modalities), default=None)
-        if few and home is not None:
-            near |= self._ask(
-                unit(np.stack([query + cluster.mean - home.mean for cluster in few])), where
-            )
+        # The cluster that the query itself lies in.
+        nearest_cluster = max(
+            self._calibration, key=lambda each: _count(near, each.modalities), default=None
+        )
+        if few and nearest_cluster is not None:
+            shifted = [query + cluster.mean - nearest_cluster.mean for cluster in few]
+            near |= self._ask(unit(np.stack(shifted)), where)
         for modality in self._short_of(near):
             near |= self._ask(query[None], _and(request.where, {"modality": modality}))
         return near
 
     def _ask(self, queries: Vectors, where: Where | None) -> dict[str, Found | None]:
-        """The `depth` nearest segments of each query, without hidden ones."""
+        """The `depth` nearest segments of each query, without those not to be shown."""
         catalog = self._snapshot.catalog
-        more = min(len(self.hidden), _MOST_HIDDEN)
+        more = min(len(self.unsettled), _MOST_UNSETTLED)
         lists = self._snapshot.store.nearest(queries, self._depth + more, where)
         if self._snapshot.not_in_store:
             recent = self._matching_recent(where)
             lists = [_with_recent(*each, recent) for each in zip(lists, queries, strict=True)]
         known = catalog.find(dict.fromkeys(id_ for found in lists for id_, _ in found))
         visible = (
-            [id_ for id_, _ in found if id_ in known or id_ not in self.hidden][: self._depth]
+            [id_ for id_, _ in found if id_ in known or id_ not in self.unsettled][: self._depth]
             for found in lists
         )
         return {id_: known.get(id_) for found in visible for id_ in found}

@@ -10,13 +10,13 @@ from typing import Any
 from mm_rag._forking import ForkableLock
 from mm_rag.collection.assets import CollectionAssets
 from mm_rag.collection.search.calibration import Calibration
-from mm_rag.collection.search.fusion import score_lists
+from mm_rag.collection.search.fusion import fuse, score_lists
 from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey, merge, page_id
-from mm_rag.collection.search.mmr import select
 from mm_rag.collection.search.query import EncodedQuery, encode
 from mm_rag.collection.search.request import SearchRequest
 from mm_rag.collection.search.reranking import Ranking, rerank
 from mm_rag.collection.search.retrieve import DEPTH, retrieve
+from mm_rag.collection.search.selection import select
 from mm_rag.collection.session import Session, Snapshot
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionError, CollectionMismatch
@@ -39,8 +39,8 @@ class Explanation:
         hits: Best first.
         seconds: Duration of each stage: `encode`; `open` (taking a snapshot, and following what
             other processes wrote); `vectors` and `words` (retrieval); `merge`; `rerank`; `show`
-            (selecting the hits and reading them); and `total`. A query without words has only
-            `encode` and `total`.
+            (selecting the hits and reading them); and `total`. A query that is a blank
+            text has only `encode` and `total`.
         listed: Length of each retrieved list: `vectors` and `words`.
         places: Number of pages, pictures and clips that the retrieved segments belong to.
     """
@@ -52,7 +52,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
+class _Merged:
     """Candidates, the snapshot they come from, and the lengths of the retrieved lists."""
 
     snapshot: Snapshot
@@ -98,19 +98,20 @@ class Searcher:
         while True:
             attempt += 1
             is_last = attempt == _ATTEMPTS
-            found = self._retrieve(encoded, request, encoder, watch, hold_commits=is_last)
-            candidates = found.candidates
+            merged = self._retrieve(encoded, request, encoder, watch, hold_commits=is_last)
+            candidates = merged.candidates
             lists = score_lists(candidates.scores, max(DEPTH, request.k))
-            ranking = rerank(reranker, encoded, candidates, lists, request, self._assets)
+            fused = fuse(*lists)
+            ranking = rerank(reranker, encoded, candidates, lists, fused, request, self._assets)
             watch.lap("rerank")
             selected = select(candidates, ranking.scores, request)
             hits = _hits(selected, candidates, ranking, request)
             watch.lap("show")
-            if is_last or self._session.is_current(found.snapshot):
+            if is_last or self._session.is_current(merged.snapshot):
                 return Explanation(
                     hits=hits,
                     seconds=watch.total(),
-                    listed=found.listed,
+                    listed=merged.listed,
                     places=len(candidates.groups),
                 )
 
@@ -122,7 +123,7 @@ class Searcher:
         watch: _Stopwatch,
         *,
         hold_commits: bool,
-    ) -> _Found:
+    ) -> _Merged:
         """Retrieve and merge; again after `Session.recover` if an index cannot be read."""
         failures = 0
         while True:
@@ -131,10 +132,10 @@ class Searcher:
                     self._session.check_encoder(encoder)  # it may have been reindexed meanwhile
                     calibration = self._calibration(snapshot, encoder)
                     watch.lap("open")
-                    found = _candidates(snapshot, calibration, query, request, watch)
+                    merged = _candidates(snapshot, calibration, query, request, watch)
                     if hold_commits:
-                        found = replace(found, candidates=found.candidates.load())
-                    return found
+                        merged = replace(merged, candidates=merged.candidates.load())
+                    return merged
                 except CollectionMismatch:
                     raise
                 except CollectionError as error:
@@ -157,19 +158,20 @@ def _candidates(
     query: EncodedQuery,
     request: SearchRequest,
     watch: _Stopwatch,
-) -> _Found:
+) -> _Merged:
     """Retrieve and merge; again with longer lists if most segments are of a few groups."""
-    depth = max(DEPTH, 3 * request.k)
+    first = depth = max(DEPTH, 3 * request.k)
     while True:
         retrieved = retrieve(snapshot, calibration, query, request, depth)
         watch.add(retrieved.seconds)
         candidates = merge(snapshot, calibration, query, retrieved, request)
         watch.lap("merge")
         listed = {"vectors": len(retrieved.nearest), "words": len(retrieved.bm25)}
+        # More groups are wanted, the segments would suffice, and a list was cut.
         is_short = len(candidates.groups) < request.k <= len(candidates.vectors)
         is_cut = max(listed.values()) >= depth
-        if depth > max(DEPTH, 3 * request.k) or not (is_short and is_cut):
-            return _Found(snapshot=snapshot, candidates=candidates, listed=listed)
+        if depth > first or not (is_short and is_cut):
+            return _Merged(snapshot=snapshot, candidates=candidates, listed=listed)
         depth *= _DEEPER
 
 
@@ -187,7 +189,7 @@ def _hits(
     matched = candidates.matched(selected)
     best = [page_id(segments[0]) for segments in matched.values()]
     pages = candidates.segments(best) if request.modalities is None else {}
-    duplicates = candidates.catalog.duplicates_of({key[0] for key in matched})
+    duplicates = candidates.catalog.duplicates_of({key.sha256 for key in matched})
     return [
         Hit(
             segment=pages.get(page, segments[0]),
@@ -195,7 +197,7 @@ def _hits(
             score=ranking.scores[key],
             scores=_scores(key, candidates, ranking),
             matched=tuple(segments),
-            also=duplicates.get(key[0], ()),
+            also=duplicates.get(key.sha256, ()),
         )
         for rank, (page, (key, segments)) in enumerate(zip(best, matched.items(), strict=True), 1)
     ]

@@ -1,0 +1,35 @@
+"""Scaling: vectors to unit length, and scores to [0, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+import numpy as np
+
+from mm_rag.collection.store import Vectors
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Scale vectors to unit length; zero vectors stay zero."""
+    lengths: Vectors = np.linalg.norm(vectors, axis=-1, keepdims=True).astype(np.float32)
+    lengths[lengths == 0.0] = 1.0
+    return vectors / lengths
+
+
+def min_max(scores: Mapping[Key, float], depth: int | None = None) -> dict[Key, float]:
+    """Scores normalised to [0, 1] by their minimum and maximum; all 1 if they are equal.
+
+    Args:
+        scores: By key.
+        depth: Only the best so many are normalised, and the others get 0; None for all.
+    """
+    if not scores:
+        return {}
+    ordered = sorted(scores.values(), reverse=True)[:depth]
+    high, low = ordered[0], ordered[-1]
+    if high == low:
+        return {key: float(score == high) for key, score in scores.items()}
+    return {key: max(0.0, (score - low) / (high - low)) for key, score in scores.items()}
