@@ -296,13 +296,13 @@ class Encoder:
     ) -> Tensor:
         """Vectors of the full dimension, made in this process or on the `devices`."""
         with Progress(disable=not progress) as bar:
-            advance = partial(bar.advance, bar.add_task("Encoding", total=len(contents)))
+            on_batch = partial(bar.advance, bar.add_task("Encoding", total=len(contents)))
             if not devices:
-                return sentence_vectors(self.chain, contents, options, on_batch=advance)
-            given = isinstance(devices, Pool)
-            with nullcontext(devices) if given else self.pool(devices) as pool:
+                return sentence_vectors(self.chain, contents, options, on_batch=on_batch)
+            is_pool = isinstance(devices, Pool)
+            with nullcontext(devices) if is_pool else self.pool(devices) as pool:
                 empty = np.empty((0, self.chain.dimension or 0), np.float32)
-                made = pool.run(contents, options, done=advance) if contents else empty
+                made = pool.run(contents, options, on_batch=on_batch) if contents else empty
             return torch.from_numpy(made).to(self.chain.device)
 
     @overload
@@ -504,7 +504,10 @@ class Encoder:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that change when the vector of any input may change."""
+        """16 hex digits that change when the vector of any input may change.
+
+        Weights that are changed in place, after it was first computed, are not noticed.
+        """
         settings: dict[str, Any] = {
             "prompts": self.prompts,
             "default": self.default_prompt_name,

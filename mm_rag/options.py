@@ -21,11 +21,12 @@ Output: TypeAlias = Literal["numpy", "tensor"]
 
 
 class EncodeOptions(TypedDict, total=False):
-    """The options of `Encoder.encode`, which describes them; the last ones have other names there.
+    """Options of `Encoder.encode`, described there.
 
-    `show_progress_bar` is `progress`, `normalize_embeddings` is `normalize`, `pool` is `devices`,
-    and a list as `device` is `devices`, too. `output_value` can only be `"sentence_embedding"`, and
-    `chunk_size` only None.
+    From `show_progress_bar` on they are sentence-transformers' names: `show_progress_bar` is
+    `progress`, `normalize_embeddings` is `normalize`, `pool` is `devices`, and a list as `device`
+    is `devices`, too. `output_value` can only be `"sentence_embedding"`, and `chunk_size` only
+    None.
     """
 
     batch_size: int

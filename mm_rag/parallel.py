@@ -99,14 +99,14 @@ class Pool(Closing):
         inputs: Sequence[Any],
         options: Any,
         *,
-        done: Callable[[int], None] = lambda count: None,
+        on_batch: Callable[[int], None] = lambda count: None,
     ) -> Vectors:
         """Run the model over inputs; concurrent callers wait for each other.
 
         Args:
             inputs: At least one, of modalities that the model supports.
             options: How they are run.
-            done: Called with the number of inputs of every finished chunk.
+            on_batch: Called with the number of inputs of every finished chunk.
 
         Returns:
             One row per input, float32.
@@ -117,7 +117,7 @@ class Pool(Closing):
         """
         with self._lock:
             try:
-                return np.concatenate(self._answers(inputs, options, done))
+                return np.concatenate(self._answers(inputs, options, on_batch))
             except BaseException as error:
                 # After an error of an input the worker continues. Any other exception, also an
                 # interrupt, leaves the pipes in an unknown state.
@@ -132,7 +132,7 @@ class Pool(Closing):
             worker.end()
 
     def _answers(
-        self, inputs: Sequence[Any], options: Any, done: Callable[[int], None]
+        self, inputs: Sequence[Any], options: Any, on_batch: Callable[[int], None]
     ) -> list[Vectors]:
         workers = self._workers
         if not workers:
@@ -156,7 +156,7 @@ class Pool(Closing):
                 if isinstance(answer, MMRagError):
                     raise answer
                 made[start] = answer
-                done(len(answer))
+                on_batch(len(answer))
         return [made[start] for start in starts]
 
 
@@ -178,6 +178,7 @@ class EncoderPool(Pool):
 
     def encode(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:
         """Encode as `Encoder.encode` does, with the same options."""
+        # Encoder.encode checks the arguments, and calls `run` of this pool.
         return self._encoder.encode(inputs, **{**options, "devices": self})
 
     def encode_query(self, inputs: Any, **options: Unpack[EncodeOptions]) -> Vectors:

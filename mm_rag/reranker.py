@@ -80,10 +80,11 @@ class Ranked(TypedDict):
 
 
 class PredictOptions(TypedDict, total=False):
-    """Options of `Reranker.predict`, which describes them; the last ones have other names there.
+    """Options of `Reranker.predict`, described there.
 
-    `show_progress_bar` is `progress`, `activation_fct` is `activation_fn`, `pool` is `devices`, and
-    a list as `device` is `devices` too. `num_workers` can only be 0, and `chunk_size` only None.
+    From `show_progress_bar` on they are sentence-transformers' names: `show_progress_bar` is
+    `progress`, `activation_fct` is `activation_fn`, `pool` is `devices`, and a list as `device` is
+    `devices` too. `num_workers` can only be 0, and `chunk_size` only None.
     """
 
     batch_size: int
@@ -154,7 +155,7 @@ class Reranker:
 
     Attributes:
         name: Name of the model, as it was given.
-        model: The model that scores pairs.
+        model: The model that scores pairs, not the argument of that name.
         prompts: Instructions by name.
         default_prompt_name: Name of the prompt that calls use unless they give one.
     """
@@ -261,7 +262,7 @@ class Reranker:
             UnsupportedModality: The model does not support the modality of an input.
             UnreadableMedia: A file is missing or damaged.
         """
-        limit: Any = top_k
+        limit: Any = top_k  # Any: callers may not use a type checker
         if limit is not None and (not isinstance(limit, Integral) or int(limit) < 0):
             raise InputError(f"top_k is a whole number, 0 or more; got {top_k = }.")
         if self.num_labels != 1:
@@ -275,7 +276,9 @@ class Reranker:
         try:
             scores = self.predict(pairs, **options)
         except InputError as error:
-            if error.position is not None:  # that of a document, unless the query is at fault
+            # Whose fault is it? Score the query with a harmless document: if that fails too, its
+            # error, which has no position, is raised instead.
+            if error.position is not None:
                 self.predict((query, Text(".")), **options)
             raise
         order = sorted(range(len(scores)), key=lambda index: -scores[index])
@@ -399,14 +402,14 @@ class Reranker:
     ) -> Tensor:
         """Scores before the activation, computed here or on the `devices`."""
         with Progress(disable=not progress) as bar:
-            advance = partial(bar.advance, bar.add_task("Scoring", total=len(pairs)))
+            on_batch = partial(bar.advance, bar.add_task("Scoring", total=len(pairs)))
             if not devices:
-                return self.model.score(pairs, replace(options, on_batch=advance))
-            given = isinstance(devices, RerankerPool)
-            with nullcontext(devices) if given else self.pool(devices) as pool:
+                return self.model.score(pairs, replace(options, on_batch=on_batch))
+            is_pool = isinstance(devices, RerankerPool)
+            with nullcontext(devices) if is_pool else self.pool(devices) as pool:
                 if not pairs:
                     return torch.empty(0, self.num_labels)
-                return torch.from_numpy(pool.run(pairs, options, done=advance))
+                return torch.from_numpy(pool.run(pairs, options, on_batch=on_batch))
 
     def pool(self, devices: Sequence[str | torch.device]) -> RerankerPool:
         """Start processes that score pairs together, one per device; use it in a `with` block."""
@@ -494,10 +497,7 @@ class Reranker:
         return self.model.supports("+".join(sorted(set(names))))
 
     def encodes_as_text(self, modality: str) -> bool:
-        """Whether media of a modality are scored by words read from them, not by pixels or sound.
-
-        Named as for `Encoder`.
-        """
+        """Whether media of a modality are scored by the words read from them."""
         return self.model.encodes_as_text(modality)
 
     def push_to_hub(self, repo_id: str, **options: Unpack[PushOptions]) -> str:

@@ -89,7 +89,7 @@ def test_the_options_of_encode_hold_for_a_pool(encoder: Encoder, pool: EncoderPo
 def test_progress_counts_every_content(pool: EncoderPool) -> None:
     counts: list[int] = []
 
-    pool.run(TEXTS, BatchOptions(), done=counts.append)
+    pool.run(TEXTS, BatchOptions(), on_batch=counts.append)
 
     assert sum(counts) == len(TEXTS)
     assert len(counts) > 10  # small chunks: nobody waits long for the last one
@@ -174,7 +174,7 @@ def test_a_killed_worker_is_an_error_and_ends_the_pool(encoder: Encoder, when: s
     if when == "idle":
         kill()
     with pytest.raises(WorkerError, match=rf"on cpu \(process {pid}\) died of SIGKILL"):
-        pool.run(TEXTS, BatchOptions(), done=kill)
+        pool.run(TEXTS, BatchOptions(), on_batch=kill)
 
     assert workers_but(before) == []
     with pytest.raises(WorkerError, match="pool is closed"):

@@ -106,9 +106,9 @@ def sentence_vectors(
                     f"{made.shape[1]} dimensions, which do not fit into one array: encode them "
                     "apart."
                 )
-            for row, position in enumerate(batch):
-                vectors[targets[position]] = made[row]
-            on_batch(sum(len(targets[position]) for position in batch))
+            for row, index in enumerate(batch):
+                vectors[targets[index]] = made[row]
+            on_batch(sum(len(targets[index]) for index in batch))
     except InputError as error:
         if error.position is not None:
             error.position = targets[error.position][0]
@@ -171,8 +171,8 @@ def _lengths(routed: Sequence[Routed]) -> list[int]:
     """Tokens of each input, as the modules that take them count."""
     lengths = [1] * len(routed)
     if len(routed) > 1:  # a single input is a batch, however long it is
-        for module in {id(one.module): one.module for one in routed}.values():
-            own = [position for position, one in enumerate(routed) if one.module is module]
+        for module in {id(one.preprocessor): one.preprocessor for one in routed}.values():
+            own = [position for position, one in enumerate(routed) if one.preprocessor is module]
             counted = module.lengths([routed[position].content for position in own])
             for position, length in zip(own, counted, strict=True):
                 lengths[position] = length
@@ -218,7 +218,7 @@ def plan(
 
 def _preprocessed(batch: Mapping[int, Routed], options: BatchOptions) -> Features:
     """The tensors of a batch by position; an error names the position of the input it is about."""
-    module = next(iter(batch.values())).module
+    module = next(iter(batch.values())).preprocessor
     try:
         contents = [routed.content for routed in batch.values()]
         features = module.preprocess(contents, prompt=options.prompt)
@@ -226,6 +226,7 @@ def _preprocessed(batch: Mapping[int, Routed], options: BatchOptions) -> Feature
         if len(batch) == 1:
             [error.position] = batch
             raise
+        # Preprocess each alone, to find the input at fault.
         for position, routed in batch.items():
             with at_position(position):
                 module.preprocess([routed.content], prompt=options.prompt)

@@ -81,7 +81,10 @@ class Chain(nn.Module):
         return replace(routed, steps=(*routed.steps, *list(self)[1:]))
 
     def forward(self, features: Features, arguments: Mapping[str, Any] | None = None) -> Features:
-        """Run every module, each with those of the arguments that it declares."""
+        """Run every module in order, each with those of the arguments that it declares.
+
+        Only padded rerankers use this; encoders run `Routed.steps`.
+        """
         for module in self:
             features = module.run(features, arguments or {})
         return features
@@ -125,7 +128,7 @@ class Chain(nn.Module):
         modules: list[Module] = []
         for type_name, path, arguments in listed:
             module = registry.module_class(type_name, folder).load(path, options)
-            module.forward_kwargs |= arguments
+            module.forward_kwargs |= arguments  # on this instance: what modules.json adds
             modules.append(module)
         return cls(modules)
 

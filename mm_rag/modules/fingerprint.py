@@ -80,7 +80,7 @@ def _inputs(processor: Processor) -> dict[str, Any]:
     elif hf_processor is not tokenizer:
         parts = [hf_processor]
     return {
-        "max_length": processor.max_length,
+        "max_length": processor.tokenizer_limit,
         "tokenizer": _tokenizer(tokenizer) if tokenizer else None,
         "template": getattr(hf_processor, "chat_template", None),
         "media": [_settings(part) for part in parts if part is not None],

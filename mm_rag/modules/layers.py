@@ -162,6 +162,7 @@ def _weighted(tokens: Tensor, mask: Tensor, start: Tensor) -> Tensor:
     return total / count
 
 
+# (tokens (batch, n, dim), mask (batch, n), start (batch, 1): left padding) -> (batch, dim)
 _POOL: dict[PoolingMode, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "cls": _cls,
     "max": _max,

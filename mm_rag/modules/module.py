@@ -30,7 +30,8 @@ class Module(torch.nn.Module, ABC):
         type_name: Its name in `modules.json`: the one of sentence-transformers' class if there is
             one, by default the dotted Python name. `register` makes a class loadable by this name.
         config_file: The file in its folder that holds its configuration.
-        forward_kwargs: Arguments of `forward` that callers of `Encoder.encode` may set.
+        forward_kwargs: Arguments of `forward` that callers of `Encoder.encode` may set;
+            `modules.json` may add some to an instance.
         code: Python files that its checkpoint must contain beside `modules.json`.
     """
 
@@ -174,12 +175,12 @@ class InputModule(Module):
     def route(self, content: Content, task: str | None) -> Routed:
         """Find the way of one input through this module.
 
-        Media that are encoded as text are read here.
+        Slow for media that are encoded as text: their words are read here.
 
         Raises:
             UnsupportedModality: There is no route for the modality, or for the task.
         """
-        return Routed(content=content, module=self, steps=(self,))
+        return Routed(content=content, preprocessor=self, steps=(self,))
 
     def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
         """Split content that is longer than the model takes into overlapping pieces.
@@ -205,15 +206,15 @@ class Routed:
 
     Attributes:
         content: The input, as words if it is encoded as text.
-        module: Makes the input's tensors.
+        preprocessor: Makes the input's tensors.
         steps: The modules that then run on them, in order.
     """
 
     content: Content
-    module: InputModule
+    preprocessor: InputModule
     steps: tuple[Module, ...]
 
     @property
     def batch_key(self) -> Hashable:
         """Inputs with equal keys take the same way and may be in one batch."""
-        return (*map(id, self.steps), self.module.batch_key(self.content))
+        return (*map(id, self.steps), self.preprocessor.batch_key(self.content))

@@ -22,6 +22,9 @@ from mm_rag.preprocessing.features import Features
 # A task and a modality; None matches any.
 Condition: TypeAlias = tuple[str | None, str | None]
 
+_KINDS = frozenset(MODALITIES)
+_TASKS = ("query", "document")
+
 
 class Router(InputModule):
     """Send inputs through modules of their own, by modality, by task, or by both.
@@ -140,9 +143,10 @@ class Router(InputModule):
         return has_text and all(self._reader(kind, task) for kind in media)
 
     def run(self, features: Features, arguments: Mapping[str, Any]) -> Features:
-        """Run the modules of the route that the features' task and kind have behind a module.
+        """Run one route of a Router that stands behind another module.
 
-        The modules of a Router that comes first are run by `Routed.steps`.
+        The route is chosen by the features' task and kind. Encoding does not call this for a Router
+        that comes first: `Routed.steps` holds the modules of its route.
         """
         name = self._named(features.kind, features.task)
         if name is None:
@@ -152,7 +156,7 @@ class Router(InputModule):
         return features
 
     def forward(self, features: Features) -> Features:
-        """Run the modules of the route."""
+        """Run without arguments; nn.Module requires this. `run` is the real entry."""
         return self.run(features, {})
 
     @property
@@ -223,12 +227,12 @@ class Router(InputModule):
     def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
         """As the route's own module does; words that were read are split as a text."""
         routed = self.route(content, None)
-        return routed.module.split(routed.content, overlap=overlap)
+        return routed.preprocessor.split(routed.content, overlap=overlap)
 
     def preprocess(self, contents: Sequence[Content], *, prompt: str = "") -> Features:
         """As the route's own module does."""
         routed = [self.route(content, None) for content in contents]
-        return routed[0].module.preprocess([one.content for one in routed], prompt=prompt)
+        return routed[0].preprocessor.preprocess([one.content for one in routed], prompt=prompt)
 
     def _distinct(self) -> dict[str, Module]:
         """Every module once, by the name of its folder, which is sentence-transformers'."""
@@ -312,10 +316,6 @@ class Router(InputModule):
             for route, modules in self.routes.items()
         ]
         return "\n".join(["Router", *lines])
-
-
-_KINDS = frozenset(MODALITIES)
-_TASKS = ("query", "document")
 
 
 def _split_reader(modules: Sequence[Module]) -> tuple[Reader | None, tuple[Module, ...]]:

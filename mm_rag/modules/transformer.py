@@ -159,7 +159,7 @@ class Transformer(InputModule):
             variant = self if processor is self.processor else copy.copy(self)
             variant.processor = processor
             self._variants[task] = variant
-        return Routed(content=content, module=self._variants[task], steps=(self,))
+        return Routed(content=content, preprocessor=self._variants[task], steps=(self,))
 
     def split(self, content: Content, *, overlap: int = 32) -> list[Content]:
         """Split a text that is longer than the model takes, at the beginnings of words."""

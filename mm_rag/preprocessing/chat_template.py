@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict
 
 import torch
@@ -60,33 +60,38 @@ class ChatTemplate:
         self._settings = settings
         self._flat = flat
 
-    def messages(
-        self, content: Content, prompt: str, value: Callable[[Part], Any]
-    ) -> list[Message]:
+    def messages(self, content: Content, prompt: str, opened: Mapping[int, Any]) -> list[Message]:
         """Turn one input into chat messages.
 
         Args:
             content: A chat, or other content, which becomes a message of the user.
             prompt: The system's message; empty for none.
-            value: Opens a part.
+            opened: The opened media by the `id` of their parts; a medium that is not in it becomes
+                an empty text.
         """
-        lead = [self._message("system", [Text(prompt)], {}, value)] if prompt else []
+        lead = [self._message("system", [Text(prompt)], {}, opened)] if prompt else []
         if isinstance(content, Chat):
-            turns = [self._message(t.role, t.parts, t.fields, value) for t in content.turns]
+            turns = [self._message(t.role, t.parts, t.fields, opened) for t in content.turns]
             return [*lead, *turns]
-        return [*lead, self._message("user", parts_of(content), {}, value)]
+        return [*lead, self._message("user", parts_of(content), {}, opened)]
 
     def _message(
         self,
         role: str,
         parts: Sequence[Part],
         fields: Mapping[str, Any],
-        value: Callable[[Part], Any],
+        opened: Mapping[int, Any],
     ) -> Message:
+        values = [
+            part.text if isinstance(part, Text) else opened.get(id(part), "") for part in parts
+        ]
         content = (
-            value(parts[0])
+            values[0]
             if self._flat and len(parts) == 1
-            else [{"type": part.modality, part.modality: value(part)} for part in parts]
+            else [
+                {"type": part.modality, part.modality: value}
+                for part, value in zip(parts, values, strict=True)
+            ]
         )
         return {**fields, "role": role, "content": content}  # pyright: ignore[reportReturnType]
 
@@ -184,7 +189,7 @@ class ChatTemplate:
         Raises:
             InputError: The template rejects them.
         """
-        batch = [self.messages(chat, prompt, _closed) for chat in chats]
+        batch = [self.messages(chat, prompt, {}) for chat in chats]
         template, _ = self._settings.template()
         template.pop("restore_suffix", None)
         try:
@@ -223,11 +228,6 @@ class ChatTemplate:
                 'reranker\'s has a place for messages of the roles "query" and "document". Give '
                 'one as processor_kwargs={"chat_template": ...}.'
             )
-
-
-def _closed(part: Part) -> str:
-    """The value of a part in a rendered text: its text, or nothing for a medium."""
-    return part.text if isinstance(part, Text) else ""
 
 
 def _has_media(messages: Sequence[Message]) -> bool:

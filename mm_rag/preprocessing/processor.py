@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -127,7 +128,7 @@ class Processor:
         return ChatTemplate(self.hf_processor, self.settings, flat=flat)
 
     @property
-    def max_length(self) -> int | None:
+    def tokenizer_limit(self) -> int | None:
         """The tokenizer's limit of tokens; None without one."""
         # Tokenizers without a limit have 1e30.
         limit = self.tokenizer.model_max_length if self.tokenizer else None
@@ -138,7 +139,7 @@ class Processor:
         """Tokens at which texts and pairs are truncated, by the checkpoint or the tokenizer."""
         given, (_, sizes) = self.settings.by_modality, self.settings.template()
         own = [sizes, given.get("text", {}), given.get("common", {})]
-        return next(filter(None, (one.get("max_length") for one in own)), self.max_length)
+        return next(filter(None, (one.get("max_length") for one in own)), self.tokenizer_limit)
 
     def config(self) -> dict[str, Any]:
         """The settings in sentence-transformers' format; the length is saved with the tokenizer."""
@@ -157,7 +158,7 @@ class Processor:
     def lengths(self, contents: Sequence[Content]) -> list[int]:
         """Tokens of texts, after truncation, and of media, as far as their headers tell."""
         media = [sum(map(self.media.tokens, parts_of(content))) for content in contents]
-        rows: Any = [_paired(_words(content), _second(content)) for content in contents]
+        rows: Any = [_paired(_joined_text(content), _second(content)) for content in contents]
         if self.tokenizer is None or not rows:
             return media
         encoded = self.tokenizer(rows, padding=False, truncation="longest_first")
@@ -199,6 +200,126 @@ class Processor:
                 "input together: nothing of an input is left. Give a shorter prompt, or a larger "
                 "max_seq_length."
             )
+
+    def _column(self, contents: Sequence[Content], modality: str, prompt: str) -> list[Any]:
+        """The processor's input of one modality: one value for every content."""
+        if modality == "text":
+            # As in sentence-transformers, a prompt goes before texts without media only.
+            lead = prompt if all(_media_count(content) == 0 for content in contents) else ""
+            return [_paired(lead + _joined_text(content), _second(content)) for content in contents]
+        return [self._opened(_only(content, modality)) for content in contents]
+
+    def _opened(self, part: Part) -> Any:
+        match part:
+            case Text():
+                return part.text
+            case Image():
+                return self.media.picture(part)
+            case Audio():
+                return self.media.samples(part)
+            case Video():
+                return self.media.frames(part)
+
+    def _arguments(self, clips: Sequence[Frames]) -> dict[str, dict[str, Any]]:
+        """The arguments the processor is called with, by modality."""
+        arguments = self.settings.arguments(self._padding)
+        arguments["audio_kwargs"]["sampling_rate"] = self.media.sampling_rate
+        if clips:  # whose frames are chosen already
+            chosen = [clip.metadata for clip in clips]
+            arguments["videos_kwargs"] |= {"do_sample_frames": False, "video_metadata": chosen}
+        return arguments
+
+    @property
+    def _padding(self) -> dict[str, Any]:
+        """Padding to the longest text of a batch, or to the full length if padding matters.
+
+        Models without an attention mask see the padding, and models such as SigLIP read the last
+        position. Their texts are padded to the full length, as in their training; otherwise the
+        vector of a text would depend on the batch (as it does in sentence-transformers).
+        """
+        names = self.tokenizer.model_input_names if self.tokenizer else []
+        unmasked = bool(names) and "attention_mask" not in names
+        if self.tokenizer_limit is not None and (unmasked or self._always_pads):
+            return {"padding": "max_length", "max_length": self.tokenizer_limit}
+        return {"padding": True}
+
+    def _call(
+        self, columns: dict[str, list[Any]], text: Mapping[str, Any] | None = None
+    ) -> dict[str, Tensor]:
+        """Call the processor; one of a single modality takes flat arguments.
+
+        Args:
+            columns: Its inputs by modality.
+            text: Arguments for texts, which override the usual ones.
+        """
+        clips = columns.get("video", [])
+        arguments: dict[str, Any] = self._arguments(clips)
+        arguments["text_kwargs"] |= text or {}
+        columns = columns | ({"video": [clip.pixels for clip in clips]} if clips else {})
+        named = {_ARGUMENTS[modality]: values for modality, values in columns.items()}
+        if self.is_multimodal and not isinstance(self.hf_processor, _FLAT_PROCESSORS):
+            with self._refusals():
+                made = self.hf_processor(**named, **arguments)
+            return self._with_content_mask(made)
+        [(name, values)] = named.items()
+        flat = {**arguments[f"{name}_kwargs"], **arguments["common_kwargs"]}
+        if isinstance(self.hf_processor, WhisperProcessor | WhisperFeatureExtractor):
+            flat["padding"] = "max_length"  # the model takes exactly 30 seconds
+        with self._refusals():
+            if self.is_multimodal:
+                made = self.hf_processor(**named, **flat)
+            else:
+                made = self.hf_processor(values, **flat)
+        return self._with_content_mask(made)
+
+    def _chat_tensors(self, contents: Sequence[Content], prompt: str) -> dict[str, Tensor]:
+        parts = [part for content in contents for part in parts_of(content)]
+        opened = {id(part): self._opened(part) for part in parts}
+        values = {
+            key: value.pixels if isinstance(value, Frames) else value
+            for key, value in opened.items()
+        }
+        clips = [opened[id(part)] for part in parts if isinstance(part, Video)]
+        template = self.chat_template
+        batch = [template.messages(content, prompt, values) for content in contents]
+        arguments = self._arguments(clips)
+        with self._refusals():
+            made = template.tensors(batch, arguments, self.tokenizer_limit)
+        return self._with_content_mask(made)
+
+    @contextmanager
+    def _refusals(self) -> Generator[None]:
+        """Turn what the processor raises for an input into an InputError."""
+        try:
+            yield
+        except REFUSALS as error:
+            name = type(self.hf_processor).__name__
+            limit = (
+                f" (It takes {self.tokenizer_limit} tokens of words and media together; only words "
+                "are cut.)"
+                if self.is_multimodal and self.tokenizer_limit
+                else ""
+            )
+            reason = str(error).rstrip(".")
+            raise InputError(f"The model's {name} refuses the input: {reason}.{limit}") from error
+
+    def _with_content_mask(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Add the mask of the input's own tokens, without padding and special ones (`[CLS]`)."""
+        if self.tokenizer is None or "input_ids" not in tensors:
+            return dict(tensors)
+        special = torch.tensor(self.tokenizer.all_special_ids)
+        ids = tensors["input_ids"]
+        # Some tokenizers, such as SigLIP's, have no attention mask.
+        seen = tensors.get("attention_mask", torch.ones_like(ids)).bool()
+        own = seen & ~torch.isin(ids, special)
+        return {**tensors, "content_mask": own}
+
+    def _prompt_length(self, prompt: str) -> int:
+        """The prompt's tokens, without the special one that ends a text."""
+        if self.tokenizer is None:
+            return 0
+        ids: list[int] = self.tokenizer(prompt, verbose=False)["input_ids"]  # pyright: ignore[reportAssignmentType]
+        return len(ids) - sum(last in self.tokenizer.all_special_ids for last in ids[-1:])
 
     def pair_batch(self, pairs: Sequence[tuple[str, str]]) -> Features:
         """Make the tensors of pairs of texts, for a cross-encoder; second texts are truncated.
@@ -259,120 +380,6 @@ class Processor:
         )
         return processor
 
-    def _column(self, contents: Sequence[Content], modality: str, prompt: str) -> list[Any]:
-        """The processor's input of one modality: one value for every content."""
-        if modality == "text":
-            # As in sentence-transformers, a prompt goes before texts without media only.
-            lead = prompt if all(_media(content) == 0 for content in contents) else ""
-            return [_paired(lead + _words(content), _second(content)) for content in contents]
-        return [self._opened(_only(content, modality)) for content in contents]
-
-    def _opened(self, part: Part) -> Any:
-        match part:
-            case Text():
-                return part.text
-            case Image():
-                return self.media.picture(part)
-            case Audio():
-                return self.media.samples(part)
-            case Video():
-                return self.media.frames(part)
-
-    def _arguments(self, clips: Sequence[Frames]) -> dict[str, dict[str, Any]]:
-        """The arguments the processor is called with, by modality."""
-        arguments = self.settings.arguments(self._padding)
-        arguments["audio_kwargs"]["sampling_rate"] = self.media.sampling_rate
-        if clips:  # whose frames are chosen already
-            chosen = [clip.metadata for clip in clips]
-            arguments["videos_kwargs"] |= {"do_sample_frames": False, "video_metadata": chosen}
-        return arguments
-
-    @property
-    def _padding(self) -> dict[str, Any]:
-        """Padding to the longest text of a batch, or to the full length if padding matters.
-
-        Models without an attention mask see the padding, and models such as SigLIP read the last
-        position. Their texts are padded to the full length, as in their training; otherwise the
-        vector of a text would depend on the batch (as it does in sentence-transformers).
-        """
-        names = self.tokenizer.model_input_names if self.tokenizer else []
-        unmasked = bool(names) and "attention_mask" not in names
-        if self.max_length is not None and (unmasked or self._always_pads):
-            return {"padding": "max_length", "max_length": self.max_length}
-        return {"padding": True}
-
-    def _call(
-        self, columns: dict[str, list[Any]], text: Mapping[str, Any] | None = None
-    ) -> dict[str, Tensor]:
-        """Call the processor; one of a single modality takes flat arguments.
-
-        Args:
-            columns: Its inputs by modality.
-            text: Arguments for texts, which override the usual ones.
-        """
-        clips = columns.get("video", [])
-        arguments: dict[str, Any] = self._arguments(clips)
-        arguments["text_kwargs"] |= text or {}
-        columns = columns | ({"video": [clip.pixels for clip in clips]} if clips else {})
-        named = {_ARGUMENTS[modality]: values for modality, values in columns.items()}
-        if self.is_multimodal and not isinstance(self.hf_processor, _FLAT_PROCESSORS):
-            return self._tensors(lambda: self.hf_processor(**named, **arguments))
-        [(name, values)] = named.items()
-        flat = {**arguments[f"{name}_kwargs"], **arguments["common_kwargs"]}
-        if isinstance(self.hf_processor, WhisperProcessor | WhisperFeatureExtractor):
-            flat["padding"] = "max_length"  # the model takes exactly 30 seconds
-        if self.is_multimodal:
-            return self._tensors(lambda: self.hf_processor(**named, **flat))
-        return self._tensors(lambda: self.hf_processor(values, **flat))
-
-    def _chat_tensors(self, contents: Sequence[Content], prompt: str) -> dict[str, Tensor]:
-        clips: list[Frames] = []
-
-        def value(part: Part) -> Any:
-            opened = self._opened(part)
-            if isinstance(opened, Frames):
-                clips.append(opened)
-                return opened.pixels
-            return opened
-
-        template = self.chat_template
-        batch = [template.messages(content, prompt, value) for content in contents]
-        arguments = self._arguments(clips)
-        return self._tensors(lambda: template.tensors(batch, arguments, self.max_length))
-
-    def _tensors(self, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """The processor's results, with the mask of the input's own tokens."""
-        try:
-            return self._with_content_mask(make())
-        except REFUSALS as error:
-            name = type(self.hf_processor).__name__
-            limit = (
-                f" (It takes {self.max_length} tokens of words and media together; only words are "
-                "cut.)"
-                if self.is_multimodal and self.max_length
-                else ""
-            )
-            reason = str(error).rstrip(".")
-            raise InputError(f"The model's {name} refuses the input: {reason}.{limit}") from error
-
-    def _with_content_mask(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Add the mask of the input's own tokens, without padding and special ones (`[CLS]`)."""
-        if self.tokenizer is None or "input_ids" not in tensors:
-            return dict(tensors)
-        special = torch.tensor(self.tokenizer.all_special_ids)
-        ids = tensors["input_ids"]
-        # Some tokenizers, such as SigLIP's, have no attention mask.
-        seen = tensors.get("attention_mask", torch.ones_like(ids)).bool()
-        own = seen & ~torch.isin(ids, special)
-        return {**tensors, "content_mask": own}
-
-    def _prompt_length(self, prompt: str) -> int:
-        """The prompt's tokens, without the special one that ends a text."""
-        if self.tokenizer is None:
-            return 0
-        ids: list[int] = self.tokenizer(prompt, verbose=False)["input_ids"]  # pyright: ignore[reportAssignmentType]
-        return len(ids) - sum(last in self.tokenizer.all_special_ids for last in ids[-1:])
-
 
 def _in_order(content: Content) -> list[str]:
     """The modalities of a content, in the order of their first parts."""
@@ -389,7 +396,7 @@ def _only(content: Content, modality: str) -> Part:
     return found[0]
 
 
-def _words(content: Content) -> str:
+def _joined_text(content: Content) -> str:
     return "\n".join(part.text for part in parts_of(content) if isinstance(part, Text))
 
 
@@ -402,5 +409,5 @@ def _paired(text: str, second: str | None) -> str | list[str]:
     return text if second is None else [text, second]
 
 
-def _media(content: Content) -> int:
+def _media_count(content: Content) -> int:
     return sum(not isinstance(part, Text) for part in parts_of(content))

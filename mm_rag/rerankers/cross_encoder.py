@@ -66,9 +66,10 @@ class CrossEncoder(RerankerModel):
 
     def __init__(self, chain: Chain, cache: FeatureCache | None = None) -> None:
         super().__init__()
-        transformer = chain.input
-        if not isinstance(transformer, Transformer):
-            raise CheckpointError(f"A {transformer.label} cannot read two inputs together.")
+        first = chain.input
+        if not isinstance(first, Transformer):
+            raise CheckpointError(f"A {first.label} cannot read two inputs together.")
+        transformer = first
         self.chain = chain
         self.cache = FeatureCache() if cache is None else cache
         self.labels = _labels(chain, transformer)
@@ -127,7 +128,7 @@ class CrossEncoder(RerankerModel):
     ) -> Iterator[ScoredBatch]:
         """Score pairs with shared prefixes where that is possible, then the others padded."""
         left = dict(pairs)
-        if pairs and self._prefix_sharing.supported:
+        if pairs and self._prefix_sharing.is_supported():
             for batch in self._prefix_sharing.score(pairs, options):
                 for position in batch.positions:
                     del left[position]

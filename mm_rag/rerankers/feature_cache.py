@@ -334,7 +334,7 @@ def _as_tensors(features: VisionFeatures) -> dict[str, Tensor]:
     replacement = torch.tensor(list(features.placeholder.encode()), dtype=torch.uint8)
     levels = {f"level_{i}": level for i, level in enumerate(features.deepstack)}
     return {
-        "replacement": replacement,
+        "replacement": replacement,  # an earlier name of the placeholder, kept for existing files
         "grid": features.grid,
         "features": features.features,
         **levels,

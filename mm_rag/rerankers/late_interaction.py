@@ -36,6 +36,7 @@ class LateInteraction(RerankerModel):
     """
 
     is_cross_encoder = False
+    # The class was in mm_rag.modules before; saved models contain that name.
     type_name = "mm_rag.modules.LateInteraction"
 
     def __init__(self, chain: Chain) -> None:

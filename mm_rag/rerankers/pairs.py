@@ -63,7 +63,7 @@ def as_pair(value: Any, *, media: Collection[str], policy: MediaPolicy) -> PairO
     Args:
         value: Two values that `as_content` takes, or a list of chat messages.
         media: The modalities that a str may name.
-        policy: Whether frames of videos that are files or addresses may be opened.
+        policy: Whether files and addresses of video frames may be opened.
 
     Raises:
         InputError: It is not a pair, or one side is of no kind that a model takes.

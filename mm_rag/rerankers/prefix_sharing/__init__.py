@@ -1,1 +1,1 @@
-"""A generative reranker reads the tokens that its pairs share once."""
+"""Prefix sharing: tokens that several pairs begin with are computed once."""

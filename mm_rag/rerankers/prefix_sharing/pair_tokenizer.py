@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from mm_rag.content import Chat
 from mm_rag.errors import InputError, at_position
@@ -13,6 +13,9 @@ from mm_rag.preprocessing.processor import Processor
 from mm_rag.rerankers.feature_cache import VisionFeatures
 from mm_rag.rerankers.pairs import PreparedPair, text_pair, truncated, with_filler_documents
 from mm_rag.rerankers.prefix_sharing.vision_features import VisionTower
+
+# Modality, key and features of a medium.
+_ShownMedium: TypeAlias = tuple[str, Hashable, VisionFeatures]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,11 +134,12 @@ class ChatPairTokenizer:
             with at_position(position):
                 fitting = self._fitting(pair.chat, ids, prompt, shown)
                 spans = self._media_spans(fitting, shown)
+            # _fitting returns the same list if nothing was cut.
             made.append(TokenizedPair(ids=fitting, media=spans, truncated=fitting is not ids))
         return made
 
     def _token_ids(
-        self, chats: Sequence[Chat], prompt: str, media: Sequence[Sequence[_Medium]]
+        self, chats: Sequence[Chat], prompt: str, media: Sequence[Sequence[_ShownMedium]]
     ) -> list[list[int]]:
         texts = [
             self._with_placeholders(text, shown)
@@ -145,9 +149,9 @@ class ChatPairTokenizer:
         ]
         return self._processor.chat_template.token_ids(texts)
 
-    def _with_placeholders(self, text: str, media: Sequence[_Medium]) -> str:
+    def _with_placeholders(self, text: str, media: Sequence[_ShownMedium]) -> str:
         """The text in which each medium takes as many tokens as it has features."""
-        left = {kind: _placeholders(media, kind) for kind in self._placeholders}
+        left = {kind: _placeholder_texts(media, kind) for kind in self._placeholders}
 
         def fill(found: re.Match[str]) -> str:
             return next(left[str(found.lastgroup)], found.group())
@@ -155,7 +159,7 @@ class ChatPairTokenizer:
         return self._pattern.sub(fill, text)
 
     def _fitting(
-        self, chat: Chat, ids: list[int], prompt: str, media: Sequence[_Medium]
+        self, chat: Chat, ids: list[int], prompt: str, media: Sequence[_ShownMedium]
     ) -> list[int]:
         """The tokens of a pair, with a truncated document if there are too many."""
         limit = self._processor.limit
@@ -164,7 +168,9 @@ class ChatPairTokenizer:
         fillers = self._token_ids(with_filler_documents(chat), prompt, [media, media])
         return [ids[place] for place in truncated(ids, fillers, self._processor, limit)]
 
-    def _media_spans(self, ids: Sequence[int], media: Sequence[_Medium]) -> tuple[MediaSpan, ...]:
+    def _media_spans(
+        self, ids: Sequence[int], media: Sequence[_ShownMedium]
+    ) -> tuple[MediaSpan, ...]:
         """Where the tokens of each medium are; media of one modality follow each other."""
         spans: list[MediaSpan] = []
         for kind, (name, token_id) in self._placeholders.items():
@@ -185,9 +191,5 @@ class ChatPairTokenizer:
         return tuple(sorted(spans, key=lambda span: span.start))
 
 
-# Modality, key and features of a medium.
-_Medium = tuple[str, Hashable, VisionFeatures]
-
-
-def _placeholders(media: Sequence[_Medium], modality: str) -> Iterator[str]:
+def _placeholder_texts(media: Sequence[_ShownMedium], modality: str) -> Iterator[str]:
     return iter([features.placeholder for kind, _, features in media if kind == modality])

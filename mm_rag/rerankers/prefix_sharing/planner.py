@@ -41,13 +41,55 @@ from mm_rag.rerankers.prefix_sharing.last_token import (
     scores_last_token,
 )
 from mm_rag.rerankers.prefix_sharing.pair_tokenizer import PairTokenizer, TokenizedPair
-from mm_rag.rerankers.prefix_sharing.vision_features import Medium, VisionTower
+from mm_rag.rerankers.prefix_sharing.vision_features import VisionTower, VisualMedium
 
 logger = logging.getLogger(__name__)
 
 # Documents that are tokenized at once: tokens of text are small, features of pictures are not.
 _PAIRS = 256
 _MEDIA = 16
+
+
+@dataclass(frozen=True)
+class QueryGroup:
+    """Pairs that probably share a prefix.
+
+    Attributes:
+        pairs: By position in the call.
+        shared: Keys of the media that are in all of them.
+    """
+
+    pairs: Mapping[int, PreparedPair]
+    shared: frozenset[Hashable] = frozenset()
+
+    def chunks(self) -> list[dict[int, PreparedPair]]:
+        """The pairs in chunks that fit in memory."""
+        chunks: list[dict[int, PreparedPair]] = []
+        media = _MEDIA
+        for position, pair in self.pairs.items():
+            own = len([key for key, _ in pair.media if key not in self.shared])
+            media += own
+            if not chunks or media > _MEDIA or len(chunks[-1]) == _PAIRS:
+                chunks.append({})
+                media = own
+            chunks[-1][position] = pair
+        return chunks
+
+
+def groups_of(pairs: Mapping[int, PreparedPair]) -> list[QueryGroup]:
+    """One group per query that has several documents, and one for all other pairs."""
+    by_query: defaultdict[Hashable, dict[int, PreparedPair]] = defaultdict(dict)
+    for position, pair in pairs.items():
+        key = content_key(Chat(pair.query)) if pair.query else None
+        by_query[key][position] = pair
+    groups: list[QueryGroup] = []
+    single: dict[int, PreparedPair] = {}
+    for same in by_query.values():
+        if len(same) == 1:
+            single |= same
+        else:
+            groups.append(QueryGroup(same, next(iter(same.values())).query_media))
+    return [*groups, *([QueryGroup(single)] if single else [])]
 
 
 class PrefixSharing:
@@ -73,8 +115,7 @@ class PrefixSharing:
         self._vision = vision
         self._supported: bool | None = None  # not known yet
 
-    @property
-    def supported(self) -> bool:
+    def is_supported(self) -> bool:
         """Whether this model gives the same scores this way; tested on the first call."""
         if self._supported is None:
             tokenizer = self._transformer.processor.tokenizer
@@ -120,25 +161,25 @@ class PrefixSharing:
     def _score_group(self, group: QueryGroup, options: ScoreOptions) -> Iterator[ScoredBatch]:
         features: dict[Hashable, VisionFeatures] = {}
         tree: PrefixTree | None = None
-        first: list[TokenizedPair] = []
+        first_pair: list[TokenizedPair] = []
         chunks = group.chunks()
         for number, chunk in enumerate(chunks, 1):
             self._add_features(features, chunk)
             tokenized = self._tokenize(chunk, options.prompt, features)
             if not tokenized:
                 continue
-            first = first or [*tokenized.values()][:1]
-            tree = self._common_prefix(tree, [*first, *tokenized.values()])
+            first_pair = first_pair or [*tokenized.values()][:1]
+            tree = self._common_prefix(tree, [*first_pair, *tokenized.values()])
             budget, most = token_budget(self._chain.device), options.batch_size
             packs = packs_of(tokenized, tree.length, tokens=budget, most=most)
             for done, pack in enumerate(packs, 1):
                 more = done < len(packs) or number < len(chunks)
-                rows = [tokenized[position] for position in pack]
+                pairs = [tokenized[position] for position in pack]
                 try:
-                    scores = self._run(rows, tree, keep=more)
+                    scores = self._run(pairs, tree, keep=more)
                 except TreeAttentionUnsupported:
                     continue  # scored in padded batches
-                yield ScoredBatch(pack, scores, truncated=any(row.truncated for row in rows))
+                yield ScoredBatch(pack, scores, truncated=any(pair.truncated for pair in pairs))
             # Only the media of the query are needed for the next chunk.
             for key in features.keys() - group.shared:
                 del features[key]
@@ -150,7 +191,7 @@ class PrefixSharing:
         for position, pair in chunk.items():
             with self._chain.lock, at_position(position):
                 for key, medium in pair.media:
-                    if key not in features and isinstance(medium, Medium):
+                    if key not in features and isinstance(medium, VisualMedium):
                         features[key] = self._vision.features(medium)
 
     def _tokenize(
@@ -161,31 +202,33 @@ class PrefixSharing:
     ) -> dict[int, TokenizedPair]:
         """Tokens by position, without pairs that are longer than an attention window."""
         with self._chain.lock:
-            rows = self._tokenizer.tokenize(chunk, prompt, features)
+            pairs = self._tokenizer.tokenize(chunk, prompt, features)
         longest = max_path_length(self._transformer.model)
         return {
-            position: row
-            for position, row in zip(chunk, rows, strict=True)
-            if longest is None or len(row.ids) <= longest
+            position: pair
+            for position, pair in zip(chunk, pairs, strict=True)
+            if longest is None or len(pair.ids) <= longest
         }
 
-    def _common_prefix(self, tree: PrefixTree | None, rows: Sequence[TokenizedPair]) -> PrefixTree:
+    def _common_prefix(self, tree: PrefixTree | None, pairs: Sequence[TokenizedPair]) -> PrefixTree:
         """The prefix of all pairs so far, which can only become shorter."""
-        length = shared_length(rows, [last_token(self._transformer, row.ids) for row in rows])
+        length = shared_length(pairs, [last_token(self._transformer, pair.ids) for pair in pairs])
         if tree is None:
             return PrefixTree(length)
         if length < tree.length:
             tree.crop(length)
         return tree
 
-    def _run(self, rows: Sequence[TokenizedPair], tree: PrefixTree, *, keep: bool) -> Tensor:
-        """Scores of one pack, shape (rows, labels), float32, on the CPU."""
+    def _run(self, pairs: Sequence[TokenizedPair], tree: PrefixTree, *, keep: bool) -> Tensor:
+        """Scores of one pack, shape (pairs, labels), float32, on the CPU."""
         prefix, device = tree.length, self._chain.device
+        # A pack is one row of tokens: the prefix, unless it is stored already (`lead` tokens), then
+        # the rest of each pair. `ends`: positions behind the pairs; `last`: of the scored tokens.
         lead = 0 if tree.stored else prefix
-        lengths = [len(row.ids) - prefix for row in rows]
+        lengths = [len(pair.ids) - prefix for pair in pairs]
         ends = torch.tensor(lengths).cumsum(0) + lead
-        from_end = [len(row.ids) - last_token(self._transformer, row.ids) for row in rows]
-        inputs = self._inputs(rows, lead, prefix)
+        from_end = [len(pair.ids) - last_token(self._transformer, pair.ids) for pair in pairs]
+        inputs = self._inputs(pairs, lead, prefix)
         with self._chain.lock, torch.inference_mode():
             last = (ends - torch.tensor(from_end)).to(device)
             with tree_attention(self._transformer.model, tree, lengths, keep=keep):
@@ -194,97 +237,57 @@ class PrefixSharing:
                 features = module(features)
             return features["scores"].float().cpu()
 
-    def _inputs(self, rows: Sequence[TokenizedPair], lead: int, prefix: int) -> dict[str, Any]:
-        """Arguments of the model's `forward`: the first row's lead, and the rest of every row."""
+    def _inputs(self, pairs: Sequence[TokenizedPair], lead: int, prefix: int) -> dict[str, Any]:
+        """Arguments of the model's `forward` for one row: `lead` tokens, the rest of each pair."""
         device = self._chain.device
-        ids = [*rows[0].ids[:lead], *(token for row in rows for token in row.ids[prefix:])]
-        places = [self._position_ids(row) for row in rows]
+        ids = [*pairs[0].ids[:lead], *(token for pair in pairs for token in pair.ids[prefix:])]
+        places = [self._position_ids(pair) for pair in pairs]
         places = [places[0][..., :lead], *(place[..., prefix:] for place in places)]
         inputs: dict[str, Any] = {
             "input_ids": torch.tensor([ids], device=device),
             "position_ids": torch.cat(places, dim=-1).to(device),
             "use_cache": False,
         }
-        media = [span for span in rows[0].media if span.end <= lead]
-        media += [span for row in rows for span in row.media if span.start >= prefix]
+        media = [span for span in pairs[0].media if span.end <= lead]
+        media += [span for pair in pairs for span in pair.media if span.start >= prefix]
         if media:
             features = [(span.modality, span.features) for span in media]
             inputs["mm_encoder_outputs"] = self._vision.as_model_inputs(features)
         return inputs
 
-    def _position_ids(self, row: TokenizedPair) -> Tensor:
+    def _position_ids(self, pair: TokenizedPair) -> Tensor:
         """Positions, shape (1, tokens), or (3, 1, tokens) for models with multimodal RoPE."""
         model: Any = self._transformer.model.base_model
-        plain = torch.arange(len(row.ids))[None]
+        plain = torch.arange(len(pair.ids))[None]
         if not hasattr(model, "get_rope_index"):
             return plain
-        if not row.media:
+        if not pair.media:
             return plain.expand(3, 1, -1)
         grids = {
             f"{kind}_grid_thw": torch.cat(
-                [span.features.grid for span in row.media if span.modality == kind]
+                [span.features.grid for span in pair.media if span.modality == kind]
             )
-            for kind in {span.modality for span in row.media}
+            for kind in {span.modality for span in pair.media}
         }
-        ids, kinds = self._transformer.processor.with_token_types(row.ids)
+        ids, kinds = self._transformer.processor.with_token_types(pair.ids)
         return model.get_rope_index(ids, kinds, **grids)[0]
 
 
-@dataclass(frozen=True)
-class QueryGroup:
-    """Pairs that probably share a prefix.
-
-    Attributes:
-        pairs: By position in the call.
-        shared: Keys of the media that are in all of them.
-    """
-
-    pairs: Mapping[int, PreparedPair]
-    shared: frozenset[Hashable] = frozenset()
-
-    def chunks(self) -> list[dict[int, PreparedPair]]:
-        """The pairs in chunks that fit in memory."""
-        chunks: list[dict[int, PreparedPair]] = []
-        media = _MEDIA
-        for position, pair in self.pairs.items():
-            own = len([key for key, _ in pair.media if key not in self.shared])
-            media += own
-            if not chunks or media > _MEDIA or len(chunks[-1]) == _PAIRS:
-                chunks.append({})
-                media = own
-            chunks[-1][position] = pair
-        return chunks
-
-
-def groups_of(pairs: Mapping[int, PreparedPair]) -> list[QueryGroup]:
-    """One group per query that has several documents, and one for all other pairs."""
-    by_query: defaultdict[Hashable, dict[int, PreparedPair]] = defaultdict(dict)
-    for position, pair in pairs.items():
-        key = content_key(Chat(pair.query)) if pair.query else None
-        by_query[key][position] = pair
-    groups: list[QueryGroup] = []
-    single: dict[int, PreparedPair] = {}
-    for same in by_query.values():
-        if len(same) == 1:
-            single |= same
-        else:
-            groups.append(QueryGroup(same, next(iter(same.values())).query_media))
-    return [*groups, *([QueryGroup(single)] if single else [])]
-
-
-def shared_length(rows: Sequence[TokenizedPair], lasts: Iterable[int]) -> int:
+def shared_length(pairs: Sequence[TokenizedPair], lasts: Iterable[int]) -> int:
     """Number of leading tokens that all pairs share.
 
     Args:
-        rows: The pairs.
+        pairs: The pairs.
         lasts: For each pair, the position of a token that must not be part of the prefix.
     """
-    length = min(*(_common_length(rows[0], row) for row in rows), *lasts, len(rows[0].ids))
-    within = [span.start for span in rows[0].media if span.start < length < span.end]
+    length = min(
+        *(_common_prefix_length(pairs[0], pair) for pair in pairs), *lasts, len(pairs[0].ids)
+    )
+    within = [span.start for span in pairs[0].media if span.start < length < span.end]
     return min([length, *within])
 
 
-def _common_length(one: TokenizedPair, other: TokenizedPair) -> int:
+def _common_prefix_length(one: TokenizedPair, other: TokenizedPair) -> int:
     """Number of leading tokens that two pairs share.
 
     The placeholders of two pictures are the same tokens, so media are compared by key.
@@ -299,20 +302,20 @@ def _common_length(one: TokenizedPair, other: TokenizedPair) -> int:
 
 
 def packs_of(
-    rows: Mapping[int, TokenizedPair], prefix: int, *, tokens: int, most: int
+    pairs: Mapping[int, TokenizedPair], prefix: int, *, tokens: int, most: int
 ) -> list[list[int]]:
     """Positions of the pairs of each pack, in order.
 
     Args:
-        rows: Pairs by position.
+        pairs: Pairs by position.
         prefix: Number of shared leading tokens, which do not count.
         tokens: Maximum number of tokens in a pack; a single pair may be longer.
         most: Maximum number of pairs in a pack.
     """
     packs: list[list[int]] = []
     filled = 0
-    for position, row in rows.items():
-        own = len(row.ids) - prefix
+    for position, pair in pairs.items():
+        own = len(pair.ids) - prefix
         if not packs or filled + own > tokens or len(packs[-1]) == most:
             packs.append([])
             filled = 0

@@ -34,7 +34,7 @@ _MODALITIES: dict[str, frozenset[str]] = {
     "qwen3_vl_moe": frozenset({"image", "video"}),
 }
 
-Medium: TypeAlias = Image | Video
+VisualMedium: TypeAlias = Image | Video
 
 
 @dataclass
@@ -76,7 +76,7 @@ class VisionTower:
         processor = self._processor.hf_processor
         return getattr(processor, f"{modality}_token"), getattr(processor, f"{modality}_token_id")
 
-    def features(self, medium: Medium) -> VisionFeatures:
+    def features(self, medium: VisualMedium) -> VisionFeatures:
         """Features of a picture or video, from the cache if they are there.
 
         Raises:
@@ -94,7 +94,7 @@ class VisionTower:
             self._cache.put(key, made)
         return made
 
-    def _cache_key(self, medium: Medium) -> str | None:
+    def _cache_key(self, medium: VisualMedium) -> str | None:
         """Equal for equal bytes processed by the same model; None if the bytes are unknown."""
         content = self._digest(medium)
         if content is None:
@@ -109,7 +109,7 @@ class VisionTower:
     def _fingerprint(self) -> str:
         return fingerprint(self._chain)
 
-    def _digest(self, medium: Medium) -> str | None:
+    def _digest(self, medium: VisualMedium) -> str | None:
         """Digest of a medium's bytes and of the span to use; None if the bytes are unknown."""
         match medium.source:
             case Path() as path:
@@ -135,7 +135,7 @@ class VisionTower:
         except (InputError, OSError):
             return None  # opening the medium reports what is wrong
 
-    def _compute(self, medium: Medium) -> VisionFeatures:
+    def _compute(self, medium: VisualMedium) -> VisionFeatures:
         kind = medium.modality
         tensors = self._processor.medium_tensors(medium)
         grid, device = tensors[f"{kind}_grid_thw"], self._transformer.device
