@@ -208,7 +208,7 @@ def test_what_langchain_keeps_beside_our_records_stays_and_is_not_ours(
 
 
 def test_a_reindex_does_not_delete_what_other_programs_keep(noted: Path, encoder: Encoder) -> None:
-    with pytest.raises(CollectionError, match="keep 2 records"):
+    with pytest.raises(CollectionError, match="have 2 records"):
         Collection.reindex(noted, encoder=Encoder(truncate_dim=100))
     with Collection(noted, encoder=encoder, create=False) as collection:
         assert len(collection) == 1

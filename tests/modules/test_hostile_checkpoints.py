@@ -23,6 +23,8 @@ from tests.parity.replicas.routers import queries_beside_documents
 from tests.parity.replicas.text import bert
 from tests.parity.replicas.visual_rerankers import qwen3_vl_reranker
 
+pytestmark = pytest.mark.slow
+
 TRANSFORMER = "sentence_transformers.base.modules.transformer.Transformer"
 
 
