@@ -9,7 +9,7 @@ from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.loading import load, load_bytes, load_file, load_files
-from mm_rag_loaders.office_loader import OfficeLoader
+from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.outcome import FileOutcome, LoadedFile, Progress
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.references import as_reference, moved, redrawn

@@ -14,7 +14,7 @@ from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile, options_for
-from mm_rag_loaders.office_loader import OfficeLoader
+from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.sources import Source

@@ -26,7 +26,7 @@ from mm_rag.errors import InputError, StorageError
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders.load_options import LoadOptions
-from mm_rag_loaders.office_sandbox import end_with_parent
+from mm_rag_loaders.office.sandbox import end_with_parent
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.read import read_source
 from mm_rag_loaders.sources import Source

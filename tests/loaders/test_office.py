@@ -16,7 +16,8 @@ from PIL import Image
 
 from mm_rag.errors import MediaTooLarge, MissingExtra, PasswordNeeded, UnreadableMedia
 from mm_rag.media import MediaPolicy
-from mm_rag_loaders import LoadOptions, OfficeLoader, load_file, office_loader, office_sandbox
+from mm_rag_loaders import LoadOptions, OfficeLoader, load_file
+from mm_rag_loaders.office import libreoffice, sandbox
 from tests.media.web import served
 from tests.office_made import compound, docx, opendocument, pptx, xlsx
 
@@ -27,7 +28,7 @@ needs_office = pytest.mark.skipif(
     shutil.which("soffice") is None and not _REQUIRED, reason="LibreOffice is not installed"
 )
 needs_sandbox = pytest.mark.skipif(
-    not office_sandbox.is_available(), reason="this system cannot hold LibreOffice in"
+    not sandbox.is_available(), reason="this system cannot hold LibreOffice in"
 )
 _FRAME = (
     '<draw:frame svg:x="1cm" svg:y="{y}cm" svg:width="4cm" svg:height="3cm">{inside}</draw:frame>'
@@ -213,7 +214,7 @@ def found_in_pdf(path: Path, folder: Path) -> tuple[str, list[tuple[int, int]]]:
     copy = folder / "in" / path.name
     copy.parent.mkdir(parents=True)
     shutil.copyfile(path, copy)
-    pdf = office_loader.convert(copy, folder, path.name, MediaPolicy(max_load_seconds=60))
+    pdf = libreoffice.convert(copy, folder, path.name, MediaPolicy(max_load_seconds=60))
     with pymupdf.open(pdf) as document:
         text = " ".join(str(page.get_text()) for page in document)
         images = [image[2:4] for page in document for image in page.get_images()]
@@ -244,9 +245,9 @@ def test_without_the_settings_it_would_get_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That the test above can fail."""
-    monkeypatch.setattr(office_sandbox, "is_available", lambda: False)
-    monkeypatch.setattr(office_loader, "write_profile", Path.mkdir)
-    monkeypatch.setattr(office_loader, "environment", lambda home: {"PATH": os.environ["PATH"]})  # pyright: ignore
+    monkeypatch.setattr(sandbox, "is_available", lambda: False)
+    monkeypatch.setattr(libreoffice, "write_profile", Path.mkdir)
+    monkeypatch.setattr(libreoffice, "environment", lambda home: {"PATH": os.environ["PATH"]})  # pyright: ignore
     outside = Outside(tmp_path / "outside")
     answers = Requests(outside.files)
     with served(answers) as address:
@@ -285,7 +286,7 @@ def test_the_sandbox_opens_no_file_but_those_of_the_system(tmp_path: Path) -> No
     private = [str(path) for path in (*outside, Path("/etc/passwd")) if path and os.access(path, 4)]
     for path in ("work/own.txt", *private):
         command = [cat, str(tmp_path / path)]
-        held = office_sandbox.command(tmp_path / "work", 2**32, 60, command)
+        held = sandbox.command(tmp_path / "work", 2**32, 60, command)
         done = subprocess.run(held, capture_output=True, start_new_session=True, check=False)
         if path == "work/own.txt":
             assert done.stdout == b"own", done.stderr
@@ -329,7 +330,7 @@ def _renamed_inside(path: Path, old: str, new: str) -> None:
 def test_where_nothing_holds_it_in_roots_are_not_left(
     tmp_path: Path, options: LoadOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(office_sandbox, "is_available", lambda: False)
+    monkeypatch.setattr(sandbox, "is_available", lambda: False)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")  # pyright: ignore
     path = docx(tmp_path / "a.docx", "lighthouse")
     loaded = load_file(path, replace(options, policy=MediaPolicy(roots=(tmp_path,))))
@@ -340,7 +341,7 @@ def test_where_nothing_holds_it_in_roots_are_not_left(
 def test_without_libreoffice_the_report_says_what_to_install(
     tmp_path: Path, options: LoadOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(office_loader, "_PROGRAMS", ("no-such-program",))
+    monkeypatch.setattr(libreoffice, "_PROGRAMS", ("no-such-program",))
     path = docx(tmp_path / "a.docx", "lighthouse")
     loaded = load_file(path, options)
     assert loaded.state == "unreadable"  # and not "unsupported", which no sync looks at again
@@ -412,8 +413,8 @@ def test_a_conversion_that_hangs_is_ended_with_all_that_it_started(
     program, began = tmp_path / "soffice", tmp_path / "began"
     program.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {began}\nwait\n")
     program.chmod(0o755)
-    monkeypatch.setattr(office_loader, "_PROGRAMS", (str(program),))
-    monkeypatch.setattr(office_sandbox, "is_available", lambda: False)
+    monkeypatch.setattr(libreoffice, "_PROGRAMS", (str(program),))
+    monkeypatch.setattr(sandbox, "is_available", lambda: False)
     path = docx(tmp_path / "a.docx", "lighthouse")
     with pytest.raises(MediaTooLarge, match=r"longer than 0.5 s \(MediaPolicy.max_load_seconds\)"):
         texts(path, replace(options, policy=MediaPolicy(max_load_seconds=0.5)))
@@ -428,10 +429,10 @@ def test_a_conversion_ends_with_the_process_that_wanted_it(tmp_path: Path) -> No
     text = (
         "from pathlib import Path\n"
         "from mm_rag.media import MediaPolicy\n"
-        "from mm_rag_loaders import office_loader\n"
-        f"office_loader._PROGRAMS = ({str(program)!r},)\n"
+        "from mm_rag_loaders.office import libreoffice\n"
+        f"libreoffice._PROGRAMS = ({str(program)!r},)\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "office_loader.convert(folder / 'a.docx', folder, 'a.docx', MediaPolicy())\n"
+        "libreoffice.convert(folder / 'a.docx', folder, 'a.docx', MediaPolicy())\n"
     )
     with subprocess.Popen([sys.executable, "-c", text]) as running:
         until = time.monotonic() + 30

@@ -7,7 +7,7 @@ shared libraries, programs, fonts, and data about languages and time zones, and 
 /home, /opt, /usr/local, /usr/share or /etc. On Linux 6.7 and later the network is blocked too.
 
 Run as a script, by its path, so that the limits hold from the first instruction of the program:
-`python office_sandbox.py PARENT FOLDER MEMORY SECONDS PROGRAM ARGUMENT...`, where PARENT is the
+`python sandbox.py PARENT FOLDER MEMORY SECONDS PROGRAM ARGUMENT...`, where PARENT is the
 calling process. It only imports the standard library.
 """
 

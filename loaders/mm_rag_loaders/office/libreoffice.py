@@ -1,4 +1,4 @@
-"""OfficeLoader: texts, slides and sheets, converted to PDF by LibreOffice."""
+"""Convert office files with LibreOffice, kept from macros, links, the network and other files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +25,9 @@ from mm_rag.errors import (
 from mm_rag.media.access import opened
 from mm_rag.media.kind import LOCKED_OFFICE, file_type, office_suffix, unpacked_bytes
 from mm_rag.media.policy import MediaPolicy
-from mm_rag.segment import Scalar, Segment
-from mm_rag_loaders import office_sandbox
-from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.load_options import LoadOptions
+from mm_rag_loaders.loader import SourceFile
+from mm_rag_loaders.office import sandbox
 from mm_rag_loaders.pdf import PDFLoader
 
 _PROGRAMS = ("soffice", "libreoffice", "/Applications/LibreOffice.app/Contents/MacOS/soffice")
@@ -44,6 +44,8 @@ _SETTINGS: Mapping[str, Mapping[str, _Setting]] = {
         "MacroSecurityLevel": 3,
     },
     "Office.Common/Misc": {"FirstRun": False},
+    # Forms are printed as they look, without fields; slides that a show leaves out are printed.
+    "Office.Common/Filter/PDF/Export": {"ExportFormFields": False, "ExportHiddenSlides": True},
     "Office.Java/VirtualMachine": {"Enable": False},
     # In Writer "never" is 0; in Calc it is 1, and 1 is also "do not calculate anew".
     "Office.Writer/Content/Update": {"Link": 0},
@@ -57,54 +59,6 @@ _SETTINGS: Mapping[str, Mapping[str, _Setting]] = {
     },
 }
 _KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
-
-
-class OfficeLoader(Loader):
-    """Reads Word, PowerPoint, Excel, OpenDocument and RTF files as the pages that they print.
-
-    LibreOffice converts a copy to PDF in a temporary folder, with a profile that turns off macros,
-    links to other files, and the network. The segments are those of the PDF's pages.
-
-    The settings of LibreOffice do not stop every picture that a file names by its path. On Linux
-    the kernel does (`office_sandbox`); elsewhere files are refused if the policy has `roots`.
-    """
-
-    def segments(self, file: SourceFile) -> Iterator[Segment]:
-        """Yield each page's screenshot, then its passages.
-
-        Raises:
-            MissingExtra: LibreOffice is not installed.
-            SourceForbidden: LibreOffice cannot be kept from files outside the policy's `roots`.
-            PasswordNeeded: The file is locked.
-            MediaTooLarge: It takes longer than the policy allows, or unpacks to too many bytes.
-            UnreadableMedia: LibreOffice cannot open it, or all pages are blank.
-        """
-        with self._printed(file) as (loader, pdf):
-            for segment in loader.segments(pdf):
-                yield replace(segment, metadata=_own(segment.metadata))
-
-    def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
-        """Yield segments of an office file with their pages drawn again; raises as `segments`."""
-        with self._printed(file) as (loader, pdf):
-            yield from loader.redrawn(pdf, segments)
-
-    @contextmanager
-    def _printed(self, file: SourceFile) -> Generator[tuple[PDFLoader, SourceFile]]:
-        """Convert a file to PDF; yield the loader and the file to read it with."""
-        policy = self.options.policy
-        find_program()
-        _check_roots(file, policy)
-        suffix = _checked_suffix(file, policy)
-        with TemporaryFolder() as folder:
-            copy = Path(folder.path, "in", _plain_name(file) + suffix)
-            copy.parent.mkdir()
-            with file.opened.reader() as source, copy.open("wb") as target:
-                shutil.copyfileobj(source, target)
-            pdf = convert(copy, folder.path, file.name, policy)
-            # The temporary folder is not in the policy's `roots`.
-            options = replace(self.options, policy=replace(policy, roots=None))
-            with opened(pdf) as printed:
-                yield PDFLoader(options), replace(file, path=pdf, opened=printed)
 
 
 def find_program() -> str:
@@ -122,16 +76,65 @@ def find_program() -> str:
     )
 
 
-def _check_roots(file: SourceFile, policy: MediaPolicy) -> None:
-    if policy.roots is not None and not office_sandbox.is_available():
+@contextmanager
+def copied(file: SourceFile, policy: MediaPolicy) -> Generator[Path]:
+    """A copy of a file in a temporary folder, with the suffix of its type.
+
+    Raises:
+        PasswordNeeded: The file is locked.
+        MediaTooLarge: It unpacks to more bytes than the policy allows.
+        UnreadableMedia: It is no office file.
+    """
+    suffix = _checked_suffix(file, policy)
+    with TemporaryFolder() as folder:
+        copy = Path(folder.path, "in", _plain_name(file) + suffix)
+        copy.parent.mkdir()
+        with file.opened.reader() as source, copy.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        yield copy
+
+
+@contextmanager
+def printed(
+    copy: Path, file: SourceFile, options: LoadOptions
+) -> Generator[tuple[PDFLoader, SourceFile]]:
+    """Convert a copy to PDF; yield the loader and the file to read it with.
+
+    Args:
+        copy: The copy of `copied`, or a file beside it.
+        file: The file that was copied: messages name it.
+        options: Options for reading the PDF.
+
+    Raises:
+        MissingExtra: LibreOffice is not installed.
+        SourceForbidden: LibreOffice cannot be kept from files outside the policy's `roots`.
+        MediaTooLarge: It takes longer than the policy allows.
+        UnreadableMedia: LibreOffice cannot open it.
+    """
+    pdf = converted(copy, file, options.policy)
+    named = pdf.parent / "named" / (Path(file.name).name or "document")
+    named.parent.mkdir(exist_ok=True)
+    with suppress(OSError):  # a name that this system does not allow
+        pdf = pdf.rename(named)
+    # The temporary folder is not in the policy's `roots`.
+    inside = replace(options, policy=replace(options.policy, roots=None))
+    with opened(pdf) as reading:
+        yield PDFLoader(inside), replace(file, opened=reading)
+
+
+def converted(copy: Path, file: SourceFile, policy: MediaPolicy, to: str = "pdf") -> Path:
+    """Convert a copy of `copied` to another format. Raises as `printed`."""
+    find_program()
+    if policy.roots is not None and not sandbox.is_available():
         raise SourceForbidden(
             f"{file.name} is not opened: nothing would keep LibreOffice from files outside of "
             "MediaPolicy.roots. That takes Linux 5.13 or newer, with Landlock."
         )
+    return convert(copy, copy.parent.parent, file.name, policy, to)
 
 
 def _checked_suffix(file: SourceFile, policy: MediaPolicy) -> str:
-    """The usual suffix for a file of this type, after checking that it may be converted."""
+    """The usual suffix for a file of this type, after checking that it may be unpacked."""
     mime = file_type(file.opened, policy).mime
     if mime == LOCKED_OFFICE:
         raise PasswordNeeded(
@@ -151,24 +154,20 @@ def _checked_suffix(file: SourceFile, policy: MediaPolicy) -> str:
     return suffix
 
 
-def _own(metadata: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Metadata of the PDF without its dates, which are those of the conversion."""
-    kept = {name: value for name, value in metadata.items() if name not in ("created", "modified")}
-    return {**kept, "converted_by": "LibreOffice"}
-
-
 def _plain_name(file: SourceFile) -> str:
     return re.sub(r"[^\w .-]", "_", Path(file.name).stem)[:50] or "document"
 
 
-def convert(copy: Path, folder: Path, name: str, policy: MediaPolicy) -> Path:
-    """Convert a file to PDF.
+def convert(copy: Path, folder: Path, name: str, policy: MediaPolicy, to: str = "pdf") -> Path:
+    """Convert a file to PDF or to another format.
 
     Args:
         copy: The file, in `folder`, with the suffix of its type.
         folder: The only folder that LibreOffice may read and write.
         name: Name of the file in messages.
         policy: Limits on time and memory.
+        to: The new format as for LibreOffice's `--convert-to`: its suffix without the dot, after
+            which a filter and its options may follow: `"csv:Text - txt - csv (StarCalc):44,34,76"`.
 
     Raises:
         MissingExtra: LibreOffice is not installed.
@@ -176,16 +175,17 @@ def convert(copy: Path, folder: Path, name: str, policy: MediaPolicy) -> Path:
         UnreadableMedia: LibreOffice cannot open the file.
     """
     profile, output = folder / "profile", folder / "out"
-    write_profile(profile)
+    if not profile.exists():
+        write_profile(profile)
     command = [
         find_program(),
         f"-env:UserInstallation={profile.as_uri()}",
         *("--headless", "--norestore", "--nolockcheck", "--nologo", "--nodefault"),
-        *("--convert-to", "pdf", "--outdir", str(output), str(copy)),
+        *("--convert-to", to, "--outdir", str(output), str(copy)),
     ]
-    if office_sandbox.is_available():
+    if sandbox.is_available():
         limits = policy.max_memory, policy.max_load_seconds
-        command = office_sandbox.command(folder, *limits, command)
+        command = sandbox.command(folder, *limits, command)
     try:
         complaint = _run(command, folder, policy)
     except subprocess.TimeoutExpired as error:
@@ -195,13 +195,13 @@ def convert(copy: Path, folder: Path, name: str, policy: MediaPolicy) -> Path:
         ) from error
     except OSError as error:
         raise UnreadableMedia(f"LibreOffice cannot be started: {error.strerror}.") from error
-    pdf = output / f"{copy.stem}.pdf"
-    if not pdf.is_file():
+    made = output / f"{copy.stem}.{to.partition(':')[0]}"
+    if not made.is_file():
         raise UnreadableMedia(
             f"LibreOffice cannot open {name}: it is damaged, or locked with a password"
             + (f" ({complaint})." if complaint else ".")
         )
-    return pdf
+    return made
 
 
 def _run(command: list[str], folder: Path, policy: MediaPolicy) -> str:
@@ -235,7 +235,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 def write_profile(folder: Path) -> None:
     """Create a LibreOffice profile that turns off macros, links and the network.
 
-    Every conversion gets a new one, so that neither the user's settings nor earlier files matter.
+    Every file gets a new one, so that neither the user's settings nor earlier files matter.
     """
     user = folder / "user"
     user.mkdir(parents=True)
