@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
@@ -18,6 +19,7 @@ from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import OpenedFile
 from mm_rag_loaders.pdf.blocks import FontUse
 from mm_rag_loaders.pdf.page import (
+    Extras,
     Line,
     PageContent,
     PageImage,
@@ -29,6 +31,7 @@ from mm_rag_loaders.pdf.page import (
 from mm_rag_loaders.pdf.page_content import page_content
 from mm_rag_loaders.pdf.tables import edges
 
+_HIDDEN = 1 << 1  # of the flags of annotations
 _BOLD = 16  # of MuPDF's font flags
 _MOST_LIGHT = 0.2  # light letters in a bold line, as a share of the bold ones
 _BOLD_NAME = re.compile(r"bold|black|heavy|CMBX", re.IGNORECASE)
@@ -82,16 +85,19 @@ class MuPDFDocument(Closing):
         with self._mupdf() as mupdf:
             return self._opening_complaint or _complaint(mupdf)
 
-    def read_page(self, number: int, max_pixels: int) -> PageContent:
+    def read_page(self, number: int, max_pixels: int, extras: Extras | None = None) -> PageContent:
         """Read text and picture of a page, as `PDFDocument`."""
         with self._mupdf() as mupdf:
             page = self._document.load_page(number - 1)
             if self._has_pictures:
                 # MuPDF keeps up to 256 MB of decoded pictures.
                 mupdf.TOOLS.store_shrink(100)
-            raw = _raw_page(mupdf, page, number)
+            with _hidden(mupdf, page, extras.silent if extras else ()):
+                raw = _raw_page(mupdf, page, number)
             self._has_pictures = bool(raw.pictures)
-        return page_content(raw, _MuPDFCanvas(page, self._mupdf), self._fonts, max_pixels)
+        raw = extras.with_ticks(raw) if extras else raw
+        content = page_content(raw, _MuPDFCanvas(page, self._mupdf), self._fonts, max_pixels)
+        return replace(content, additions=extras.additions_to(raw)) if extras else content
 
     def _unlock(self, password: str | None) -> None:
         if not self._document.needs_pass:
@@ -152,6 +158,26 @@ class _MuPDFCanvas:
                 matrix=mupdf.Matrix(zoom, zoom), clip=clip, colorspace=mupdf.csRGB, alpha=False
             )
             return Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples_mv)
+
+
+@contextmanager
+def _hidden(mupdf: Any, page: Any, positions: Collection[int]) -> Generator[None]:
+    """Keep MuPDF from reading some of a page's annotations, by their position in its list."""
+    if not positions:
+        yield
+        return
+    own = mupdf.mupdf
+    flags, listed = own.pdf_new_name("F"), own.pdf_new_name("Annots")
+    annotations = own.pdf_dict_get(own.pdf_page_from_fz_page(page.this).obj(), listed)
+    found = [own.pdf_array_get(annotations, at) for at in sorted(positions)]
+    before = [own.pdf_to_int(own.pdf_dict_get(each, flags)) for each in found]
+    for each, value in zip(found, before, strict=True):
+        own.pdf_dict_put_int(each, flags, value | _HIDDEN)
+    try:
+        yield
+    finally:
+        for each, value in zip(found, before, strict=True):
+            own.pdf_dict_put_int(each, flags, value)
 
 
 def _raw_page(mupdf: Any, page: Any, number: int) -> RawPage:

@@ -44,12 +44,13 @@ class PDFDocument(Protocol):
         """The first error that the library reported since opening; empty if there was none."""
         ...
 
-    def read_page(self, number: int, max_pixels: int) -> PageContent:
+    def read_page(self, number: int, max_pixels: int, extras: Extras | None = None) -> PageContent:
         """Read text and picture of a page.
 
         Args:
             number: Physical page number, 1-based.
             max_pixels: Upper bound of the picture's width times height.
+            extras: Comments and form fields of the page.
 
         Raises:
             UnreadableMedia: The page is damaged; the message is the reason only.
@@ -177,6 +178,38 @@ class RawPage:
     outlines: int = 0
     pictures: tuple[PageImage, ...] = ()
     links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addition:
+    """Words that belong to a page and are not printed on it.
+
+    Attributes:
+        text: The words, which say what they are: `Comment by Okafor: ...`.
+        is_new: Whether the page's own text lacks these words.
+        metadata: Further metadata, such as the author.
+    """
+
+    text: str
+    is_new: bool = True
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Extras(Protocol):
+    """Comments and form fields of a page."""
+
+    @property
+    def silent(self) -> frozenset[int]:
+        """Positions in the page's list of annotations of those whose drawn words are left out."""
+        ...
+
+    def with_ticks(self, page: RawPage) -> RawPage:
+        """The page with a word for each ticked box."""
+        ...
+
+    def additions_to(self, page: RawPage) -> tuple[Addition, ...]:
+        """Comments and form fields."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -313,6 +346,7 @@ class PageContent:
         scans: Regions to be read by OCR, or the whole page.
         is_blank: Whether there is neither text nor anything else visible.
         is_reduced: Whether the page is so large that its picture has fewer than 18 dots per inch.
+        additions: Comments and form fields.
     """
 
     number: int
@@ -324,6 +358,7 @@ class PageContent:
     scans: tuple[Scan, ...] = field(default=())
     is_blank: bool
     is_reduced: bool
+    additions: tuple[Addition, ...] = ()
 
     @property
     def text(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from mm_rag._optional import install_command
 from mm_rag.boxes import Box, WordBox
@@ -15,8 +16,9 @@ from mm_rag.media.access import FileSource, opened
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.load_options import LoadOptions, PDFBackend
 from mm_rag_loaders.loader import Loader, SourceFile, read_picture
-from mm_rag_loaders.passages import Passage, passages_of
+from mm_rag_loaders.passages import Passage, passages, passages_of
 from mm_rag_loaders.pdf.page import Block, PageContent, PDFDocument, Scan
+from mm_rag_loaders.pdf.unprinted import NO_EXTRAS, Unprinted, unprinted_of
 
 _MEANINGLESS = ("(anonymous)", "(unspecified)", "anonymous", "unknown")
 _LINK_SCHEMES = ("http://", "https://", "mailto:", "ftp://")
@@ -44,12 +46,15 @@ class PDFLoader(Loader):
         blank: list[int] = []
         found = False
         options = self.options
-        with open_pdf(file.opened, options.password, options.pdf_backend) as document:
+        with (
+            open_pdf(file.opened, options.password, options.pdf_backend) as document,
+            self._unprinted(file) as unprinted,
+        ):
             if document.is_repaired:
                 file.notes.append("damaged; repaired while opening")
             about, heads = _DocumentInfo.of(document, file), _Headings(document.page_count)
             for number in _page_numbers(document, file, self.options):
-                page = self._page(document, number, file)
+                page = self._page(document, number, file, unprinted)
                 if page is None:
                     continue
                 if page.is_blank:
@@ -64,9 +69,25 @@ class PDFLoader(Loader):
         if blank:
             file.notes.append(f"blank: {_page_list(blank)}")
 
-    def _page(self, document: PDFDocument, number: int, file: SourceFile) -> PageContent | None:
+    @contextmanager
+    def _unprinted(self, file: SourceFile) -> Generator[Unprinted]:
+        with ExitStack() as closing:
+            try:
+                yield closing.enter_context(unprinted_of(file.opened, self.options.password))
+            except MissingExtra as error:
+                file.note_missing("what is not printed (comments, form fields, attachments)", error)
+                yield Unprinted(None)
+
+    def _page(
+        self, document: PDFDocument, number: int, file: SourceFile, unprinted: Unprinted
+    ) -> PageContent | None:
         try:
-            return document.read_page(number, self._max_pixels)
+            extras = unprinted.page(number)
+        except UnreadableMedia as error:
+            extras = NO_EXTRAS
+            file.notes.append(f"comments and form fields of page {number} are damaged: {error}")
+        try:
+            return document.read_page(number, self._max_pixels, extras)
         except UnreadableMedia as error:
             file.notes.append(f"page {number} could not be read: {error}")
             return None
@@ -139,9 +160,25 @@ class PDFLoader(Loader):
             )
 
         found = heads.passages(page, self.options.passage_words)
-        yield segment("image", Passage(page.text, found[0].heading if found else ""), 0)
+        added = [each.text for each in page.additions if each.is_new]
+        words = "\n\n".join(each for each in (page.text, *added) if each)
+        yield segment("image", Passage(words, found[0].heading if found else ""), 0)
         for part, passage in enumerate(found):
             yield segment("text", passage, part)
+        yield from self._additions(page, segment, len(found))
+
+    def _additions(self, page: PageContent, segment: MakeSegment, part: int) -> Iterator[Segment]:
+        """Passages of comments and form fields, after those of the page."""
+        for each in page.additions:
+            for words in passages(each.text, max_words=self.options.passage_words):
+                found = segment("text", Passage(words), part)
+                # The author of the document may be another one than that of a comment.
+                about = {key: value for key, value in found.metadata.items() if key != "author"}
+                yield replace(found, metadata=about | dict(each.metadata))
+                part += 1
+
+
+MakeSegment: TypeAlias = Callable[[Literal["image", "text"], Passage, int], Segment]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import logging
 import math
 import threading
 import weakref
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -21,7 +21,16 @@ from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import OpenedFile
 from mm_rag_loaders.pdf.blocks import FontUse
-from mm_rag_loaders.pdf.page import PageContent, PageImage, RawPage, around, iso_date, locked_pdf
+from mm_rag_loaders.pdf.page import (
+    Extras,
+    Line,
+    PageContent,
+    PageImage,
+    RawPage,
+    around,
+    iso_date,
+    locked_pdf,
+)
 from mm_rag_loaders.pdf.page_content import page_content
 from mm_rag_loaders.pdf.pdfium_text import Corner, text_lines
 
@@ -58,6 +67,8 @@ class PdfiumDocument(Closing):
 
     def __init__(self, file: OpenedFile, password: str | None = None) -> None:
         self._fonts = FontUse()
+        self._file, self._password = file.shared(), password
+        self._second: PdfiumDocument | None = None
         with _pdfium() as pdfium:
             self._document = _opened(pdfium, file, password)
             # A document that is never closed is closed when it is garbage-collected.
@@ -85,14 +96,19 @@ class PdfiumDocument(Closing):
         """Always empty: pdfium does not report errors that it ignores."""
         return ""
 
-    def read_page(self, number: int, max_pixels: int) -> PageContent:
+    def read_page(self, number: int, max_pixels: int, extras: Extras | None = None) -> PageContent:
         """Read text and picture of a page, as `PDFDocument`."""
         with _pdfium() as pdfium:
             try:
                 with self._page(pdfium.raw, number - 1) as (page, links):
                     raw = _raw_page(pdfium.raw, page, number, self._label(number - 1), links)
+                    if extras and extras.silent:
+                        raw = replace(raw, lines=self._lines_without(pdfium, number, extras.silent))
+                    raw = extras.with_ticks(raw) if extras else raw
                     canvas = _Canvas(pdfium, page)
-                    return page_content(raw, canvas, self._fonts, max_pixels)
+                    content = page_content(raw, canvas, self._fonts, max_pixels)
+                    added = extras.additions_to(raw) if extras else ()
+                    return replace(content, additions=added)
             except (pdfium.PdfiumError, OSError, ValueError) as error:
                 if isinstance(error, UnreadableMedia):
                     raise
@@ -101,6 +117,9 @@ class PdfiumDocument(Closing):
     def close(self) -> None:
         """Close the file."""
         self._close()
+        self._file.close()
+        if self._second is not None:
+            self._second.close()
 
     @contextmanager
     def _page(self, raw: Any, index: int) -> Generator[tuple[Any, list[str]]]:
@@ -113,6 +132,24 @@ class PdfiumDocument(Closing):
             raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
         with closing(self._load(index)) as page:
             yield page, links
+
+    def _lines_without(self, pdfium: Any, number: int, silent: Collection[int]) -> tuple[Line, ...]:
+        """The lines of a page without those of some annotations, by their position in its list.
+
+        They are read from a second document, because hiding them changes the page's picture.
+        """
+        if self._second is None:
+            self._second = PdfiumDocument(self._file, self._password)
+        raw, document = pdfium.raw, self._second
+        with closing(document._load(number - 1)) as page:
+            for at in silent:
+                annotation = raw.FPDFPage_GetAnnot(page, at)
+                if annotation:
+                    raw.FPDFAnnot_SetFlags(annotation, raw.FPDF_ANNOT_FLAG_HIDDEN)
+                    raw.FPDFPage_CloseAnnot(annotation)
+        with document._page(raw, number - 1) as (page, _), closing(page.get_textpage()) as text:
+            left, _, _, top = page.get_bbox()
+            return text_lines(raw, text, (left, top))
 
     def _load(self, index: int) -> Any:
         try:
