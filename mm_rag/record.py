@@ -171,7 +171,10 @@ def picture_of_record(metadata: Mapping[str, Any]) -> Path | None:
 def label_of_record(metadata: Mapping[str, Any]) -> str:
     """Origin of a record for people: `report.pdf, page 3` or `talk.mp4, 0:30-1:00`."""
     name = Path(str(metadata.get("source") or "")).name
-    where = place_in_words(metadata.get("page"), *(_seconds(metadata, n) for n in ("start", "end")))
+    if member := metadata.get("member"):
+        name = f"{name}/{member}"
+    start, end = (_seconds(metadata, name) for name in ("start", "end"))
+    where = place_in_words(metadata.get("page"), start, end, metadata.get("place"))
     return ", ".join(filter(None, (name, where)))
 
 

@@ -39,11 +39,14 @@ class Segment:
         mime_type: MIME type of `media`.
         boxes: Absolute path of the JSON file with the boxes of its words on `preview`
             (`mm_rag.boxes`); None if they are not known.
-        page: Physical page number, 1-based; None if there are no pages.
+        page: Number of the page, slide, sheet, chapter or message, 1-based; None without pages.
         start: Start in the recording or video, in seconds; None if it has no time.
         end: End, in seconds.
         part: Number among the segments of the same modality and place, from 0.
-        metadata: Further flat metadata.
+        member: Path of a file inside the source file, for attachments and members of archives:
+            `invoice.pdf`, `mails.zip/2024/offer.eml`; None for the source file itself.
+        metadata: Further flat metadata. `place`, if there is one, describes where the segment is in
+            its file: `sheet Costs, rows 2-15`.
         tags: The user's tags, sorted; in Chroma a list of strings under `tags`.
     """
 
@@ -60,6 +63,7 @@ class Segment:
     start: float | None = None
     end: float | None = None
     part: int = 0
+    member: str | None = None
     metadata: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
     tags: tuple[str, ...] = ()
 
@@ -85,25 +89,28 @@ class Segment:
 
     @property
     def label(self) -> str:
-        """File name and place: `report.pdf page 3`, `talk.mp4 0:30-1:00`, `photo.jpg`."""
-        return f"{Path(self.source).name} {self.where}".strip()
+        """File name and place: `report.pdf page 3`, `talk.mp4 0:30-1:00`, `a.zip/photo.jpg`."""
+        name = Path(self.source).name + (f"/{self.member}" if self.member else "")
+        return f"{name} {self.where}".strip()
 
     @cached_property
     def id(self) -> str:
         """Id made from content hash and place: the same file always gives the same ids."""
         start, end = (None if t is None else round(t * 1000) for t in (self.start, self.end))
         place = f"{self.sha256}|{self.modality}|{self.page}|{start}|{end}|{self.part}"
+        if self.member is not None:
+            place += f"|{self.member}"
         return hashlib.sha256(place.encode()).hexdigest()[:32]
 
     @property
-    def place(self) -> tuple[str, int | None, float | None]:
-        """The place as a key: the file, and the page or the start of the clip."""
-        return (self.sha256, self.page, self.start)
+    def place(self) -> tuple[str, str | None, int | None, float | None]:
+        """The place as a key: the file, the file in it, and the page or the start of the clip."""
+        return (self.sha256, self.member, self.page, self.start)
 
     @property
     def where(self) -> str:
-        """The place in words: `page 3`, `0:26-0:33`; empty for a picture."""
-        return place_in_words(self.page, self.start, self.end)
+        """The place in words: `page 3`, `rows 2-15`, `0:26-0:33`; empty for a picture."""
+        return place_in_words(self.page, self.start, self.end, self.metadata.get("place"))
 
     @property
     def words(self) -> str:
@@ -191,8 +198,19 @@ def checked_tags(tags: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({unicodedata.normalize("NFC", tag.strip()) for tag in given}))
 
 
-def place_in_words(page: int | None, start: float | None, end: float | None) -> str:
-    """A page, or a time span in seconds, in words; empty if there is neither."""
+def place_in_words(
+    page: int | None, start: float | None, end: float | None, place: object = None
+) -> str:
+    """A place in a file in words; empty without a place.
+
+    Args:
+        page: Number of a page.
+        start: Start of a time span, in seconds.
+        end: Its end.
+        place: Description from the metadata, preferred to the other arguments.
+    """
+    if place and isinstance(place, str):
+        return one_line(place)
     if page is not None:
         return f"page {page}"
     if start is None:

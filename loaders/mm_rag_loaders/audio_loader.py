@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag.extraction.recording import (
@@ -37,6 +38,8 @@ class AudioLoader(Loader):
     word is in the text of one clip only: the one that contains its middle.
     """
 
+    becomes: ClassVar[str] = "clips with their speech; subtitles"
+
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the clips of the recording in order; a short recording is one clip.
 
@@ -67,7 +70,8 @@ class AudioLoader(Loader):
                     metadata={**whole.metadata, **speech_source(spoken)},
                 )
                 lyrics = ""  # they have no times, so they belong to the first clip
-            file.notes.extend(audio.damage)
+            for damage in audio.damage:
+                file.note("damaged", damage)
 
 
 def title_of(tags: Mapping[str, str], file: SourceFile) -> str:
@@ -91,8 +95,8 @@ def speech_source(spoken: SpokenText) -> dict[str, Scalar]:
 def note_duration(file: SourceFile, claimed: float, found: float) -> None:
     """Note a file that ends before its header says, cut off or over a limit of the policy."""
     if found < claimed - _SHORTER_THAN_CLAIMED:
-        file.notes.append(
-            f"read until {found:.1f} s; the header says that it lasts {claimed:.1f} s"
+        file.note(
+            "limit", f"read until {found:.1f} s; the header says that it lasts {claimed:.1f} s"
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import ClassVar
 
 from PIL import Image
 
@@ -39,6 +40,11 @@ _ANIMATED = frozenset({"AVIF", "FLI", "GIF", "PNG", "WEBP"})
 
 class ImageLoader(Loader):
     """Reads pictures: one segment each, one per page of a TIFF, one per scene of an animation."""
+
+    becomes: ClassVar[str] = (
+        "the picture, the pages of a TIFF, the scenes of an animation; text on it (OCR); "
+        "captions in EXIF, XMP and IPTC"
+    )
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the picture, the pages of a TIFF, or the distinct frames of an animation.
@@ -180,7 +186,7 @@ def _pages(
         except InputError as error:
             if page == 1:
                 raise
-            file.notes.append(f"from page {page} on it could not be read: {error}")
+            file.note("damaged", f"from page {page} on it could not be read: {error}")
             return
         yield page, picture
 
@@ -210,14 +216,15 @@ def kept_frames(file: SourceFile, count: int, policy: MediaPolicy) -> list[KeptF
         MediaTooLarge: It is over a limit of the policy.
     """
     if count > policy.max_frames:
-        file.notes.append(
+        file.note(
+            "limit",
             f"the first {policy.max_frames:,} of {count:,} frames were looked at "
-            "(MediaPolicy.max_frames)"
+            "(MediaPolicy.max_frames)",
         )
     chosen = _distinct(_bounded(_readable(open_animation(file.opened, policy), file), policy, file))
     most = _thinned(chosen, _MOST_KEPT)
     if len(most) < len(chosen):
-        file.notes.append(f"{len(most)} of {len(chosen)} different frames were kept")
+        file.note("limit", f"{len(most)} of {len(chosen)} different frames were kept")
     return most
 
 
@@ -242,7 +249,7 @@ def _readable(frames: Iterator[TimedFrame], file: SourceFile) -> Iterator[TimedF
         except InputError as error:
             if number == 0:
                 raise
-            file.notes.append(f"from frame {number + 1} on it could not be read: {error}")
+            file.note("damaged", f"from frame {number + 1} on it could not be read: {error}")
             return
         if frame is None:
             return
@@ -258,9 +265,10 @@ def _bounded(
     for frame in frames:
         yield frame
         if time.monotonic() - began > policy.max_load_seconds / 2:
-            file.notes.append(
+            file.note(
+                "limit",
                 f"only looked at until {frame.end:.1f} s: it took too long "
-                "(MediaPolicy.max_load_seconds)"
+                "(MediaPolicy.max_load_seconds)",
             )
             return
 

@@ -1,5 +1,8 @@
 """Loader: the interface between one kind of file and the segments made of it.
 
+A file may contain others, such as the attachments of a message: `Loader.members` yields them, and
+`mm_rag_loaders.read` reads each with the loader of its kind.
+
 A `Source` is opened once (`SourceFile.of`): what is hashed, inspected and read is that opened file,
 whatever its path leads to later.
 """
@@ -12,18 +15,21 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from PIL import Image
 
+from mm_rag._printing import one_line
 from mm_rag.content import Url
 from mm_rag.errors import MissingExtra, UnreadableMedia
 from mm_rag.extraction.ocr import OCRResult, read_image
 from mm_rag.media import addresses
 from mm_rag.media.access import OpenedFile, check_path, opened_whole
 from mm_rag.media.fetch import fetched
-from mm_rag.segment import Segment
+from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.file_stamp import FileStamp, file_sha256
 from mm_rag_loaders.load_options import LoadOptions
+from mm_rag_loaders.outcome import Note, NoteKind
 from mm_rag_loaders.sources import Source, as_source, last_part, title_from
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
@@ -38,9 +44,11 @@ class SourceFile:
             file by now.
         opened: The file itself, opened once. Loaders read this.
         source: The absolute path as it was named, or the address.
-        sha256: Hexadecimal sha256 of its bytes.
-        notes: Problems of a file that could be read nevertheless: "page 3 was damaged". Loaders
-            append to it; the report shows it.
+        sha256: Hexadecimal sha256 of its bytes; for a file in a file, of the outermost one.
+        within: The folder in which the file was found, which no link may leave; None if the caller
+            named the file itself.
+        notes: What was left out or changed, and why. Loaders add to it with `note`; the report
+            shows it.
         missing: Parts that could not be read because their reader is not installed. The next sync
             tries the file again.
     """
@@ -49,7 +57,8 @@ class SourceFile:
     opened: OpenedFile
     source: str
     sha256: str
-    notes: list[str] = field(default_factory=list[str])
+    within: Path | None = None
+    notes: list[Note] = field(default_factory=list[Note])
     missing: list[str] = field(default_factory=list[str])
 
     @classmethod
@@ -72,13 +81,48 @@ class SourceFile:
             opened.close()
             name = opened.path.name
             raise UnreadableMedia(f"{name} cannot be read: {error.strerror}.") from error
-        return cls(path=opened.path, opened=opened, source=str(source), sha256=sha256)
+        return cls(
+            path=opened.path,
+            opened=opened,
+            source=str(source),
+            sha256=sha256,
+            within=source.within,
+        )
+
+    def note(self, kind: NoteKind, text: str) -> None:
+        """Note, once, what was left out or changed, and why: "page 3 was damaged"."""
+        note = Note(kind, one_line(text))
+        if note not in self.notes:
+            self.notes.append(note)
 
     def note_missing(self, what: str, error: MissingExtra) -> None:
         """Note, once, that something was not read because its reader is not installed."""
         if what not in self.missing:
             self.missing.append(what)
-            self.notes.append(f"{what} was not read: {error}")
+            self.note("missing reader", f"{what} was not read: {error}")
+
+    def text_segment(
+        self, text: str, *, title: str = "", part: int, page: int | None = None, **metadata: Scalar
+    ) -> Segment:
+        """Make a passage of the file.
+
+        Args:
+            text: The words.
+            title: Title of the document; by default the file's name in words.
+            part: Number among the passages of the same page, from 0.
+            page: Number of the page, sheet, chapter or message, 1-based; None without pages.
+            **metadata: Metadata. Empty texts are left out.
+        """
+        return Segment(
+            modality="text",
+            source=self.source,
+            sha256=self.sha256,
+            text=text,
+            title=title or self.name_in_words,
+            page=page,
+            part=part,
+            metadata={name: value for name, value in metadata.items() if value != ""},
+        )
 
     @property
     def name_in_words(self) -> str:
@@ -151,8 +195,35 @@ def _reading_options(source: Source, options: LoadOptions) -> LoadOptions:
     return replace(options, policy=replace(options.policy, roots=None))
 
 
+@dataclass(frozen=True)
+class Member:
+    """A file in a file, or a local file that belongs to a document.
+
+    Attributes:
+        name: Its relative path in the other file, with `/` between folders.
+        path: A file with its bytes and its suffix, which exists until the next member is yielded.
+        text: Words of the other file about it, such as the alternative text and the caption of a
+            picture. They are added to its first segment.
+        heading: Heading above it in the other file.
+        stays: Whether `path` is a lasting file, such as a picture beside its document, of which no
+            copy is kept.
+    """
+
+    name: str
+    path: Path
+    text: str = ""
+    heading: str = ""
+    stays: bool = False
+
+
 class Loader(ABC):
-    """Turns one kind of file into segments."""
+    """Turns one kind of file into segments.
+
+    Attributes:
+        becomes: The parts of such a file that become searchable, for the table in the README.
+    """
+
+    becomes: ClassVar[str]
 
     def __init__(self, options: LoadOptions | None = None) -> None:
         self.options = options or LoadOptions()
@@ -178,6 +249,17 @@ class Loader(ABC):
     @abstractmethod
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the file's segments one by one, in reading order, holding one page at a time."""
+
+    def members(self, file: SourceFile) -> Iterator[Member]:
+        """Yield the files in the file, after `segments`; none for most kinds.
+
+        Those that are left out, because of a limit or a lock, are noted. Every file has a name of
+        its own.
+
+        Raises:
+            UnreadableMedia: The file is damaged. What was yielded before is kept.
+        """
+        yield from ()
 
     def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
         """Yield segments of a file with their pictures drawn again.

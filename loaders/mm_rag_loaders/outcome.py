@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from mm_rag._printing import one_line
 from mm_rag.errors import InputError
-from mm_rag.media.kind import MediaKind
+from mm_rag.media.formats import MediaKind
 from mm_rag.segment import Segment
 from mm_rag_loaders.sources import last_part
 
@@ -44,6 +44,62 @@ FileState: TypeAlias = Literal[
 - `removed`: no longer in the folder.
 """
 
+NoteKind: TypeAlias = Literal[
+    "blank",
+    "changes",
+    "damaged",
+    "encoding",
+    "form",
+    "hidden",
+    "limit",
+    "misnamed",
+    "missing reader",
+    "ocr",
+    "script",
+    "unsupported",
+]
+"""The subject of a note about a file.
+
+- `blank`: pages without anything on them.
+- `changes`: tracked changes, of which one version was read.
+- `damaged`: parts that could not be read, or were repaired.
+- `encoding`: text that is not UTF-8.
+- `form`: a form of which not everything can be read.
+- `hidden`: hidden rows, sheets, slides, layers or text.
+- `limit`: parts left out because of a limit of the policy or of the loader.
+- `misnamed`: a suffix that contradicts the content.
+- `missing reader`: parts whose reader is not installed.
+- `ocr`: text replaced by OCR.
+- `script`: text in a script that this installation cannot read.
+- `unsupported`: parts that mm_rag does not read.
+"""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A part of a file that was left out or changed when the file was read, and why.
+
+    Attributes:
+        kind: Its subject (see `NoteKind`).
+        text: One line.
+
+    Raises:
+        InputError: The kind is another one.
+    """
+
+    kind: NoteKind
+    text: str
+
+    def __post_init__(self) -> None:
+        """Check the kind."""
+        if self.kind not in get_args(NoteKind):
+            raise InputError(f"A note is about {', '.join(get_args(NoteKind))}; got {self.kind!r}.")
+
+    def __str__(self) -> str:
+        """The text."""
+        return self.text
+
+
 _LOAD_STATES = ("loaded", "unreadable", "refused", "unsupported")
 
 
@@ -56,7 +112,7 @@ class FileOutcome:
         sha256: Hexadecimal sha256 of its bytes; empty if they could not be read.
         kind: Kind of its content; None if it is unknown or mm_rag does not read it.
         state: `loaded`, `unreadable`, `refused` or `unsupported` (see `FileState`).
-        notes: Problems of a file that was loaded nevertheless.
+        notes: What was left out or changed, and why, of a file that was loaded nevertheless.
         reason: Why it was not loaded; empty if it was.
         incomplete: Whether words are missing because a reader is not installed or failed.
 
@@ -68,7 +124,7 @@ class FileOutcome:
     sha256: str = ""
     kind: MediaKind | None = None
     state: FileState
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     reason: str = ""
     incomplete: bool = False
 

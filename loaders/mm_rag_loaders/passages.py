@@ -29,6 +29,11 @@ class Part(Protocol):
     """A piece of a text of a kind: `text`, `heading`, `caption`, `table` or `picture`."""
 
     @property
+    def level(self) -> int:
+        """Level of a heading, 1 for the highest; 0 for other kinds."""
+        ...
+
+    @property
     def kind(self) -> str:
         """The kind."""
         ...
@@ -40,12 +45,28 @@ class Part(Protocol):
 
 
 @dataclass(frozen=True)
+class TextPart:
+    """A piece of a text.
+
+    Attributes:
+        kind: `text`, `heading`, `caption`, `table` or `picture`.
+        text: The words; Markdown for a table.
+        level: Level of a heading, 1 for the highest; 0 for other kinds.
+    """
+
+    kind: str
+    text: str
+    level: int = 0
+
+
+@dataclass(frozen=True)
 class Passage:
     """A passage of a text.
 
     Attributes:
         text: The words.
-        heading: The nearest heading above it, or the one it begins with; empty if there is none.
+        heading: The nearest heading above it, or the one it begins with, or the path of headings
+            (`"Costs > 2024"`); empty without headings.
     """
 
     text: str
@@ -94,7 +115,11 @@ def passages(text: str, *, max_words: int = PASSAGE_WORDS) -> list[str]:
 
 
 def passages_of(
-    parts: Sequence[Part], *, max_words: int = PASSAGE_WORDS, heading: str = ""
+    parts: Sequence[Part],
+    *,
+    max_words: int = PASSAGE_WORDS,
+    heading: str = "",
+    nested: bool = False,
 ) -> list[Passage]:
     """Split a page, or another text with known parts, as `passages` does.
 
@@ -105,11 +130,16 @@ def passages_of(
         parts: In reading order.
         max_words: Longest passage, not counting the repeated head of a table.
         heading: The nearest heading above the first part.
+        nested: Whether `Passage.heading` is the path of headings above it instead of the nearest.
     """
     pieces: list[_Piece] = []
+    above: list[tuple[int, str]] = []
     for at, part in enumerate(parts):
         if part.kind == "heading":
             heading = " ".join(part.text.split())
+            above = [one for one in above if nested and one[0] < part.level]
+            above.append((part.level, heading))
+            heading = " > ".join(text for _, text in above)
         following = parts[at + 1].kind if at + 1 < len(parts) else ""
         pieces += _pieces_of(part, following, heading, max_words)
     return _filled(pieces, max_words)
@@ -186,7 +216,8 @@ def _goes_on(first: _Piece) -> bool:
 def _passage(pieces: list[_Piece]) -> Passage:
     head = pieces[0].head
     text = head + "".join(piece.text for piece in pieces)
-    return Passage(text.strip(), pieces[0].section)
+    first = next((piece for piece in pieces if not piece.is_heading), pieces[0])
+    return Passage(text.strip(), (first if pieces[0].is_heading else pieces[0]).section)
 
 
 def _append_last(found: list[list[_Piece]], last: list[_Piece], fresh: int, max_words: int) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import InputError, MissingExtra, SourceForbidden
-from mm_rag.media.kind import OFFICE_SUFFIXES, FileType, MediaKind, file_type
+from mm_rag.media.formats import MediaKind
+from mm_rag.media.kind import OFFICE_SUFFIXES, FileType, file_type
+from mm_rag.media.policy import MediaPolicy
+from mm_rag.segment import Segment
 from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.load_options import LoadOptions
-from mm_rag_loaders.loader import Loader, SourceFile, options_for
+from mm_rag_loaders.loader import Loader, Member, SourceFile, options_for
+from mm_rag_loaders.members import in_container, open_member
 from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
@@ -24,18 +29,23 @@ from mm_rag_loaders.video_loader import VideoLoader
 LOADERS: dict[MediaKind, type[Loader]] = {
     "pdf": PDFLoader,
     "office": OfficeLoader,
+    "spreadsheet": OfficeLoader,
     "image": ImageLoader,
     "audio": AudioLoader,
     "video": VideoLoader,
     "text": TextLoader,
+    "markup": TextLoader,
 }
 _SUFFIXES: dict[MediaKind, frozenset[str]] = {
     "pdf": frozenset([".pdf"]),
     "office": OFFICE_SUFFIXES,
+    "spreadsheet": OFFICE_SUFFIXES,
     "image": IMAGE_SUFFIXES,
     "audio": AUDIO_SUFFIXES,
     "video": VIDEO_SUFFIXES,
 }
+_MOST_NESTED = 5
+"""Files in files in files: more are left out."""
 
 
 def read_source(source: Source, options: LoadOptions) -> Iterator[Event]:
@@ -49,7 +59,7 @@ def read_source(source: Source, options: LoadOptions) -> Iterator[Event]:
 
 
 def _events(source: Source, options: LoadOptions, opened: ExitStack) -> Iterator[Event]:
-    spent, resumed = 0.0, time.monotonic()
+    limits = _Limits(options.policy)
     file, kind = None, None
     try:
         file = SourceFile.of(source, options)
@@ -59,17 +69,17 @@ def _events(source: Source, options: LoadOptions, opened: ExitStack) -> Iterator
         kind = found.kind
         misnamed = _misnamed(file.path, found)
         if misnamed:
-            file.notes.append(misnamed)
-        if kind is None:
+            file.note("misnamed", misnamed)
+        if kind not in LOADERS:
             yield _not_read(file, found, misnamed)
             return
-        for segment in LOADERS[kind](options).segments(file):
-            spent += time.monotonic() - resumed
+        for segment in _contents(LOADERS[kind](options), file, limits):
+            limits.pause()
             yield segment
-            if spent > options.policy.max_load_seconds:
-                file.notes.append(_cut_short(segment.where, options))
+            if limits.is_late:
+                file.note("limit", _cut_short(segment.where, options))
                 break
-            resumed = time.monotonic()
+            limits.resume()
     except (InputError, MissingExtra, OSError, MemoryError) as error:
         yield FileOutcome(
             source=str(source),
@@ -88,6 +98,83 @@ def _events(source: Source, options: LoadOptions, opened: ExitStack) -> Iterator
         notes=tuple(file.notes),
         incomplete=bool(file.missing),
     )
+
+
+class _Limits:
+    """Time, files and bytes that one source, with all files in it, may still take.
+
+    Time in which the caller works with a segment does not count.
+    """
+
+    def __init__(self, policy: MediaPolicy) -> None:
+        self._policy = policy
+        self._members, self._bytes = 0, 0
+        self._spent, self._resumed = 0.0, time.monotonic()
+
+    def pause(self) -> None:
+        self._spent += time.monotonic() - self._resumed
+        self._resumed = time.monotonic()
+
+    def resume(self) -> None:
+        self._resumed = time.monotonic()
+
+    @property
+    def is_late(self) -> bool:
+        return self._spent > self._policy.max_load_seconds
+
+    def reached(self, member: Member, depth: int) -> str:
+        """Count a file in a file; return the limit that it is over, or `""`."""
+        self.pause()
+        self._members += 1
+        self._bytes += 0 if member.stays else member.path.stat().st_size
+        if depth > _MOST_NESTED:
+            return f"files more than {_MOST_NESTED} levels deep in each other are not read"
+        if self._members > self._policy.max_members:
+            return f"only {self._policy.max_members:,} files are read (MediaPolicy.max_members)"
+        if self._bytes > self._policy.max_bytes:
+            return f"only {self._policy.max_bytes:,} bytes are unpacked (MediaPolicy.max_bytes)"
+        return "it took too long (MediaPolicy.max_load_seconds)" if self.is_late else ""
+
+
+def _contents(
+    loader: Loader, file: SourceFile, limits: _Limits, depth: int = 1
+) -> Iterator[Segment]:
+    """The segments of a file, then those of the files in it."""
+    yield from loader.segments(file)
+    try:
+        for member in loader.members(file):
+            if reason := limits.reached(member, depth):
+                file.note("limit", f"{member.name} and what follows was not read: {reason}")
+                return
+            yield from _member_segments(member, file, loader.options, limits, depth)
+    except (InputError, OSError) as error:
+        file.note("damaged", f"what follows could not be read: {_one_line(error)}")
+
+
+def _member_segments(
+    member: Member, container: SourceFile, options: LoadOptions, limits: _Limits, depth: int
+) -> Iterator[Segment]:
+    """The segments of a file in a file. Its problems become notes of the outer file."""
+    about = member
+    try:
+        with open_member(member, container, options) as inner:
+            if inner.type.kind not in LOADERS:
+                what = inner.type.name
+                container.note("unsupported", f"{member.name} was not read: it is {what}")
+                return
+            loader = LOADERS[inner.type.kind](inner.options)
+            try:
+                for segment in _contents(loader, inner.file, limits, depth + 1):
+                    yield in_container(segment, about, container)
+                    about = replace(member, text="")
+            finally:
+                for note in inner.file.notes:
+                    container.note(note.kind, f"{member.name}: {note.text}")
+                container.missing += [f"{member.name}: {what}" for what in inner.file.missing]
+    except MissingExtra as error:
+        container.note_missing(member.name, error)
+    except (InputError, OSError) as error:
+        container.note("damaged", f"{member.name} was not read: {_one_line(error)}")
 
 
 def _cut_short(where: str, options: LoadOptions) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path
 from mm_rag.content import Url
 from mm_rag.errors import InputError, UnreadableMedia
 from mm_rag.media.addresses import shown
+from mm_rag.media.formats import MediaKind
 from mm_rag.media.kind import file_type
 from mm_rag.segment import Segment
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import SourceFile, options_for
+from mm_rag_loaders.members import in_member, open_member
 from mm_rag_loaders.read import LOADERS
 from mm_rag_loaders.sources import as_source, title_from
 
@@ -80,7 +82,34 @@ def redrawn(segments: Sequence[Segment], options: LoadOptions) -> list[Segment]:
             )
         reading = options_for(file, place, options)
         kind = file_type(file.opened, reading.policy).kind
-        return list(LOADERS[kind](reading).redrawn(file, segments)) if kind else list(segments)
+        drawn = _redrawn(file, kind, segments, reading)
+        return [drawn.get(segment.id, segment) for segment in segments]
+
+
+def _redrawn(
+    file: SourceFile, kind: MediaKind | None, segments: Sequence[Segment], options: LoadOptions
+) -> dict[str, Segment]:
+    """The segments with their pictures drawn again, by id; files in the file included."""
+    if kind not in LOADERS:
+        return {}
+    loader = LOADERS[kind](options)
+    own = [segment for segment in segments if segment.member is None]
+    drawn = {segment.id: segment for segment in loader.redrawn(file, own)} if own else {}
+    waiting = [segment for segment in segments if segment.member is not None]
+    for member in loader.members(file) if waiting else ():
+        inside = {s.id: inner for s in waiting if (inner := in_member(s, member.name))}
+        if not inside:
+            continue
+        with open_member(member, file, options) as opened:
+            again = _redrawn(opened.file, opened.type.kind, list(inside.values()), opened.options)
+        waiting = [segment for segment in waiting if segment.id not in inside]
+        for id_, inner in inside.items():
+            new = again.get(inner.id, inner)
+            name = member.name if new.member is None else f"{member.name}/{new.member}"
+            drawn[id_] = replace(new, source=file.source, member=name)
+        if not waiting:
+            break
+    return drawn
 
 
 def _outside(path: str | None, root: Path) -> str | None:

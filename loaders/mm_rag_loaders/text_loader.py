@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from typing import ClassVar
 
 from mm_rag._printing import printable
 from mm_rag.errors import UnreadableMedia
@@ -20,6 +21,8 @@ _HEADING = re.compile(r"\A\s*#\s+(.+)")
 class TextLoader(Loader):
     """Reads plain text in UTF-8 or UTF-16, otherwise as Windows-1252."""
 
+    becomes: ClassVar[str] = "passages"
+
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the text's passages.
 
@@ -33,7 +36,7 @@ class TextLoader(Loader):
             raise UnreadableMedia(f"{file.path.name} is not plain text.")
         if len(data) > most:
             data = data[:most]
-            file.notes.append(f"only the first {most:,} bytes were read")
+            file.note("limit", f"only the first {most:,} bytes were read")
             text = printable(_decoded(data, file, whole=False))
         else:
             text = printable(_decoded(data, file, whole=True))
@@ -59,5 +62,5 @@ def _decoded(data: bytes, file: SourceFile, *, whole: bool) -> str:
         # The limit may cut a character in two, which is not an error of the encoding.
         return codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=whole)
     except UnicodeDecodeError:
-        file.notes.append("not UTF-8: read as Windows-1252")
+        file.note("encoding", "not UTF-8: read as Windows-1252")
         return data.decode("cp1252", errors="replace")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import ClassVar
 
 from PIL import Image
 
@@ -41,6 +42,8 @@ _CUT = 0.12  # mean difference of neighbouring samples, of 1.0, that begins a ne
 class VideoLoader(Loader):
     """Loads videos. A video file with sound only is loaded as a recording."""
 
+    becomes: ClassVar[str] = "clips with their speech, subtitles and text on the screen"
+
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the clips of the video in order; a short video is one clip.
 
@@ -72,7 +75,8 @@ class VideoLoader(Loader):
             if not scene.frames and scene.start == 0.0:
                 raise UnreadableMedia(f"{file.path.name} has no picture that can be decoded.")
             yield self._clip(whole, reader, scene)
-        file.notes.extend(reader.damage)
+        for damage in reader.damage:
+            file.note("damaged", damage)
 
     def _clip(self, whole: Segment, reader: VideoReader, scene: Scene) -> Segment:
         key_frame = reader.frame_at(key_time(scene))

@@ -27,7 +27,7 @@ from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.office.sandbox import end_with_parent
-from mm_rag_loaders.outcome import Event, FileOutcome
+from mm_rag_loaders.outcome import Event, FileOutcome, Note
 from mm_rag_loaders.read import read_source
 from mm_rag_loaders.sources import Source
 
@@ -154,7 +154,7 @@ def from_line(line: bytes) -> Message:
 
 def _message(kind: str, fields: dict[str, Any]) -> Message:
     if kind == "outcome":
-        fields["notes"] = tuple(fields["notes"])
+        fields["notes"] = tuple(Note(**note) for note in fields["notes"])
     elif kind == "segment":
         fields["tags"] = tuple(fields["tags"])
     message = _KINDS[kind](**fields)

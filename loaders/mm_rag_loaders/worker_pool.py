@@ -31,7 +31,7 @@ from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import named_file
-from mm_rag_loaders.outcome import Event, FileOutcome
+from mm_rag_loaders.outcome import Event, FileOutcome, Note
 from mm_rag_loaders.sources import Source
 from mm_rag_loaders.worker import MOST_BYTES, READY, Failure, LogLine, Message, from_line
 
@@ -329,7 +329,7 @@ class WorkerProcess(Closing):
         reason = self._why()
         if last is None:
             return FileOutcome(source=str(source), state="unreadable", reason=reason)
-        note = f"only read until {last.where or 'its first part'}: {reason}"
+        note = Note("damaged", f"only read until {last.where or 'its first part'}: {reason}")
         return FileOutcome(source=str(source), sha256=last.sha256, state="loaded", notes=(note,))
 
     def _why(self) -> str:

@@ -234,7 +234,8 @@ class FolderSync:
             return None
         state = "incomplete" if loaded.incomplete else "indexed"
         # The content may have changed since the comparison, and may now equal another file's.
-        row = replace(row, sha256=loaded.sha256, state=state, reason="; ".join(loaded.notes))
+        reason = "; ".join(note.text for note in loaded.notes)
+        row = replace(row, sha256=loaded.sha256, state=state, reason=reason)
         owner = self._owners.setdefault(row.sha256, row.path)
         if owner != row.path:
             self._note_duplicate(row, owner)

@@ -9,19 +9,25 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO
 
 import filetype  # pyright: ignore[reportMissingTypeStubs]
 
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.media.access import FileSource, opened
+from mm_rag.media.formats import (
+    OFFICE_FORMATS,
+    PACKAGE_FORMATS,
+    TEXT_FORMATS,
+    Format,
+    MediaKind,
+    by_mime,
+    by_suffix,
+)
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
-MediaKind: TypeAlias = Literal["pdf", "office", "image", "audio", "video", "text"]
-
-TEXT_SUFFIXES = frozenset(["", ".markdown", ".md", ".rst", ".text", ".txt"])
 _ONLY_AUDIO_SUFFIXES = frozenset([".m4a", ".m4b", ".mka", ".weba", ".wma"]) | AUDIO_SUFFIXES
 
 # Suffixes of picture formats without a signature.
@@ -46,36 +52,43 @@ _PICTURES = {
     b"Image type:": "image/x-im",
 }
 _XBM = re.compile(rb"\s*(/\*.*?\*/\s*)?#define\s+\w+_width\s+\d", re.DOTALL)
+# A text of such a name is not the medium, and its words are not what the name promises.
+_NOT_TEXT = (
+    frozenset([".pdf", *by_suffix(OFFICE_FORMATS), *by_suffix(PACKAGE_FORMATS)])
+    | _IMAGE_SUFFIXES
+    | _ONLY_AUDIO_SUFFIXES
+    | VIDEO_SUFFIXES
+)
 _HEAD_BYTES = 65_536
 _MOOV_BYTES = 8 * 1024**2
 # An MPEG audio frame: sync, type and layer, without the invalid bit rate 15 and sampling rate 3.
 _MP3_FRAME = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xe3\xe8-\xeb]", re.DOTALL)
 _PNM = re.compile(rb"P[1-7]\s+(#[^\n]*\n\s*)*\d+\s+\d+\s")
-_MARKUP = re.compile(rb"\s*(<\?xml|<!doctype|<html|<svg)", re.IGNORECASE)
 _CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\r\f\x1b\x08"))
-_NAMES = {
-    "application/zip": "a ZIP archive",
-    "application/gzip": "a gzip archive",
-}
-
-_OPENXML = "application/vnd.openxmlformats-officedocument."
-_OPENDOCUMENT = "application/vnd.oasis.opendocument."
-_TYPES = {
-    _OPENXML + "wordprocessingml.document": ("a Word document", ".docx"),
-    _OPENXML + "presentationml.presentation": ("a PowerPoint presentation", ".pptx"),
-    _OPENXML + "spreadsheetml.sheet": ("an Excel workbook", ".xlsx"),
-    _OPENDOCUMENT + "text": ("an OpenDocument text", ".odt"),
-    _OPENDOCUMENT + "presentation": ("an OpenDocument presentation", ".odp"),
-    _OPENDOCUMENT + "spreadsheet": ("an OpenDocument spreadsheet", ".ods"),
-    "application/msword": ("a Word document", ".doc"),
-    "application/vnd.ms-powerpoint": ("a PowerPoint presentation", ".ppt"),
-    "application/vnd.ms-excel": ("an Excel workbook", ".xls"),
-    "application/rtf": ("an RTF document", ".rtf"),
+_BY_MIME = by_mime((*OFFICE_FORMATS, *PACKAGE_FORMATS))
+_PACKAGES_BY_MIME = by_mime(PACKAGE_FORMATS)
+_TEXT_BY_SUFFIX = by_suffix(TEXT_FORMATS)
+_TEXT_BY_MIME = by_mime(TEXT_FORMATS)
+_PLAIN_TEXT = _TEXT_BY_MIME["text/plain"]
+# Beginnings of texts whose suffix says nothing.
+_TEXT_BEGINNINGS: Mapping[str, re.Pattern[bytes]] = {
+    "text/html": re.compile(
+        rb"\s*(<!--.*?-->\s*)*(<!doctype html|<html)", re.IGNORECASE | re.DOTALL
+    ),
+    "image/svg+xml": re.compile(
+        rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<!doctype[^>]*>\s*)*<svg\b",
+        re.DOTALL | re.IGNORECASE,
+    ),
+    "text/xml": re.compile(rb"\s*<\?xml\b"),
+    "text/vtt": re.compile(rb"WEBVTT\b"),
+    "text/calendar": re.compile(rb"BEGIN:(VCARD|VCALENDAR)\b", re.IGNORECASE),
 }
 LOCKED_OFFICE = "application/x-locked-office"
 """Type of an encrypted office file; which kind it is, is mostly encrypted too."""
 
-OFFICE_SUFFIXES = frozenset(suffix for _, suffix in _TYPES.values())
+OFFICE_SUFFIXES = frozenset(by_suffix(OFFICE_FORMATS))
+_OPENXML = "application/vnd.openxmlformats-officedocument."
+_OPENDOCUMENT = "application/vnd.oasis.opendocument."
 # Content types of main parts, including templates, slide shows and files with macros.
 _MAIN_PARTS = {
     rb"wordprocessingml\.(document|template)\.main|ms-word\.\w+\.macroEnabled": (
@@ -91,6 +104,7 @@ _MAIN_PARTS = {
 _STREAMS = {
     "EncryptedPackage": LOCKED_OFFICE,
     "EncryptedSummary": LOCKED_OFFICE,
+    "__properties_version1.0": "application/vnd.ms-outlook",
     "WordDocument": "application/msword",
     "PowerPoint Document": "application/vnd.ms-powerpoint",
     "Workbook": "application/vnd.ms-excel",
@@ -164,11 +178,12 @@ def _type_of(file: BinaryIO, suffix: str) -> FileType:
 
 
 def _by_signature(head: bytes, file: BinaryIO, suffix: str) -> FileType | None:
-    # Before the other signatures: PDF readers look for the header in the first 1024 bytes.
-    if b"%PDF-" in head[:1024]:
+    # PDF readers look for the header in the first 1024 bytes, where an archive may have a member.
+    is_archive = head.startswith(_ZIP) or head[257:262] == b"ustar"
+    if b"%PDF-" in head[:1024] and not is_archive:
         return FileType("pdf", "application/pdf", "a PDF")
     if office := office_type(head, file, suffix):
-        return FileType("office", *office)
+        return office
     guessed = filetype.guess(head)
     mime = str(guessed.mime) if guessed else _by_own_signature(head)
     if mime is None:
@@ -180,8 +195,12 @@ def _by_signature(head: bytes, file: BinaryIO, suffix: str) -> FileType | None:
             return _recording(mime, head, file, suffix)
         case _:
             # `filetype` takes a ZIP for an office file because of its first member's name.
-            mime = "application/zip" if head.startswith(b"PK\x03\x04") else mime
-            return FileType(None, mime, _NAMES.get(mime, f"a file of type {mime}"))
+            mime = _package_mime(file, suffix) if head.startswith(_ZIP) else mime
+            # `filetype` takes every compound file for a workbook.
+            known = _PACKAGES_BY_MIME.get(mime)
+            if known is None:
+                return FileType(None, mime, f"a file of type {mime}")
+            return FileType(known.kind, mime, known.name)
 
 
 def _by_own_signature(head: bytes) -> str | None:
@@ -256,10 +275,16 @@ def _boxes(file: BinaryIO, most: int = 1000) -> Iterator[tuple[bytes, int, int]]
 def _by_text(head: bytes, suffix: str) -> FileType | None:
     if not head or not is_plain_text(head):
         return None
-    if _MARKUP.match(head.removeprefix(codecs.BOM_UTF8)):
-        return FileType(None, "text/xml", "HTML or XML")
-    kind = "text" if suffix in TEXT_SUFFIXES else None
-    return FileType(kind, "text/plain", "plain text")
+    found = _TEXT_BY_SUFFIX.get(suffix) or _by_beginning(head) or _PLAIN_TEXT
+    if suffix in _NOT_TEXT:
+        return FileType(None, "text/plain", "plain text")
+    return FileType(found.kind, found.mime, found.name)
+
+
+def _by_beginning(head: bytes) -> Format | None:
+    start = head.removeprefix(codecs.BOM_UTF8)[:2048]
+    found = (mime for mime, begins in _TEXT_BEGINNINGS.items() if begins.match(start))
+    return next((_TEXT_BY_MIME[mime] for mime in found), None)
 
 
 def is_plain_text(head: bytes) -> bool:
@@ -278,9 +303,11 @@ def is_plain_text(head: bytes) -> bool:
 
 def _by_suffix(suffix: str) -> FileType:
     """The type by suffix, for content without a signature. Its reader will report the error."""
+    if suffix in OFFICE_SUFFIXES:
+        kind = by_suffix(OFFICE_FORMATS)[suffix].kind
+        return FileType(kind, "application/octet-stream", "damaged or unknown", certain=False)
     kinds: dict[MediaKind, frozenset[str]] = {
         "pdf": frozenset([".pdf"]),
-        "office": OFFICE_SUFFIXES,
         "image": _IMAGE_SUFFIXES,
         "audio": _ONLY_AUDIO_SUFFIXES,
         "video": VIDEO_SUFFIXES,
@@ -291,8 +318,8 @@ def _by_suffix(suffix: str) -> FileType:
     return FileType(None, "application/octet-stream", "of an unknown kind")
 
 
-def office_type(head: bytes, file: BinaryIO, suffix: str) -> tuple[str, str] | None:
-    """MIME type and name of an office file; None for any other file.
+def office_type(head: bytes, file: BinaryIO, suffix: str) -> FileType | None:
+    """The type of an office file or Outlook message; None for any other file.
 
     Args:
         head: Its first bytes.
@@ -304,20 +331,38 @@ def office_type(head: bytes, file: BinaryIO, suffix: str) -> tuple[str, str] | N
         try:
             mime = _in_zip(file)
         except _DAMAGE:
-            is_named_so = suffix in OFFICE_SUFFIXES
-            return ("application/octet-stream", "a damaged office file") if is_named_so else None
+            if suffix not in OFFICE_SUFFIXES:
+                return None
+            kind = by_suffix(OFFICE_FORMATS)[suffix].kind
+            return FileType(kind, "application/octet-stream", "a damaged office file")
     elif head.startswith(_OLE):
         mime = _in_ole(file)
     elif head.startswith(_RTF):
         mime = "application/rtf"
     if mime == LOCKED_OFFICE:
-        return mime, "a locked office file"
-    return (mime, _TYPES[mime][0]) if mime else None
+        kind = by_suffix(OFFICE_FORMATS)[suffix].kind if suffix in OFFICE_SUFFIXES else "office"
+        return FileType(kind, mime, "a locked office file")
+    known = _BY_MIME.get(mime or "")
+    return FileType(known.kind, known.mime, known.name) if known else None
 
 
 def office_suffix(mime: str) -> str | None:
     """The usual suffix of an office format, such as ".docx"."""
-    return _TYPES[mime][1] if mime in _TYPES else None
+    known = by_mime(OFFICE_FORMATS).get(mime)
+    return known.suffixes[0] if known else None
+
+
+def _package_mime(file: BinaryIO, suffix: str) -> str:
+    """MIME type of a ZIP that is not an office file."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            mime = _start_of(archive, "mimetype").decode("latin-1").strip()
+    except _DAMAGE:
+        return "application/zip"
+    if mime in _PACKAGES_BY_MIME:
+        return mime
+    named = by_suffix(PACKAGE_FORMATS).get(suffix)
+    return named.mime if named and named.kind == "iwork" else "application/zip"
 
 
 def unpacked_bytes(file: BinaryIO) -> int:
@@ -338,7 +383,7 @@ def _in_zip(file: BinaryIO) -> str | None:
 
 def _open_document(archive: zipfile.ZipFile) -> str | None:
     mime = _start_of(archive, "mimetype").decode("latin-1").strip().removesuffix("-template")
-    if mime not in _TYPES:
+    if mime not in _BY_MIME or not mime.startswith(_OPENDOCUMENT):
         return None
     is_locked = b"encryption-data" in _start_of(archive, "META-INF/manifest.xml")
     return LOCKED_OFFICE if is_locked else mime

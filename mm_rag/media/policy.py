@@ -40,6 +40,8 @@ class MediaPolicy:
             that a model encodes.
         max_pixels: Width times height of one picture, frame or rendered page.
         max_pages: Pages of one document; the rest is left out and reported.
+        max_members: Files in one archive, mailbox or other file, with the files in these; the rest
+            is left out and reported.
         max_frames: Frames of one animation; the rest is left out and reported.
         max_seconds: Seconds of one recording or video; the rest is left out and reported.
         max_load_seconds: Seconds to load one file, including fetching it. What is read by then is
@@ -59,6 +61,7 @@ class MediaPolicy:
     max_bytes: int = 4 * 1024**3
     max_pixels: int = 100_000_000
     max_pages: int = 10_000
+    max_members: int = 100_000
     max_frames: int = 10_000
     max_seconds: float = 6 * 3600.0
     max_load_seconds: float = 3600.0
@@ -75,7 +78,14 @@ class MediaPolicy:
         for name in ("follow_links", "private_hosts"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"MediaPolicy.{name} is True or False; got {self._shown(name)}.")
-        for name in ("max_bytes", "max_pixels", "max_pages", "max_frames", "max_memory"):
+        for name in (
+            "max_bytes",
+            "max_pixels",
+            "max_pages",
+            "max_members",
+            "max_frames",
+            "max_memory",
+        ):
             self._check_limit(name, int)
         for name in ("max_seconds", "max_load_seconds"):
             self._check_limit(name, int | float)

@@ -32,7 +32,7 @@ def shades(count: int, size: tuple[int, int] = (64, 48)) -> list[Image.Image]:
 
 def read(path: Path, options: LoadOptions) -> tuple[list[Segment], list[str]]:
     file = SourceFile.of(Source(path), options)
-    return list(ImageLoader(options).segments(file)), file.notes
+    return list(ImageLoader(options).segments(file)), [note.text for note in file.notes]
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "avif"])

@@ -130,8 +130,8 @@ def test_what_a_cut_off_file_lacks_is_noted(tmp_path: Path, options: LoadOptions
     file = SourceFile.of(Source(flac), options)
     segments = list(AudioLoader(options).segments(file))
     assert 3.0 < (segments[-1].end or 0) < 5.0
-    assert any("lasts 8.0 s" in note for note in file.notes)
-    assert any("sound track" in note for note in file.notes)
+    assert any("lasts 8.0 s" in note.text for note in file.notes)
+    assert any("sound track" in note.text for note in file.notes)
     assert len(list(AudioLoader(options).load(path))) == 1
 
 
@@ -169,4 +169,6 @@ def test_without_its_reader_a_recording_is_kept_and_noted(
     file = SourceFile.of(Source(make_wav(tmp_path / "a.wav", tone(40.0))), options)
     assert [s.text for s in AudioLoader(options).segments(file)] == ["", ""]
     assert file.missing == ["the speech"]
-    assert file.notes == ["the speech was not read: This needs a package that is not installed."]
+    [note] = file.notes
+    assert note.kind == "missing reader"
+    assert note.text == "the speech was not read: This needs a package that is not installed."

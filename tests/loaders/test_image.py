@@ -78,7 +78,7 @@ def test_without_the_reader_the_picture_is_kept_and_noted(
     file = SourceFile.of(Source(path), options)
     (segment,) = ImageLoader(options).segments(file)
     assert segment.text == ""
-    assert file.notes[0].startswith("the picture was not read: Reading text on pictures needs")
+    assert file.notes[0].text.startswith("the picture was not read: Reading text on pictures needs")
 
 
 def test_a_phone_picture_with_a_second_one_inside_is_no_animation(

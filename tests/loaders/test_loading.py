@@ -19,6 +19,7 @@ from mm_rag_loaders import (
     load_file,
     load_files,
 )
+from mm_rag_loaders.outcome import Note
 from mm_rag_loaders.sources import name_in_words, title_from
 
 
@@ -151,7 +152,7 @@ def test_a_good_file_is_loaded(tmp_path: Path, options: LoadOptions) -> None:
 def test_the_content_chooses_the_loader(tmp_path: Path, options: LoadOptions) -> None:
     loaded = load_file(make_pdf(tmp_path / "scan.jpg"), options)
     assert (loaded.state, loaded.kind) == ("loaded", "pdf")
-    assert loaded.notes == ("named .jpg, but is a PDF",)
+    assert loaded.notes == (Note("misnamed", "named .jpg, but is a PDF"),)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from mm_rag.errors import MediaTooLarge, MissingExtra, PasswordNeeded, Unreadabl
 from mm_rag.media import MediaPolicy
 from mm_rag_loaders import LoadOptions, OfficeLoader, load_file
 from mm_rag_loaders.office import libreoffice, sandbox
+from mm_rag_loaders.outcome import Note
 from tests.media.web import served
 from tests.office_made import compound, docx, opendocument, pptx, xlsx
 
@@ -120,7 +121,8 @@ def test_slides_are_pages_and_the_limit_of_pages_holds(
     loaded = load_file(path, few)
     pages = [segment for segment in loaded.segments if segment.modality == "image"]
     assert [(page.page, page.text) for page in pages] == [(1, "first slide"), (2, "second slide")]
-    assert "only the first 2 of 3 pages were read (MediaPolicy.max_pages)" in loaded.notes
+    limit = "only the first 2 of 3 pages were read (MediaPolicy.max_pages)"
+    assert Note("limit", limit) in loaded.notes
 
 
 def linked(path: Path, prefixes: list[str]) -> Path:
@@ -403,7 +405,7 @@ def test_a_pdf_named_docx_is_loaded_as_a_pdf(tmp_path: Path, options: LoadOption
     document.save(tmp_path / "a.docx")
     loaded = load_file(tmp_path / "a.docx", options)
     assert (loaded.state, loaded.kind) == ("loaded", "pdf")
-    assert loaded.notes == ("named .docx, but is a PDF",)
+    assert loaded.notes == (Note("misnamed", "named .docx, but is a PDF"),)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the program is a shell script")

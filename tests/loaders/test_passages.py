@@ -1,17 +1,10 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 
 import pytest
 
-from mm_rag_loaders.passages import passages, passages_of
-
-
-@dataclass(frozen=True)
-class Piece:
-    kind: str
-    text: str
+from mm_rag_loaders.passages import TextPart, passages, passages_of
 
 
 def sentences(count: int, words: int = 12) -> str:
@@ -92,9 +85,9 @@ def test_a_run_of_blank_lines_takes_no_time() -> None:
 
 def test_a_heading_begins_a_passage_and_names_it() -> None:
     parts = [
-        Piece("text", sentences(5)),
-        Piece("heading", "Foxes"),
-        Piece("text", sentences(9)),
+        TextPart("text", sentences(5)),
+        TextPart("heading", "Foxes"),
+        TextPart("text", sentences(9)),
     ]
     found = passages_of(parts, max_words=60, heading="Before")
     assert [passage.heading for passage in found] == ["Before", "Foxes", "Foxes"]
@@ -104,16 +97,16 @@ def test_a_heading_begins_a_passage_and_names_it() -> None:
 
 def test_a_heading_before_a_long_sentence_goes_with_it() -> None:
     parts = [
-        Piece("text", sentences(2, words=14)),
-        Piece("heading", "All about the red foxes"),
-        Piece("text", sentences(1, words=30)),
+        TextPart("text", sentences(2, words=14)),
+        TextPart("heading", "All about the red foxes"),
+        TextPart("text", sentences(1, words=30)),
     ]
     found = passages_of(parts, max_words=60)
     assert [passage.text.split()[0] for passage in found] == ["S0", "All"]
 
 
 def test_headings_alone_are_a_passage() -> None:
-    (found,) = passages_of([Piece("heading", "Foxes"), Piece("heading", "and\ndogs")])
+    (found,) = passages_of([TextPart("heading", "Foxes"), TextPart("heading", "and\ndogs")])
     assert (found.text, found.heading) == ("Foxes\n\nand\ndogs", "Foxes")
 
 
@@ -123,14 +116,14 @@ def test_a_caption_is_in_the_passage_of_its_table(order: tuple[str, str]) -> Non
         "caption": "Table 1. Foxes.",
         "table": "| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |",
     }
-    parts = [Piece("text", sentences(2)), *(Piece(kind, texts[kind]) for kind in order)]
+    parts = [TextPart("text", sentences(2)), *(TextPart(kind, texts[kind]) for kind in order)]
     found = passages_of(parts, max_words=30)
     assert any("Table 1." in one.text and "| 3 | 4 |" in one.text for one in found)
 
 
 def test_each_passage_of_a_long_table_has_its_head_once() -> None:
     head, rows = "| n | name |\n|---|---|", [f"| {n} | name {n} |" for n in range(50)]
-    found = passages_of([Piece("table", "\n".join([head, *rows]))], max_words=40)
+    found = passages_of([TextPart("table", "\n".join([head, *rows]))], max_words=40)
     assert len(found) > 5
     assert all(one.text.startswith(head) and one.text.count("|---|") == 1 for one in found)
     assert [row for one in found for row in one.text.splitlines()[2:]] == rows
@@ -139,5 +132,23 @@ def test_each_passage_of_a_long_table_has_its_head_once() -> None:
 @pytest.mark.parametrize("kind", ["text", "heading", "caption", "table", "picture"])
 def test_no_word_of_a_part_is_lost(kind: str) -> None:
     text = sentences(3, words=300)
-    found = passages_of([Piece(kind, text), Piece("text", "The end.")], max_words=50)
+    found = passages_of([TextPart(kind, text), TextPart("text", "The end.")], max_words=50)
     assert set(text.split()) <= {word for one in found for word in one.text.split()}
+
+
+def test_nested_headings_are_named_by_their_path() -> None:
+    parts = [
+        TextPart("heading", "Costs", 1),
+        TextPart("heading", "2024", 2),
+        TextPart("text", sentences(5)),
+        TextPart("heading", "2025", 2),
+        TextPart("text", sentences(5)),
+        TextPart("heading", "Staff", 1),
+        TextPart("text", sentences(5)),
+    ]
+    found = passages_of(parts, max_words=60, nested=True)
+    assert list(dict.fromkeys(passage.heading for passage in found)) == [
+        "Costs > 2024",
+        "Costs > 2025",
+        "Staff",
+    ]

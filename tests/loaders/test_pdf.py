@@ -37,7 +37,7 @@ def scanned(text: str) -> bytes:
 
 def read(path: Path, options: LoadOptions) -> tuple[list[Segment], list[str]]:
     file = SourceFile.of(Source(path), options)
-    return list(PDFLoader(options).segments(file)), file.notes
+    return list(PDFLoader(options).segments(file)), [note.text for note in file.notes]
 
 
 def test_a_page_is_a_screenshot_and_its_passages(tmp_path: Path, options: LoadOptions) -> None:

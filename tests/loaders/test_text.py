@@ -6,6 +6,7 @@ import pytest
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag_loaders import LoadOptions, Source, SourceFile, TextLoader
+from mm_rag_loaders.outcome import Note
 
 
 def test_a_text_is_its_passages(tmp_path: Path, options: LoadOptions) -> None:
@@ -33,7 +34,8 @@ def test_umlauts_survive(tmp_path: Path, options: LoadOptions, encoding: str) ->
     file = SourceFile.of(Source(path), options)
     (segment,) = TextLoader(options).segments(file)
     assert segment.text == "Ein schöner Tag für einen Käse."
-    assert file.notes == (["not UTF-8: read as Windows-1252"] if encoding == "cp1252" else [])
+    notes = [Note("encoding", "not UTF-8: read as Windows-1252")]
+    assert file.notes == (notes if encoding == "cp1252" else [])
 
 
 @pytest.mark.parametrize(("data", "why"), [(b"\0\1\2", "not plain text"), (b" \n", "no words")])

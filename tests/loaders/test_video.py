@@ -103,7 +103,7 @@ def test_what_the_policy_leaves_out_is_noted(tmp_path: Path, options: LoadOption
     limited = LoadOptions(assets=options.assets, policy=MediaPolicy(max_seconds=10.0))
     segments = list(VideoLoader(limited).segments(file))
     assert segments[-1].end == 10.0
-    assert any("read until 10.0 s" in note for note in file.notes)
+    assert any("read until 10.0 s" in note.text for note in file.notes)
 
 
 def test_rubble_is_refused(tmp_path: Path, options: LoadOptions) -> None:
@@ -143,7 +143,7 @@ def test_without_its_readers_a_video_is_kept_and_noted(
     assert all(segment.text == "" for segment in segments[1:])
     assert sorted(file.missing) == ["the speech", "the text on the screen"]
     assert len(file.notes) == 2
-    assert all("was not read: This needs" in note for note in file.notes)
+    assert all("was not read: This needs" in note.text for note in file.notes)
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_what_was_read_before_a_crash_is_kept(tmp_path: Path, options: LoadOptio
     crashing = replace(heard_by(Crashes(calls=2), options), clip_seconds=4.0)
     segments, [told] = loaded(tmp_path / "long.wav", crashing)
     assert (len(segments), told.state) == (1, "loaded")
-    assert "SIGSEGV" in told.notes[0]
+    assert "SIGSEGV" in told.notes[0].text
     assert told.sha256 == segments[0].sha256
 
 
@@ -134,7 +134,7 @@ def test_a_slow_file_is_cut_short_by_itself(tmp_path: Path, options: LoadOptions
     segments, [told] = loaded(tmp_path / "long.wav", slow)
     assert told.state == "loaded"
     assert 2 <= len(segments) < 10
-    assert "only read until" in told.notes[0]
+    assert "only read until" in told.notes[0].text
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process's memory")
@@ -166,7 +166,7 @@ def test_a_killed_worker_is_replaced(folder: Path, options: LoadOptions) -> None
     os.kill(worker, signal.SIGKILL)
     assert sum(1 for _ in loading) > 700
     assert len(told) == 23
-    assert sum("SIGKILL" in "".join((file.reason, *file.notes)) for file in told) == 1
+    assert sum("SIGKILL" in "".join((file.reason, *map(str, file.notes))) for file in told) == 1
 
 
 def test_whoever_stops_asking_stops_the_processes(folder: Path, options: LoadOptions) -> None:

@@ -144,13 +144,10 @@ def test_content_outweighs_the_name(tmp_path: Path) -> None:
     [
         (docx, "a Word document"),
         (pptx, "a PowerPoint presentation"),
-        (xlsx, "an Excel workbook"),
         (free_office("text"), "an OpenDocument text"),
         (free_office("presentation"), "an OpenDocument presentation"),
-        (free_office("spreadsheet"), "an OpenDocument spreadsheet"),
         (old_office("1Table", "WordDocument"), "a Word document"),
         (old_office("PowerPoint Document"), "a PowerPoint presentation"),
-        (old_office(*"abcde", "Workbook"), "an Excel workbook"),
         (rtf, "an RTF document"),
         (old_office("EncryptedPackage"), "a locked office file"),
     ],
@@ -163,12 +160,27 @@ def test_an_office_file_is_known_without_its_name(
     assert (found.kind, found.name) == ("office", name)
 
 
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (xlsx, "an Excel workbook"),
+        (free_office("spreadsheet"), "an OpenDocument spreadsheet"),
+        (old_office(*"abcde", "Workbook"), "an Excel workbook"),
+    ],
+)
+def test_a_spreadsheet_is_known_without_its_name(
+    tmp_path: Path, make: Callable[[Path], object], name: str
+) -> None:
+    make(tmp_path / "no_suffix")
+    found = file_type(tmp_path / "no_suffix")
+    assert (found.kind, found.name) == ("spreadsheet", name)
+
+
 def test_an_archive_of_a_folder_called_word_is_no_document(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as output:
         output.writestr("word/document.xml", "hello")
-    assert media_kind(path) is None
-    assert file_type(path).name == "a ZIP archive"
+    assert file_type(path).kind == "archive"
 
 
 def test_other_compound_files_are_not_office_files(tmp_path: Path) -> None:
@@ -211,20 +223,26 @@ def test_text_is_known_in_every_usual_encoding(tmp_path: Path, encoding: str) ->
 
 
 def test_text_cut_in_the_middle_of_a_letter_is_still_text(tmp_path: Path) -> None:
-    assert kind_of(tmp_path, "notes.md", ("x" + "€" * 40_000).encode()) == "text"
+    assert kind_of(tmp_path, "notes.md", ("x" + "€" * 40_000).encode()) == "markup"
 
 
 @pytest.mark.parametrize(
-    ("name", "data"),
+    ("name", "data", "kind"),
     [
-        ("data.jsonl", b'{"a": 1}\n'),
-        ("page.html", b"<!DOCTYPE html><p>Hello"),
-        ("page.txt", b"<?xml version='1.0'?><a/>"),
-        ("a.zip", archive()),
+        ("data.jsonl", b'{"a": 1}\n', "json"),
+        ("page.html", b"<!DOCTYPE html><p>Hello", "html"),
+        ("no_suffix", b"<!DOCTYPE html><p>Hello", "html"),
+        ("feed", b"<?xml version='1.0'?><a/>", "xml"),
+        ("drawing", b"<?xml version='1.0'?><!-- by hand --><svg/>", "svg"),
+        ("notes.md", b"<!DOCTYPE html> is how pages begin", "markup"),
+        ("a.zip", archive(), "archive"),
+        ("settings.conf", b"port = 80", "text"),
     ],
 )
-def test_what_is_no_document_is_not_read(tmp_path: Path, name: str, data: bytes) -> None:
-    assert kind_of(tmp_path, name, data) is None
+def test_texts_are_told_apart_by_name_then_by_beginning(
+    tmp_path: Path, name: str, data: bytes, kind: MediaKind
+) -> None:
+    assert kind_of(tmp_path, name, data) == kind
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import ClassVar
 
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.loader import Loader, SourceFile
@@ -21,6 +22,8 @@ class OfficeLoader(Loader):
     The settings of LibreOffice do not stop every picture that a file names by its path. On Linux
     the kernel does (`office/sandbox.py`); elsewhere files are refused if the policy has `roots`.
     """
+
+    becomes: ClassVar[str] = "each printed page as a picture with its words; passages"
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield each page's screenshot, then its passages.

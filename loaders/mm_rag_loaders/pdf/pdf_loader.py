@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from mm_rag._optional import install_command
 from mm_rag.boxes import Box, WordBox
@@ -36,6 +36,11 @@ class PDFLoader(Loader):
     segments. Damaged pages are left out and noted.
     """
 
+    becomes: ClassVar[str] = (
+        "each page as a picture with its words; passages with headings; tables as "
+        "Markdown; text in pictures and on scans (OCR); links"
+    )
+
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield each page's screenshot, then its passages.
 
@@ -51,7 +56,7 @@ class PDFLoader(Loader):
             self._unprinted(file) as unprinted,
         ):
             if document.is_repaired:
-                file.notes.append("damaged; repaired while opening")
+                file.note("damaged", "damaged; repaired while opening")
             about, heads = _DocumentInfo.of(document, file), _Headings(document.page_count)
             for number in _page_numbers(document, file, self.options):
                 page = self._page(document, number, file, unprinted)
@@ -65,9 +70,9 @@ class PDFLoader(Loader):
             if not found:
                 raise UnreadableMedia(_nothing_found(document, file))
             if not document.is_repaired and (complaint := document.complaint()):
-                file.notes.append(f"damaged in places: {complaint}")
+                file.note("damaged", f"damaged in places: {complaint}")
         if blank:
-            file.notes.append(f"blank: {_page_list(blank)}")
+            file.note("blank", f"blank: {_page_list(blank)}")
 
     @contextmanager
     def _unprinted(self, file: SourceFile) -> Generator[Unprinted]:
@@ -85,11 +90,11 @@ class PDFLoader(Loader):
             extras = unprinted.page(number)
         except UnreadableMedia as error:
             extras = NO_EXTRAS
-            file.notes.append(f"comments and form fields of page {number} are damaged: {error}")
+            file.note("damaged", f"comments and form fields of page {number} are damaged: {error}")
         try:
             return document.read_page(number, self._max_pixels, extras)
         except UnreadableMedia as error:
-            file.notes.append(f"page {number} could not be read: {error}")
+            file.note("damaged", f"page {number} could not be read: {error}")
             return None
 
     def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
@@ -136,7 +141,7 @@ class PDFLoader(Loader):
         self, page: PageContent, about: _DocumentInfo, heads: _Headings, file: SourceFile
     ) -> Iterator[Segment]:
         if page.is_reduced:
-            file.notes.append(f"page {page.number} is huge; its picture is much reduced")
+            file.note("limit", f"page {page.number} is huge; its picture is much reduced")
         page, by_ocr = with_scans_read(page, file)
         metadata = dict(about.metadata) | _page_metadata(page)
         if by_ocr:
@@ -255,9 +260,10 @@ def _title(title: str) -> str:
 def _page_numbers(document: PDFDocument, file: SourceFile, options: LoadOptions) -> range:
     most = options.policy.max_pages
     if document.page_count > most:
-        file.notes.append(
+        file.note(
+            "limit",
             f"only the first {most} of {document.page_count} pages were read "
-            "(MediaPolicy.max_pages)"
+            "(MediaPolicy.max_pages)",
         )
     return range(1, min(document.page_count, most) + 1)
 

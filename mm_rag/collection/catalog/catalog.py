@@ -26,6 +26,8 @@ from mm_rag.collection.catalog.database import FORMAT_VERSION, IN_MEMORY, Databa
 from mm_rag.collection.catalog.own_files import OwnFiles
 from mm_rag.collection.catalog.rows import (
     COLUMNS,
+    FOUND,
+    MEMBER,
     RAW_COLUMNS,
     RECORD,
     CatalogFile,
@@ -199,12 +201,14 @@ class Catalog:
 
     def content(self, sha256: str) -> list[Entry]:
         """The Segments of a content with their vectors, in the order of pages and clips."""
-        query = f"SELECT {COLUMNS} FROM segments WHERE sha256 = ? ORDER BY page, start, rowid"
+        query = (
+            f"SELECT {COLUMNS} FROM segments WHERE sha256 = ? ORDER BY {MEMBER}, page, start, rowid"
+        )
         return [Entry.of_row(row, self._own) for row in self._db.rows(query, (sha256,))]
 
     def find(self, ids: Iterable[str]) -> dict[str, Found]:
         """What a search needs of the known Segments of these ids, by id."""
-        query = f"SELECT {', '.join(Found._fields)}, checksums FROM segments WHERE id IN ({{}})"
+        query = f"SELECT {FOUND} FROM segments WHERE id IN ({{}})"
         return {found.id: found for found in map(found_of_row, self._db.rows_of(query, ids))}
 
     def sources(self, place: str) -> list[str]:
@@ -329,7 +333,7 @@ class Catalog:
         """The Segments of some sources, in the order of pages and clips within each source."""
         query = (
             f"SELECT {RECORD}, checksums FROM segments WHERE source IN ({{}}) "
-            "ORDER BY page, start, modality, json_extract(record, '$.part')"
+            f"ORDER BY {MEMBER}, page, start, modality, json_extract(record, '$.part')"
         )
         return (segment_of_row(row, self._own) for row in self._db.rows_of(query, sources))
 
@@ -345,10 +349,7 @@ class Catalog:
 
         Ids are hashes: those with the smallest ones are a random sample.
         """
-        query = (
-            f"SELECT {', '.join(Found._fields)}, checksums FROM segments "
-            "WHERE modality = ? ORDER BY id LIMIT ?"
-        )
+        query = f"SELECT {FOUND} FROM segments WHERE modality = ? ORDER BY id LIMIT ?"
         return [found_of_row(row).vector for row in self._db.rows(query, (modality, n))]
 
     def all_segments(self) -> Iterator[Segment]:
@@ -357,12 +358,13 @@ class Catalog:
             yield segment_of_row(row, self._own)
 
     def neighbours(self, segment: Segment) -> list[Segment]:
-        """The Segments of the same file and modality, in the order of its pages and clips."""
+        """The Segments of the same file, member and modality, in order of pages and clips."""
         query = (
-            f"SELECT {RECORD}, checksums FROM segments WHERE sha256 = ? AND modality = ? "
+            f"SELECT {RECORD}, checksums FROM segments "
+            f"WHERE sha256 = ? AND modality = ? AND {MEMBER} IS ? "
             "ORDER BY page, start, json_extract(record, '$.part')"
         )
-        rows = self._db.rows(query, (segment.sha256, segment.modality))
+        rows = self._db.rows(query, (segment.sha256, segment.modality, segment.member))
         return [segment_of_row(row, self._own) for row in rows]
 
     def kept_vectors(self, segments: Sequence[Segment], given: Sequence[str]) -> dict[str, bytes]:

@@ -32,6 +32,12 @@ _TEXTS = ("id", "sha256", "source", "modality", "given", "record")
 RECORD = ", ".join(_RECORD)
 """The columns of a Segment without its checksums and its vector."""
 
+MEMBER = "json_extract(record, '$.member')"
+"""The expression for `Segment.member`, which has no column."""
+
+FOUND = f"id, sha256, {MEMBER} AS member, modality, page, start, vector, checksums"
+"""The columns of `found_of_row`."""
+
 COLUMNS = f"{RECORD}, checksums, vector"
 """All columns of a Segment."""
 
@@ -116,6 +122,7 @@ class Found(NamedTuple):
     Attributes:
         id: The Segment's id.
         sha256: Of its file.
+        member: Path of the file in that file to which it belongs; None for the file itself.
         modality: The Segment's modality.
         page: Its page, counted from 1.
         start: Where it begins, in seconds.
@@ -124,19 +131,20 @@ class Found(NamedTuple):
 
     id: str
     sha256: str
+    member: str | None
     modality: str
     page: int | None
     start: float | None
     vector: bytes
 
     @property
-    def place(self) -> tuple[str, int | None, float | None]:
+    def place(self) -> tuple[str, str | None, int | None, float | None]:
         """The same as `Segment.place`."""
-        return (self.sha256, self.page, self.start)
+        return (self.sha256, self.member, self.page, self.start)
 
 
 def found_of_row(row: sqlite3.Row) -> Found:
-    """The `Found` of a row that has its fields and `checksums`.
+    """The `Found` of a row that has the columns of `FOUND`.
 
     Raises:
         CollectionError: The vector is damaged.

@@ -22,9 +22,10 @@ from mm_rag.segment import Segment
 
 
 class GroupKey(NamedTuple):
-    """A result group, `Segment.place`: sha256 of the file, page, start in seconds."""
+    """A result group, `Segment.place`: sha256 of the file, file in it, page, start in seconds."""
 
     sha256: str
+    member: str | None
     page: int | None
     start: float | None
 
@@ -175,6 +176,7 @@ def _found(id_: str, entry: Entry) -> Found:
     return Found(
         id=id_,
         sha256=segment.sha256,
+        member=segment.member,
         modality=segment.modality,
         page=segment.page,
         start=segment.start,
