@@ -47,8 +47,8 @@ class SourceFile:
         sha256: Hexadecimal sha256 of its bytes; for a file in a file, of the outermost one.
         within: The folder in which the file was found, which no link may leave; None if the caller
             named the file itself.
-        notes: What was left out or changed, and why. Loaders add to it with `note`; the report
-            shows it.
+        notes: Parts that were left out or changed, and why; shown in the report. Loaders add to it
+            with `note`.
         missing: Parts that could not be read because their reader is not installed. The next sync
             tries the file again.
     """

@@ -112,7 +112,7 @@ class FileOutcome:
         sha256: Hexadecimal sha256 of its bytes; empty if they could not be read.
         kind: Kind of its content; None if it is unknown or mm_rag does not read it.
         state: `loaded`, `unreadable`, `refused` or `unsupported` (see `FileState`).
-        notes: What was left out or changed, and why, of a file that was loaded nevertheless.
+        notes: Parts of a loaded file that were left out or changed, and why.
         reason: Why it was not loaded; empty if it was.
         incomplete: Whether words are missing because a reader is not installed or failed.
 

@@ -58,4 +58,4 @@ def read(document: pymupdf.Document | Path, folder: Path, backend: PDFBackend) -
     options = LoadOptions(assets=AssetStore(folder / "assets"), pdf_backend=backend)
     file = SourceFile.of(Source(path), options)
     segments = list(PDFLoader(options).segments(file))
-    return Read(segments, list(file.notes))
+    return Read(segments, [note.text for note in file.notes])

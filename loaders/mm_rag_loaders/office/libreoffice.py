@@ -83,7 +83,7 @@ def copied(file: SourceFile, policy: MediaPolicy) -> Generator[Path]:
     Raises:
         PasswordNeeded: The file is locked.
         MediaTooLarge: It unpacks to more bytes than the policy allows.
-        UnreadableMedia: It is no office file.
+        UnreadableMedia: It is not an office file.
     """
     suffix = _checked_suffix(file, policy)
     with TemporaryFolder() as folder:
