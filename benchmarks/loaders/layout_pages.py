@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from xml.sax.saxutils import escape
 
 import pymupdf
@@ -218,7 +218,8 @@ class Sheet:
 
     def length(self, text: str, *, bold: bool = False, size: float = 0.0) -> float:
         """Width of a text, in points."""
-        return self._fonts[bold].text_length(text, fontsize=size or self.size)
+        font: Any = self._fonts[bold]
+        return float(font.text_length(text, fontsize=size or self.size))
 
     def put(self, x: float, y: float, text: str, *, bold: bool = False, size: float = 0.0) -> None:
         """Draw a text from a point on its baseline."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from mm_rag._printing import printable
 from mm_rag.extraction.layout import TextLine, in_logical_order, rows, text_of
 
@@ -51,9 +53,9 @@ def test_words_broken_at_the_end_of_a_line_are_joined() -> None:
         return text_of(rows([line(first, 0, 0), line(second, 0, 12)]))
 
     assert joined("dense represen-", "tations work") == "dense representations work"
-    assert joined("state-of-the-", "art") == "state-of-the-\nart"
-    assert joined("Lucene-", "BM25") == "Lucene-\nBM25"
-    assert joined("pages 10-", "12") == "pages 10-\n12"
+    assert joined("state-of-the-", "art") == "state-of-the-art"
+    assert joined("Lucene-", "BM25") == "Lucene-BM25"
+    assert joined("pages 10-", "12") == "pages 10-12"
 
 
 def test_nothing_reads_as_nothing() -> None:
@@ -90,3 +92,45 @@ def test_a_hebrew_quotation_in_an_english_line_is_turned() -> None:
     words = [line(word, 20.0 * at, 0, width=15) for at, word in enumerate(shown)]
     order = [word.text for word in in_logical_order(words)]
     assert order == ["He", "said", "\u05d0", "\u05d1", "twice"]
+
+
+def test_a_list_in_two_columns_is_read_row_by_row() -> None:
+    entries = [
+        ("Ada Whitcombe, harbour pilot", "14 Lighthouse Quay, Stornoway"),
+        ("Ben Okafor, tug master", "9 Saltmarsh Lane, Padstow"),
+        ("Cleo Marchetti, chandler", "3 Ropewalk, Whitby"),
+        ("Dov Lindqvist, sailmaker", "77 Tar Barrel Alley, Hull"),
+        ("Edda Brandt, net mender", "5 Herring Steps, Wick"),
+        ("Finn Gallagher, ferryman", "21 Slip Road, Cobh"),
+    ]
+    lines = [
+        line(text, x, 16.0 * at, width=5.2 * len(text))
+        for at, entry in enumerate(entries)
+        for x, text in zip((60, 320), entry, strict=True)
+    ]
+    assert text_of(rows(lines)).splitlines() == [" ".join(entry) for entry in entries]
+
+
+@pytest.mark.parametrize("shift", [0.0, 4.0, 7.5])
+@pytest.mark.parametrize("left", [0.0, 400.0])
+def test_a_box_beside_a_text_is_read_apart(shift: float, left: float) -> None:
+    text = [line(f"main{i} of the text about works", 150, 15.0 * i, width=200) for i in range(20)]
+    words = ["KEY FACTS", "Depth: 9 metres", "Cost: 2 million", "Ends: May 2026"]
+    box = [
+        line(fact, left, 30 + 15.0 * i + shift, width=5.2 * len(fact))
+        for i, fact in enumerate(words)
+    ]
+    found = text_of(rows([*text, *box]))
+    assert "\n".join(one.text for one in text) in found
+    assert "\n".join(words) in found
+
+
+def test_a_text_that_flows_around_a_box_is_not_cut() -> None:
+    beside = [line(f"main{i} of the text beside it", 0, 15.0 * i, width=200) for i in range(4, 9)]
+    full = [
+        line(f"main{i} of the text", 0, 15.0 * i, width=400) for i in (*range(4), *range(9, 13))
+    ]
+    box = [line(f"fact {i}", 240, 55 + 18.0 * i, width=100) for i in range(3)]
+    found = text_of(rows([*full, *beside, *box])).split()
+    assert [word for word in found if word.startswith("main")] == [f"main{i}" for i in range(13)]
+    assert found[-6:] == ["fact", "0", "fact", "1", "fact", "2"]

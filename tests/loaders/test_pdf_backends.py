@@ -528,3 +528,16 @@ def test_the_loader_takes_the_one_that_is_asked_for(
     message = r"pip install .*\[pdf\]' or .*pip install .*\[pdfium\]'"
     with pytest.raises(MissingExtra, match=message):
         loaded(path, tmp_path, None)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_break_spaces_of_a_font_separate_words(tmp_path: Path, backend: PDFBackend) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    # Its text layer has a no-break space for every space.
+    font = pymupdf.Font("tibo")
+    page.insert_font(fontname="own", fontbuffer=font.buffer)
+    page.insert_text((50, 100), "three\u00a0words apart", fontname="own")
+    options = LoadOptions(assets=AssetStore(tmp_path / "assets"), pdf_backend=backend)
+    shot = next(PDFLoader(options).load(saved(document, tmp_path)))
+    assert shot.text == "three words apart"

@@ -122,7 +122,8 @@ class _Letters:
         get, is_generated = self._pdfium.FPDFText_GetUnicode, self._pdfium.FPDFText_IsGenerated
         for at in range(max(0, self._pdfium.FPDFText_CountChars(self._text))):
             letter = chr(get(self._text, at))
-            if letter > " ":
+            # A font may give a no-break space for every space.
+            if letter > " " and not letter.isspace():
                 start = self._start(at)
                 if run and not self._goes_on(run, letter, at, start):
                     yield run
