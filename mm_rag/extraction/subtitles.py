@@ -17,6 +17,7 @@ from mm_rag.errors import InputError, MediaTooLarge
 from mm_rag.media.access import open_bounded
 from mm_rag.media.ffmpeg import Probe, open_container, readable
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
+from mm_rag.media.text_encoding import decoded
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -115,7 +116,7 @@ def read_subtitle_file(
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise MediaTooLarge(f"{path.name} has over {_MOST_BYTES:,} bytes: too many for subtitles.")
-    text = _decoded(data)
+    text = decoded(data).text
     if not text.strip():
         return []
     options = {"format_whitelist": "srt,webvtt,ass"}
@@ -178,12 +179,3 @@ def _of_packet(packet: Any, zero: float) -> Iterator[Cue]:
 def _plain(text: str) -> str:
     plain = html.unescape(_ENDLESS_NUMBER.sub("\ufffd", _MARKUP.sub("", text)))
     return " ".join(_ASS_SPACE.sub(" ", plain).split())
-
-
-def _decoded(data: bytes) -> str:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")  # written by old subtitle editors on Windows
