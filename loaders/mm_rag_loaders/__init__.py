@@ -1,10 +1,11 @@
-"""Files to Segments: PDFs, office files, pictures, recordings, videos and plain text."""
+"""Files to Segments: PDFs, office files, pictures, recordings, videos, web pages and text."""
 
 from __future__ import annotations
 
 from mm_rag_loaders.asset_store import AssetStore
 from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.cached import load_cached
+from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile
@@ -21,6 +22,7 @@ __all__ = [
     "AssetStore",
     "AudioLoader",
     "FileOutcome",
+    "HtmlLoader",
     "ImageLoader",
     "LoadOptions",
     "LoadedFile",

@@ -15,6 +15,7 @@ from mm_rag.media.kind import OFFICE_SUFFIXES, FileType, file_type
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders.audio_loader import AudioLoader
+from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, Member, SourceFile, options_for
@@ -35,6 +36,7 @@ LOADERS: dict[MediaKind, type[Loader]] = {
     "video": VideoLoader,
     "text": TextLoader,
     "markup": TextLoader,
+    "html": HtmlLoader,
 }
 _SUFFIXES: dict[MediaKind, frozenset[str]] = {
     "pdf": frozenset([".pdf"]),

@@ -1,0 +1,203 @@
+"""The text of an HTML page: its encoding, and limits that keep parsing linear."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from itertools import islice
+
+_MOST_NESTED = 512  # levels; browsers draw no more either
+_MOST_ATTRIBUTES = 256  # of one element; parsers compare each with all before it
+_LONG_TAG = 4096  # characters from which attributes are counted
+_META_BYTES = 4096
+_META = re.compile(rb"<meta[^>]{0,500}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
+_XML_ENCODING = re.compile(rb"\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9_:.-]+)")
+# Pages in one of these mean the other, which has more characters.
+_MEANT = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "cp950",
+    "tis-620": "cp874",
+    "utf-16": "utf-8",
+    "utf-16-le": "utf-8",
+    "utf-16-be": "utf-8",
+}
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_ATTRIBUTE = (
+    r"[\s/]*+[^\s/>][^\s/>=]*+"
+    r"(?:\s*+=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s>\"'][^\s>]*+)?+)?+"
+)
+# A comment, or a tag with its attributes. Nothing is scanned twice.
+_TAG = re.compile(
+    rf"<(?:!--(?:-?>|[\s\S]*?(?:--!?>|\Z))|(/?)([a-zA-Z][^\s/>]*+)((?:{_ATTRIBUTE})*+)[\s/]*+(?:>|\Z))"
+)
+_ONE_ATTRIBUTE = re.compile(_ATTRIBUTE)
+_VOID = frozenset(
+    """
+    area base br col embed hr img input link meta param source track wbr
+    """.split()  # noqa: SIM905 - a list of quoted words is harder to read
+)
+# Elements whose end tags are mostly left out.
+_CLOSED_BY_NEXT = frozenset(
+    """
+    body colgroup dd dt head html li optgroup option p rp rt tbody td tfoot th thead tr
+    """.split()  # noqa: SIM905
+)
+_RAW = frozenset(["script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"])
+_SELF_CLOSED = re.compile(r"<([a-zA-Z][\w:.-]*)((?:\s[^<>]*)?)/>")
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)(?:\]\]>|\Z)", re.DOTALL)
+
+
+def decoded_html(data: bytes, declared: str = "") -> tuple[str, str]:
+    """The text of a page, and the name of its encoding.
+
+    A mark at the beginning decides, then valid UTF-8, then `declared`, then what the page says.
+
+    Args:
+        data: The bytes of the page.
+        declared: The encoding according to the message or server that brought it; may be empty.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace"), encoding
+    named = _known(declared) or _named_encoding(data[:_META_BYTES])
+    if named in ("iso2022_jp", "hz", "utf-7"):  # these look like ASCII
+        return data.decode("utf-8" if named == "utf-7" else named, "replace"), named
+    try:
+        return data.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError as error:
+        if not named:
+            return _guessed(data, error)
+    return data.decode(named, "replace"), named
+
+
+def _named_encoding(head: bytes) -> str:
+    found = _META.search(head) or _XML_ENCODING.match(head)
+    return _known(found[1].decode("ascii")) if found else ""
+
+
+def _known(name: str) -> str:
+    """Python's name of an encoding as browsers understand it; empty if there is none."""
+    try:
+        found = codecs.lookup(name.strip()).name if name.strip() else ""
+        "".encode(found or "utf-8")  # some codecs are not of text
+    except (LookupError, ValueError, UnicodeError):
+        return ""
+    return _MEANT.get(found, found)
+
+
+def _guessed(data: bytes, error: UnicodeDecodeError) -> tuple[str, str]:
+    """A page that says no encoding and is not UTF-8."""
+    cut = error.start > len(data) - 4
+    if cut:
+        return data.decode("utf-8", "replace"), "utf-8"
+    return data.decode("cp1252", "replace"), "cp1252"
+
+
+@dataclass(frozen=True)
+class LimitedHtml:
+    """A page that can be parsed in linear time.
+
+    Attributes:
+        text: The page.
+        is_flattened: Whether tags were left out because they were nested too deep. No words are
+            lost.
+        is_cut: Whether attributes were left out because an element had too many.
+    """
+
+    text: str
+    is_flattened: bool = False
+    is_cut: bool = False
+
+
+def limited_html(text: str) -> LimitedHtml:
+    """Leave out tags and attributes that would make a parser's time quadratic.
+
+    A parser looks through the open elements at each tag, so that 100,000 nested ones take it 35
+    seconds, and compares each attribute with those before it.
+    """
+    depth, kept_to = 0, 0
+    kept: list[str] = []
+    is_flattened = is_cut = False
+    raw = _RawText(text)
+    at = text.find("<")
+    while at >= 0:
+        tag = _TAG.match(text, at)
+        if tag is None:
+            at = text.find("<", at + 1)
+            continue
+        end = tag.end()
+        name = (tag[2] or "").lower()
+        if name and name not in _VOID and name not in _CLOSED_BY_NEXT:
+            if tag[1]:
+                depth = max(0, depth - 1)
+            elif name in _RAW:
+                end = raw.end(name, end)
+            else:
+                depth += 1
+                if depth > _MOST_NESTED:
+                    kept.append(text[kept_to:at])
+                    kept_to, is_flattened = end, True
+        if name and len(tag[3]) > _LONG_TAG and kept_to <= at:
+            shorter = _fewer_attributes(tag[3])
+            if shorter != tag[3]:
+                kept += [text[kept_to : tag.start(3)], shorter, ">"]
+                kept_to, is_cut = tag.end(), True
+        at = text.find("<", end)
+    if not kept:
+        return LimitedHtml(text)
+    return LimitedHtml("".join([*kept, text[kept_to:]]), is_flattened, is_cut)
+
+
+class _RawText:
+    """Finds the ends of scripts, styles and titles, whose content is not markup."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._never_ends = set[str]()
+
+    def end(self, name: str, start: int) -> int:
+        """Where the end tag of an element begins; `start` if it has none."""
+        if name in self._never_ends:
+            return start
+        close = re.compile(rf"</{name}", re.IGNORECASE).search(self._text, start)
+        if close is None:
+            self._never_ends.add(name)
+        return close.start() if close else start
+
+
+def _fewer_attributes(attributes: str) -> str:
+    found = list(islice(_ONE_ATTRIBUTE.finditer(attributes), _MOST_ATTRIBUTES + 1))
+    return attributes if len(found) <= _MOST_ATTRIBUTES else attributes[: found[-1].start()]
+
+
+def html_from_xhtml(text: str) -> str:
+    """XHTML as HTML: `<title/>` would otherwise begin an element that the page never ends."""
+
+    def opened(tag: re.Match[str]) -> str:
+        if tag[1].lower() in _VOID:
+            return tag[0]
+        return f"<{tag[1]}{tag[2]}></{tag[1]}>"
+
+    def escaped(section: re.Match[str]) -> str:
+        return section[1].replace("&", "&amp;").replace("<", "&lt;")
+
+    return _SELF_CLOSED.sub(opened, _CDATA.sub(escaped, text))
+
+
+def is_xhtml(text: str) -> bool:
+    """Whether a page is written as XML."""
+    head = text[:2048].lstrip()
+    return head.startswith("<?xml") or 'xmlns="http://www.w3.org/1999/xhtml"' in head
