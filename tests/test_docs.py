@@ -29,6 +29,7 @@ from tests.integrations.scripted import (
     with_function_agent,
 )
 from tests.parity.table import TABLES, table
+from tools import formats_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -180,6 +181,12 @@ def test_contributing_names_every_folder_of_the_library() -> None:
     folders = [path.parent.name for path in (ROOT / "mm_rag").glob("*/__init__.py")]
     assert len(folders) > 10
     assert [name for name in folders if f"`mm_rag/{name}/" not in text] == []
+
+
+def test_the_readme_lists_the_kinds_of_files() -> None:
+    text = formats_table.TABLE.page.read_text(encoding="utf-8")
+    again = formats_table.TABLE.inserted(text, formats_table.table())
+    assert text == again, "Run python -m tools.formats_table."
 
 
 def test_the_readme_counts_the_families() -> None:

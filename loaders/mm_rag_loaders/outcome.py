@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
-from mm_rag._printing import one_line
+from mm_rag._printing import counted, one_line
 from mm_rag.errors import InputError
 from mm_rag.media.formats import MediaKind
 from mm_rag.segment import Segment
@@ -98,6 +98,16 @@ class Note:
     def __str__(self) -> str:
         """The text."""
         return self.text
+
+
+_SHOWN_NOTES = 4
+
+
+def in_one_line(notes: Sequence[Note]) -> str:
+    """The first notes in one line, and the number of further ones."""
+    shown = "; ".join(note.text for note in notes[:_SHOWN_NOTES])
+    more = len(notes) - _SHOWN_NOTES
+    return f"{shown}; and {counted(more, 'further note')}" if more > 0 else shown
 
 
 _LOAD_STATES = ("loaded", "unreadable", "refused", "unsupported")

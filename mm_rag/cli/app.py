@@ -6,7 +6,9 @@ neither.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from enum import Enum
 from functools import partial
 from importlib.metadata import version
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mm_rag._printing import counted
+from mm_rag._temporary import TemporaryFolder
 from mm_rag.cli import show
 from mm_rag.cli.demo import demo
 from mm_rag.cli.evaluate import evaluate
@@ -41,6 +44,7 @@ from mm_rag.segment import Hit
 
 if TYPE_CHECKING:
     from mm_rag.collection import Collection, Explanation
+    from mm_rag_loaders import FileOutcome, LoadOptions
 
 app = typer.Typer(
     help="Search pages, pictures, recordings and videos together.",
@@ -114,6 +118,10 @@ def index(
         Pictures | None,
         typer.Option(help="How to keep page pictures; reference: draw them again when shown."),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Print everything taken from the files; index nothing."),
+    ] = False,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -122,6 +130,10 @@ def index(
         from mm_rag_loaders import LoadOptions
 
         check_sources(sources)  # or an empty collection would be left where there was none
+        options = LoadOptions(password=password, workers=workers)
+        if explain:
+            explain_files(sources, options, as_json=as_json)
+            return
         with opened(
             collection,
             name,
@@ -135,7 +147,7 @@ def index(
                 with show.progress(quiet=as_json) as on_progress:
                     report = target.sync(
                         sources,
-                        options=LoadOptions(password=password, workers=workers),
+                        options=options,
                         tags=None if tag is None else list(filter(None, tag)),
                         exclude=exclude or (),
                         delete_missing=delete_missing,
@@ -148,6 +160,33 @@ def index(
                 print_json(report.to_dict())
             else:
                 show.sync_report(report)
+
+
+def explain_files(sources: list[str], options: LoadOptions, *, as_json: bool) -> None:
+    """Print everything that the loaders take from files, in order; pictures are not kept."""
+    from mm_rag.record import segment_to_json
+    from mm_rag_loaders import AssetStore, load
+
+    with TemporaryFolder() as folder:
+        options = replace(options, assets=AssetStore(folder.path))
+        outcomes: list[FileOutcome] = []
+        for segment in load(sources, options, on_file=outcomes.append):
+            _print_outcomes(outcomes, as_json=as_json)
+            if as_json:
+                typer.echo(segment_to_json(segment))
+            else:
+                show.segment(segment)
+        _print_outcomes(outcomes, as_json=as_json)
+
+
+def _print_outcomes(outcomes: list[FileOutcome], *, as_json: bool) -> None:
+    """Print the files that are done, and forget them."""
+    for outcome in outcomes:
+        if as_json:
+            typer.echo(json.dumps(asdict(outcome)))
+        else:
+            show.outcome(outcome)
+    outcomes.clear()
 
 
 def _kept(target: Collection) -> str:

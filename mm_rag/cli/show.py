@@ -13,14 +13,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from mm_rag._printing import counted, one_line
+from mm_rag._printing import counted, one_line, visible
 
 if TYPE_CHECKING:  # `mm-rag --help` needs neither torch nor chromadb
     from mm_rag.collection.contents import CollectionInfo, SourceRecord
     from mm_rag.collection.report import SyncReport, VerifyReport
     from mm_rag.evaluation import Beir, Evaluation, Score
-    from mm_rag.segment import Hit
-    from mm_rag_loaders.outcome import OnProgress
+    from mm_rag.segment import Hit, Segment
+    from mm_rag_loaders.outcome import FileOutcome, OnProgress
 
 console = Console()
 error_console = Console(stderr=True)
@@ -74,9 +74,40 @@ def sync_report(report: SyncReport) -> None:
     changed = sum(report.count(state) for state in ("indexed", "moved", "removed"))
     console.print(
         f"{counted(len(report.files), 'file')}: {counts}, in {report.seconds:.1f} s."
-        f"{'' if changed else ' Nothing to do.'}\n{_held(report.segments)}",
+        f"{'' if changed else ' Nothing to do.'}\n{_noted(report)}{_held(report.segments)}",
         highlight=False,
     )
+
+
+def _noted(report: SyncReport) -> str:
+    """The line that counts the notes by kind; empty without notes."""
+    if not report.noted:
+        return ""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in report.noted.items())
+    return f"Left out or changed: {kinds}. See a file with mm-rag index --explain FILE.\n"
+
+
+def segment(taken: Segment) -> None:
+    """Print a segment of a file: its place, modality and metadata, then its text."""
+    place = escape(one_line(taken.label))
+    what = "passage" if taken.modality == "text" else taken.modality
+    about = "".join(
+        f" [dim]{escape(one_line(f'{name}={value}'))}[/dim]"
+        for name, value in taken.metadata.items()
+        if name != "place"
+    )
+    _long(f"[bold]{place}[/bold] [cyan]{what}[/cyan]{about}")
+    for text in visible(taken.text).splitlines():
+        _long(f"  {escape(text)}")
+
+
+def outcome(read: FileOutcome) -> None:
+    """Print the outcome of reading a file, and what was left out or changed."""
+    kind = f", {read.kind}" if read.kind else ""
+    reason = f": {one_line(read.reason)}" if read.reason else ""
+    _long(f"[yellow]{read.state}[/yellow] {escape(one_line(read.source) + kind + reason)}")
+    for note in read.notes:
+        _long(f"  [yellow]{note.kind:14}[/yellow] {escape(note.text)}")
 
 
 def removal(report: SyncReport) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
-from mm_rag_loaders.outcome import FileState
+from mm_rag_loaders.outcome import FileState, Note, NoteKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +18,15 @@ class FileReport:
         path: Absolute path.
         state: `indexed`, `incomplete`, `unchanged`, `moved`, `duplicate`, `removed`, `unreadable`,
             `refused` or `unsupported` (see `FileState`).
-        reason: Why it is not indexed, or not completely; empty if all is well.
+        reason: Why it is not indexed, or not completely, in one line; empty if all is well.
+        notes: All parts that were left out or changed, of a file that this sync read.
         segments: Number of segments by modality.
     """
 
     path: str
     state: FileState
     reason: str = ""
+    notes: tuple[Note, ...] = ()
     segments: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
@@ -51,6 +53,12 @@ class SyncReport:
         """Number of files in each state that occurs."""
         counted = Counter(file.state for file in self.files)
         return {state: counted[state] for state in get_args(FileState) if counted[state]}
+
+    @property
+    def noted(self) -> dict[NoteKind, int]:
+        """Number of notes of each kind that occurs, about the files that this sync read."""
+        noted = Counter(note.kind for file in self.files for note in file.notes)
+        return {kind: noted[kind] for kind in get_args(NoteKind) if noted[kind]}
 
     @property
     def remarks(self) -> tuple[FileReport, ...]:

@@ -33,7 +33,7 @@ from mm_rag.collection.writer import SegmentWriter
 from mm_rag.content import Url
 from mm_rag.errors import InputError
 from mm_rag_loaders import LoadedFile, LoadOptions, Source, find_sources, load_files, moved
-from mm_rag_loaders.outcome import OnProgress, ProgressTracker
+from mm_rag_loaders.outcome import OnProgress, ProgressTracker, in_one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +234,7 @@ class FolderSync:
             return None
         state = "incomplete" if loaded.incomplete else "indexed"
         # The content may have changed since the comparison, and may now equal another file's.
-        reason = "; ".join(note.text for note in loaded.notes)
+        reason = in_one_line(loaded.notes)
         row = replace(row, sha256=loaded.sha256, state=state, reason=reason)
         owner = self._owners.setdefault(row.sha256, row.path)
         if owner != row.path:
@@ -242,7 +242,13 @@ class FolderSync:
             return None
         counts = Counter(segment.modality for segment in loaded.segments)
         self._report(
-            FileReport(path=row.path, state=state, reason=row.reason, segments=dict(counts))
+            FileReport(
+                path=row.path,
+                state=state,
+                reason=row.reason,
+                notes=loaded.notes,
+                segments=dict(counts),
+            )
         )
         self._catalog.detach_staged(row.sha256)
         return row

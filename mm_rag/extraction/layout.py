@@ -289,7 +289,7 @@ def _headings_across(by_height: Sequence[TextLine], gutter: float) -> set[int]:
 def _flow_and_aside(
     band: _Band[AnyLine], after: Sequence[AnyLine]
 ) -> tuple[list[AnyLine], list[AnyLine]]:
-    """What is read first in a band of columns, and what stands beside a text that goes on.
+    """Lines of a band of columns in reading order, with those beside a text that goes on.
 
     The text goes on above or below the band in lines of the full width, at its own distance.
     """
@@ -349,7 +349,7 @@ def _are_columns(left: Sequence[TextLine], right: Sequence[TextLine]) -> bool:
 
 @dataclass(frozen=True)
 class _Side:
-    """What is known of the lines on one side of a gutter.
+    """Measurements of the lines on one side of a gutter.
 
     Attributes:
         rows: Lines side by side, from the top down.

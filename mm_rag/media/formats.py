@@ -1,7 +1,6 @@
 """The formats that mm_rag reads: kind, MIME type, name and file suffixes.
 
-`mm_rag.media.kind` finds the format of a file. Formats of pictures, recordings and videos are not
-listed: Pillow and FFmpeg know more of them than a table would.
+`mm_rag.media.kind` finds the format of a file.
 """
 
 from __future__ import annotations
@@ -9,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 MediaKind: TypeAlias = Literal[
     "pdf",
@@ -52,6 +53,14 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
 
+
+MEDIA_FORMATS: tuple[Format, ...] = (
+    Format("pdf", "application/pdf", "a PDF", (".pdf",)),
+    Format("image", "image/*", "a picture", tuple(sorted(IMAGE_SUFFIXES))),
+    Format("audio", "audio/*", "a recording", tuple(sorted(AUDIO_SUFFIXES))),
+    Format("video", "video/*", "a video", tuple(sorted(VIDEO_SUFFIXES))),
+)
+"""PDFs and media, with the usual suffixes: Pillow and FFmpeg read more."""
 
 _OPENXML = "application/vnd.openxmlformats-officedocument."
 _OPENDOCUMENT = "application/vnd.oasis.opendocument."

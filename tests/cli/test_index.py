@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import chromadb
+import pymupdf
 import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
@@ -32,6 +33,36 @@ def test_index_reports_files_segments_and_what_could_not_be_read(folder: Path) -
     assert "4 segments: 2 image, 2 text" in done.output
     [line] = [line for line in done.output.splitlines() if "broken.pdf" in line]
     assert "unreadable" in line
+
+
+def test_the_report_counts_what_was_left_out_or_changed(folder: Path) -> None:
+    (folder / "old.txt").write_bytes("Die Größe des Hafens".encode("cp1252"))
+    (folder / "older.txt").write_bytes("Die Höhe des Hafens".encode("cp1252"))
+    with pymupdf.open(folder / "ferry.pdf") as document:
+        document.new_page()
+        document.save(folder / "blank page.pdf")
+    done = run("index", folder, "--collection", folder.parent / "collection")
+    assert "Left out or changed: 1 blank, 2 encoding." in " ".join(done.output.split())
+    [line] = [line for line in done.output.splitlines() if "blank page.pdf" in line]
+    assert line.endswith("blank: page 3")
+
+
+def test_explain_prints_all_that_is_taken_from_files_and_indexes_nothing(folder: Path) -> None:
+    (folder / "old.txt").write_bytes("Die Größe des Hafens".encode("cp1252"))
+    collection = folder.parent / "collection"
+    done = run("index", "--explain", folder, "-c", collection)
+    assert done.exit_code == 0
+    lines = done.output.splitlines()
+    assert [line for line in lines if line.startswith("ferry.pdf page")] == [
+        f"ferry.pdf page {page} {what} pages=2" for page in (1, 2) for what in ("image", "passage")
+    ]
+    assert lines.count("  Bicycles travel free of charge on weekdays.") == 2
+    assert lines.index("old.txt passage") + 1 == lines.index("  Die Größe des Hafens")
+    assert any(line.split()[:1] == ["encoding"] for line in lines)
+    assert not collection.exists()
+    as_json = run("index", "--explain", folder, "--json").stdout.splitlines()
+    kinds = [json.loads(line).get("modality", "outcome") for line in as_json]
+    assert kinds == ["image", "text", "image", "text", "outcome", "text", "outcome"]
 
 
 def test_a_second_run_says_that_there_is_nothing_to_do(folder: Path) -> None:
