@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mm_rag_loaders.archive import ArchiveLoader
 from mm_rag_loaders.asset_store import AssetStore
 from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.cached import load_cached
@@ -10,6 +11,7 @@ from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.loading import load, load_bytes, load_file, load_files
+from mm_rag_loaders.mail import EmailLoader
 from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.outcome import FileOutcome, LoadedFile, Progress
 from mm_rag_loaders.pdf import PDFLoader
@@ -19,8 +21,10 @@ from mm_rag_loaders.text_loader import TextLoader
 from mm_rag_loaders.video_loader import VideoLoader
 
 __all__ = [
+    "ArchiveLoader",
     "AssetStore",
     "AudioLoader",
+    "EmailLoader",
     "FileOutcome",
     "HtmlLoader",
     "ImageLoader",

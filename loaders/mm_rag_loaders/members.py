@@ -7,15 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mm_rag._printing import counted
 from mm_rag.media.access import opened, opened_whole
 from mm_rag.media.formats import MediaKind
 from mm_rag.media.kind import FileType, file_type
 from mm_rag.segment import Segment
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Member, SourceFile
+from mm_rag_loaders.outcome import NoteKind
 
 _REFERRED: frozenset[MediaKind] = frozenset(["image", "audio", "video"])
 """Kinds whose segments refer to the file itself."""
+
+_NAMED = 3  # files that a note about many names
 
 
 @dataclass(frozen=True)
@@ -103,3 +107,35 @@ def in_member(segment: Segment, member: str) -> Segment | None:
     if name.startswith(f"{member}/"):
         return replace(segment, member=name[len(member) + 1 :])
     return None
+
+
+class MemberNotes:
+    """Notes about the files in a file: the first of each text by name, then how many more.
+
+    Args:
+        container: The outer file, which gets the notes.
+    """
+
+    def __init__(self, container: SourceFile) -> None:
+        self._container = container
+        self._counts: dict[tuple[NoteKind, str], int] = {}
+
+    def add(self, member: Member, kind: NoteKind, text: str) -> None:
+        """Note something about a file in it.
+
+        Args:
+            member: The file.
+            kind: Kind of the note.
+            text: What is said after its name: " was not read: it is a Windows program".
+        """
+        # Errors name the file; the texts about several files are the same without the name.
+        key = (kind, text.replace(member.path.name, "it"))
+        self._counts[key] = self._counts.get(key, 0) + 1
+        if self._counts[key] <= _NAMED:
+            self._container.note(kind, f"{member.name}{text}")
+
+    def finish(self) -> None:
+        """Note how many further files there are for each text."""
+        for (kind, text), count in self._counts.items():
+            if count > _NAMED:
+                self._container.note(kind, f"{counted(count - _NAMED, 'further file')}{text}")

@@ -14,12 +14,14 @@ from mm_rag.media.formats import MediaKind
 from mm_rag.media.kind import OFFICE_SUFFIXES, FileType, file_type
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
+from mm_rag_loaders.archive import ArchiveLoader
 from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, Member, SourceFile, options_for
-from mm_rag_loaders.members import in_container, open_member
+from mm_rag_loaders.mail import EmailLoader
+from mm_rag_loaders.members import MemberNotes, in_container, open_member
 from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
@@ -37,6 +39,8 @@ LOADERS: dict[MediaKind, type[Loader]] = {
     "text": TextLoader,
     "markup": TextLoader,
     "html": HtmlLoader,
+    "email": EmailLoader,
+    "archive": ArchiveLoader,
 }
 _SUFFIXES: dict[MediaKind, frozenset[str]] = {
     "pdf": frozenset([".pdf"]),
@@ -143,26 +147,33 @@ def _contents(
 ) -> Iterator[Segment]:
     """The segments of a file, then those of the files in it."""
     yield from loader.segments(file)
+    notes = MemberNotes(file)
     try:
         for member in loader.members(file):
             if reason := limits.reached(member, depth):
                 file.note("limit", f"{member.name} and what follows was not read: {reason}")
                 return
-            yield from _member_segments(member, file, loader.options, limits, depth)
+            yield from _member_segments(member, file, loader.options, limits, depth, notes)
     except (InputError, OSError) as error:
         file.note("damaged", f"what follows could not be read: {_one_line(error)}")
+    finally:
+        notes.finish()
 
 
 def _member_segments(
-    member: Member, container: SourceFile, options: LoadOptions, limits: _Limits, depth: int
+    member: Member,
+    container: SourceFile,
+    options: LoadOptions,
+    limits: _Limits,
+    depth: int,
+    notes: MemberNotes,
 ) -> Iterator[Segment]:
     """The segments of a file in a file. Its problems become notes of the outer file."""
     about = member
     try:
         with open_member(member, container, options) as inner:
             if inner.type.kind not in LOADERS:
-                what = inner.type.name
-                container.note("unsupported", f"{member.name} was not read: it is {what}")
+                notes.add(member, "unsupported", f" was not read: it is {inner.type.name}")
                 return
             loader = LOADERS[inner.type.kind](inner.options)
             try:
@@ -171,12 +182,14 @@ def _member_segments(
                     about = replace(member, text="")
             finally:
                 for note in inner.file.notes:
-                    container.note(note.kind, f"{member.name}: {note.text}")
-                container.missing += [f"{member.name}: {what}" for what in inner.file.missing]
+                    notes.add(member, note.kind, f": {note.text}")
+                if inner.file.missing:
+                    container.missing.append(member.name)
     except MissingExtra as error:
-        container.note_missing(member.name, error)
-    except (InputError, OSError) as error:
-        container.note("damaged", f"{member.name} was not read: {_one_line(error)}")
+        container.missing.append(member.name)
+        notes.add(member, "missing reader", f" was not read: {error}")
+    except (InputError, OSError, MemoryError) as error:
+        notes.add(member, "damaged", f" was not read: {_one_line(error)}")
 
 
 def _cut_short(where: str, options: LoadOptions) -> str:

@@ -92,6 +92,7 @@ PACKAGE_FORMATS: tuple[Format, ...] = (
     Format("archive", "application/gzip", "a gzip archive", (".gz", ".tgz")),
     Format("archive", "application/x-bzip2", "a bzip2 archive", (".bz2", ".tbz2")),
     Format("archive", "application/x-xz", "an xz archive", (".xz", ".txz")),
+    Format("archive", "application/zstd", "a Zstandard archive", (".zst", ".tzst")),
 )
 """Binary formats that contain other files."""
 
@@ -108,7 +109,7 @@ TEXT_FORMATS: tuple[Format, ...] = (
     Format("json", "application/json", "JSON", (".json", ".jsonl", ".ndjson", ".geojson")),
     Format("notebook", "application/x-ipynb+json", "a notebook", (".ipynb",)),
     Format("transcript", "text/vtt", "a transcript", (".vtt", ".srt", ".sbv", ".ass", ".ssa")),
-    Format("email", "message/rfc822", "an email", (".eml", ".mbox", ".mbx")),
+    Format("email", "message/rfc822", "an email", (".eml", ".emlx", ".mbox", ".mbx")),
     Format("calendar", "text/calendar", "contacts or events", (".vcf", ".vcard", ".ics", ".ifb")),
     Format(
         "code",

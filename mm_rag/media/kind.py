@@ -17,6 +17,12 @@ import filetype  # pyright: ignore[reportMissingTypeStubs]
 
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.media.access import FileSource, opened
+from mm_rag.media.containers import (
+    ARCHIVE_SUFFIXES,
+    PROGRAM_PACKAGE,
+    is_message,
+    is_program_package,
+)
 from mm_rag.media.formats import (
     OFFICE_FORMATS,
     PACKAGE_FORMATS,
@@ -178,6 +184,8 @@ def _type_of(file: BinaryIO, suffix: str) -> FileType:
 
 
 def _by_signature(head: bytes, file: BinaryIO, suffix: str) -> FileType | None:
+    if is_message(head, suffix):
+        return FileType("email", "message/rfc822", "an email")
     # PDF readers look for the header in the first 1024 bytes, where an archive may have a member.
     is_archive = head.startswith(_ZIP) or head[257:262] == b"ustar"
     if b"%PDF-" in head[:1024] and not is_archive:
@@ -199,7 +207,9 @@ def _by_signature(head: bytes, file: BinaryIO, suffix: str) -> FileType | None:
             # `filetype` takes every compound file for a workbook.
             known = _PACKAGES_BY_MIME.get(mime)
             if known is None:
-                return FileType(None, mime, f"a file of type {mime}")
+                is_package = mime == PROGRAM_PACKAGE
+                name = "a package of a program" if is_package else f"a file of type {mime}"
+                return FileType(None, mime, name)
             return FileType(known.kind, mime, known.name)
 
 
@@ -307,6 +317,7 @@ def _by_suffix(suffix: str) -> FileType:
         kind = by_suffix(OFFICE_FORMATS)[suffix].kind
         return FileType(kind, "application/octet-stream", "damaged or unknown", certain=False)
     kinds: dict[MediaKind, frozenset[str]] = {
+        "archive": ARCHIVE_SUFFIXES,
         "pdf": frozenset([".pdf"]),
         "image": _IMAGE_SUFFIXES,
         "audio": _ONLY_AUDIO_SUFFIXES,
@@ -357,12 +368,15 @@ def _package_mime(file: BinaryIO, suffix: str) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
             mime = _start_of(archive, "mimetype").decode("latin-1").strip()
+            is_package = bool(mime) or is_program_package(archive.namelist(), suffix)
     except _DAMAGE:
         return "application/zip"
     if mime in _PACKAGES_BY_MIME:
         return mime
     named = by_suffix(PACKAGE_FORMATS).get(suffix)
-    return named.mime if named and named.kind == "iwork" else "application/zip"
+    if named and named.kind == "iwork":
+        return named.mime
+    return PROGRAM_PACKAGE if is_package else "application/zip"
 
 
 def unpacked_bytes(file: BinaryIO) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -52,6 +53,14 @@ def _written(text: str) -> Make:
     return make
 
 
+def _zip(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes/fog.txt", "The horn is broken.")
+        archive.write(_picture(path.with_suffix(".png")), "horn.png")
+    path.with_suffix(".png").unlink()
+    return path
+
+
 EVERY_KIND: Mapping[str, tuple[str, Make]] = {
     "pdf": (".pdf", lambda path: make_pdf(path, ["Red boats.", "A crane."])),
     "pdf with a title": (".pdf", _titled_pdf),
@@ -69,6 +78,8 @@ EVERY_KIND: Mapping[str, tuple[str, Make]] = {
         lambda path: make_recording(path, tone(1.0), "mp2"),
     ),
     "text": (".txt", _written("The harbour master has gone home.")),
+    "email": (".eml", _written("From: Ada <a@example.org>\nSubject: Fog\n\nThe horn is broken.\n")),
+    "archive": (".zip", _zip),
     "text with a heading": (".md", _written("# Opening hours\n\nFrom nine to five.")),
 }
 """Suffix, and what makes the file."""

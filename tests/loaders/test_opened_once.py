@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,8 @@ KINDS = {
     "a.wav": "audio",
     "a.mkv": "video",
     "a.txt": "text",
+    "a.eml": "email",
+    "a.zip": "archive",
 }
 SECRET, HARMLESS = "secret plans", "harmless notes"
 SUBTITLE = "1\n00:00:00,000 --> 00:00:01,000\n{}\n"
@@ -62,6 +65,11 @@ def make(path: Path, words: str) -> Path:
             make_wav(path, tone(2.0 if is_secret else 1.0))
         case ".mkv":
             make_video(path, colours("red", each=20 if is_secret else 10))
+        case ".eml":
+            path.write_text(f"From: Ada <a@example.org>\nSubject: Plans\n\n{words}\n")
+        case ".zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("a.txt", words)
         case _:
             path.write_text(words)
     return path
@@ -309,7 +317,7 @@ def test_everything_is_let_go_of(root: Path, options: LoadOptions, name: str) ->
         assert load_file(path, options).state == "loaded"
         assert still_open() == []
     reading = LOADERS[KINDS[name]](options).load(path)  # pyright: ignore[reportArgumentType]
-    next(reading)
+    next(reading, None)
     del reading
     assert still_open() == []
 

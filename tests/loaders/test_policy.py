@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from PIL import Image
 from mm_rag.errors import SourceForbidden, UnreadableMedia
 from mm_rag.media import MediaPolicy
 from mm_rag_loaders import (
+    ArchiveLoader,
     AssetStore,
     AudioLoader,
+    EmailLoader,
     ImageLoader,
     LoadOptions,
     PDFLoader,
@@ -36,6 +39,8 @@ LOADERS = {
     "a.wav": AudioLoader,
     "a.mkv": VideoLoader,
     "a.txt": TextLoader,
+    "a.eml": EmailLoader,
+    "a.zip": ArchiveLoader,
 }
 
 
@@ -52,6 +57,9 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_wav(folder / "a.wav", tone(0.3))
     make_video(folder / "a.mkv", colours("red", "lime", each=3))
     (folder / "a.txt").write_text("Nobody may read this.")
+    (folder / "a.eml").write_text("From: Ada\n\nNobody may read this.")
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.write(folder / "a.txt", "a.txt")
     return folder
 
 
