@@ -1,4 +1,8 @@
-"""ImageLoader: pictures, pages of TIFFs and scenes of animations, with the text on them."""
+"""ImageLoader: pictures, pages of TIFFs and scenes of animations, with the text on them.
+
+A picture with more text than one passage holds, such as a scan, also gives the passages of the
+text: a model for text looks at the beginning of a long one only.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,7 @@ from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile, read_picture
+from mm_rag_loaders.passages import passages
 
 _THUMBNAIL_SIDE = 512
 _PAGED = frozenset({"DCX", "TIFF"})
@@ -39,15 +44,20 @@ _ANIMATED = frozenset({"AVIF", "FLI", "GIF", "PNG", "WEBP"})
 
 
 class ImageLoader(Loader):
-    """Reads pictures: one segment each, one per page of a TIFF, one per scene of an animation."""
+    """Reads pictures: one segment each, one per page of a TIFF, one per scene of an animation.
+
+    A long text on one of them, such as that of a scanned letter, gives segments of its passages.
+    """
 
     becomes: ClassVar[str] = (
-        "the picture, the pages of a TIFF, the scenes of an animation; text on it (OCR); "
-        "captions in EXIF, XMP and IPTC"
+        "the picture, the pages of a TIFF, the scenes of an animation; text on it (OCR), with the "
+        "passages of a long one; captions in EXIF, XMP and IPTC"
     )
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the picture, the pages of a TIFF, or the distinct frames of an animation.
+
+        Each is followed by the passages of its text if that is long.
 
         Raises:
             UnreadableMedia: It is damaged, or in a format that Pillow does not read.
@@ -60,15 +70,15 @@ class ImageLoader(Loader):
         if kind in _PAGED and count > 1:
             frames = open_frames(file.opened, policy)
             for page, picture in _pages(frames, min(count, policy.max_pages), file):
-                yield sheet.page(picture, page)
+                yield from sheet.page(picture, page)
             return
         kept = kept_frames(file, count, policy) if is_animation(kind, count) else []
         if len(kept) < 2:
-            yield sheet.whole(next(open_frames(file.opened, policy)))
+            yield from sheet.whole(next(open_frames(file.opened, policy)))
             return
         pictures = pictures_of(file.opened, kept, policy)
         for span, picture in zip(kept, pictures, strict=False):
-            yield sheet.frame(picture, span.start, span.end)
+            yield from sheet.frame(picture, span.start, span.end)
 
     def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
         """Yield segments of a picture with their thumbnails, pages and frames drawn again.
@@ -109,21 +119,21 @@ class _SegmentMaker:
         self._file, self._described, self._options = file, described, options
         self._read: dict[Path, OCRResult] = {}
 
-    def whole(self, picture: Image.Image) -> Segment:
+    def whole(self, picture: Image.Image) -> Iterator[Segment]:
         reading = read_picture(picture, self._file, "the picture")
-        return self._segment(picture, _Media(*self._original, reading))
+        yield from self._segments(picture, _Media(*self._original, reading))
 
-    def page(self, picture: Image.Image, page: int) -> Segment:
+    def page(self, picture: Image.Image, page: int) -> Iterator[Segment]:
         reading = read_picture(picture, self._file, f"page {page}")
         media = _Media(*self._stored(picture), reading)
-        return self._segment(picture, media, page=page)
+        yield from self._segments(picture, media, page=page)
 
-    def frame(self, picture: Image.Image, start: float, end: float) -> Segment:
+    def frame(self, picture: Image.Image, start: float, end: float) -> Iterator[Segment]:
         path, mime = self._stored(picture)
         if path not in self._read:  # many animations alternate between the same pictures
             self._read[path] = read_picture(picture, self._file, "the text of the animation")
         media = _Media(path, mime, self._read[path])
-        return self._segment(picture, media, start=start, end=end)
+        yield from self._segments(picture, media, start=start, end=end)
 
     def redrawn(self, segment: Segment, picture: Image.Image) -> Segment:
         is_whole = segment.page is None and segment.start is None
@@ -135,7 +145,7 @@ class _SegmentMaker:
     def _original(self) -> tuple[Path, str]:
         return self._file.path, file_type(self._file.opened).mime
 
-    def _segment(
+    def _segments(
         self,
         picture: Image.Image,
         media: _Media,
@@ -143,9 +153,9 @@ class _SegmentMaker:
         page: int | None = None,
         start: float | None = None,
         end: float | None = None,
-    ) -> Segment:
+    ) -> Iterator[Segment]:
         words = word_boxes(media.reading, picture.size)
-        return Segment(
+        whole = Segment(
             modality="image",
             source=self._file.source,
             sha256=self._file.sha256,
@@ -160,6 +170,11 @@ class _SegmentMaker:
             end=end,
             metadata=self._metadata(picture),
         )
+        yield whole
+        found = passages(media.reading.text, max_words=self._options.passage_words)
+        # A text that fits into one passage is found by the picture's own segment.
+        for part, passage in enumerate(found if len(found) > 1 else []):
+            yield replace(whole, modality="text", text=passage, part=part)
 
     def _metadata(self, picture: Image.Image) -> dict[str, Scalar]:
         known = {"taken": self._described.taken, "camera": self._described.camera}

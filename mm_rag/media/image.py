@@ -52,6 +52,9 @@ _ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, frozenset({5, 6, 7, 8})  # of EXI
 _BITS_PER_SAMPLE = 0x0102  # of TIFF
 _BYTES_A_PIXEL = 16  # while decoding: four copies of four bytes if parts are transparent
 _OPAQUE = frozenset({"1", "L", "P", "RGB"})
+# Of transparent pictures: alpha from which a pixel is seen, level from which it is nearly white,
+# and share of the pixels that may be darker in a drawing or a text in white.
+_SOLID, _VISIBLE, _NEARLY_WHITE, _DARK_SHARE = 255, 32, 200, 0.02
 _SHORTEST_FRAME = 0.02  # seconds; browsers show shorter frames, and those without a duration,
 _USUAL_FRAME = 0.1  # for this time
 
@@ -92,9 +95,10 @@ class ImageInfo:
 def open_image(source: ImageSource, policy: MediaPolicy = DEFAULT_POLICY) -> Image.Image:
     """Open a picture as upright RGB: the first frame or page, or the current frame of a PIL image.
 
-    Transparent parts become white. Grey of more than 8 bits is scaled by mode and bit depth: I;16
-    ranges from 0 to 65,535; I and F from 0 to 255, as in Pillow's own conversions, unless the file
-    format says otherwise. The number of pixels is checked before decoding.
+    Transparent parts become white, or black behind a picture in nearly white. Grey of more than 8
+    bits is scaled by mode and bit depth: I;16 ranges from 0 to 65,535; I and F from 0 to 255, as in
+    Pillow's own conversions, unless the file format says otherwise. The number of pixels is checked
+    before decoding.
 
     Args:
         source: A file, its address, a file's bytes, a PIL image, or an array of shape
@@ -325,9 +329,20 @@ def _rgb(picture: Image.Image, white_level: float) -> Image.Image:
         return _eight_bits(picture, white_level).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         colours = picture.convert("RGBA")
-        white = Image.new("RGBA", colours.size, "white")
-        return Image.alpha_composite(white, colours).convert("RGB")
+        ground = Image.new("RGBA", colours.size, _ground(colours))
+        return Image.alpha_composite(ground, colours).convert("RGB")
     return picture.convert("RGB")
+
+
+def _ground(picture: Image.Image) -> str:
+    """The colour behind a transparent picture: black if all that is seen of it is nearly white."""
+    alpha = picture.getchannel("A")
+    if alpha.getextrema()[0] == _SOLID:
+        return "white"
+    seen = alpha.point([0] * _VISIBLE + [_SOLID] * (256 - _VISIBLE))
+    levels = np.cumsum(picture.convert("RGB").convert("L").histogram(seen))
+    is_light = levels[-1] > 0 and levels[_NEARLY_WHITE] < _DARK_SHARE * levels[-1]
+    return "black" if is_light else "white"
 
 
 def _eight_bits(picture: Image.Image, white_level: float) -> Image.Image:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from mm_rag.errors import InputError, MediaTooLarge, UnreadableMedia
 from mm_rag.media import MediaPolicy
@@ -202,3 +202,21 @@ def test_a_line_keeps_a_pixel_of_its_width() -> None:
 def test_a_small_picture_stays_as_it_is() -> None:
     picture = Image.new("RGB", (30, 20))
     assert shrunk_to(picture, 600) is picture
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_white_on_transparent_ground_is_seen(mode: str) -> None:
+    white = Image.new("RGBA", (40, 20))
+    ImageDraw.Draw(white).rectangle((10, 5, 29, 14), fill="white")
+    picture = white.convert("P").convert("PA") if mode == "PA" else white.convert(mode)
+    found = open_image(picture)
+    assert found.getpixel((0, 0)) == (0, 0, 0)
+    assert found.getpixel((15, 10)) == (255, 255, 255)
+
+
+def test_dark_words_on_a_white_label_keep_a_white_ground() -> None:
+    label = Image.new("RGBA", (40, 20))
+    draw = ImageDraw.Draw(label)
+    draw.rectangle((10, 5, 29, 14), fill="white")
+    draw.rectangle((12, 8, 27, 9), fill="black")
+    assert open_image(label).getpixel((0, 0)) == (255, 255, 255)
