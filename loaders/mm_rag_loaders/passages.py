@@ -120,6 +120,7 @@ def passages_of(
     max_words: int = PASSAGE_WORDS,
     heading: str = "",
     nested: bool = False,
+    above: Sequence[tuple[int, str]] = (),
 ) -> list[Passage]:
     """Split a page, or another text with known parts, as `passages` does.
 
@@ -131,18 +132,23 @@ def passages_of(
         max_words: Longest passage, not counting the repeated head of a table.
         heading: The nearest heading above the first part.
         nested: Whether `Passage.heading` is the path of headings above it instead of the nearest.
+        above: Level and text of each heading above the first part, for `nested`.
     """
     pieces: list[_Piece] = []
-    above: list[tuple[int, str]] = []
+    path = list(above)
+    heading = heading or _path(path)
     for at, part in enumerate(parts):
         if part.kind == "heading":
-            heading = " ".join(part.text.split())
-            above = [one for one in above if nested and one[0] < part.level]
-            above.append((part.level, heading))
-            heading = " > ".join(text for _, text in above)
+            path = [one for one in path if nested and one[0] < part.level]
+            path.append((part.level, " ".join(part.text.split())))
+            heading = _path(path)
         following = parts[at + 1].kind if at + 1 < len(parts) else ""
         pieces += _pieces_of(part, following, heading, max_words)
     return _filled(pieces, max_words)
+
+
+def _path(headings: Sequence[tuple[int, str]]) -> str:
+    return " > ".join(text for _, text in headings)
 
 
 def _pieces_of(part: Part, following: str, section: str, max_words: int) -> Iterator[_Piece]:

@@ -411,8 +411,8 @@ def _start_of(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _in_ole(file: BinaryIO) -> str | None:
-    names = set(_ole_names(file))
-    return next((mime for name, mime in _STREAMS.items() if name in names), None)
+    names = {name.lower() for name in _ole_names(file)}  # their case does not matter
+    return next((mime for name, mime in _STREAMS.items() if name.lower() in names), None)
 
 
 def _ole_names(file: BinaryIO) -> Iterator[str]:
