@@ -49,7 +49,10 @@ IMAGE_SUFFIXES = frozenset(
     ]
 )
 AUDIO_SUFFIXES = frozenset(
-    [".aac", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"]
+    [
+        *(".aac", ".aif", ".aiff", ".au", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg"),
+        *(".opus", ".wav", ".wma"),
+    ]
 )
 VIDEO_SUFFIXES = frozenset(
     [".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"]

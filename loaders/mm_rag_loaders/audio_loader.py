@@ -19,6 +19,7 @@ from mm_rag.extraction.recording import (
 from mm_rag.media.kind import file_type
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.other_tracks import OtherTracks, chapters_of
 
 _TAGS = (
     *("artist", "album", "album_artist", "track", "composer", "date", "genre", "language"),
@@ -38,7 +39,7 @@ class AudioLoader(Loader):
     word is in the text of one clip only: the one that contains its middle.
     """
 
-    becomes: ClassVar[str] = "clips with their speech; subtitles"
+    becomes: ClassVar[str] = "clips with their speech; all subtitles and sound tracks; chapters"
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the clips of the recording in order; a short recording is one clip.
@@ -60,16 +61,20 @@ class AudioLoader(Loader):
             longest, margin = options.clip_seconds, margin_of(options.clip_seconds)
             if duration > longest:
                 longest -= 2 * margin
-            for start, end in clips(levels, duration, longest):
-                spoken = reader.speech(start, end, margin=margin)
-                yield replace(
-                    whole,
-                    text="\n\n".join(filter(None, [spoken.text, lyrics])),
-                    start=round(max(0.0, start - margin), 3),
-                    end=min(duration, round(end + margin, 3)),
-                    metadata={**whole.metadata, **speech_source(spoken)},
-                )
-                lyrics = ""  # they have no times, so they belong to the first clip
+            with OtherTracks(audio.probe, reader.subtitles, file, options) as others:
+                for start, end in clips(levels, duration, longest):
+                    spoken = reader.speech(start, end, margin=margin)
+                    titles, chapter = chapters_of(audio.probe, start, end)
+                    clip = replace(
+                        whole,
+                        text="\n\n".join(filter(None, [*titles, spoken.text, lyrics])),
+                        start=round(max(0.0, start - margin), 3),
+                        end=min(duration, round(end + margin, 3)),
+                        metadata={**whole.metadata, **chapter, **speech_source(spoken)},
+                    )
+                    yield clip
+                    yield from others.passages(clip, start, end, margin)
+                    lyrics = ""  # they have no times, so they belong to the first clip
             for damage in audio.damage:
                 file.note("damaged", damage)
 

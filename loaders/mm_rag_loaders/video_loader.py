@@ -33,6 +33,7 @@ from mm_rag_loaders.audio_loader import (
     title_of,
 )
 from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.other_tracks import OtherTracks, chapters_of
 
 _PREVIEW_PIXELS = 1280 * 720
 _SHORTEST = 4.0  # seconds of a clip
@@ -42,7 +43,10 @@ _CUT = 0.12  # mean difference of neighbouring samples, of 1.0, that begins a ne
 class VideoLoader(Loader):
     """Loads videos. A video file with sound only is loaded as a recording."""
 
-    becomes: ClassVar[str] = "clips with their speech, subtitles and text on the screen"
+    becomes: ClassVar[str] = (
+        "clips with their speech and the text on the screen; all subtitles and sound tracks; "
+        "chapters"
+    )
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
         """Yield the clips of the video in order; a short video is one clip.
@@ -71,10 +75,13 @@ class VideoLoader(Loader):
             change=reader.scene_change_between,
             quiet=_quiet_moment(reader),
         )
-        for scene in found:
-            if not scene.frames and scene.start == 0.0:
-                raise UnreadableMedia(f"{file.path.name} has no picture that can be decoded.")
-            yield self._clip(whole, reader, scene)
+        with OtherTracks(video.probe, reader.subtitles, file, self.options) as others:
+            for scene in found:
+                if not scene.frames and scene.start == 0.0:
+                    raise UnreadableMedia(f"{file.path.name} has no picture that can be decoded.")
+                clip = self._clip(whole, reader, scene)
+                yield clip
+                yield from others.passages(clip, scene.start, scene.end, OVERLAP / 2)
         for damage in reader.damage:
             file.note("damaged", damage)
 
@@ -82,13 +89,14 @@ class VideoLoader(Loader):
         key_frame = reader.frame_at(key_time(scene))
         spoken = reader.speech(scene.start, scene.end, margin=OVERLAP / 2)
         shown = distinct_lines(frame.lines for frame in scene.frames)
+        titles, chapter = chapters_of(reader.video.probe, scene.start, scene.end)
         return replace(
             whole,
-            text="\n".join(filter(None, [spoken.text, *shown])),
+            text="\n".join(filter(None, [*titles, spoken.text, *shown])),
             preview=self._preview(key_frame),
             start=scene.start,
             end=scene.end,
-            metadata={**whole.metadata, **speech_source(spoken)},
+            metadata={**whole.metadata, **chapter, **speech_source(spoken)},
         )
 
     def _preview(self, frame: Image.Image) -> str:
@@ -101,11 +109,14 @@ class VideoLoader(Loader):
             UnreadableMedia: It can no longer be decoded.
             MediaTooLarge: It is over a limit of the policy.
         """
-        if all(segment.modality == "audio" for segment in segments):
+        if all(segment.modality != "video" for segment in segments):
             yield from super().redrawn(file, segments)
             return
         with open_video(file.opened, self.options.policy) as video:
             for segment in segments:
+                if segment.media is None:  # a passage of another track
+                    yield segment
+                    continue
                 preview = self._preview(video.frame_at(key_time(_scene_of(video, segment))))
                 yield replace(segment, media=str(file.path), preview=preview)
 

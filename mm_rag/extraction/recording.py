@@ -16,9 +16,10 @@ import numpy.typing as npt
 from mm_rag._closing import Closing
 from mm_rag.errors import InputError, MissingExtra
 from mm_rag.extraction.speech import Transcriber, default_transcriber
-from mm_rag.extraction.subtitles import Cue, cues_between, read_subtitles
+from mm_rag.extraction.subtitles import Cue, Subtitles, all_subtitles, cues_between
 from mm_rag.media.access import FileSource
 from mm_rag.media.audio import SPEECH_RATE, AudioFile, open_audio, resample
+from mm_rag.media.ffmpeg import AudioTrack
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 # Seconds by which the times of a word in overlapping transcripts may differ. Such a word may appear
@@ -58,6 +59,7 @@ class RecordingReader(Closing):
         transcriber: Recognises speech; by default PocketSphinx.
         on_missing: Called with what is left out because a package is missing; by default the error
             is raised.
+        track: One of the file's audio tracks; None for the one that a player would choose.
 
     Raises:
         UnreadableMedia: The file cannot be opened or has no sound.
@@ -69,16 +71,23 @@ class RecordingReader(Closing):
         policy: MediaPolicy = DEFAULT_POLICY,
         transcriber: Transcriber | None = None,
         on_missing: OnMissing | None = None,
+        *,
+        track: AudioTrack | None = None,
     ) -> None:
-        self.audio: AudioFile = open_audio(path, policy)
+        self.audio: AudioFile = open_audio(path, policy, track=track)
         self._on_missing = on_missing
         self._policy = policy
         self._transcriber = transcriber
 
     @cached_property
+    def subtitles(self) -> list[Subtitles]:
+        """All subtitles of the recording, in different languages; those of `cues` first."""
+        return all_subtitles(self.audio.probe, self._policy)
+
+    @cached_property
     def cues(self) -> list[Cue]:
-        """The subtitles of the whole recording."""
-        return read_subtitles(self.audio.probe, self._policy)
+        """The subtitles of the whole recording in the preferred language."""
+        return self.subtitles[0].cues if self.subtitles else []
 
     def read(self, start: float = 0.0, end: float | None = None) -> str:
         """The words between `start` and `end`, in seconds: subtitles, else recognised speech."""
@@ -99,8 +108,13 @@ class RecordingReader(Closing):
         cues = cues_between(self.cues, start, last)
         if cues:
             return SpokenText(text="\n".join(cue.text for cue in cues), subtitles=True)
+        return self.recognised(start, last, margin=margin)
+
+    def recognised(self, start: float, end: float, *, margin: float = 0.0) -> SpokenText:
+        """The speech between `start` and `end`, as `speech`, without subtitles."""
+        last = min(end, self.audio.duration)
         try:
-            return self._speech(start, min(last, self.audio.duration), margin)
+            return self._speech(start, last, margin)
         except MissingExtra as error:
             if self._on_missing is None:
                 raise

@@ -15,7 +15,7 @@ from mm_rag._optional import require
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import InputError, MediaTooLarge
 from mm_rag.media.access import open_bounded
-from mm_rag.media.ffmpeg import Probe, open_container, readable
+from mm_rag.media.ffmpeg import Probe, SubtitleTrack, open_container, readable
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.media.text_encoding import decoded
 
@@ -34,6 +34,7 @@ _MOST_BYTES = 16 * 1024**2  # of a subtitle file; the dialogue of a whole season
 _LANGUAGE = re.compile(
     r"(\.[a-z]{2,3}([-_]([a-z]{2}|[a-z]{4}|\d{3}))?)?(\.(forced|sdh|cc))?", re.IGNORECASE
 )
+_NOT_LANGUAGES = ("forced", "sdh", "cc")
 # Tags and the time stamps of WebVTT's karaoke, but not "if x < 5 and y > 3". A tag ends before
 # the next "<" and a brace before the next "{": otherwise many unclosed ones take quadratic time.
 _MARKUP = re.compile(r"\{[^{}]*\}|</?[a-zA-Z][^<>]*>|<\d[\d:.]*>")
@@ -59,11 +60,35 @@ class Cue:
     text: str
 
 
+@dataclass(frozen=True)
+class Subtitles:
+    """A subtitle file or track.
+
+    Attributes:
+        cues: In order of time; at least one.
+        language: Language code in its name or in the file, such as `de` or `ger`; None if unknown.
+    """
+
+    cues: list[Cue]
+    language: str | None = None
+
+
 def read_subtitles(source: Probe, policy: MediaPolicy = DEFAULT_POLICY) -> list[Cue]:
-    """The subtitles of a video or recording in order of time; empty if there are none.
+    """The subtitles of a video or recording that `all_subtitles` prefers; empty without subtitles.
+
+    Raises:
+        UnreadableMedia: As for `all_subtitles`.
+        MissingExtra: As for `all_subtitles`.
+    """
+    found = all_subtitles(source, policy)
+    return found[0].cues if found else []
+
+
+def all_subtitles(source: Probe, policy: MediaPolicy = DEFAULT_POLICY) -> list[Subtitles]:
+    """All subtitles of a video or recording, without tracks that repeat another one's words.
 
     A file beside it (`talk.srt`, `talk.en.vtt`) is preferred to tracks inside, and English to other
-    languages.
+    languages: the preferred ones come first.
 
     Args:
         source: The video or recording.
@@ -74,8 +99,20 @@ def read_subtitles(source: Probe, policy: MediaPolicy = DEFAULT_POLICY) -> list[
         UnreadableMedia: The file cannot be read. A bad subtitle file beside it is skipped.
         MissingExtra: PyAV is not installed.
     """
-    beside = (_readable_cues(sidecar, policy) for sidecar in sidecars(source.path))
-    return next(filter(None, beside), None) or _embedded(source)
+    found = [
+        Subtitles(_readable_cues(beside, policy), _language_of(beside, source.path))
+        for beside in sidecars(source.path)
+    ]
+    different: dict[str, Subtitles] = {}
+    for each in [*found, *_embedded(source)]:
+        if each.cues:
+            different.setdefault(" ".join(cue.text for cue in each.cues), each)
+    return list(different.values())
+
+
+def bitmap_tracks(source: Probe) -> list[SubtitleTrack]:
+    """The subtitle tracks that consist of pictures or are of an unknown format."""
+    return [track for track in source.subtitles if track.codec in _UNREADABLE]
 
 
 def sidecars(path: Path) -> list[Path]:
@@ -121,7 +158,8 @@ def read_subtitle_file(
         return []
     options = {"format_whitelist": "srt,webvtt,ass"}
     with readable(path), av.open(io.BytesIO(text.encode()), options=options) as container:
-        return _cues(container, container.streams[0], 0.0)
+        stream = container.streams[0]
+        return _cues(container, [stream], 0.0)[stream.index]
 
 
 def cues_between(cues: Sequence[Cue], start: float, end: float) -> list[Cue]:
@@ -150,19 +188,32 @@ def _is_english(language: str | None) -> bool:
     return not language or language.lower().startswith("en")
 
 
-def _embedded(source: Probe) -> list[Cue]:
+def _language_of(sidecar: Path, path: Path) -> str | None:
+    """`en` for `talk.en.srt` beside `talk.mp4`."""
+    marks = sidecar.stem[len(path.stem) :].split(".")[1:]
+    return next((mark for mark in marks if mark.lower() not in _NOT_LANGUAGES), None)
+
+
+def _embedded(source: Probe) -> list[Subtitles]:
+    """The tracks inside, English first, read in one pass over the file."""
     tracks = [track for track in source.subtitles if track.codec not in _UNREADABLE]
-    for track in sorted(tracks, key=lambda track: not _is_english(track.language)):
-        with open_container(source.file) as container, readable(source.path):
-            cues = _cues(container, container.streams[track.index], source.start)
-        if cues:
-            return cues
-    return []
+    if not tracks:
+        return []
+    with open_container(source.file) as container, readable(source.path):
+        streams = [container.streams[track.index] for track in tracks]
+        cues = _cues(container, streams, source.start)
+    english_first = sorted(tracks, key=lambda track: not _is_english(track.language))
+    return [Subtitles(cues[track.index], track.language) for track in english_first]
 
 
-def _cues(container: InputContainer, stream: Any, zero: float) -> list[Cue]:
-    found = (cue for packet in container.demux(stream) for cue in _of_packet(packet, zero))
-    return sorted(found, key=lambda cue: (cue.start, cue.end))
+def _cues(container: InputContainer, streams: Sequence[Any], zero: float) -> dict[int, list[Cue]]:
+    """The cues of some streams in order of time, by index of the stream."""
+    found: dict[int, list[Cue]] = {stream.index: [] for stream in streams}
+    for packet in container.demux(streams):
+        found[packet.stream.index] += _of_packet(packet, zero)
+    for cues in found.values():
+        cues.sort(key=lambda cue: (cue.start, cue.end))
+    return found
 
 
 def _of_packet(packet: Any, zero: float) -> Iterator[Cue]:

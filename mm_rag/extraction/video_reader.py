@@ -27,7 +27,7 @@ from mm_rag.extraction.frame_sampling import (
 )
 from mm_rag.extraction.recording import OnMissing, RecordingReader, SpokenText
 from mm_rag.extraction.speech import Transcriber
-from mm_rag.extraction.subtitles import Cue, cues_between, read_subtitles
+from mm_rag.extraction.subtitles import Cue, Subtitles, all_subtitles, cues_between
 from mm_rag.media.access import FileSource
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.media.video import VideoFile, open_video
@@ -67,9 +67,10 @@ class VideoReader(Closing):
                 self.sound = opened.enter_context(
                     RecordingReader(self.video.probe.file, policy, transcriber, on_missing)
                 )
-            self.cues: list[Cue] = (
-                self.sound.cues if self.sound else read_subtitles(self.video.probe, policy)
+            self.subtitles: list[Subtitles] = (
+                self.sound.subtitles if self.sound else all_subtitles(self.video.probe, policy)
             )
+            self.cues: list[Cue] = self.subtitles[0].cues if self.subtitles else []
             self._stack = opened.pop_all()
 
     def read(self, start: float = 0.0, end: float | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from mm_rag.media.access import FileSource
 from mm_rag.media.arrays import mono_samples
 from mm_rag.media.decoding import Backend, sample_decoder
 from mm_rag.media.fetch import local_file
-from mm_rag.media.ffmpeg import Probe, probe
+from mm_rag.media.ffmpeg import AudioTrack, Probe, probe
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 SPEECH_RATE = 16_000
@@ -187,12 +188,14 @@ def open_audio(
     policy: MediaPolicy = DEFAULT_POLICY,
     *,
     backend: Backend | None = None,
+    track: AudioTrack | None = None,
 ) -> AudioFile:
     """Open a recording, or the sound of a video.
 
     Args:
         path: The file.
         policy: Limits on what is opened.
+        track: One of its audio tracks, of a `Probe`; None for the one that a player would choose.
         backend: Decodes it; see `decoding_backend` for the default.
 
     Raises:
@@ -200,7 +203,8 @@ def open_audio(
         MediaTooLarge: It is over the policy's `max_bytes`.
         MissingExtra: PyAV is not installed.
     """
-    return AudioFile(probe(path, policy), policy, backend)
+    source = probe(path, policy)
+    return AudioFile(replace(source, audio=track) if track else source, policy, backend)
 
 
 def waveform(

@@ -7,7 +7,7 @@ of the backends in `mm_rag.media.decoding`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dv,eac3,flac,flv,ivf,matroska,webm,mov,mp3,mp4,m4a,3gp,"
     "3g2,mj2,mpeg,mpegts,mxf,nut,ogg,rm,tta,w64,wav,wv"
 )
+_MOST_CHAPTERS, _MOST_TITLE = 1000, 500
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
 
 
@@ -37,10 +38,14 @@ class AudioTrack:
     Attributes:
         index: Index of the stream in its file.
         sample_rate: In Hz.
+        language: Language code in the file, such as `eng`; None if it does not say.
+        title: Title of the track, such as `Commentary`; empty if it has none.
     """
 
     index: int
     sample_rate: int
+    language: str | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +83,21 @@ class SubtitleTrack:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Chapter:
+    """A chapter of a recording or video.
+
+    Attributes:
+        start: In seconds from the beginning.
+        end: In seconds.
+        title: Title; never empty.
+    """
+
+    start: float
+    end: float
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Probe:
     """The headers of a file.
 
@@ -90,6 +110,8 @@ class Probe:
         audio: The audio track that a player would choose; None if there is none.
         video: The video track that a player would choose; None if there is none.
         subtitles: Subtitle tracks in the order of the file.
+        other_audio: Further audio tracks in the order of the file.
+        chapters: Chapters with a title, in order.
     """
 
     path: Path
@@ -100,6 +122,8 @@ class Probe:
     audio: AudioTrack | None
     video: VideoTrack | None
     subtitles: tuple[SubtitleTrack, ...]
+    other_audio: tuple[AudioTrack, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +172,15 @@ def _probe(file: OpenedFile) -> Probe:
             start=start,
             duration=duration / 1e6 if duration else max(0.0, _last_time(container) - start),
             tags=_tags(container, audio if video is None else None),
-            audio=audio and AudioTrack(index=audio.index, sample_rate=audio.codec_context.rate),
+            audio=audio and _audio_track(audio),
             video=video and _video_track(video),
             subtitles=tuple(_subtitle_track(s) for s in container.streams.subtitles),
+            other_audio=tuple(
+                _audio_track(s)
+                for s in container.streams.audio
+                if audio is not None and s.index != audio.index and _can_decode(s)
+            ),
+            chapters=tuple(_chapters(container, start)),
         )
 
 
@@ -239,6 +269,24 @@ def _can_decode(stream: Any) -> bool:
 
 def _is_cover(stream: Any) -> bool:
     return "attached_pic" in (stream.disposition.name or "")
+
+
+def _audio_track(stream: Any) -> AudioTrack:
+    return AudioTrack(
+        index=stream.index,
+        sample_rate=stream.codec_context.rate,
+        language=stream.language if stream.language not in (None, "und") else None,
+        title=str(stream.metadata.get("title", "")).strip()[:_MOST_TITLE],
+    )
+
+
+def _chapters(container: InputContainer, zero: float) -> Iterator[Chapter]:
+    for chapter in container.chapters()[:_MOST_CHAPTERS]:
+        title = str(chapter["metadata"].get("title", "")).strip()[:_MOST_TITLE]
+        unit = chapter["time_base"] or 0
+        start, end = (float(chapter[at] * unit) - zero for at in ("start", "end"))
+        if title and end > start:
+            yield Chapter(start=max(0.0, start), end=end, title=title)
 
 
 def _video_track(stream: Any) -> VideoTrack:

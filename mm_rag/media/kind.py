@@ -221,6 +221,10 @@ def _by_own_signature(head: bytes) -> str | None:
         return "video/mp4"
     if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:
         return "video/mp2t"
+    if head.startswith(b".snd"):
+        return "audio/basic"
+    if head.startswith(b"caff"):
+        return "audio/x-caf"
     if _MP3_FRAME.match(head):
         return "audio/mpeg"
     if _PNM.match(head[:512]):

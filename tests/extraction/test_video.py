@@ -52,7 +52,7 @@ def test_what_was_opened_is_closed_where_opening_fails(
     def fail(*_: object) -> None:
         raise UnreadableMedia("Its subtitles are damaged.")
 
-    monkeypatch.setattr(recording, "read_subtitles", fail)
+    monkeypatch.setattr(recording, "all_subtitles", fail)
 
     def close(self: VideoFile | AudioFile) -> None:
         closed.append(type(self).__name__)
