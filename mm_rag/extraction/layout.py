@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby, pairwise
 from statistics import median
@@ -20,7 +20,10 @@ _FEWEST_LINES = 6
 _PROSE_ROWS = 3
 _STEPS = 200  # of the width: places of a gutter
 _GUTTERS = range(16, 185)
-_MOST_GUTTERS = 6  # that are tried
+_MOST_GUTTERS = 5  # of each kind, that are tried
+_NARROW = 0.45  # of the height: less space is between two words of a line
+_FEWEST_PAIRS = 3  # of lines, to tell prose from a list
+_FAR = 2.2  # times the usual height: what is farther from two columns does not belong to one
 _HEADING = 1.12  # times the usual height
 _SAME_STEP = 0.15  # of the distance of lines
 _SAME_ROW = 0.22  # of the height
@@ -55,6 +58,7 @@ class TextLine:
 
 AnyLine = TypeVar("AnyLine", bound=TextLine)
 Row: TypeAlias = list[AnyLine]
+Span: TypeAlias = tuple[float, float]
 
 
 def is_right_to_left(text: str) -> bool:
@@ -181,10 +185,10 @@ def _ordered(lines: Sequence[AnyLine], depth: int) -> list[Row[AnyLine]]:
     across: list[AnyLine] = []
     for at, band in enumerate(bands):
         if not band.is_columns:
-            across += [*band.spanning, *band.left, *band.right]
+            across += [*band.spanning, *band.left, *band.right, *band.below]
             continue
         found += _ordered([*across, *band.spanning], depth - 1)
-        across = []
+        across = list(band.below)
         after = bands[at + 1].spanning if at + 1 < len(bands) else []
         main, aside = _flow_and_aside(band, after)
         found += _ordered(main, depth - 1)
@@ -203,12 +207,14 @@ class _Band(Generic[AnyLine]):
         spanning: Lines over both columns, above the others.
         left: Lines left of the gutter.
         right: Lines right of it.
+        below: Lines far below the others.
         is_columns: Whether the left lines are read before the right ones, not row by row.
     """
 
     spanning: list[AnyLine] = field(default_factory=list[AnyLine])
     left: list[AnyLine] = field(default_factory=list[AnyLine])
     right: list[AnyLine] = field(default_factory=list[AnyLine])
+    below: list[AnyLine] = field(default_factory=list[AnyLine])
     is_columns: bool = False
 
 
@@ -217,13 +223,28 @@ def _columns(lines: Sequence[AnyLine]) -> list[_Band[AnyLine]] | None:
     if len(lines) < _FEWEST_LINES:
         return None
     by_height = sorted(lines, key=_middle)
+    far = _FAR * median(line.height for line in lines)
+    groups = _grouped(lines)
+    reach = {id(line): span for row in groups for line, span in _reaches(row)}
+    beside = {
+        id(line) for row in groups if len({reach[id(line)] for line in row}) > 1 for line in row
+    }
     best: list[_Band[AnyLine]] | None = None
     most = 0.0
     for gutter in _gutters(lines):
-        bands = _bands(by_height, gutter)
+        bands = _bands(by_height, reach, gutter)
         gain = 0.0
-        for band in bands:
-            band.is_columns = _are_columns(band.left, band.right)
+        for at, band in enumerate(bands):
+            above, band.below = _cut_off(band, far)
+            band.spanning += above
+            ends = [
+                *band.spanning[-1:],
+                *(bands[at + 1].spanning[:1] if at + 1 < len(bands) else []),
+            ]
+            # Lines that reach into the gutter beside others are those of a ragged column.
+            both = [*band.left, *band.right]
+            is_ragged = any(id(line) in beside and _is_near(line, both) for line in ends)
+            band.is_columns = not is_ragged and _are_columns(band.left, band.right)
             gain += band.is_columns * min(len(band.left), len(band.right))
         if gain > most:
             best, most = bands, gain
@@ -231,7 +252,7 @@ def _columns(lines: Sequence[AnyLine]) -> list[_Band[AnyLine]] | None:
 
 
 def _gutters(lines: Sequence[TextLine]) -> list[float]:
-    """The x of some possible gutters, those between most lines first."""
+    """The x of some possible gutters: those between most lines, and those that fewest span."""
     left, right = min(line.box[0] for line in lines), max(line.box[2] for line in lines)
     step = max(right - left, 1e-6) / _STEPS
     # Numbers of lines that begin right of a position, and that end left of it.
@@ -250,15 +271,42 @@ def _gutters(lines: Sequence[TextLine]) -> list[float]:
             spanning = len(lines) - on_left - on_right
             middle = left + step * (places[0] + places[-1]) / 2
             found.append((-min(on_left, on_right), spanning, middle))
-    return [x for _, _, x in sorted(found)[:_MOST_GUTTERS]]
+    by_spanning = sorted(found, key=lambda each: (each[1], each[0]))
+    return list(
+        {x: 0 for _, _, x in [*sorted(found)[:_MOST_GUTTERS], *by_spanning[:_MOST_GUTTERS]]}
+    )
 
 
-def _bands(by_height: Sequence[AnyLine], gutter: float) -> list[_Band[AnyLine]]:
+def _is_near(line: TextLine, lines: Sequence[TextLine]) -> bool:
+    top = min((one.box[1] for one in lines), default=math.inf)
+    bottom = max((one.box[3] for one in lines), default=-math.inf)
+    return max(top - line.box[3], line.box[1] - bottom) < line.height
+
+
+def _reaches(row: Sequence[TextLine]) -> Iterator[tuple[TextLine, Span]]:
+    """For each line its left and right end, those of its neighbours included that are near."""
+    run: list[TextLine] = []
+    for line in [*sorted(row, key=lambda line: line.box[0]), None]:
+        if run and (line is None or line.box[0] - run[-1].box[2] > _NARROW * run[-1].height):
+            span = run[0].box[0], max(one.box[2] for one in run)
+            yield from ((one, span) for one in run)
+            run = []
+        if line is not None:
+            run.append(line)
+
+
+def _spans(reach: Span, gutter: float) -> bool:
+    return reach[0] < gutter < reach[1]
+
+
+def _bands(
+    by_height: Sequence[AnyLine], reach: Mapping[int, Span], gutter: float
+) -> list[_Band[AnyLine]]:
     """Bands of lines from the top down; a line that spans the gutter begins a band."""
     headings = _headings_across(by_height, gutter)
     found = [_Band[AnyLine]()]
     for at, line in enumerate(by_height):
-        if line.box[0] < gutter < line.box[2] or at in headings:
+        if _spans(reach[id(line)], gutter) or at in headings:
             if found[-1].left or found[-1].right:
                 found.append(_Band())
             found[-1].spanning.append(line)
@@ -284,6 +332,27 @@ def _headings_across(by_height: Sequence[TextLine], gutter: float) -> set[int]:
             if above.box[3] <= line.box[1] + 0.3 * usual and below.box[1] >= line.box[3]:
                 found.add(at)
     return found
+
+
+def _cut_off(band: _Band[AnyLine], far: float) -> tuple[list[AnyLine], list[AnyLine]]:
+    """Remove the lines far above or below the others, and return them: page numbers, headings."""
+    both = sorted([*band.left, *band.right], key=_middle)
+    left, right = ({id(line) for line in side} for side in (band.left, band.right))
+    first, last, bottom = 0, len(both), -math.inf
+    for at, line in enumerate(both):
+        if line.box[1] - bottom > far and at:
+            above = {id(one) for one in both[first:at]}
+            below = {id(one) for one in both[at:last]}
+            if above <= left or above <= right:
+                first = at
+            elif below <= left or below <= right:
+                last = at
+                break
+        bottom = max(bottom, line.box[3])
+    kept = {id(line) for line in both[first:last]}
+    band.left = [line for line in band.left if id(line) in kept]
+    band.right = [line for line in band.right if id(line) in kept]
+    return both[:first], both[last:]
 
 
 def _flow_and_aside(
@@ -337,6 +406,8 @@ def _are_columns(left: Sequence[TextLine], right: Sequence[TextLine]) -> bool:
         return bool(large.is_prose) and len(large.rows) > 2 * _PROSE_ROWS
     matching = _matching(small, large)
     if small.is_prose and large.is_prose:
+        if matching > _MATCH and len(small.rows) <= _PROSE_ROWS and not small.goes_on:
+            return False
         return not (matching > _MATCH and small is sides[0] and _are_labels(small, large))
     if sides[1].is_bulleted and len(sides[1].rows) >= _PROSE_ROWS:
         return True
@@ -357,6 +428,7 @@ class _Side:
         is_figures: Whether most lines are numbers.
         is_bulleted: Whether most rows begin with a bullet.
         is_prose: Whether lines are as long as their words allow; None if there are too few.
+        goes_on: Whether many lines begin with a small letter.
     """
 
     rows: list[list[TextLine]]
@@ -364,11 +436,13 @@ class _Side:
     is_figures: bool
     is_bulleted: bool
     is_prose: bool | None
+    goes_on: bool
 
     @classmethod
     def of(cls, lines: Sequence[TextLine]) -> _Side:
         texts = [line for line in lines if line.text and "\n" not in line.text]
         rows = _grouped(lines)
+        small = sum(line.text[:1].islower() for line in texts)
         bullets = sum(_BULLET.match(row[0].text) is not None for row in rows)
         return cls(
             rows,
@@ -376,6 +450,7 @@ class _Side:
             is_figures=sum(map(_is_figure, texts)) > 0.5 * len(texts),
             is_bulleted=bullets > 0.3 * len(rows),
             is_prose=_is_prose(texts),
+            goes_on=small > 0.4 * len(texts),
         )
 
 
@@ -397,7 +472,7 @@ def _is_prose(lines: Sequence[TextLine]) -> bool | None:
                 pairs += 1
                 broken += above.box[2] - above.box[0] + _first_word(below) < width
                 small += below.text[:1].islower()
-    if pairs < 2:
+    if pairs < _FEWEST_PAIRS - (small > 0.5 * pairs):
         return None
     # Lists hardly ever go on in small letters; a paragraph of many short sentences does not either.
     return broken <= (_MOST_BROKEN + 0.3 * (small > 0.3 * pairs)) * pairs

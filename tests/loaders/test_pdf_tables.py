@@ -180,3 +180,110 @@ def test_a_table_in_the_frame_of_a_page_is_one(tmp_path: Path) -> None:
     page.draw_rect((20, 20, 570, 800))
     shot = segments_of(document, tmp_path)[0]
     assert shot.text == f"Before the table.\n\n{MARKDOWN}"
+
+
+LEDGER = [
+    ["Payee", "Office", "Amount"],
+    ["Bainbridge, Jonathan", "District director", "37,499.96"],
+    ["Smithers, Alvaro", "Correspondent", "21,000.00"],
+    ["Armitage, Derek", "Staff assistant of the night", "446.87"],
+    ["Velez, Alexander", "Intern from May", "26,874.99"],
+]
+LEDGER_MARKDOWN = "\n".join(
+    ["| Payee | Office | Amount |", "|---|---|---|", *(f"| {' | '.join(r)} |" for r in LEDGER[1:])]
+)
+
+
+def test_rows_between_vertical_lines_only_are_rows(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    for is_framed in (True, False):
+        page = document.new_page()
+        write(page, LEDGER, 100)
+        for x in (50, 200, 350, 500) if is_framed else (200, 350):
+            page.draw_line((x, 100), (x, 205))
+        if is_framed:
+            page.draw_line((50, 100), (500, 100))
+            page.draw_line((50, 205), (500, 205))
+    found = [s.text for s in segments_of(document, tmp_path) if s.modality == "image"]
+    assert found == [LEDGER_MARKDOWN, LEDGER_MARKDOWN]
+
+
+def test_a_table_without_lines_becomes_markdown(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    page.insert_text((50, 60), "Before the table stands a sentence of its own.", fontsize=10)
+    write(page, LEDGER, 100)
+    page.insert_text((50, 260), "After the table stands another sentence.", fontsize=10)
+    shot = segments_of(document, tmp_path)[0]
+    assert shot.text == (
+        "Before the table stands a sentence of its own.\n\n"
+        f"{LEDGER_MARKDOWN}\n\nAfter the table stands another sentence."
+    )
+
+
+def test_a_table_whose_first_row_is_no_header_has_an_empty_one(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    write(document.new_page(), LEDGER[1:], 100)
+    shot = segments_of(document, tmp_path)[0]
+    assert shot.text.splitlines()[:3] == [
+        "|   |   |   |",
+        "|---|---|---|",
+        "| Bainbridge, Jonathan | District director | 37,499.96 |",
+    ]
+
+
+def test_a_cell_of_several_lines_is_one_cell(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    y = 100
+    for number, lines in enumerate(
+        (["Item of steel"], ["Item of brass that", "goes on below"]) * 3
+    ):
+        page.insert_text((60, y), f"AB-{number}00{number}", fontsize=10)
+        page.insert_text((400, y), f"{number}4.50", fontsize=10)
+        for line in lines:
+            page.insert_text((200, y), line, fontsize=10)
+            y += 14
+    shot = segments_of(document, tmp_path)[0]
+    assert shot.text.count("\n") == 7
+    assert "| AB-1001 | Item of brass that goes on below | 14.50 |" in shot.text
+
+
+def test_a_table_in_a_cell_is_a_table_beside_the_other(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    ruled(page, ROWS)
+    for x in (50, 200, 500):
+        page.draw_line((x, 180), (x, 260))
+    page.draw_line((50, 260), (500, 260))
+    page.insert_text((60, 200), "Colours", fontsize=10)
+    inner = [["red", "12"], ["blue", "7"], ["green", "9"]]
+    for at, row in enumerate(inner):
+        for x, cell in zip((220, 320), row, strict=True):
+            page.insert_text((x, 202 + 16 * at), cell, fontsize=9)
+    for at in range(4):
+        page.draw_line((210, 190 + 16 * at), (400, 190 + 16 * at))
+    for x in (210, 310, 400):
+        page.draw_line((x, 190), (x, 238))
+    shot = segments_of(document, tmp_path)[0]
+    assert "| red | 12 |\n|---|---|\n| blue | 7 |\n| green | 9 |" in shot.text
+    assert "| Red chair | 49.50 | 12 |" in shot.text
+    assert "Colours" in shot.text
+
+
+def test_names_and_addresses_side_by_side_are_read_row_by_row(tmp_path: Path) -> None:
+    entries = [
+        ("Ada Whitcombe, pilot", "14 Lighthouse Quay, Stornoway"),
+        ("Ben Okafor, tug master", "9 Saltmarsh Lane, Padstow"),
+        ("Cleo Marchetti, chandler", "3 Ropewalk, Whitby"),
+        ("Dov Lind, sailmaker", "77 Tar Barrel Alley, Hull"),
+        ("Edda Brandt, net mender", "5 Herring Steps, Wick"),
+        ("Hal Tremayne, diver", "2 Wreckers Court, Bude"),
+    ]
+    document = pymupdf.open()
+    page = document.new_page()
+    for at, (name, address) in enumerate(entries):
+        page.insert_text((60, 100 + 16 * at), name)
+        page.insert_text((320, 100 + 16 * at), address)
+    shot = segments_of(document, tmp_path)[0]
+    assert shot.text.splitlines() == [f"{name} {address}" for name, address in entries]

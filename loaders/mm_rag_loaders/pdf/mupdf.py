@@ -29,7 +29,7 @@ from mm_rag_loaders.pdf.page import (
     locked_pdf,
 )
 from mm_rag_loaders.pdf.page_content import page_content
-from mm_rag_loaders.pdf.tables import edges
+from mm_rag_loaders.pdf.ruled import edges
 
 _HIDDEN = 1 << 1  # of the flags of annotations
 _BOLD = 16  # of MuPDF's font flags
