@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.loader import SourceFile
+from mm_rag_loaders.outcome import Note
 from mm_rag_loaders.passages import Passage, TextPart, passages_of
 
 _MOST_LINKS = 100  # of a passage
@@ -41,6 +42,7 @@ class Document:
         parts: Its content in reading order. Headings have levels; tables are Markdown.
         links: Text and address of its links, in order.
         pictures: Its pictures, in order. They are not opened.
+        notes: What was left out or changed.
     """
 
     title: str = ""
@@ -48,6 +50,7 @@ class Document:
     parts: Sequence[TextPart] = ()
     links: Sequence[tuple[str, str]] = ()
     pictures: Sequence[Picture] = ()
+    notes: Sequence[Note] = ()
 
 
 def document_segments(

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from mm_rag.errors import UnreadableMedia
 from mm_rag.segment import Segment
-from mm_rag_loaders.documents import document_segments
-from mm_rag_loaders.html.page import HtmlPage, html_page
+from mm_rag_loaders.documents import Document, document_segments
+from mm_rag_loaders.html.page import html_page
 from mm_rag_loaders.html.web_archive import WebArchive, is_web_archive, read_web_archive
 from mm_rag_loaders.loader import Loader, Member, SourceFile
 from mm_rag_loaders.local_pictures import picture_members
@@ -44,7 +44,7 @@ class HtmlLoader(Loader):
         contained = archive.picture if archive else None
         yield from picture_members(page.pictures, file, self.options.policy, contained)
 
-    def _read(self, file: SourceFile) -> tuple[HtmlPage, WebArchive | None, list[Note]]:
+    def _read(self, file: SourceFile) -> tuple[Document, WebArchive | None, list[Note]]:
         with file.opened.reader() as reader:
             data = reader.read(_MOST_BYTES + 1)
         notes: list[Note] = []

@@ -21,6 +21,7 @@ from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, Member, SourceFile, options_for
 from mm_rag_loaders.mail import EmailLoader
+from mm_rag_loaders.markup_loader import MarkupLoader
 from mm_rag_loaders.members import MemberNotes, in_container, open_member
 from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.outcome import Event, FileOutcome
@@ -37,7 +38,7 @@ LOADERS: dict[MediaKind, type[Loader]] = {
     "audio": AudioLoader,
     "video": VideoLoader,
     "text": TextLoader,
-    "markup": TextLoader,
+    "markup": MarkupLoader,
     "html": HtmlLoader,
     "email": EmailLoader,
     "archive": ArchiveLoader,

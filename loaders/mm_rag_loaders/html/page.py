@@ -6,7 +6,6 @@ Used for pages in files, and for those in messages, books, notebooks and Markdow
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from mm_rag._printing import printable
@@ -38,20 +37,6 @@ _LINK_SCHEMES = ("http://", "https://", "mailto:", "tel:", "ftp://")
 _MOST_FIELD = 1000  # characters
 
 
-@dataclass(frozen=True, kw_only=True)
-class HtmlPage(Document):
-    """What a page says.
-
-    Its `metadata` are `description`, `author`, `date`, `keywords`, `site` and `language`, as far as
-    the page gives them. Its `links` are those that lead to another page.
-
-    Attributes:
-        notes: What was left out or changed.
-    """
-
-    notes: tuple[Note, ...] = ()
-
-
 def html_parts(content: bytes | str, *, declared: str = "") -> list[TextPart]:
     """All parts of a piece of HTML, such as the body of a message, in reading order.
 
@@ -67,8 +52,11 @@ def html_parts(content: bytes | str, *, declared: str = "") -> list[TextPart]:
 
 def html_page(
     content: bytes | str, *, declared: str = "", base: str = "", main_only: bool = True
-) -> HtmlPage:
+) -> Document:
     """Read a page. Nothing that it refers to is opened, and no script runs.
+
+    The metadata are `description`, `author`, `date`, `keywords`, `site` and `language`, as far as
+    the page gives them. The links are those that lead to another page.
 
     Args:
         content: The page.
@@ -79,9 +67,11 @@ def html_page(
     Raises:
         MissingExtra: The parser is not installed.
     """
-    text, encoding = (
-        decoded_html(content, declared) if isinstance(content, bytes) else (content, "")
-    )
+    if isinstance(content, str):
+        text, encoding = content, ""
+    else:
+        decoded = decoded_html(content, declared)
+        text, encoding = decoded.text, decoded.note
     tree = parse_html(html_from_xhtml(text) if is_xhtml(text) else text)
     fields = dict(_fields(tree.root))
     found = main_content(tree.root) if main_only else MainContent(tree.root)
@@ -89,13 +79,13 @@ def html_page(
     parts = tuple(_printable(part) for part in read.parts)
     heading = next((part.text for part in parts if part.kind == "heading"), "")
     base = _base(tree.root) or base
-    return HtmlPage(
+    return Document(
         title=_clean(_title(tree.root) or fields.pop("og:title", "") or heading),
         metadata={name: value for name, value in fields.items() if name in (*_FIELDS, "language")},
         parts=tuple(part for part in parts if part.text.strip()),
         links=tuple(_outward(read.links, base)),
         pictures=tuple(read.pictures),
-        notes=tuple(_notes(tree, found, encoding, "\N{REPLACEMENT CHARACTER}" in text)),
+        notes=tuple(_notes(tree, found, encoding)),
     )
 
 
@@ -150,11 +140,9 @@ def _outward(links: list[tuple[str, str]], base: str) -> Iterator[tuple[str, str
             yield printable(text), whole
 
 
-def _notes(tree: Tree, found: MainContent, encoding: str, is_replaced: bool) -> Iterator[Note]:
-    if encoding not in ("", "utf-8"):
-        yield Note("encoding", f"not UTF-8: read as {encoding}")
-    if is_replaced:
-        yield Note("encoding", "bytes that are no text were replaced")
+def _notes(tree: Tree, found: MainContent, encoding: str) -> Iterator[Note]:
+    if encoding:
+        yield Note("encoding", encoding)
     if tree.is_flattened:
         yield Note("limit", "elements nested deeper than 512 levels were read as if they were not")
     if tree.is_cut:

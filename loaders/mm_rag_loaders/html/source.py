@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from dataclasses import dataclass
 from itertools import islice
+
+from mm_rag.media.text_encoding import DecodedText, decoded
 
 _MOST_NESTED = 512  # levels; browsers draw no more either
 _MOST_ATTRIBUTES = 256  # of one element; parsers compare each with all before it
@@ -13,28 +14,6 @@ _LONG_TAG = 4096  # characters from which attributes are counted
 _META_BYTES = 4096
 _META = re.compile(rb"<meta[^>]{0,500}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9_:.-]+)")
-# Pages in one of these mean the other, which has more characters.
-_MEANT = {
-    "ascii": "cp1252",
-    "iso8859-1": "cp1252",
-    "iso8859-9": "cp1254",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "shift_jis": "cp932",
-    "euc_kr": "cp949",
-    "big5": "cp950",
-    "tis-620": "cp874",
-    "utf-16": "utf-8",
-    "utf-16-le": "utf-8",
-    "utf-16-be": "utf-8",
-}
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-
 _ATTRIBUTE = (
     r"[\s/]*+[^\s/>][^\s/>=]*+"
     r"(?:\s*+=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s>\"'][^\s>]*+)?+)?+"
@@ -60,50 +39,18 @@ _SELF_CLOSED = re.compile(r"<([a-zA-Z][\w:.-]*)((?:\s[^<>]*)?)/>")
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)(?:\]\]>|\Z)", re.DOTALL)
 
 
-def decoded_html(data: bytes, declared: str = "") -> tuple[str, str]:
-    """The text of a page, and the name of its encoding.
-
-    A mark at the beginning decides, then valid UTF-8, then `declared`, then what the page says.
+def decoded_html(data: bytes, declared: str = "") -> DecodedText:
+    """The text of a page.
 
     Args:
         data: The bytes of the page.
         declared: The encoding according to the message or server that brought it; may be empty.
     """
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace"), encoding
-    named = _known(declared) or _named_encoding(data[:_META_BYTES])
-    if named in ("iso2022_jp", "hz", "utf-7"):  # these look like ASCII
-        return data.decode("utf-8" if named == "utf-7" else named, "replace"), named
-    try:
-        return data.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError as error:
-        if not named:
-            return _guessed(data, error)
-    return data.decode(named, "replace"), named
-
-
-def _named_encoding(head: bytes) -> str:
+    head = data[:_META_BYTES]
     found = _META.search(head) or _XML_ENCODING.match(head)
-    return _known(found[1].decode("ascii")) if found else ""
-
-
-def _known(name: str) -> str:
-    """Python's name of an encoding as browsers understand it; empty if there is none."""
-    try:
-        found = codecs.lookup(name.strip()).name if name.strip() else ""
-        "".encode(found or "utf-8")  # some codecs are not of text
-    except (LookupError, ValueError, UnicodeError):
-        return ""
-    return _MEANT.get(found, found)
-
-
-def _guessed(data: bytes, error: UnicodeDecodeError) -> tuple[str, str]:
-    """A page that says no encoding and is not UTF-8."""
-    cut = error.start > len(data) - 4
-    if cut:
-        return data.decode("utf-8", "replace"), "utf-8"
-    return data.decode("cp1252", "replace"), "cp1252"
+    named = declared or (found[1].decode("ascii") if found else "")
+    # What reads as ASCII is not in one of these, whatever it says.
+    return decoded(data, declared=None if named.lower().startswith(("utf-16", "utf-32")) else named)
 
 
 @dataclass(frozen=True)
