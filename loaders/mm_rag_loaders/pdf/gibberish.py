@@ -1,0 +1,276 @@
+"""Text layers that lie: found out by statistics on the letters of a page, in any language.
+
+A font may say nothing, or something wrong, about the letters that it draws. The words then come out
+as "/HDVH DJUHHPHQW" or "Ïðîòîêîë", as private or unassigned characters, or as a mix of scripts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_FEWEST = 60  # pairs of letters, or letters, from which on a text is judged
+_DIGIT = "0"
+_MOST_REPEATED = 3  # times that a word counts: a page may repeat a code
+_SHORTEST = 3  # letters of a word that is judged: shorter ones are units, variables and codes
+
+# Bits for a pair of letters, on average over a text, above which no text of `_FEWEST` pairs in any
+# of 106 languages lies: half of the translations that Debian installs, the other half of which the
+# pairs were counted on. Shuffled letters need 5.7 in Latin and 7.7 or more in other scripts. The
+# second number is for 250 pairs and more.
+_MOST_BITS: dict[str, tuple[float, float]] = {"LATIN": (4.8, 4.6)}
+_MOST_BITS_ELSEWHERE = (5.4, 5.2)
+_MANY = 250
+_UNKNOWN_BITS = 9.0  # of a pair with a letter that hardly occurs in its script
+
+_MOST_UNREADABLE = 0.25  # share of characters without a meaning
+_MOST_ACCENTS = 0.62  # share of Latin letters with accents; Vietnamese has up to half
+_MOST_STRANGE = 0.25  # share of letters outside of the three most frequent scripts
+_LEAST_COMMON = 0.6  # share of ideographs or syllables that schools teach
+_MOST_SIGNS = 0.35  # share of characters in words that consist of different signs
+
+_TABLE = "letter_pairs.json"
+_LEVELS = "0123456789abcdefghijklmnopqrstuvwxyz"  # quarters of a bit
+_ALIKE = str.maketrans("ıøđłßæœþðəɛɔŋħ", "iodlseetdeeonh")
+# Scripts whose vowels are marks, which are counted like letters.
+_WITH_MARKS = frozenset(
+    "DEVANAGARI THAI BENGALI GUJARATI TAMIL TELUGU KANNADA MALAYALAM GURMUKHI ORIYA SINHALA KHMER "
+    "MYANMAR TIBETAN LAO".split()
+)
+# Written together, so that they count as one script.
+_JAPANESE = ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HALFWIDTH", "IDEOGRAPHIC")
+_MATHEMATICAL = ("MATHEMATICAL", "DOUBLE-STRUCK", "SCRIPT", "BLACK-LETTER", "FULLWIDTH", "MODIFIER")
+# The level of the legacy encodings that holds the characters in common use.
+_COMMON: dict[str, tuple[tuple[str, int, int], ...]] = {
+    "CJK": (("gb2312", 0xB0, 0xD7), ("euc_jp", 0xB0, 0xCF), ("big5", 0xA4, 0xC6)),
+    "HANGUL": (("euc_kr", 0xB0, 0xC8),),
+}
+
+
+@dataclass(frozen=True)
+class _Letter:
+    """A letter as it is counted.
+
+    Attributes:
+        script: First word of its Unicode name; empty for what is not a letter.
+        folded: In lower case and without accents.
+        has_accent: Whether an accent was removed.
+    """
+
+    script: str
+    folded: str
+    has_accent: bool = False
+
+
+def is_gibberish(text: str, unreadable: int = 0) -> bool:
+    """Whether a text is not written in any language.
+
+    A text with fewer than about 60 letters is not judged.
+
+    Args:
+        text: Words of a page, separated by spaces.
+        unreadable: Number of characters that the library could not even name.
+    """
+    letters = Counter(text)
+    for blank in [each for each in letters if each.isspace()]:
+        del letters[blank]
+    total = letters.total() + unreadable
+    if total < _FEWEST:
+        return False
+    lost = unreadable + sum(n for letter, n in letters.items() if _is_unreadable(letter))
+    if lost > _MOST_UNREADABLE * total:
+        return True
+    known = {letter: _letter(letter) for letter in letters}
+    scripts: Counter[str] = Counter()
+    for letter, n in letters.items():
+        scripts[known[letter].script] += n
+    del scripts[""]
+    return (
+        _is_mixed(scripts)
+        or _is_rare(letters, known)
+        or _has_many_signs(text, total)
+        or (scripts.total() >= _FEWEST and _is_improbable(text, letters, known, scripts))
+    )
+
+
+def _is_unreadable(letter: str) -> bool:
+    return letter == "\N{REPLACEMENT CHARACTER}" or unicodedata.category(letter) in (
+        "Cc",
+        "Co",
+        "Cn",
+        "Cs",
+    )
+
+
+@cache
+def _letter(letter: str) -> _Letter:
+    script = unicodedata.name(letter, "").partition(" ")[0]
+    category = unicodedata.category(letter)
+    if script in _WITH_MARKS:
+        return _Letter(script, letter) if category[0] in "LM" else _Letter("", " ")
+    if category[0] == "M":
+        return _Letter("", "")
+    if category == "Nd":
+        return _Letter("", _DIGIT)
+    if category[0] != "L" or script in _MATHEMATICAL:
+        return _Letter("", " ")
+    if script in _JAPANESE:
+        return _Letter("CJK", letter)
+    form = "NFKD" if script == "ARABIC" else "NFD"
+    parts = unicodedata.normalize(form, letter.lower())
+    return _Letter(script, parts[0].translate(_ALIKE), len(parts) > 1 and script == "LATIN")
+
+
+def _is_mixed(scripts: Mapping[str, int]) -> bool:
+    """Whether more than three scripts share the text."""
+    counts = sorted(scripts.values(), reverse=True)
+    return sum(counts) >= _FEWEST and sum(counts[3:]) > _MOST_STRANGE * sum(counts)
+
+
+def _is_rare(letters: Mapping[str, int], known: Mapping[str, _Letter]) -> bool:
+    """Whether most ideographs or syllables are ones that hardly anyone uses."""
+    for script in _COMMON:
+        own = {
+            letter: n
+            for letter, n in letters.items()
+            if known[letter].script == script and _is_syllable(letter)
+        }
+        total = sum(own.values())
+        common = sum(n for letter, n in own.items() if _is_common(letter, script))
+        if total >= _FEWEST and common < _LEAST_COMMON * total:
+            return True
+    return False
+
+
+def _is_syllable(letter: str) -> bool:
+    return "\u3400" <= letter <= "\u9fff" or "\uac00" <= letter <= "\ud7a3"
+
+
+@cache
+def _is_common(letter: str, script: str) -> bool:
+    for encoding, first, last in _COMMON[script]:
+        try:
+            code = letter.encode(encoding)
+        except UnicodeEncodeError:
+            continue
+        if len(code) == 2 and first <= code[0] <= last:
+            return True
+    return False
+
+
+def _has_many_signs(text: str, total: int) -> bool:
+    """Whether words consist of different signs: `!"#$%#`."""
+    strange = 0
+    for word in text.split():
+        if len(word) >= _SHORTEST and not word.isalnum():
+            signs = [letter for letter in word if unicodedata.category(letter)[0] in "PS"]
+            if len(signs) >= 0.5 * len(word) and len(set(signs)) >= _SHORTEST:
+                strange += len(word)
+    return strange > _MOST_SIGNS * total
+
+
+def _is_improbable(
+    text: str, letters: Mapping[str, int], known: Mapping[str, _Letter], scripts: Counter[str]
+) -> bool:
+    """Whether most letters are in a script in which they do not follow each other like this."""
+    bad = 0
+    bits = letter_bits(text, known)
+    for script, count in scripts.items():
+        if script == "LATIN" and count >= _FEWEST:
+            accents = sum(n for letter, n in letters.items() if known[letter].has_accent)
+            if accents > _MOST_ACCENTS * count:
+                bad += count
+                continue
+        if script in bits:
+            mean, pairs = bits[script]
+            few, many = _MOST_BITS.get(script, _MOST_BITS_ELSEWHERE)
+            if pairs >= _FEWEST and mean > (many if pairs >= _MANY else few):
+                bad += count
+    return bad > 0.5 * scripts.total()
+
+
+def letter_bits(
+    text: str, known: Mapping[str, _Letter] | None = None
+) -> dict[str, tuple[float, int]]:
+    """Mean bits for a pair of letters, and the number of pairs, for each script with a table."""
+    tables = _tables()
+    sums: defaultdict[str, float] = defaultdict(float)
+    counts: Counter[str] = Counter()
+    for (script, a, b), n in letter_pairs(text, known).items():
+        if script in tables:
+            sums[script] += n * tables[script].get((a, b), _UNKNOWN_BITS)
+            counts[script] += n
+    return {script: (sums[script] / n, n) for script, n in counts.items()}
+
+
+def letter_pairs(
+    text: str, known: Mapping[str, _Letter] | None = None
+) -> Counter[tuple[str, str, str]]:
+    """Number of pairs of letters in words, with their script; a space stands for a word's ends."""
+    known = known or {letter: _letter(letter) for letter in set(text)}
+    folded = text.translate({ord(letter): each.folded for letter, each in known.items()})
+    scripts = {each.folded: each.script for each in known.values() if each.script}
+    found: Counter[tuple[str, str, str]] = Counter()
+    words = Counter(word for word in folded.split() if len(word) >= _SHORTEST)
+    for word, n in words.items():
+        if _DIGIT in word:  # a code
+            continue
+        n = min(n, _MOST_REPEATED)
+        for script, a, b in _pairs(word, scripts):
+            found[script, a, b] += n
+    return found
+
+
+def _pairs(word: str, scripts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    yield scripts[word[0]], " ", word[0]
+    for a, b in zip(word, word[1:], strict=False):
+        if scripts[a] == scripts[b]:
+            yield scripts[a], a, b
+    yield scripts[word[-1]], word[-1], " "
+
+
+@cache
+def _tables() -> dict[str, dict[tuple[str, str], float]]:
+    """Bits of the pairs of each script."""
+    source = files("mm_rag_loaders.pdf").joinpath(_TABLE).read_text(encoding="utf-8")
+    tables: dict[str, dict[tuple[str, str], float]] = {}
+    for script, rows in json.loads(source).items():
+        letters = " " + rows[0]
+        tables[script] = {
+            (a, b): _LEVELS.index(level) / 4
+            for a, row in zip(letters, rows[1:], strict=True)
+            for b, level in zip(letters, row, strict=True)
+        }
+    return tables
+
+
+def table_of(languages: Iterable[Counter[tuple[str, str]]], most_letters: int = 64) -> list[str]:
+    """The table of a script: its letters, then for a space and each of them a row of levels.
+
+    Args:
+        languages: Pairs counted in each language. All languages weigh the same.
+        most_letters: Number of letters; rarer ones are left out.
+    """
+    shares: Counter[tuple[str, str]] = Counter()
+    for pairs in languages:
+        total = pairs.total()
+        for pair, n in pairs.items():
+            shares[pair] += n / total  # pyright: ignore[reportArgumentType]
+    letters: Counter[str] = Counter()
+    for (a, _), share in shares.items():
+        letters[a] += share
+    del letters[" "]
+    alphabet = " " + "".join(letter for letter, _ in letters.most_common(most_letters))
+    rows = [alphabet[1:]]
+    for a in alphabet:
+        total = sum(shares[a, b] for b in alphabet) or 1.0
+        # A share is for pairs that were not seen.
+        bits = [-math.log2(0.98 * shares[a, b] / total + 0.02 / len(alphabet)) for b in alphabet]
+        rows.append("".join(_LEVELS[min(len(_LEVELS) - 1, round(4 * each))] for each in bits))
+    return rows
