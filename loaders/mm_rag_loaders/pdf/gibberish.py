@@ -6,6 +6,7 @@ as "/HDVH DJUHHPHQW" or "Ïðîòîêîë", as private or unassigned characters,
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import unicodedata
@@ -17,13 +18,14 @@ from importlib.resources import files
 
 _FEWEST = 60  # pairs of letters, or letters, from which on a text is judged
 _DIGIT = "0"
+_MOST_DIGITS = 0.25  # of a word
 _MOST_REPEATED = 3  # times that a word counts: a page may repeat a code
 _SHORTEST = 3  # letters of a word that is judged: shorter ones are units, variables and codes
 
-# Bits for a pair of letters, on average over a text, above which no text of `_FEWEST` pairs in any
-# of 106 languages lies: half of the translations that Debian installs, the other half of which the
-# pairs were counted on. Shuffled letters need 5.7 in Latin and 7.7 or more in other scripts. The
-# second number is for 250 pairs and more.
+# Bits for a pair of letters, on average over a text of `_FEWEST` pairs, and over one of `_MANY`.
+# Measured by `tools.letter_pairs` on translations that the table was not made of: texts in 111
+# languages have at most 4.56 and 4.47 in Latin, 5.06 and 5.08 in other scripts; texts with shuffled
+# letters 5.2 and 5.4, and 5.5 to 7.4. Pages of reports, forms, papers and slides have at most 4.0.
 _MOST_BITS: dict[str, tuple[float, float]] = {"LATIN": (4.8, 4.6)}
 _MOST_BITS_ELSEWHERE = (5.4, 5.2)
 _MANY = 250
@@ -33,15 +35,31 @@ _MOST_UNREADABLE = 0.25  # share of characters without a meaning
 _MOST_ACCENTS = 0.62  # share of Latin letters with accents; Vietnamese has up to half
 _MOST_STRANGE = 0.25  # share of letters outside of the three most frequent scripts
 _LEAST_COMMON = 0.6  # share of ideographs or syllables that schools teach
-_MOST_SIGNS = 0.35  # share of characters in words that consist of different signs
+_MOST_SIGNS = 0.5  # share of characters in words with signs in them
+_INNER_SIGNS = frozenset(
+    "-.,:/@_&\u2019'\u00b7\u2013\u2014\u2026\u00b0"
+)  # of names, numbers and addresses
 
 _TABLE = "letter_pairs.json"
 _LEVELS = "0123456789abcdefghijklmnopqrstuvwxyz"  # quarters of a bit
 _ALIKE = str.maketrans("ıøđłßæœþðəɛɔŋħ", "iodlseetdeeonh")
 # Scripts whose vowels are marks, which are counted like letters.
-_WITH_MARKS = frozenset(
-    "DEVANAGARI THAI BENGALI GUJARATI TAMIL TELUGU KANNADA MALAYALAM GURMUKHI ORIYA SINHALA KHMER "
-    "MYANMAR TIBETAN LAO".split()
+_WITH_MARKS = (
+    "BENGALI",
+    "DEVANAGARI",
+    "GUJARATI",
+    "GURMUKHI",
+    "KANNADA",
+    "KHMER",
+    "LAO",
+    "MALAYALAM",
+    "MYANMAR",
+    "ORIYA",
+    "SINHALA",
+    "TAMIL",
+    "TELUGU",
+    "THAI",
+    "TIBETAN",
 )
 # Written together, so that they count as one script.
 _JAPANESE = ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HALFWIDTH", "IDEOGRAPHIC")
@@ -165,13 +183,18 @@ def _is_common(letter: str, script: str) -> bool:
 
 
 def _has_many_signs(text: str, total: int) -> bool:
-    """Whether words consist of different signs: `!"#$%#`."""
+    """Whether signs stand inside words: `"%+'6+ '-5++1....+5 392`."""
     strange = 0
     for word in text.split():
-        if len(word) >= _SHORTEST and not word.isalnum():
-            signs = [letter for letter in word if unicodedata.category(letter)[0] in "PS"]
-            if len(signs) >= 0.5 * len(word) and len(set(signs)) >= _SHORTEST:
-                strange += len(word)
+        # Formulas have other letters, and Chinese has signs where others have spaces.
+        if len(word) < _SHORTEST or not word.isascii() or word.isalnum():
+            continue
+        signs = [letter for letter in word if not letter.isalnum()]
+        inner = {letter for letter in word[1:-1] if not letter.isalnum()} - _INNER_SIGNS
+        distinct = len(set(word))
+        has_many = len(signs) >= 0.5 * len(word) and distinct >= _SHORTEST
+        if has_many or (inner and distinct > _SHORTEST):
+            strange += len(word)
     return strange > _MOST_SIGNS * total
 
 
@@ -219,7 +242,7 @@ def letter_pairs(
     found: Counter[tuple[str, str, str]] = Counter()
     words = Counter(word for word in folded.split() if len(word) >= _SHORTEST)
     for word, n in words.items():
-        if _DIGIT in word:  # a code
+        if word.count(_DIGIT) > _MOST_DIGITS * len(word):  # a code
             continue
         n = min(n, _MOST_REPEATED)
         for script, a, b in _pairs(word, scripts):
@@ -228,11 +251,10 @@ def letter_pairs(
 
 
 def _pairs(word: str, scripts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    yield scripts[word[0]], " ", word[0]
-    for a, b in zip(word, word[1:], strict=False):
-        if scripts[a] == scripts[b]:
-            yield scripts[a], a, b
-    yield scripts[word[-1]], word[-1], " "
+    for a, b in itertools.pairwise(f" {word} "):
+        script = scripts.get(a) or scripts.get(b)
+        if script and _DIGIT not in (a, b) and scripts.get(b, script) == script:
+            yield script, a, b
 
 
 @cache
@@ -250,13 +272,15 @@ def _tables() -> dict[str, dict[tuple[str, str], float]]:
     return tables
 
 
-def table_of(languages: Iterable[Counter[tuple[str, str]]], most_letters: int = 64) -> list[str]:
+def table_of(languages: Iterable[Counter[tuple[str, str]]], script: str) -> list[str]:
     """The table of a script: its letters, then for a space and each of them a row of levels.
 
     Args:
         languages: Pairs counted in each language. All languages weigh the same.
-        most_letters: Number of letters; rarer ones are left out.
+        script: Its name; 26 letters of Latin are kept, 64 of scripts whose vowels are marks, and 48
+            of others.
     """
+    most_letters = 26 if script == "LATIN" else 64 if script in _WITH_MARKS else 48
     shares: Counter[tuple[str, str]] = Counter()
     for pairs in languages:
         total = pairs.total()

@@ -32,6 +32,7 @@ from mm_rag_loaders.pdf.page_content import page_content
 from mm_rag_loaders.pdf.ruled import edges
 
 _HIDDEN = 1 << 1  # of the flags of annotations
+_FAR = 1e6  # points
 _BOLD = 16  # of MuPDF's font flags
 _MOST_LIGHT = 0.2  # light letters in a bold line, as a share of the bold ones
 _BOLD_NAME = re.compile(r"bold|black|heavy|CMBX", re.IGNORECASE)
@@ -210,7 +211,9 @@ def _links(page: Any) -> Iterator[str]:
 def _lines(mupdf: Any, page: Any) -> Iterator[Line]:
     # Ligatures are split, because queries do not contain them: "ef\ufb01cient".
     flags = mupdf.TEXTFLAGS_DICT & ~mupdf.TEXT_PRESERVE_IMAGES & ~mupdf.TEXT_PRESERVE_LIGATURES
-    text = page.get_textpage(flags=flags)
+    # Words outside of the page are left out later, and noted.
+    everywhere = mupdf.Rect(-_FAR, -_FAR, _FAR, _FAR)
+    text = page.get_textpage(clip=everywhere, flags=flags & ~mupdf.TEXT_MEDIABOX_CLIP)
     words: dict[tuple[int, int], list[PDFWord]] = {}
     for x0, y0, x1, y1, letters, block, line, _ in text.extractWORDS():
         words.setdefault((block, line), []).append(PDFWord(letters, (x0, y0, x1, y1)))

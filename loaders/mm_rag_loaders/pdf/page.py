@@ -167,6 +167,8 @@ class RawPage:
         outlines: Number of drawn paths.
         pictures: Drawn pictures.
         links: Addresses of links, each once.
+        unreadable: Number of letters that the library leaves out of the lines, because they have
+            no meaning.
     """
 
     number: int
@@ -178,6 +180,7 @@ class RawPage:
     outlines: int = 0
     pictures: tuple[PageImage, ...] = ()
     links: tuple[str, ...] = ()
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,6 +350,8 @@ class PageContent:
         is_blank: Whether there is neither text nor anything else visible.
         is_reduced: Whether the page is so large that its picture has fewer than 18 dots per inch.
         additions: Comments and form fields.
+        unseen: Number of words of the text layer that were left out because they cannot be seen.
+        gibberish: Share of the letters of the text layer that are not those that are printed.
     """
 
     number: int
@@ -359,6 +364,8 @@ class PageContent:
     is_blank: bool
     is_reduced: bool
     additions: tuple[Addition, ...] = ()
+    unseen: int = 0
+    gibberish: float = 0.0
 
     @property
     def text(self) -> str:

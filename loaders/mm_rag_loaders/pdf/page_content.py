@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
@@ -13,6 +13,7 @@ from mm_rag._printing import printable
 from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
 from mm_rag_loaders.pdf.blocks import FontUse, arrange
+from mm_rag_loaders.pdf.gibberish import is_gibberish
 from mm_rag_loaders.pdf.page import (
     Canvas,
     Direction,
@@ -26,6 +27,7 @@ from mm_rag_loaders.pdf.page import (
     around,
     turned,
 )
+from mm_rag_loaders.pdf.seen import without_copies, without_unseen, words_in
 from mm_rag_loaders.pdf.tables import split_tables
 
 _MAX_ZOOM = 3.0  # 216 dpi: more makes the picture of a small page larger, not sharper
@@ -47,6 +49,9 @@ _FEWEST_LETTERS = 20
 _FEWEST_LETTERS_ON_PICTURE = 100
 _LARGE_PICTURE = 0.4  # of the page's area
 _MANY_OUTLINES = 50  # letters may be drawn as outlines
+
+MOST_GIBBERISH = 0.3
+"""Share of a page's letters up to which its text layer is kept."""
 
 _MOST_REGIONS = 3
 _LEAST_AREA = 0.06  # of the page's area: about 6 x 5 cm of an A4 page
@@ -70,12 +75,16 @@ def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) 
     """
     if not (raw.size[0] > 0 and raw.size[1] > 0):
         raise UnreadableMedia(f"its size is {raw.size[0]:g} x {raw.size[1]:g} points")
+    raw = without_copies(raw)
     visible = _visible(raw)
     page = turned(visible, _rotation(visible))
-    fonts.see(page.lines)
     zoom = _zoom(page.size, max_pixels, _MAX_ZOOM)
     picture = canvas.draw(page.rotation, (0.0, 0.0, *page.size), zoom)
-    seems_unread = is_unread(page)
+    page = without_unseen(page, picture)
+    unseen = words_in(raw.lines) - words_in(page.lines)
+    gibberish = gibberish_in(raw)
+    fonts.see(page.lines)
+    seems_unread = is_unread(page) or gibberish > MOST_GIBBERISH
     # Only checked if there is little text, because it takes time.
     is_plain = seems_unread and _has_one_colour(picture)
     is_scan = seems_unread and not is_plain
@@ -92,7 +101,24 @@ def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) 
         scans=_whole_scan(page, canvas) if is_scan else _scans(page, canvas, arranged.places),
         is_blank=is_plain and not arranged.blocks,
         is_reduced=picture.width < _FEWEST_DOTS_PER_POINT * page.size[0],
+        unseen=unseen,
+        gibberish=gibberish,
     )
+
+
+def gibberish_in(raw: RawPage) -> float:
+    """Share of a page's letters that are not those that are printed."""
+    if is_gibberish(" ".join(line.text for line in raw.lines), raw.unreadable):
+        return 1.0
+    # Often only one font of several says nothing about its letters.
+    texts: defaultdict[tuple[float, bool], list[str]] = defaultdict(list)
+    for line in raw.lines:
+        texts[round(line.size, 1), line.bold].append(line.text)
+    if len(texts) == 1:
+        return 0.0
+    joined = [" ".join(each) for each in texts.values()]
+    total = sum(map(len, joined))
+    return sum(len(each) for each in joined if is_gibberish(each)) / total if total else 0.0
 
 
 def _visible(page: RawPage) -> RawPage:

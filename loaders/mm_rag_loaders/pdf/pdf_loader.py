@@ -9,24 +9,22 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias
 
 from mm_rag._optional import install_command
-from mm_rag.boxes import Box, WordBox
+from mm_rag._printing import counted
 from mm_rag.errors import MissingExtra, UnreadableMedia
-from mm_rag.extraction.ocr import OCRResult, word_boxes
 from mm_rag.media.access import FileSource, opened
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.load_options import LoadOptions, PDFBackend
-from mm_rag_loaders.loader import Loader, SourceFile, read_picture
+from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.passages import Passage, passages, passages_of
-from mm_rag_loaders.pdf.page import Block, PageContent, PDFDocument, Scan
+from mm_rag_loaders.pdf.page import Block, PageContent, PDFDocument
+from mm_rag_loaders.pdf.page_content import MOST_GIBBERISH
+from mm_rag_loaders.pdf.scans import with_scans_read
 from mm_rag_loaders.pdf.unprinted import NO_EXTRAS, Unprinted, unprinted_of
 
 _MEANINGLESS = ("(anonymous)", "(unspecified)", "anonymous", "unknown")
 _LINK_SCHEMES = ("http://", "https://", "mailto:", "ftp://")
 _MOST_LINKS = 50  # of a page
 _MOST_LINK_LETTERS = 4000
-
-_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
-_FEWEST_LETTERS = 4  # of a region: less is a logo or a texture
 
 
 class PDFLoader(Loader):
@@ -49,6 +47,8 @@ class PDFLoader(Loader):
             UnreadableMedia: It is damaged beyond repair, or all pages are blank.
         """
         blank: list[int] = []
+        partly: list[int] = []
+        unseen: dict[int, int] = {}
         found = False
         options = self.options
         with (
@@ -66,6 +66,10 @@ class PDFLoader(Loader):
                     blank.append(number)
                     continue
                 found = True
+                if page.unseen:
+                    unseen[number] = page.unseen
+                if 0 < page.gibberish <= MOST_GIBBERISH:
+                    partly.append(number)
                 yield from self._page_segments(page, about, heads, file)
             if not found:
                 raise UnreadableMedia(_nothing_found(document, file))
@@ -73,6 +77,14 @@ class PDFLoader(Loader):
                 file.note("damaged", f"damaged in places: {complaint}")
         if blank:
             file.note("blank", f"blank: {_page_list(blank)}")
+        if unseen:
+            file.note("hidden", _unseen(unseen))
+        if partly:
+            file.note(
+                "damaged",
+                f"some of the words on {_page_list(partly)} are not those that are printed: their "
+                "font does not say which letters it draws",
+            )
 
     @contextmanager
     def _unprinted(self, file: SourceFile) -> Generator[Unprinted]:
@@ -274,6 +286,14 @@ def _nothing_found(document: PDFDocument, file: SourceFile) -> str:
     return f"{file.path.name} has {what}" + (f": {reason}." if reason else ".")
 
 
+def _unseen(words: dict[int, int]) -> str:
+    count = counted(sum(words.values()), "word")
+    return (
+        f"{count} that cannot be seen were left out on {_page_list([*words])}: outside of the "
+        "page, covered, very small, or in the colour of the ground"
+    )
+
+
 def _page_list(numbers: list[int]) -> str:
     """`[1, 3, 4, 5]` as `"pages 1, 3-5"`."""
     runs: list[list[int]] = []
@@ -284,58 +304,6 @@ def _page_list(numbers: list[int]) -> str:
             runs.append([number])
     spans = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
     return f"page{'s' if len(numbers) > 1 else ''} {', '.join(spans)}"
-
-
-def with_scans_read(page: PageContent, file: SourceFile) -> tuple[PageContent, bool]:
-    """The page with the text of its scans, and whether OCR was used.
-
-    If the OCR engine is not installed, the page stays the same and the file gets a note.
-    """
-    if not page.scans:
-        return page, False
-    readings = [read_picture(scan.picture, file, f"page {page.number}") for scan in page.scans]
-    if page.scans[0].box == _WHOLE:
-        return _with_page_read(page, page.scans[0], readings[0]), True
-    found = [
-        (scan, reading)
-        for scan, reading in zip(page.scans, readings, strict=True)
-        if sum(map(str.isalnum, reading.text)) >= _FEWEST_LETTERS
-    ]
-    return _with_regions_read(page, found), bool(found)
-
-
-def _with_page_read(page: PageContent, scan: Scan, reading: OCRResult) -> PageContent:
-    # The text layer of a scan may consist of a stamp or a page number.
-    if len(reading.text) <= len(page.text):
-        return page
-    block = Block(kind="text", text=reading.text, box=_WHOLE)
-    return replace(page, blocks=(block,), words=tuple(_words(scan, reading)))
-
-
-def _with_regions_read(page: PageContent, found: Sequence[tuple[Scan, OCRResult]]) -> PageContent:
-    blocks, words = list(page.blocks), list(page.words)
-    # Backwards, so that insertions do not shift earlier positions.
-    for scan, reading in reversed(found):
-        blocks.insert(scan.after, Block(kind="picture", text=reading.text, box=scan.box))
-        words += _words(scan, reading)
-    return replace(page, blocks=tuple(blocks), words=tuple(words))
-
-
-def _words(scan: Scan, reading: OCRResult) -> list[WordBox]:
-    x, y = scan.box[:2]
-    width, height = scan.box[2] - x, scan.box[3] - y
-    return [
-        WordBox(
-            word.text,
-            (
-                x + word.box[0] * width,
-                y + word.box[1] * height,
-                x + word.box[2] * width,
-                y + word.box[3] * height,
-            ),
-        )
-        for word in word_boxes(reading, scan.picture.size)
-    ]
 
 
 def open_pdf(path: FileSource, password: str | None, backend: PDFBackend | None) -> PDFDocument:

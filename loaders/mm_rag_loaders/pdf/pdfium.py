@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import math
+import re
 import threading
 import weakref
 from collections.abc import Collection, Generator, Iterator, Mapping
@@ -42,6 +43,8 @@ _lock = threading.RLock()
 
 _Matrix: TypeAlias = tuple[float, float, float, float, float, float]
 _Point: TypeAlias = tuple[float, float]
+
+_CONTROL = re.compile(r"[\x01\x03-\x08\x0b\x0c\x0e-\x1f]")  # \x02 is a hyphen at a line's end
 
 _MOST_OBJECTS = 50_000  # of a page; a map may have a million
 _MOST_DEPTH = 8
@@ -234,6 +237,7 @@ def _raw_page(raw: Any, page: Any, number: int, label: str, links: list[str]) ->
     left, bottom, right, top = page.get_bbox()
     with closing(page.get_textpage()) as text:
         lines = text_lines(raw, text, (left, top))
+        unreadable = len(_CONTROL.findall(text.get_text_range()))
     drawn = drawn_on(raw, page, (left, top))
     return RawPage(
         number=number,
@@ -245,6 +249,7 @@ def _raw_page(raw: Any, page: Any, number: int, label: str, links: list[str]) ->
         outlines=drawn.outlines,
         pictures=tuple(drawn.pictures),
         links=tuple(links),
+        unreadable=unreadable,
     )
 
 
