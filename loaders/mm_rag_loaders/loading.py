@@ -15,7 +15,7 @@ from mm_rag.content import Url
 from mm_rag.errors import SourceForbidden, UnreadableMedia
 from mm_rag.media.access import check_bytes
 from mm_rag.media.addresses import without_user
-from mm_rag.media.kind import is_plain_text
+from mm_rag.media.plain_text import is_plain_text
 from mm_rag.segment import Segment
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.outcome import Event, FileOutcome, LoadedFile, ProgressTracker, progress_bar

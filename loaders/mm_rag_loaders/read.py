@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mm_rag.content import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import InputError, MissingExtra, SourceForbidden
-from mm_rag.media.formats import MediaKind
+from mm_rag.media.formats import TEXT_FORMATS, MediaKind, by_suffix
 from mm_rag.media.kind import OFFICE_SUFFIXES, FileType, file_type
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
@@ -51,6 +51,7 @@ _SUFFIXES: dict[MediaKind, frozenset[str]] = {
     "audio": AUDIO_SUFFIXES,
     "video": VIDEO_SUFFIXES,
 }
+_TEXT_SUFFIXES = frozenset(by_suffix(TEXT_FORMATS))
 _MOST_NESTED = 5
 """Files in files in files: more are left out."""
 
@@ -215,6 +216,8 @@ def _misnamed(path: Path, found: FileType) -> str:
     named = {kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes}
     # The same containers hold sound and video, so either suffix is right.
     named |= {"audio", "video"} if named & {"audio", "video"} else set()
+    if suffix in _TEXT_SUFFIXES and found.kind in _SUFFIXES:
+        return f"named {path.suffix}, but is {found.name}"
     if not named or not found.certain or found.kind in named:
         return ""
     return f"named {path.suffix}, but is {found.name}"

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from mm_rag._printing import printable
 from mm_rag.errors import UnreadableMedia
-from mm_rag.media.kind import is_plain_text
+from mm_rag.media.plain_text import is_plain_text
 from mm_rag.segment import Segment
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.passages import passages

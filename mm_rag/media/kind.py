@@ -32,6 +32,7 @@ from mm_rag.media.formats import (
     by_mime,
     by_suffix,
 )
+from mm_rag.media.plain_text import is_plain_text, is_text_in_spite_of
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
 _ONLY_AUDIO_SUFFIXES = frozenset([".m4a", ".m4b", ".mka", ".weba", ".wma"]) | AUDIO_SUFFIXES
@@ -58,19 +59,19 @@ _PICTURES = {
     b"Image type:": "image/x-im",
 }
 _XBM = re.compile(rb"\s*(/\*.*?\*/\s*)?#define\s+\w+_width\s+\d", re.DOTALL)
-# A text of such a name is not the medium, and its words are not what the name promises.
+# A text of such a name is not the medium, and its words are not what the name promises. But many
+# texts, pages and tables are named .doc or .xls, and keys are texts.
 _NOT_TEXT = (
     frozenset([".pdf", *by_suffix(OFFICE_FORMATS), *by_suffix(PACKAGE_FORMATS)])
     | _IMAGE_SUFFIXES
     | _ONLY_AUDIO_SUFFIXES
     | VIDEO_SUFFIXES
-)
+) - {".doc", ".key", ".msg", ".xls"}
 _HEAD_BYTES = 65_536
 _MOOV_BYTES = 8 * 1024**2
 # An MPEG audio frame: sync, type and layer, without the invalid bit rate 15 and sampling rate 3.
 _MP3_FRAME = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xe3\xe8-\xeb]", re.DOTALL)
 _PNM = re.compile(rb"P[1-7]\s+(#[^\n]*\n\s*)*\d+\s+\d+\s")
-_CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\r\f\x1b\x08"))
 _BY_MIME = by_mime((*OFFICE_FORMATS, *PACKAGE_FORMATS))
 _PACKAGES_BY_MIME = by_mime(PACKAGE_FORMATS)
 _TEXT_BY_SUFFIX = by_suffix(TEXT_FORMATS)
@@ -86,8 +87,9 @@ _TEXT_BEGINNINGS: Mapping[str, re.Pattern[bytes]] = {
         re.DOTALL | re.IGNORECASE,
     ),
     "text/xml": re.compile(rb"\s*<\?xml\b"),
-    "text/vtt": re.compile(rb"WEBVTT\b"),
+    "text/vtt": re.compile(rb"WEBVTT\b|\s*1\r?\n\d\d:\d\d:\d\d,\d{3} --> "),
     "text/calendar": re.compile(rb"BEGIN:(VCARD|VCALENDAR)\b", re.IGNORECASE),
+    "text/x-source": re.compile(rb"#!\s*/"),
 }
 LOCKED_OFFICE = "application/x-locked-office"
 """Type of an encrypted office file; which kind it is, is mostly encrypted too."""
@@ -180,7 +182,12 @@ def bytes_type(data: bytes, suffix: str = "") -> FileType:
 
 def _type_of(file: BinaryIO, suffix: str) -> FileType:
     head = file.read(_HEAD_BYTES)
-    return _by_signature(head, file, suffix) or _by_text(head, suffix) or _by_suffix(suffix)
+    found = _by_signature(head, file, suffix)
+    if found and suffix not in _NOT_TEXT:
+        is_named_so = suffix in _TEXT_BY_SUFFIX
+        if is_text_in_spite_of(found.mime, head, file, is_named_so=is_named_so):
+            found = None
+    return found or _by_text(head, suffix) or _by_suffix(suffix)
 
 
 def _by_signature(head: bytes, file: BinaryIO, suffix: str) -> FileType | None:
@@ -290,6 +297,8 @@ def _by_text(head: bytes, suffix: str) -> FileType | None:
     if not head or not is_plain_text(head):
         return None
     found = _TEXT_BY_SUFFIX.get(suffix) or _by_beginning(head) or _PLAIN_TEXT
+    if suffix == ".xls" and found == _PLAIN_TEXT and b"\t" in head.split(b"\n")[0]:
+        found = _TEXT_BY_MIME["text/csv"]
     if suffix in _NOT_TEXT:
         return FileType(None, "text/plain", "plain text")
     return FileType(found.kind, found.mime, found.name)
@@ -299,20 +308,6 @@ def _by_beginning(head: bytes) -> Format | None:
     start = head.removeprefix(codecs.BOM_UTF8)[:2048]
     found = (mime for mime, begins in _TEXT_BEGINNINGS.items() if begins.match(start))
     return next((_TEXT_BY_MIME[mime] for mime in found), None)
-
-
-def is_plain_text(head: bytes) -> bool:
-    """Whether a file that starts with these bytes is text in UTF-8, UTF-16 or an 8-bit encoding."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return True
-    if head.translate(None, _CONTROL_BYTES) != head:
-        return False
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        # Most bytes of a text in an 8-bit encoding are ASCII, unlike those of sounds and pictures.
-        return sum(byte < 128 for byte in head) > 0.7 * len(head)
-    return True
 
 
 def _by_suffix(suffix: str) -> FileType:

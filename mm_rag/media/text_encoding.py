@@ -1,4 +1,4 @@
-"""Decode the bytes of a text: its encoding is detected, and what was assumed can be told.
+"""Decode the bytes of a text: its encoding is detected, and a note says what was assumed.
 
 `decoded` takes bytes. `open_text` opens a file of any size as a stream, after one pass over it that
 finds the encoding. A text that is mostly UTF-8 stays UTF-8, and what is not valid is replaced.
@@ -237,7 +237,7 @@ def _encoding_of(chunks: _Chunks, declared: str | None) -> TextEncoding:
 
 
 class _Survey:
-    """What one pass over a text tells about it.
+    """Counts and a sample of a text, from one pass over it.
 
     Attributes:
         valid: Number of letters beyond ASCII that are valid UTF-8.
@@ -273,10 +273,11 @@ class _Survey:
         first = _NOT_ASCII.search(chunk)
         if first is None or len(self.sample) >= _SAMPLE:
             return
-        # From the start of a line: no letter of several bytes is cut in two there.
+        # From the start of a line: no letter of several bytes is cut in two there. Or from the
+        # start of the file, where a page or a feed may declare its encoding.
         line = chunk.rfind(b"\n", 0, first.start()) + 1
         if line or not self.sample:
-            start = max(line, first.start() - _WINDOW // 2)
+            start = line if first.start() > _WINDOW // 2 else 0
             self.sample += chunk[start : start + _WINDOW]
 
     def _look_for_escapes(self, chunk: bytes) -> None:
@@ -305,7 +306,7 @@ def _fits(codec: str, survey: _Survey, chunks: _Chunks) -> bool:
     """Whether the bytes of a text agree with the encoding that it declares."""
     if codec.startswith(("iso2022", "hz")):
         return survey.has_escapes
-    # UTF-16 was looked for: a page that declares it, and whose declaration could be read, is none.
+    # UTF-16 was looked for: a page whose declaration can be read as ASCII has another encoding.
     # What is valid UTF-8 is so by chance only in other encodings.
     is_utf8 = survey.is_mostly_utf8 and not survey.invalid
     if is_utf8 or codec.startswith("utf-"):
@@ -345,13 +346,13 @@ def is_strange(letter: str) -> bool:
 
 
 def _legacy_codec(sample: bytes, head: bytes) -> str:
-    """The codec that fits best to bytes that are no UTF-8; Windows-1252 if none fits."""
+    """The codec that fits best to bytes that are not UTF-8; Windows-1252 if none fits."""
     start = head[:_WIDE_HEAD]
     if (codec := _detect(start, (*_WIDE, *_LEGACY))) in _WIDE:
         return _in_right_order(codec, start)
     # Control characters make the detector see a binary file, and so does "BM" or "MZ" at the start.
     ranked = _ranked(b" " + sample.translate(_BLANKED), _LEGACY)
-    readings = {codec: sample.decode(codec, "replace") for codec in (*ranked, "cp1252")}
+    readings = {codec: sample.decode(codec, "replace") for codec in (*ranked, *_WESTERN)}
     likely = {codec: ranked[codec] for codec in ranked if not _mixes_alphabets(readings[codec])}
     best = max(likely.values(), default=0.0)
     letters = sum(not letter.isascii() for letter in readings["cp1252"])
