@@ -140,6 +140,57 @@ def test_html_is_read_without_scripts_and_nothing_is_fetched(
     assert "steal" not in only.text
 
 
+OUTLOOK = (
+    "<p>Agreed.</p><table><tr><th>Item<th>Price<tr><td>Wall<td>4200</table>"
+    "<div style='border-top:solid #E1E1E1 1.0pt'><p><b>From:</b> Bob<br><b>Sent:</b> Monday<br>"
+    "<b>To:</b> Ada</p></div><p>Shall we?</p>"
+)
+GMAIL = (
+    "<div class=gmail_quote><div class=gmail_attr>On Mon, Bob wrote:</div>"
+    "<blockquote class=gmail_quote>One?</blockquote><div>Yes.</div>"
+    "<blockquote class=gmail_quote>Two?</blockquote><div>No.</div></div>"
+)
+THUNDERBIRD = (
+    "<div class=moz-cite-prefix>On 04.03.24, Bob wrote:</div>"
+    "<blockquote type=cite>Old.</blockquote><p>New.</p>"
+)
+ON_THE_WEB = (
+    "<div>New.</div><div id=appendonsend></div><hr><div id=divRplyFwdMsg><b>From:</b> Bob</div>"
+    "<div>Old.</div>"
+)
+
+
+@pytest.mark.parametrize(
+    ("html", "new", "quoted"),
+    [
+        (
+            OUTLOOK,
+            "Agreed.\n\n| Item | Price |\n|---|---|\n| Wall | 4200 |",
+            "From: Bob\nSent: Monday\nTo: Ada\n\nShall we?",
+        ),
+        (GMAIL, "Yes.\n\nNo.", "On Mon, Bob wrote:\n\nOne?\n\nTwo?"),
+        (THUNDERBIRD, "New.", "On 04.03.24, Bob wrote:\n\nOld."),
+        (ON_THE_WEB, "New.", "From: Bob\n\nOld."),
+        ("<p>New.</p><blockquote>A poem</blockquote>", "New.\n\nA poem", None),
+    ],
+)
+def test_quotations_of_every_mail_program_are_apart(
+    tmp_path: Path, options: LoadOptions, html: str, new: str, quoted: str | None
+) -> None:
+    head = "From: a@example.org\nContent-Type: text/html; charset=utf-8\n\n"
+    found = own(read(written(tmp_path / "a.eml", head + html), options))
+    assert found[0].text == f"From: a@example.org\n\n{new}"
+    assert [each.text for each in found[1:]] == ([quoted] if quoted else [])
+
+
+def test_hidden_html_is_noted(tmp_path: Path, options: LoadOptions) -> None:
+    html = "<p style='display:none'>preview</p><p>Shown.</p>"
+    path = written(tmp_path / "a.eml", f"{HEAD}Content-Type: text/html\n\n{html}")
+    found = read(path, options)
+    assert own(found)[0].text.endswith("Shown.")
+    assert notes(found) == [("hidden", "hidden elements were left out: 7 letters")]
+
+
 @pytest.mark.parametrize(
     ("head", "subject"),
     [

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from mm_rag.errors import UnreadableMedia
+from mm_rag.errors import MissingExtra, UnreadableMedia
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.loader import Loader, Member, SourceFile
 from mm_rag_loaders.mail.mailbox import MOST_MESSAGE_BYTES, RawMessage, messages
@@ -21,7 +21,7 @@ from mm_rag_loaders.mail.mime import (
     parsed,
 )
 from mm_rag_loaders.mail.outlook import message_of
-from mm_rag_loaders.mail.texts import blocks_of
+from mm_rag_loaders.mail.texts import Block, blocks_of
 from mm_rag_loaders.outcome import NoteKind
 from mm_rag_loaders.passages import TextPart, passages_of
 from mm_rag_loaders.unpacking import MemberNames, Scratch, safe_name, scratch_folder
@@ -145,7 +145,9 @@ def _passages(
     """The passages of a message: first what is new, with the headers, then what is quoted."""
     headers, body = headers_of(message), body_of(message, note)
     head = _head(headers, body)
-    blocks = blocks_of(body.texts)
+    blocks = _blocks(body, file)
+    if hidden := sum(block.hidden for block in blocks):
+        note("hidden", f"hidden elements were left out: {hidden:,} letters")
     new = [part for block in blocks if not block.quoted for part in block.parts]
     quoted = [part for block in blocks if block.quoted for part in block.parts]
     if not head and not new and not quoted:
@@ -164,6 +166,14 @@ def _passages(
                 **marks,
             )
             part += 1
+
+
+def _blocks(body: Body, file: SourceFile) -> list[Block]:
+    try:
+        return blocks_of(body.texts)
+    except MissingExtra as error:
+        file.note_missing("text in HTML", error)
+        return []
 
 
 def _head(headers: Headers, body: Body) -> str:

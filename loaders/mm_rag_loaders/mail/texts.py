@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mm_rag._printing import printable
-from mm_rag_loaders.mail.html import html_blocks
+from mm_rag.errors import MissingExtra
+from mm_rag_loaders.mail.html import html_text
 from mm_rag_loaders.mail.quotes import text_blocks
 from mm_rag_loaders.passages import TextPart
 
@@ -37,14 +38,20 @@ class Block:
     Attributes:
         parts: Its paragraphs, headings and tables, in order.
         quoted: Whether it is quoted from an earlier message.
+        hidden: Letters of HTML that is not shown, which were left out.
     """
 
     parts: tuple[TextPart, ...]
     quoted: bool
+    hidden: int = 0
 
 
 def blocks_of(texts: Sequence[Text]) -> list[Block]:
-    """What is new in a body and what is quoted, in order."""
+    """What is new in a body and what is quoted, in order.
+
+    Raises:
+        MissingExtra: It is HTML and the parser is not installed.
+    """
     return [block for text in texts for block in _blocks(text)]
 
 
@@ -56,7 +63,11 @@ def fullest(alternatives: Sequence[Sequence[Text]]) -> list[Text]:
     best: list[Text] = []
     weight = 0.0
     for texts in alternatives:
-        parts = [part for block in blocks_of(texts) for part in block.parts]
+        try:
+            parts = [part for block in blocks_of(texts) for part in block.parts]
+        except MissingExtra:  # said when the text is read, unless there is plain text
+            best = best or list(texts)
+            continue
         words = sum(len(_WORD.findall(part.text)) for part in parts)
         is_html = any(text.kind == "html" for text in texts)
         is_richer = any(part.kind == "table" for part in parts)
@@ -87,8 +98,9 @@ def unflowed(text: str, *, keeps_space: bool) -> str:
 
 def _blocks(text: Text) -> Iterator[Block]:
     if text.kind == "html":
-        for quoted, parts in html_blocks(text.text):
-            yield Block(tuple(parts), quoted)
+        found = html_text(text.text)
+        yield Block(found.new, quoted=False, hidden=found.hidden)
+        yield Block(found.quoted, quoted=True)
         return
     for quoted, words in text_blocks(printable(text.text)):
         yield Block((TextPart("text", words),), quoted)
