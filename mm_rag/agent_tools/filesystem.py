@@ -2,7 +2,8 @@
 
 The root is the deepest folder that all files share, so an agent learns nothing about the machine:
 `/home/ada/papers/2024/a.pdf` becomes `/2024/a.pdf`, and its third page `/2024/a.pdf/page-3`. A URL
-is a file, too: `/https:/example.org/a.pdf`. Every path is a single line that can be typed, and no
+is a file, too: `/https:/example.org/a.pdf`. A file with files in it is also a folder:
+`/mail.eml/invoice.pdf/page-3`. Every path is a single line that can be typed, and no
 two files have the same path.
 
 Chat models misspell paths: they copy a whole line of a result, write `page 3` for `page-3`, or use
@@ -18,6 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import nlargest
+from types import MappingProxyType
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from mm_rag._printing import one_line
@@ -34,6 +37,9 @@ from mm_rag.collection import Collection
 from mm_rag.errors import InputError
 from mm_rag.segment import Segment
 from mm_rag.words import normalized
+
+_Key: TypeAlias = "tuple[str, str | None]"  # a source, and a file in it
+_NONE: Mapping[_Key, str] = MappingProxyType({})
 
 _MAX_SUGGESTIONS = 3  # paths in an error message
 _FILES_PER_READ = 200
@@ -61,6 +67,7 @@ class File:
     Attributes:
         path: Path in the tree.
         source: `Segment.source` of its Segments.
+        member: `Segment.member` of its Segments.
         pages: Number of pages; 0 for files without pages.
         clips: Number of clips; 0 for files without a time axis.
         last_clip: Start of the last clip in seconds; None for files without a time axis.
@@ -71,6 +78,7 @@ class File:
 
     path: str
     source: str
+    member: str | None
     pages: int
     clips: int
     last_clip: float | None
@@ -88,31 +96,46 @@ class FileTree:
 
     def __init__(self, collection: Collection) -> None:
         contents = collection.contents
-        sources = {stats.source: stats for stats in contents.source_stats()}
+        stats = {(each.source, each.member): each for each in contents.source_stats()}
+        sources = {source for source, _ in stats}
         copies = {
             copy: source
             for copy, source in contents.copies().items()
             if source in sources and copy not in sources
         }
         self._root = _common_folder([*sources, *copies])
-        self._paths = _unique_paths({name: self._wanted(name) for name in [*sources, *copies]})
+        outer = _unique_paths({(name, None): self._wanted(name) for name in (*sources, *copies)})
+        self._outer = {name: path for (name, _), path in outer.items()}
+        copied = [
+            (copy, member)
+            for copy, source in copies.items()
+            for at, member in stats
+            if at == source
+        ]
+        self._paths = _unique_paths(
+            {key: self._path_in(*key) for key in [*outer, *stats, *copied]}, taken=outer
+        )
         self.files: dict[str, File] = {}
-        for name, path in sorted(self._paths.items(), key=lambda item: item[1]):
-            stats = sources[copies.get(name, name)]
+        for (name, member), path in sorted(self._paths.items(), key=lambda item: item[1]):
+            source = copies.get(name, name)
+            found = stats.get((source, member))
+            if found is None:  # an archive, which has nothing but files
+                continue
             self.files[path] = File(
                 path=path,
-                source=stats.source,
-                pages=stats.pages,
-                clips=stats.clips,
-                last_clip=stats.last,
-                modalities=stats.modalities,
-                is_plain=stats.is_plain,
-                same_as=self._paths[stats.source] if name in copies else None,
+                source=source,
+                member=member,
+                pages=found.pages,
+                clips=found.clips,
+                last_clip=found.last,
+                modalities=found.modalities,
+                is_plain=found.is_plain,
+                same_as=self._paths[source, member] if name in copies else None,
             )
 
-    def path_of(self, source: str) -> str:
-        """Path of a source in the tree, also of one that was added since."""
-        return self._paths.get(source) or self._wanted(source)
+    def path_of(self, source: str, member: str | None = None) -> str:
+        """Path of a source, or of a file in it, also of one that was added since."""
+        return self._paths.get((source, member)) or self._path_in(source, member)
 
     def relative(self, path: str) -> str | None:
         """Path in the tree of a path on disk; None if it is not below the root."""
@@ -145,9 +168,27 @@ class FileTree:
             if file.path == path or file.path.startswith(prefix)
         ]
 
-    def sources_below(self, path: str) -> list[str]:
-        """Sources of the file or folder at a path, without repetitions."""
-        return list(dict.fromkeys(file.source for file in self.below(path)))
+    def filter_below(self, path: str) -> dict[str, Any] | None:
+        """The metadata filter for the file, or all files below the folder, at a path.
+
+        Returns:
+            None if there are none.
+        """
+        parts: dict[str, list[str]] = {}
+        whole: dict[str, None] = {}
+        for file in self.below(path):
+            outer = self._outer.get(file.source, file.path)
+            if file.member is None or outer == path or outer.startswith(path.rstrip("/") + "/"):
+                whole[file.source] = None
+            else:
+                parts.setdefault(file.source, []).append(file.member)
+        found: list[dict[str, Any]] = [{"source": {"$in": list(whole)}}] if whole else []
+        found += [
+            {"$and": [{"source": source}, {"member": {"$in": members}}]}
+            for source, members in parts.items()
+            if source not in whole
+        ]
+        return {"$or": found} if len(found) > 1 else next(iter(found), None)
 
     def folders_in(self, path: str) -> dict[str, int]:
         """Immediate subfolders of a folder, with the number of files below each."""
@@ -180,6 +221,10 @@ class FileTree:
         if dots:
             return [each for each, it in files if it.startswith(head) and it.endswith(tail)]
         return [each for each, it in files if it.endswith(wanted)]
+
+    def _path_in(self, source: str, member: str | None) -> str:
+        outer = self._outer.get(source) or self._wanted(source)
+        return outer if member is None else _regular(f"{outer}/{member}")
 
     def _wanted(self, source: str) -> str:
         name = _with_slashes(source)
@@ -260,7 +305,9 @@ class FileSystem:
             InputError: The file was removed from the collection in the meantime.
         """
         if file.path not in self._read:
-            self._read[file.path] = sections_of(file.path, self._contents.segments(file.source))
+            self._read[file.path] = sections_of(
+                file.path, self._contents.segments_of_member(file.source, file.member)
+            )
         if not self._read[file.path]:
             raise InputError(f"{file.path} was removed from this collection a moment ago.")
         return self._read[file.path]
@@ -279,20 +326,28 @@ class FileSystem:
         if exact not in self.tree.files and not self.tree.is_folder(exact):
             yield from self.sections(exact)
             return
-        files = {each.source: each for each in reversed(self.tree.below(exact))}
-        files |= {each.source: each for each in files.values() if each.same_as is None}
-        sources = sorted(files, key=lambda source: files[source].path)
+        found = self.tree.below(exact)
+        files = {(each.source, each.member): each for each in reversed(found)}
+        files |= {key: each for key, each in files.items() if each.same_as is None}
+        by_source: dict[str, list[File]] = {}
+        for each in sorted(files.values(), key=lambda file: file.path):
+            by_source.setdefault(each.source, []).append(each)
         # The longest word only: where passages are joined, no single passage may hold them all.
         word = max(containing.split(), key=len, default="")
+        sources = list(by_source)
         for start in range(0, len(sources), _FILES_PER_READ):
             batch = sources[start : start + _FILES_PER_READ]
             segments = self._contents.segments_of(batch, containing=word)
             for source in batch:
-                yield from sections_of(files[source].path, segments.get(source, []))
+                by_member: dict[str | None, list[Segment]] = {}
+                for segment in segments.get(source, []):
+                    by_member.setdefault(segment.member, []).append(segment)
+                for file in by_source[source]:
+                    yield from sections_of(file.path, by_member.get(file.member, []))
 
     def path_of(self, segment: Segment) -> str:
         """Path of the section that a Segment belongs to."""
-        path = self.tree.path_of(segment.source)
+        path = self.tree.path_of(segment.source, segment.member)
         file = self.tree.files.get(path)
         if file is None or file.is_plain:
             return f"{path}/{section_name(segment)}".rstrip("/")
@@ -370,17 +425,28 @@ def _regular(path: str) -> str:
     return "/" + ("/".join(part for part in parts if part not in ("", ".", "..")) or "unnamed")
 
 
-def _unique_paths(wanted: Mapping[str, str]) -> dict[str, str]:
-    """Path of each source; where several want the same, a number is added before the suffix."""
-    taken: set[str] = set()
-    paths: dict[str, str] = {}
-    for source, path in sorted(wanted.items(), key=lambda item: (item[0] != item[1], item)):
+def _unique_paths(wanted: Mapping[_Key, str], taken: Mapping[_Key, str] = _NONE) -> dict[_Key, str]:
+    """Path of each source; where several want the same, a number is added before the suffix.
+
+    Args:
+        wanted: The path that each should have.
+        taken: Those that have their path already.
+    """
+    used = set(taken.values())
+    paths: dict[_Key, str] = dict(taken)
+    missing = ((_named(key), path, key) for key, path in wanted.items() if key not in taken)
+    for _, path, key in sorted(missing, key=lambda one: (one[0] != one[1], *one[:2])):
         number, unique, (stem, suffix) = 2, path, posixpath.splitext(path)
-        while unique in taken:
+        while unique in used:
             number, unique = number + 1, f"{stem}~{number}{suffix}"
-        taken.add(unique)
-        paths[source] = unique
+        used.add(unique)
+        paths[key] = unique
     return paths
+
+
+def _named(key: _Key) -> str:
+    source, member = key
+    return source if member is None else f"{source}/{member}"
 
 
 def _spellings(path: str) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mm_rag.segment import Segment
+from mm_rag.segment import Segment, place_in_words
 
 _LINE_WIDTH = 240  # characters; the transcript of an hour may be a single line
 _MIN_OVERLAP = 20  # characters; shorter overlaps of passages may be chance
@@ -75,7 +75,7 @@ def sections_of(path: str, segments: Iterable[Segment]) -> list[Section]:
 
 def section_name(segment: Segment) -> str:
     """Name of a Segment's page or clip in its file; empty where the file has only one section."""
-    return segment.where.replace(" ", "-")
+    return place_in_words(segment.page, segment.start, segment.end).replace(" ", "-")
 
 
 def section_named(sections: Sequence[Section], name: str) -> Section | None:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from mm_rag._printing import one_line
 from mm_rag.agent_tools.filesystem import File, FileSystem, FileTree
 from mm_rag.agent_tools.grep import matching_lines, required_words
 from mm_rag.agent_tools.sections import Section, shortened
@@ -32,7 +33,7 @@ from mm_rag.prompt_content import (
     blocks_of,
     defused,
 )
-from mm_rag.segment import Hit, place_in_words
+from mm_rag.segment import Hit, Segment, place_in_words
 
 _MIN_TOKENS = 200  # of a budget
 _MAX_PASSAGES = 3  # of a page in a search result
@@ -212,11 +213,10 @@ class Toolbox:
         exact = files.resolve(path)
         where, page, time = None, None, None
         if exact != "/":
-            if sources := files.tree.sources_below(exact):
-                where = {"source": {"$in": sources}}
-            else:
+            where = files.tree.filter_below(exact)
+            if where is None:
                 segment = files.section(exact).main
-                where, page = {"source": segment.source}, segment.page
+                where, page = _where_of(segment), segment.page
                 if segment.start is not None:
                     time = (segment.start, segment.end or segment.start)
         modalities: list[Modality] | None = [modality] if modality else None
@@ -244,6 +244,12 @@ def tools_of(toolbox: Toolbox) -> list[Tool]:
     """All tools of a toolbox."""
     methods = (toolbox.search, toolbox.open_segment, toolbox.ls, toolbox.cat)
     return [Tool(method) for method in (*methods, toolbox.grep, toolbox.find)]
+
+
+def _where_of(segment: Segment) -> dict[str, Any]:
+    """The metadata filter for the file of a Segment."""
+    source = {"source": segment.source}
+    return source if segment.member is None else {"$and": [source, {"member": segment.member}]}
 
 
 def _matching_text(hit: Hit) -> str:
@@ -293,7 +299,9 @@ def _file_line(file: File) -> str:
 def _section_line(section: Section) -> str:
     words = " ".join(section.text.split())
     preview = words if len(words) <= _PREVIEW else words[:_PREVIEW].rstrip() + "..."
-    return f"{shortened(section.path)}  ({section.main.modality}) {preview}".rstrip()
+    place = section.main.metadata.get("place")
+    kind = f"{section.main.modality}, {one_line(str(place))}" if place else section.main.modality
+    return f"{shortened(section.path)}  ({kind}) {preview}".rstrip()
 
 
 def _has_name(file: File, pattern: str) -> bool:

@@ -123,7 +123,7 @@ class Contents:
         return self._catalog.counts()
 
     def source_stats(self) -> list[SourceStats]:
-        """Pages, clips and modalities of every source, in the order of their names."""
+        """Pages, clips and modalities of every source, and of every file in it, by name."""
         return self._catalog.source_stats()
 
     def copies(self) -> dict[str, str]:
@@ -141,6 +141,15 @@ class Contents:
             source: `Segment.source` of the segments.
         """
         return self.segments_of([str(source)]).get(str(source), [])
+
+    def segments_of_member(self, source: str, member: str | None) -> list[Segment]:
+        """The segments of a file in a source, or of the source itself, by page or time.
+
+        Args:
+            source: `Segment.source` of the segments.
+            member: `Segment.member` of the segments; None for those of the source itself.
+        """
+        return list(self._catalog.of_member(source, member))
 
     def segments_of(
         self, sources: Iterable[str], *, containing: str = ""
@@ -160,8 +169,8 @@ class Contents:
 
     def __iter__(self) -> Iterator[Segment]:
         """Every segment, source by source."""
-        for stats in self.source_stats():
-            yield from self.segments(stats.source)
+        for source in dict.fromkeys(stats.source for stats in self.source_stats()):
+            yield from self.segments(source)
 
     def neighbours(self, segment: Segment, *, before: int, after: int) -> list[Segment]:
         """The segments before and after one in its file; see `Collection.neighbours`."""

@@ -271,12 +271,13 @@ class Catalog:
         return [bool(r["value"]) if r["type"] in ("true", "false") else r["value"] for r in rows]
 
     def source_stats(self) -> list[SourceStats]:
-        """Counts of every source, in the order of names."""
+        """Counts of every source, and of every file in it, in the order of names."""
         rows = self._db.rows(
-            "SELECT source, count(DISTINCT page) AS pages, count(*) - count(page) AS pageless, "
+            f"SELECT source, {MEMBER} AS member, count(DISTINCT page) AS pages, "
+            "count(*) - count(page) AS pageless, "
             "count(DISTINCT start) AS clips, group_concat(DISTINCT modality) AS modalities, "
             "count(DISTINCT sha256) AS contents, max(start) AS last "
-            "FROM segments GROUP BY source ORDER BY source"
+            "FROM segments GROUP BY source, member ORDER BY source, member"
         )
         return [SourceStats(**dict(row)) for row in rows]
 
@@ -336,6 +337,15 @@ class Catalog:
             f"ORDER BY {MEMBER}, page, start, modality, json_extract(record, '$.part')"
         )
         return (segment_of_row(row, self._own) for row in self._db.rows_of(query, sources))
+
+    def of_member(self, source: str, member: str | None) -> Iterator[Segment]:
+        """The Segments of a file in a source, or of the source itself, in order."""
+        query = (
+            f"SELECT {RECORD}, checksums FROM segments WHERE source = ? AND {MEMBER} IS ? "
+            "ORDER BY page, start, modality, json_extract(record, '$.part')"
+        )
+        rows = self._db.rows(query, (source, member))
+        return (segment_of_row(row, self._own) for row in rows)
 
     def sources_with(self, letters: str, sources: Iterable[str]) -> set[str]:
         """The sources among these with a record that contains ASCII letters, ignoring case."""

@@ -32,7 +32,8 @@ _TEXTS = ("id", "sha256", "source", "modality", "given", "record")
 RECORD = ", ".join(_RECORD)
 """The columns of a Segment without its checksums and its vector."""
 
-MEMBER = "json_extract(record, '$.member')"
+# Most records have none, and looking for its name is faster than parsing them.
+MEMBER = """CASE WHEN instr(record, '"member"') THEN json_extract(record, '$.member') END"""
 """The expression for `Segment.member`, which has no column."""
 
 FOUND = f"id, sha256, {MEMBER} AS member, modality, page, start, vector, checksums"
@@ -87,10 +88,11 @@ class CatalogFile:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceStats:
-    """Counts of what a collection has of a source.
+    """Counts of what a collection has of a source, or of a file in it.
 
     Attributes:
         source: Absolute path of the file, or its address.
+        member: Path of the file in it; None for the source itself.
         pages: Number of pages; 0 for a source without pages.
         pageless: Number of Segments that belong to no page.
         clips: Number of clips of a recording or video; 0 for other sources.
@@ -101,6 +103,7 @@ class SourceStats:
     """
 
     source: str
+    member: str | None
     pages: int
     pageless: int
     clips: int
