@@ -27,13 +27,14 @@ from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.sources import Source
+from mm_rag_loaders.spreadsheet import SpreadsheetLoader
 from mm_rag_loaders.text_loader import TextLoader
 from mm_rag_loaders.video_loader import VideoLoader
 
 LOADERS: dict[MediaKind, type[Loader]] = {
     "pdf": PDFLoader,
     "office": OfficeLoader,
-    "spreadsheet": OfficeLoader,
+    "spreadsheet": SpreadsheetLoader,
     "image": ImageLoader,
     "audio": AudioLoader,
     "video": VideoLoader,

@@ -97,6 +97,10 @@ LOCKED_OFFICE = "application/x-locked-office"
 OFFICE_SUFFIXES = frozenset(by_suffix(OFFICE_FORMATS))
 _OPENXML = "application/vnd.openxmlformats-officedocument."
 _OPENDOCUMENT = "application/vnd.oasis.opendocument."
+# An OpenDocument file that is not in a ZIP (FODS).
+_FLAT_SPREADSHEET = re.compile(
+    rb"<office:document\b[^>]*office:mimetype=\"application/vnd\.oasis\.opendocument\.spreadsheet"
+)
 # Content types of main parts, including templates, slide shows and files with macros.
 _MAIN_PARTS = {
     rb"wordprocessingml\.(document|template)\.main|ms-word\.\w+\.macroEnabled": (
@@ -296,6 +300,9 @@ def _boxes(file: BinaryIO, most: int = 1000) -> Iterator[tuple[bytes, int, int]]
 def _by_text(head: bytes, suffix: str) -> FileType | None:
     if not head or not is_plain_text(head):
         return None
+    if _FLAT_SPREADSHEET.search(head[:4096]):
+        known = _BY_MIME[_OPENDOCUMENT + "spreadsheet"]
+        return FileType(known.kind, known.mime, known.name)
     found = _TEXT_BY_SUFFIX.get(suffix) or _by_beginning(head) or _PLAIN_TEXT
     if suffix == ".xls" and found == _PLAIN_TEXT and b"\t" in head.split(b"\n")[0]:
         found = _TEXT_BY_MIME["text/csv"]
