@@ -96,6 +96,11 @@ class _Piece:
         return len(_WORD.findall(self.text))
 
 
+def count_words(text: str) -> int:
+    """Number of words, as in `max_words`."""
+    return len(_WORD.findall(text))
+
+
 def passages(text: str, *, max_words: int = PASSAGE_WORDS) -> list[str]:
     """Split a text at the ends of its paragraphs, sentences or lines.
 
