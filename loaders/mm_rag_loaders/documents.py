@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.loader import SourceFile
@@ -53,14 +54,28 @@ class Document:
     notes: Sequence[Note] = ()
 
 
+Headings: TypeAlias = Sequence[tuple[int, str]]
+"""Level and text of the headings above a place, the highest first."""
+
+
+def headings_after(above: Headings, parts: Sequence[TextPart]) -> Headings:
+    """The headings above what follows some parts."""
+    open_ = list(above)
+    for part in parts:
+        if part.kind == "heading":
+            open_ = [one for one in open_ if one[0] < part.level]
+            open_.append((part.level, " ".join(part.text.split())))
+    return open_
+
+
 def document_segments(
     document: Document,
     file: SourceFile,
     max_words: int,
     *,
     page: int | None = None,
-    first: int = 0,
     place: str = "",
+    above: Headings = (),
 ) -> Iterator[Segment]:
     """Yield the passages of a document with the headings above them and the links in them.
 
@@ -69,17 +84,20 @@ def document_segments(
         file: Its file.
         max_words: Longest passage.
         page: Number of the chapter or cell that it is; None if it is the whole file.
-        first: Number of its first passage among those of the same page.
         place: Describes the chapter or cell; empty if it is the whole file.
+        above: Headings above the chapter or cell.
     """
     found = passages_of(document.parts, max_words=max_words, nested=True)
     links = _links_of(found, document.links)
-    for at, passage in enumerate(found):
-        about = {"heading": passage.heading, "place": place, "links": "\n".join(links[at])}
+    levels = [part.level for part in document.parts if part.kind == "heading"]
+    for part, passage in enumerate(found):
+        outer = [text for level, text in above if not passage.heading or level < min(levels)]
+        path = " > ".join([*outer, *filter(None, [passage.heading])])
+        about = {"heading": path, "place": place, "links": "\n".join(links[part])}
         yield file.text_segment(
             passage.text,
             title=document.title,
-            part=first + at,
+            part=part,
             page=page,
             **{**document.metadata, **about},
         )

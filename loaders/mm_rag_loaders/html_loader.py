@@ -42,7 +42,9 @@ class HtmlLoader(Loader):
         """Yield the page's pictures that lie beside it or in it."""
         page, archive, _ = self._read(file)
         contained = archive.picture if archive else None
-        yield from picture_members(page.pictures, file, self.options.policy, contained)
+        yield from picture_members(
+            page.pictures, file, self.options.policy, contained, beside=archive is None
+        )
 
     def _read(self, file: SourceFile) -> tuple[Document, WebArchive | None, list[Note]]:
         with file.opened.reader() as reader:

@@ -47,6 +47,8 @@ def picture_members(
     file: SourceFile,
     policy: MediaPolicy,
     contained: Contained | None = None,
+    *,
+    beside: bool = True,
 ) -> Iterator[Member]:
     """Yield the pictures of a document that lie beside it or in it, each once; note the others.
 
@@ -57,13 +59,14 @@ def picture_members(
         pictures: What the document refers to.
         file: The document.
         policy: Limits on opening.
-        contained: Finds pictures in the file. If it is given, none beside it is read.
+        contained: Finds pictures in the file.
+        beside: Whether pictures beside the file are read.
     """
     left_out = _LeftOut()
     seen = set[str]()
     with TemporaryFolder() as folder:
         for number, picture in enumerate(_unique(pictures), start=1):
-            member = _found(picture, number, file, policy, contained, folder.path, left_out)
+            member = _found(picture, number, file, policy, contained, beside, folder.path, left_out)
             if member is None or member.name in seen or not _is_worth(member, policy, left_out):
                 continue
             seen.add(member.name)
@@ -77,6 +80,7 @@ def _found(
     file: SourceFile,
     policy: MediaPolicy,
     contained: Contained | None,
+    beside: bool,
     folder: Path,
     left_out: _LeftOut,
 ) -> Member | None:
@@ -89,10 +93,10 @@ def _found(
             left_out.damaged.append(f"picture {number}")
     elif contained and (found := contained(source)) is not None:
         pass
-    elif _is_remote(source) or isinstance(as_source(file.source).location, Url):
+    elif _is_remote(source) or (beside and isinstance(as_source(file.source).location, Url)):
         left_out.remote.append(source)
         return None
-    elif contained:
+    elif not beside:
         left_out.missing.append(source)
         return None
     elif Path(file.source) != file.path:

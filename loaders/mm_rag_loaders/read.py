@@ -16,6 +16,7 @@ from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders.archive import ArchiveLoader
 from mm_rag_loaders.audio_loader import AudioLoader
+from mm_rag_loaders.epub_loader import EpubLoader
 from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.load_options import LoadOptions
@@ -23,6 +24,7 @@ from mm_rag_loaders.loader import Loader, Member, SourceFile, options_for
 from mm_rag_loaders.mail import EmailLoader
 from mm_rag_loaders.markup_loader import MarkupLoader
 from mm_rag_loaders.members import MemberNotes, in_container, open_member
+from mm_rag_loaders.notebook_loader import NotebookLoader
 from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
@@ -41,6 +43,8 @@ LOADERS: dict[MediaKind, type[Loader]] = {
     "text": TextLoader,
     "markup": MarkupLoader,
     "html": HtmlLoader,
+    "notebook": NotebookLoader,
+    "ebook": EpubLoader,
     "email": EmailLoader,
     "archive": ArchiveLoader,
 }

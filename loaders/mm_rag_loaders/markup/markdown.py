@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -78,6 +79,7 @@ def _rendered(text: str) -> str | None:
     return parser.renderer.render(tokens, parser.options, {})
 
 
+@cache
 def _parser() -> Any:
     feature = "Reading Markdown"
     markdown_it: Any = require("markdown_it", extra="documents", feature=feature)
