@@ -55,6 +55,7 @@ _LONGEST_THREAD = 64
 _FILLED_IN_WORDS = 4  # a text box of at most so many words was used to fill in a form
 _LEAST_COVERED = 0.5  # of a word's height and width by a mark
 _MOST_MARKED = 60  # words that are quoted; of more, the first and last are
+_OF_PREVIEW = "/AAPL:AKExtras"  # in shapes that Apple's Preview draws, such as a magnifying glass
 _BLANKS = re.compile(r"\s+")
 
 
@@ -121,6 +122,8 @@ def comments_of(page: Any) -> tuple[list[Comment], frozenset[int]]:
     for first in sorted(threads, key=lambda each: _from_top(each.source)):
         replies = threads[first]
         comment = _comment(first, replies)
+        if first.kind == "Stamp" and entry(first.source, _OF_PREVIEW) is not None:
+            silent.add(first.at)
         if comment is None:
             continue
         comments.append(comment)

@@ -147,7 +147,12 @@ def _caption(full_name: str, source: Any) -> str:
     last = re.sub(r"\[\d+\]", "", full_name.rpartition(".")[2]).strip("#")
     if _MEANINGLESS.match(last):
         return ""
-    words = " ".join(_CAMEL.sub(" ", last).replace("_", " ").split())[:_MOST_NAME]
+    return in_words(last)
+
+
+def in_words(field_name: str) -> str:
+    """`dateOfBirth` as `Date Of Birth`."""
+    words = " ".join(_CAMEL.sub(" ", field_name).replace("_", " ").split())[:_MOST_NAME]
     return words[:1].upper() + words[1:]
 
 

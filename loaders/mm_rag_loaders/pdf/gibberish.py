@@ -109,12 +109,14 @@ def is_gibberish(text: str, unreadable: int = 0) -> bool:
     for letter, n in letters.items():
         scripts[known[letter].script] += n
     del scripts[""]
-    return (
-        _is_mixed(scripts)
-        or _is_rare(letters, known)
-        or _has_many_signs(text, total)
-        or (scripts.total() >= _FEWEST and _is_improbable(text, letters, known, scripts))
-    )
+    if _is_mixed(scripts) or _is_rare(letters, known):
+        return True
+    bits = letter_bits(text, known)
+    is_judged = any(pairs >= _FEWEST for _, pairs in bits.values())
+    if scripts.total() >= _FEWEST and _is_improbable(letters, known, scripts, bits):
+        return True
+    # A page of formats or options has many signs, too, between words of a language.
+    return not is_judged and _has_many_signs(text, total)
 
 
 def _is_unreadable(letter: str) -> bool:
@@ -199,11 +201,13 @@ def _has_many_signs(text: str, total: int) -> bool:
 
 
 def _is_improbable(
-    text: str, letters: Mapping[str, int], known: Mapping[str, _Letter], scripts: Counter[str]
+    letters: Mapping[str, int],
+    known: Mapping[str, _Letter],
+    scripts: Counter[str],
+    bits: Mapping[str, tuple[float, int]],
 ) -> bool:
     """Whether most letters are in a script in which they do not follow each other like this."""
     bad = 0
-    bits = letter_bits(text, known)
     for script, count in scripts.items():
         if script == "LATIN" and count >= _FEWEST:
             accents = sum(n for letter, n in letters.items() if known[letter].has_accent)

@@ -213,7 +213,7 @@ def _lines(mupdf: Any, page: Any) -> Iterator[Line]:
     flags = mupdf.TEXTFLAGS_DICT & ~mupdf.TEXT_PRESERVE_IMAGES & ~mupdf.TEXT_PRESERVE_LIGATURES
     # Words outside of the page are left out later, and noted.
     everywhere = mupdf.Rect(-_FAR, -_FAR, _FAR, _FAR)
-    text = page.get_textpage(clip=everywhere, flags=flags & ~mupdf.TEXT_MEDIABOX_CLIP)
+    text = page.get_textpage(clip=everywhere, flags=flags)
     words: dict[tuple[int, int], list[PDFWord]] = {}
     for x0, y0, x1, y1, letters, block, line, _ in text.extractWORDS():
         words.setdefault((block, line), []).append(PDFWord(letters, (x0, y0, x1, y1)))

@@ -206,6 +206,11 @@ class Extras(Protocol):
         """Positions in the page's list of annotations of those whose drawn words are left out."""
         ...
 
+    @property
+    def hidden_layers(self) -> frozenset[str]:
+        """Names of layers that viewers do not show, whose words are left out."""
+        ...
+
     def with_ticks(self, page: RawPage) -> RawPage:
         """The page with a word for each ticked box."""
         ...

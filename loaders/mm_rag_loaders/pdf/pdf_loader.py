@@ -14,17 +14,20 @@ from mm_rag.errors import MissingExtra, UnreadableMedia
 from mm_rag.media.access import FileSource, opened
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.load_options import LoadOptions, PDFBackend
-from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.loader import Loader, Member, SourceFile
 from mm_rag_loaders.passages import Passage, passages, passages_of
+from mm_rag_loaders.pdf.bookmarks import Bookmark
 from mm_rag_loaders.pdf.page import Block, PageContent, PDFDocument
 from mm_rag_loaders.pdf.page_content import MOST_GIBBERISH
 from mm_rag_loaders.pdf.scans import with_scans_read
-from mm_rag_loaders.pdf.unprinted import NO_EXTRAS, Unprinted, unprinted_of
+from mm_rag_loaders.pdf.unprinted import FORM_HEADING, NO_EXTRAS, Unprinted, unprinted_of
+from mm_rag_loaders.unpacking import MemberNames, scratch_folder
 
 _MEANINGLESS = ("(anonymous)", "(unspecified)", "anonymous", "unknown")
 _LINK_SCHEMES = ("http://", "https://", "mailto:", "ftp://")
 _MOST_LINKS = 50  # of a page
 _MOST_LINK_LETTERS = 4000
+_MOST_NAMED = 10  # layers
 
 
 class PDFLoader(Loader):
@@ -36,7 +39,7 @@ class PDFLoader(Loader):
 
     becomes: ClassVar[str] = (
         "each page as a picture with its words; passages with headings; tables as "
-        "Markdown; text in pictures and on scans (OCR); links"
+        "Markdown; text in pictures and on scans (OCR); comments; form fields; attachments; links"
     )
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
@@ -57,7 +60,12 @@ class PDFLoader(Loader):
         ):
             if document.is_repaired:
                 file.note("damaged", "damaged; repaired while opening")
-            about, heads = _DocumentInfo.of(document, file), _Headings(document.page_count)
+            about = _DocumentInfo.of(document, file)
+            heads = _Headings(document.page_count, unprinted.bookmarks)
+            _note_unprinted(unprinted, file)
+            if unprinted.form_lines:
+                yield from self._form(unprinted.form_lines, about, file)
+                return
             for number in _page_numbers(document, file, self.options):
                 page = self._page(document, number, file, unprinted)
                 if page is None:
@@ -71,7 +79,7 @@ class PDFLoader(Loader):
                 if 0 < page.gibberish <= MOST_GIBBERISH:
                     partly.append(number)
                 yield from self._page_segments(page, about, heads, file)
-            if not found:
+            if not found and not unprinted.has_attachments:
                 raise UnreadableMedia(_nothing_found(document, file))
             if not document.is_repaired and (complaint := document.complaint()):
                 file.note("damaged", f"damaged in places: {complaint}")
@@ -94,6 +102,42 @@ class PDFLoader(Loader):
             except MissingExtra as error:
                 file.note_missing("what is not printed (comments, form fields, attachments)", error)
                 yield Unprinted(None)
+
+    def _form(
+        self, lines: Sequence[str], about: _DocumentInfo, file: SourceFile
+    ) -> Iterator[Segment]:
+        """Passages of a form that is XML beside the pages."""
+        found = passages("\n".join(lines), max_words=self.options.passage_words)
+        for part, passage in enumerate(found):
+            yield file.text_segment(
+                passage,
+                title=about.title,
+                part=part,
+                page=1,
+                heading=FORM_HEADING,
+                **about.metadata,
+            )
+
+    def members(self, file: SourceFile) -> Iterator[Member]:
+        """Yield the files that are attached to the document, to its pages, or to comments."""
+        most = self.options.policy.max_bytes
+        names = MemberNames()
+        with self._unprinted(file) as unprinted, scratch_folder() as scratch:
+            for each in unprinted.attachments():
+                name = names.unique(each.name)
+                try:
+                    path, is_cut = scratch.written(name, each.chunks(), most)
+                except OSError as error:
+                    file.note("damaged", f"the attachment {name} could not be read: {error}")
+                    continue
+                if is_cut:
+                    file.note(
+                        "limit",
+                        f"the attachment {name} was not read: it has more than {most:,} bytes "
+                        "(MediaPolicy.max_bytes)",
+                    )
+                    continue
+                yield Member(name, path, text=each.about)
 
     def _page(
         self, document: PDFDocument, number: int, file: SourceFile, unprinted: Unprinted
@@ -195,6 +239,31 @@ class PDFLoader(Loader):
                 part += 1
 
 
+def _note_unprinted(unprinted: Unprinted, file: SourceFile) -> None:
+    """Note what the pages do not show."""
+    if unprinted.is_damaged:
+        file.note("damaged", "bookmarks, layers or the form could not be read")
+    if unprinted.hidden_layers:
+        names = ", ".join(f"'{each}'" for each in unprinted.hidden_layers[:_MOST_NAMED])
+        more = len(unprinted.hidden_layers) - _MOST_NAMED
+        names += f" and {more} more" if more > 0 else ""
+        file.note("hidden", f"layers that viewers do not show were left out: {names}")
+    if unprinted.is_portfolio:
+        file.note("form", "it is a portfolio: its pages are only the cover of the files in it")
+    if unprinted.form_lines:
+        file.note(
+            "form",
+            "it is an XFA form: its words and fields were read from the form's own data, and its "
+            "page, which only asks for another viewer, was left out",
+        )
+    elif unprinted.is_only_form:
+        file.note(
+            "form",
+            "it is an XFA form; no words were found in the form's data, and its page only asks "
+            "for another viewer",
+        )
+
+
 MakeSegment: TypeAlias = Callable[[Literal["image", "text"], Passage, int], Segment]
 
 
@@ -210,8 +279,10 @@ class _PagePicture:
 class _Headings:
     """Carries headings from one page to the next."""
 
-    def __init__(self, pages: int) -> None:
+    def __init__(self, pages: int, bookmarks: Sequence[Bookmark]) -> None:
         self._pages = pages
+        self._bookmarks = bookmarks
+        self._next = 0  # bookmark
         self._nearest = ""
         self._waiting: tuple[Block, ...] = ()
 
@@ -223,11 +294,25 @@ class _Headings:
             rest -= 1
         rest = rest or len(blocks)
         self._waiting = blocks[rest:]
+        self._see_bookmarks(page.number)
         found = passages_of(blocks[:rest], max_words=max_words, heading=self._nearest)
         for block in blocks:
             if block.kind == "heading":
                 self._nearest = " ".join(block.text.split())
         return found
+
+    def _see_bookmarks(self, number: int) -> None:
+        """Take the bookmark that a page begins with, or the last one before it, as its heading.
+
+        A heading that is printed later than the bookmark stays.
+        """
+        first = self._next
+        while self._next < len(self._bookmarks) and self._bookmarks[self._next].page <= number:
+            self._next += 1
+        passed = self._bookmarks[first : self._next]
+        if passed:
+            own = next((each for each in passed if each.page == number), passed[-1])
+            self._nearest = own.path
 
 
 @dataclass(frozen=True)

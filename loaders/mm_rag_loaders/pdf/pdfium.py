@@ -104,9 +104,11 @@ class PdfiumDocument(Closing):
         with _pdfium() as pdfium:
             try:
                 with self._page(pdfium.raw, number - 1) as (page, links):
-                    raw = _raw_page(pdfium.raw, page, number, self._label(number - 1), links)
+                    hidden = extras.hidden_layers if extras else ()
+                    label = self._label(number - 1)
+                    raw = _raw_page(pdfium.raw, page, number, label, links, hidden)
                     if extras and extras.silent:
-                        raw = replace(raw, lines=self._lines_without(pdfium, number, extras.silent))
+                        raw = replace(raw, lines=self._lines_without(pdfium, number, extras))
                     raw = extras.with_ticks(raw) if extras else raw
                     canvas = _Canvas(pdfium, page)
                     content = page_content(raw, canvas, self._fonts, max_pixels)
@@ -136,8 +138,8 @@ class PdfiumDocument(Closing):
         with closing(self._load(index)) as page:
             yield page, links
 
-    def _lines_without(self, pdfium: Any, number: int, silent: Collection[int]) -> tuple[Line, ...]:
-        """The lines of a page without those of some annotations, by their position in its list.
+    def _lines_without(self, pdfium: Any, number: int, extras: Extras) -> tuple[Line, ...]:
+        """The lines of a page without those of its silent annotations.
 
         They are read from a second document, because hiding them changes the page's picture.
         """
@@ -145,14 +147,14 @@ class PdfiumDocument(Closing):
             self._second = PdfiumDocument(self._file, self._password)
         raw, document = pdfium.raw, self._second
         with closing(document._load(number - 1)) as page:
-            for at in silent:
+            for at in extras.silent:
                 annotation = raw.FPDFPage_GetAnnot(page, at)
                 if annotation:
                     raw.FPDFAnnot_SetFlags(annotation, raw.FPDF_ANNOT_FLAG_HIDDEN)
                     raw.FPDFPage_CloseAnnot(annotation)
         with document._page(raw, number - 1) as (page, _), closing(page.get_textpage()) as text:
             left, _, _, top = page.get_bbox()
-            return text_lines(raw, text, (left, top))
+            return text_lines(raw, text, (left, top), extras.hidden_layers)
 
     def _load(self, index: int) -> Any:
         try:
@@ -233,10 +235,12 @@ def _metadata(document: Any) -> dict[str, str]:
     return {key: text for key, text in found.items() if text}
 
 
-def _raw_page(raw: Any, page: Any, number: int, label: str, links: list[str]) -> RawPage:
+def _raw_page(
+    raw: Any, page: Any, number: int, label: str, links: list[str], hidden: Collection[str]
+) -> RawPage:
     left, bottom, right, top = page.get_bbox()
     with closing(page.get_textpage()) as text:
-        lines = text_lines(raw, text, (left, top))
+        lines = text_lines(raw, text, (left, top), hidden)
         unreadable = len(_CONTROL.findall(text.get_text_range()))
     drawn = drawn_on(raw, page, (left, top))
     return RawPage(

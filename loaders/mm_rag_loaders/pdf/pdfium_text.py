@@ -7,12 +7,13 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mm_rag.boxes import Box
 from mm_rag_loaders.pdf.page import Direction, Line, PDFWord, around, in_logical_order
+from mm_rag_loaders.pdf.pdfium_layers import LayersOfText
 
 Corner: TypeAlias = tuple[float, float]
 """Left and top of the visible part of a page, in PDF coordinates: points, y up."""
@@ -83,16 +84,19 @@ class _Run:
         return max(left - box[2], box[0] - right) <= _NO_SPACE * self.size
 
 
-def text_lines(pdfium: Any, text: Any, corner: Corner) -> tuple[Line, ...]:
+def text_lines(
+    pdfium: Any, text: Any, corner: Corner, hidden_layers: Collection[str] = ()
+) -> tuple[Line, ...]:
     """The lines of a page.
 
     Args:
         pdfium: `pypdfium2.raw`.
         text: A text page of it.
         corner: Corner of the visible part of the page.
+        hidden_layers: Names of layers whose words are left out.
     """
     lines: list[list[_Run]] = []
-    for run in _Letters(pdfium, text, corner).runs():
+    for run in _Letters(pdfium, text, corner, hidden_layers).runs():
         if not lines or not _goes_on(lines[-1], run):
             lines.append([])
         lines[-1].append(run)
@@ -102,8 +106,11 @@ def text_lines(pdfium: Any, text: Any, corner: Corner) -> tuple[Line, ...]:
 class _Letters:
     """Access to the letters of a text page by their number."""
 
-    def __init__(self, pdfium: Any, text: Any, corner: Corner) -> None:
+    def __init__(
+        self, pdfium: Any, text: Any, corner: Corner, hidden_layers: Collection[str]
+    ) -> None:
         self._pdfium = pdfium
+        self._layers = LayersOfText(pdfium, text, hidden_layers) if hidden_layers else None
         self._text = text.raw
         self._corner = corner
         self._rect = pdfium.FS_RECTF()
@@ -121,6 +128,8 @@ class _Letters:
         run: _Run | None = None
         get, is_generated = self._pdfium.FPDFText_GetUnicode, self._pdfium.FPDFText_IsGenerated
         for at in range(max(0, self._pdfium.FPDFText_CountChars(self._text))):
+            if self._layers and self._layers.hide(at):
+                continue
             letter = chr(get(self._text, at))
             # A font may give a no-break space for every space.
             if letter > " " and not letter.isspace():

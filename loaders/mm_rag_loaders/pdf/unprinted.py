@@ -11,12 +11,16 @@ from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import FileSource
 from mm_rag_loaders.pdf.annotations import Comment, comments_of, with_marked_words
+from mm_rag_loaders.pdf.attachments import Attachment, attachments_of
+from mm_rag_loaders.pdf.bookmarks import Bookmark, bookmarks_of, hidden_layers_of
 from mm_rag_loaders.pdf.forms import FormField, form_of, written
-from mm_rag_loaders.pdf.objects import box, errors, inherited, objects_of
+from mm_rag_loaders.pdf.objects import box, entry, errors, inherited, kind_of, objects_of
 from mm_rag_loaders.pdf.page import Addition, Line, PDFWord, RawPage
+from mm_rag_loaders.pdf.xfa import is_dynamic, lines_of
 
 _LETTER: Box = (0.0, 0.0, 612.0, 792.0)  # of a page that says nothing about its size
-_FORM_HEADING = "Form fields"
+FORM_HEADING = "Form fields"
+"""Heading of the passages of form fields."""
 _TICK_SIZE = 0.8  # font size of the word for a tick, as a share of the height of its box
 
 
@@ -31,6 +35,7 @@ class PageExtras:
         silent: Positions in the page's list of annotations of those whose drawn words are given by
             the others: text boxes, and the letters of a symbol font in boxes to tick.
         visible: The visible part of the page, in PDF coordinates.
+        hidden_layers: Names of the document's layers that viewers do not show.
     """
 
     comments: tuple[Comment, ...] = ()
@@ -38,6 +43,7 @@ class PageExtras:
     ticked: tuple[Box, ...] = ()
     silent: frozenset[int] = field(default=frozenset[int]())
     visible: Box = (0.0, 0.0, 0.0, 0.0)
+    hidden_layers: frozenset[str] = field(default=frozenset[str]())
 
     def with_ticks(self, page: RawPage) -> RawPage:
         """The page with the word `yes` in each ticked box."""
@@ -54,7 +60,7 @@ class PageExtras:
             self.fields, [self._places(each.places, page) for each in self.fields], words
         )
         if lines:
-            about = {"heading": _FORM_HEADING}
+            about = {"heading": FORM_HEADING}
             found.append(Addition(text="\n".join(lines), is_new=False, metadata=about))
         return tuple(found)
 
@@ -91,16 +97,42 @@ NO_EXTRAS = PageExtras()
 
 
 class Unprinted:
-    """Reads what a PDF holds beside its printed words; nothing if pikepdf finds no document."""
+    """Contents of a PDF beside its printed words; empty if pikepdf finds no document.
+
+    Attributes:
+        bookmarks: In the order of pages.
+        hidden_layers: Names of layers that viewers do not show.
+        is_portfolio: Whether the pages are only the cover of the attached files.
+        form_lines: Words and fields of a form that is XML beside the pages.
+        is_only_form: Whether there is such a form, so that the pages only ask for another viewer.
+        is_damaged: Whether some of these could not be read.
+    """
 
     def __init__(self, document: Any) -> None:
         self._document = document
-        self._pages = document.pages if document is not None else ()
+        self.bookmarks: list[Bookmark] = []
+        self.hidden_layers: list[str] = []
+        self.is_portfolio = self.is_only_form = self.is_damaged = False
+        self.form_lines: list[str] = []
+        if document is None:
+            return
+        try:
+            self._pages = document.pages
+            self.bookmarks = bookmarks_of(document)
+            self.hidden_layers = hidden_layers_of(document)
+            self.is_portfolio = kind_of(entry(document.Root, "/Collection")) == "dictionary"
+            self.is_only_form = is_dynamic(document)
+            self.form_lines = lines_of(document) if self.is_only_form else []
+        except errors():
+            self.is_damaged = True
 
     @property
-    def is_readable(self) -> bool:
-        """Whether pikepdf finds a document."""
-        return self._document is not None
+    def has_attachments(self) -> bool:
+        """Whether there are files in the document."""
+        try:
+            return self._document is not None and any(True for _ in self.attachments())
+        except UnreadableMedia:
+            return False
 
     def page(self, number: int) -> PageExtras:
         """Comments and form fields of a page, by its physical number.
@@ -111,9 +143,26 @@ class Unprinted:
         if self._document is None:
             return NO_EXTRAS
         try:
-            return _extras(self._pages[number - 1].obj)
+            extras = _extras(self._pages[number - 1].obj)
         except errors() as error:
-            raise UnreadableMedia(" ".join(str(error).split())[:200]) from error
+            raise UnreadableMedia(_reason(error)) from error
+        hidden = frozenset(self.hidden_layers)
+        return replace(extras, hidden_layers=hidden) if hidden else extras
+
+    def attachments(self) -> Iterator[Attachment]:
+        """The files in the document.
+
+        Raises:
+            UnreadableMedia: They are damaged; the message is the reason only.
+        """
+        try:
+            yield from attachments_of(self._document) if self._document is not None else ()
+        except errors() as error:
+            raise UnreadableMedia(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _extras(page: Any) -> PageExtras:
