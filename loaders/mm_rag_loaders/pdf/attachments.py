@@ -32,7 +32,7 @@ class Attachment:
     stream: Any
 
     def chunks(self) -> Iterator[bytes]:
-        """Its bytes, decompressed piece by piece.
+        """Yield its bytes, decompressed piece by piece.
 
         Raises:
             OSError: They are damaged.
