@@ -31,6 +31,7 @@ from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.sources import Source
 from mm_rag_loaders.spreadsheet import SpreadsheetLoader
 from mm_rag_loaders.text_loader import TextLoader
+from mm_rag_loaders.transcript_loader import TranscriptLoader
 from mm_rag_loaders.video_loader import VideoLoader
 
 LOADERS: dict[MediaKind, type[Loader]] = {
@@ -41,6 +42,7 @@ LOADERS: dict[MediaKind, type[Loader]] = {
     "audio": AudioLoader,
     "video": VideoLoader,
     "text": TextLoader,
+    "transcript": TranscriptLoader,
     "markup": MarkupLoader,
     "html": HtmlLoader,
     "notebook": NotebookLoader,

@@ -222,11 +222,12 @@ def _of_packet(packet: Any, zero: float) -> Iterator[Cue]:
     start = float(packet.pts * packet.time_base) - zero
     end = start + float((packet.duration or 0) * packet.time_base)
     for line in packet.decode():
-        text = _plain(getattr(line, "dialogue", b"").decode("utf-8", "replace"))
+        text = plain_cue(getattr(line, "dialogue", b"").decode("utf-8", "replace"))
         if text:
             yield Cue(max(0.0, start), max(0.0, end), text)
 
 
-def _plain(text: str) -> str:
+def plain_cue(text: str) -> str:
+    """The words of a subtitle, without markup and on one line."""
     plain = html.unescape(_ENDLESS_NUMBER.sub("\ufffd", _MARKUP.sub("", text)))
     return " ".join(_ASS_SPACE.sub(" ", plain).split())
