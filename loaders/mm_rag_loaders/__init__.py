@@ -8,6 +8,7 @@ from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.cached import load_cached
 from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
+from mm_rag_loaders.iwork_loader import IWorkLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.loading import load, load_bytes, load_file, load_files
@@ -27,6 +28,7 @@ __all__ = [
     "EmailLoader",
     "FileOutcome",
     "HtmlLoader",
+    "IWorkLoader",
     "ImageLoader",
     "LoadOptions",
     "LoadedFile",

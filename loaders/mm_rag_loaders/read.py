@@ -19,6 +19,7 @@ from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.epub_loader import EpubLoader
 from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
+from mm_rag_loaders.iwork_loader import IWorkLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, Member, SourceFile, options_for
 from mm_rag_loaders.mail import EmailLoader
@@ -49,6 +50,7 @@ LOADERS: dict[MediaKind, type[Loader]] = {
     "ebook": EpubLoader,
     "email": EmailLoader,
     "archive": ArchiveLoader,
+    "iwork": IWorkLoader,
 }
 _SUFFIXES: dict[MediaKind, frozenset[str]] = {
     "pdf": frozenset([".pdf"]),

@@ -10,10 +10,12 @@ import docx
 import pytest
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
+from PIL import Image, ImageDraw, ImageFont
 
 from mm_rag.segment import Segment
 from mm_rag_loaders import LoadedFile, LoadOptions, load_file
 from mm_rag_loaders.office import libreoffice
+from tests.loaders.test_office import converted, needs_office
 from tests.office_made import opendocument
 
 _W14 = 'xmlns:w14="http://schemas.microsoft.com/office/word/2010/wordml"'
@@ -364,3 +366,63 @@ def test_opendocument_texts(
     loaded = read(name="a.odt")
     assert texts(loaded) == shown, loaded.reason
     assert any(note.kind == "changes" for note in loaded.notes) == ("tracked" in inside)
+
+
+@pytest.mark.slow
+@needs_office
+def test_passages_are_on_the_pages_where_they_begin(tmp_path: Path, options: LoadOptions) -> None:
+    document = docx.Document()
+    document.sections[0].header.paragraphs[0].text = "Confidential report"
+    for chapter in range(1, 4):
+        document.add_heading(f"Chapter {chapter}", 1)
+        paragraph = document.add_paragraph()
+        for at in range(8):
+            words = " ".join(f"word{chapter}x{at}x{n}" for n in range(60))
+            paragraph = document.add_paragraph(f"{words}. Begin{chapter}x{at}.")
+        last = paragraph.add_run(f" Last{chapter}")
+        document.add_comment(last, text=f"Remark {chapter}", author="Ann")
+    document.add_picture(str(picture_of_words(tmp_path, "Depth QX77")))
+    document.save(str(tmp_path / "a.docx"))
+    segments = load_file(tmp_path / "a.docx", options).segments
+    pages = {each.page: each.text for each in segments if each.modality == "image"}
+    assert len(pages) > 2
+    passages = [each for each in segments if each.modality == "text"]
+    for passage in passages:
+        beginning = passage.text.removeprefix("# ").split()[0]
+        if "word" in beginning:
+            assert beginning in pages[passage.page]
+    for chapter in range(1, 4):
+        (remark,) = (each for each in passages if f"Remark {chapter}" in each.text)
+        assert f"Last{chapter}" in remark.text
+        assert remark.metadata["heading"] == f"Chapter {chapter}"
+        for at in range(8):
+            assert sum(f"Begin{chapter}x{at}." in each.text for each in passages) in (1, 2)
+    assert sum("Confidential report" in each.text for each in passages) == 1
+    # Words on a picture are read from the page, and once.
+    assert sum("QX77" in each.text for each in passages) == 1
+
+
+def picture_of_words(folder: Path, words: str) -> Path:
+    picture = Image.new("RGB", (900, 260), "white")
+    font = ImageFont.load_default(72)
+    ImageDraw.Draw(picture).text((40, 80), words, fill="black", font=font)
+    path = folder / f"{words}.png"
+    picture.save(path)
+    return path
+
+
+@pytest.mark.slow
+@needs_office
+@pytest.mark.parametrize("suffix", ["docx", "odt", "doc"])
+def test_deleted_words_are_not_on_the_pictures(
+    tmp_path: Path, options: LoadOptions, suffix: str
+) -> None:
+    by = 'w:id="1" w:author="Ann" w:date="2024-01-01T00:00:00Z"'
+    gone = f"<w:del {by}><w:r><w:delText>sevenhundred</w:delText></w:r></w:del>"
+    new = f"<w:ins {by}>{run('eighthundred')}</w:ins>"
+    path = word(tmp_path / "a.docx", run("The rent is ") + gone + new + run(" pounds."))
+    if suffix != "docx":
+        path = converted(path, suffix, tmp_path)
+    loaded = load_file(path, options)
+    assert texts(loaded) == ["The rent is eighthundred pounds."] * 2
+    assert "changes" in [note.kind for note in loaded.notes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -19,6 +20,8 @@ from mm_rag_loaders.office.package import (
 )
 
 _MOST_POINTS = 100_000  # of a chart
+# Some programs put the name of the picture's file there.
+_FILE_NAME = re.compile(r"\S+\.(png|jpe?g|gif|bmp|tiff?|svg|wmf|emf|webp|pdf)", re.IGNORECASE)
 _MADE_BY = "description automatically generated"
 
 
@@ -88,8 +91,8 @@ def alternative_text(properties: Element) -> str:
     described = any_attribute(properties, "descr") or ""
     title = any_attribute(properties, "title") or ""
     kept = [line for line in lines(described).splitlines() if _MADE_BY not in line.lower()]
-    described = one_paragraph(" ".join(kept))
-    title = one_paragraph(title)
+    described, title = one_paragraph(" ".join(kept)), one_paragraph(title)
+    described = "" if _FILE_NAME.fullmatch(described) else described
     return (
         f"{title}: {described}"
         if title and described and title != described

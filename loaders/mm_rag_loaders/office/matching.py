@@ -19,6 +19,9 @@ from mm_rag_loaders.office.blocks import Aside, Block, Item
 _WORD = re.compile(rf"[{HAN_AND_KANA}]|[^\W_{HAN_AND_KANA}]+")
 _BEGINNING = 15  # words of a piece that decide on its page: it may go on on the next one
 _SHARE = 0.4  # of these words' pairs which must be printed for a piece to count for the page
+# Pairs that a piece without any of its own counts against the page at most: equations are printed
+# in another order.
+_MOST_AGAINST = 1.5
 # Words that are looked at: twice those of the page, some more, and those that came too late before.
 _PAGES, _MORE, _MOST_LATE = 2, 300, 5000
 _FOREIGN = 0.5  # share of a line's words from which it is not from the text
@@ -144,7 +147,7 @@ def _gain(words: Sequence[str], pairs: Counter[tuple[str, str]], singles: Counte
             pairs[pair] -= 1
             hits += at < _BEGINNING
     looked_at = min(len(words) - 1, _BEGINNING)
-    return hits - _SHARE * looked_at
+    return max(hits - _SHARE * looked_at, -_MOST_AGAINST)
 
 
 def _texts(item: Item) -> list[str]:

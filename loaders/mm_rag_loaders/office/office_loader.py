@@ -21,6 +21,7 @@ from mm_rag_loaders.loader import Loader, Member, SourceFile
 from mm_rag_loaders.office import libreoffice
 from mm_rag_loaders.office.blocks import Item
 from mm_rag_loaders.office.embedded import embedded_files, may_have_embedded
+from mm_rag_loaders.office.final_copy import final_copy
 from mm_rag_loaders.office.matching import PageMatcher
 from mm_rag_loaders.office.opendocument import OpenSlideReader, OpenTextReader
 from mm_rag_loaders.office.package import Package, opened_package
@@ -68,8 +69,9 @@ class OfficeLoader(Loader):
             UnreadableMedia: It is damaged, or there is nothing in it.
         """
         with libreoffice.copied(file, self.options.policy) as copy, ExitStack() as opened:
-            printed = Print(copy, file, self.options)
-            structure = self._structure(copy, file, opened)
+            path = self._readable(copy, file)
+            structure = self._structure(path, file, opened)
+            printed = Print(final_copy(path) or copy, file, self.options)
             if structure is None:
                 yield from printed.everything()
                 return
@@ -81,14 +83,16 @@ class OfficeLoader(Loader):
                 raise printed.problem or UnreadableMedia(f"{file.name} has no words in it.")
             printed.note_problem()
 
-    def _structure(self, copy: Path, file: SourceFile, opened: ExitStack) -> _Structure | None:
+    def _readable(self, copy: Path, file: SourceFile) -> Path:
+        """The file in a format whose structure can be read, if there is one."""
+        to = _OLD.get(copy.suffix)
+        try:
+            return libreoffice.converted(copy, file, self.options.policy, to) if to else copy
+        except UnreadableMedia:  # printing it will say why
+            return copy
+
+    def _structure(self, path: Path, file: SourceFile, opened: ExitStack) -> _Structure | None:
         """The structure of the file; None if only its print can be read."""
-        path = copy
-        if to := _OLD.get(copy.suffix):
-            try:
-                path = libreoffice.converted(copy, file, self.options.policy, to)
-            except UnreadableMedia:  # printing it will say why
-                return None
         reader = _READERS.get(path.suffix)
         if reader is None:
             return None
@@ -129,7 +133,8 @@ class OfficeLoader(Loader):
             yield from segments
             return
         with libreoffice.copied(file, self.options.policy) as copy:
-            yield from Print(copy, file, self.options).redrawn(segments)
+            printed = final_copy(self._readable(copy, file)) or copy
+            yield from Print(printed, file, self.options).redrawn(segments)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mm_rag_loaders.office.word_remarks import Comment, aside
 
 _MOST_SPACES = 100
 _MOST_COLUMNS = 200
-_MOST_REPEATED_ROWS = 1000
+_MOST_REPEATED_ROWS = 100
 _NO_TEXT = frozenset(["annotation", "note", "ruby-text", "tracked-changes", "title", "desc"])
 SHAPES = frozenset(
     [
@@ -59,6 +59,7 @@ class OpenContent:
 
     Attributes:
         has_hidden: Whether hidden text was found.
+        is_cut: Whether a row or column was left out that is repeated too often.
     """
 
     def __init__(self, package: Package, styles: OpenStyles, controls: dict[str, str]) -> None:
@@ -73,6 +74,7 @@ class OpenContent:
         self._lists: dict[str, Counters] = {}
         self._headings: Counters | None = None
         self.has_hidden = False
+        self.is_cut = False
 
     def blocks(self, container: Element) -> Iterator[Item]:
         """Yield what a container such as a cell or a text box contains."""
@@ -168,6 +170,7 @@ class OpenContent:
             cells = self._cells(row, beside)
             repeated = number_of(row, "number-rows-repeated", 1)
             has_text = any(cell.text for cell in cells)
+            self.is_cut |= has_text and repeated > _MOST_REPEATED_ROWS
             for _ in range(min(repeated, _MOST_REPEATED_ROWS) if has_text else 1):
                 if block := rows.row(cells):
                     yield block
@@ -187,11 +190,13 @@ class OpenContent:
             elif name == "table-cell":
                 columns = min(max(1, number_of(cell, "number-columns-spanned", 1)), _MOST_COLUMNS)
                 text = self._cell(cell, beside)
+                self.is_cut |= bool(text) and repeated > _MOST_COLUMNS
                 cells += [Cell(text, columns)] * (min(repeated, _MOST_COLUMNS) if text else 1)
                 if not text:
                     cells += [Cell("")] * (min(repeated, _MOST_COLUMNS) - 1)
                 covered = columns - 1
             if len(cells) > _MOST_COLUMNS:
+                self.is_cut |= cell.getnext() is not None
                 break
         return cells
 

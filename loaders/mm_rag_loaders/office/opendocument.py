@@ -23,6 +23,7 @@ from mm_rag_loaders.office.package import (
     any_attribute,
     child,
     children,
+    forget,
     inside,
     local,
 )
@@ -91,12 +92,14 @@ class OpenTextReader:
                     self._controls.update(_control_states(element))
                 case _ if _is_at_top(element):
                     yield from self._content.block(element)
-                    element.clear()
+                    forget(element)
                 case _:
                     pass
         yield from self._content.comments()
         counts = {"insertions": changes["insertion"], "deletions": changes["deletion"]}
         note_changes(self._file, counts, authors)
+        if self._content.is_cut:
+            self._file.note("limit", "repeated rows and columns of tables were read in part")
         if self._content.has_hidden:
             self._file.note("hidden", "it has hidden text, which was read")
 

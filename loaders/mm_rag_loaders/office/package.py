@@ -27,10 +27,11 @@ Element: TypeAlias = Any
 
 _MOST_TREE_BYTES = 128 * 1024**2  # of a part held as a tree, which takes about ten times as much
 _MOST_BYTES = 1024**3  # of a part that is read in pieces
-_DAMAGE = (
+DAMAGE = (
     *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError, KeyError),
     *(SyntaxError, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
 )
+"""Errors that damaged ZIPs and parts raise."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,10 @@ class Package:
         """Whether a part exists."""
         return _key(part) in self._parts
 
+    def size(self, part: str) -> int:
+        """Size of a part that exists, in bytes, as the file gives it."""
+        return self._parts[_key(part)].file_size
+
     @contextmanager
     def opened(self, part: str) -> Generator[IO[bytes]]:
         """A reader of a part.
@@ -105,7 +110,7 @@ class Package:
         Raises:
             UnreadableMedia: It is missing, damaged or too large.
         """
-        if self.has(part) and self._parts[_key(part)].file_size > _MOST_BYTES:
+        if self.has(part) and self.size(part) > _MOST_BYTES:
             raise UnreadableMedia(f"{part} of {self.name} has over {_MOST_BYTES:,} bytes.")
         with self.opened(part) as reader:
             tags = [f"{{*}}{name}" for name in names]
@@ -154,7 +159,7 @@ class Package:
             yield
         except UnreadableMedia:
             raise
-        except _DAMAGE as error:
+        except DAMAGE as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise UnreadableMedia(f"{self.name} is damaged: {part}: {reason}.") from error
 
@@ -173,7 +178,7 @@ def opened_package(source: FileSource, name: str) -> Generator[Package]:
     with opened(source) as file, file.reader() as reader:
         try:
             archive = zipfile.ZipFile(reader)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise UnreadableMedia(f"{name} is damaged: {error}.") from error
         with archive:
             yield Package(archive, name)
@@ -251,6 +256,14 @@ def children(element: Element | None, name: str) -> Iterator[Element]:
 def inside(element: Element, name: str) -> Iterator[Element]:
     """Yield all elements of a name within an element."""
     yield from element.iter(f"{{*}}{name}")
+
+
+def forget(element: Element) -> None:
+    """Free the memory of an element that was read, and of those before it."""
+    element.clear(keep_tail=False)
+    above = element.getparent()
+    while above is not None and element.getprevious() is not None:
+        del above[0]
 
 
 def is_on(element: Element | None) -> bool:

@@ -14,7 +14,7 @@ from mm_rag_loaders.office.blocks import Aside, Block, Item
 from mm_rag_loaders.office.properties import Properties
 from mm_rag_loaders.passages import TextPart, passages, passages_of
 
-_OF_THE_FILE = ("author", "subject", "keywords")
+_REPLACED = ("author", "subject", "keywords", "heading")
 
 
 class PageText:
@@ -63,14 +63,14 @@ class PageText:
         found = passages_of(
             list(_parts(blocks)), max_words=self._max_words, nested=True, above=self._above
         )
+        heading = found[0].heading if found else self._path
         if page is not None and with_picture:
-            heading = found[0].heading if found else self._path
             yield replace(_headed(base, heading), modality="image", text=page.text, part=0)
         for passage in found:
             yield self._passage(base, passage.text, passage.heading)
         self._remember(blocks)
         for text in passages(printable(others), max_words=self._max_words):
-            yield self._passage(base, text, self._path)
+            yield self._passage(base, text, heading)
         asides = [item for item in items if isinstance(item, Aside)]
         for aside, text in _joined(asides):
             for part in passages(text, max_words=self._max_words):
@@ -82,8 +82,8 @@ class PageText:
     ) -> Segment:
         """A segment that all those of a page are like."""
         base = page or self._file.text_segment("", part=0)
-        # The PDF repeats what the file says of itself, and adds what programs fill in.
-        own = {name: value for name, value in base.metadata.items() if name not in _OF_THE_FILE}
+        # What the PDF has of these was guessed, or filled in by programs.
+        own = {name: value for name, value in base.metadata.items() if name not in _REPLACED}
         metadata = {**own, **self._about.metadata, **more}
         return replace(base, page=number, title=self._about.title or base.title, metadata=metadata)
 

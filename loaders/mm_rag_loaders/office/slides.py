@@ -103,7 +103,7 @@ class SlideReader:
             try:
                 if relation is not None and not relation.is_external:
                     self._read(slide, relation.target)
-            except UnreadableMedia as error:
+            except (UnreadableMedia, RecursionError) as error:
                 self._file.note("damaged", f"slide {number} was not read by its structure: {error}")
             yield slide
 
@@ -418,7 +418,9 @@ def _runs(paragraph: Element) -> Iterator[str]:
                 yield (text.text or "") if text is not None else ""
             case "br":
                 yield "\n"
-            case "m" | "oMath" | "oMathPara":
+            case "m":  # around an equation; within one it would be a matrix
+                yield f" {''.join(map(equation, each))} "
+            case "oMath" | "oMathPara":
                 yield f" {equation(each)} "
             case "AlternateContent":
                 yield from _runs(alternative(each))

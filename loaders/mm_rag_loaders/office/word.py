@@ -17,6 +17,7 @@ from mm_rag_loaders.office.package import (
     attribute,
     child,
     children,
+    forget,
     inside,
     is_on,
     local,
@@ -111,7 +112,7 @@ class WordReader:
                     tables.pop(element, None)
                 case name:
                     self._mark(element, name)
-            element.clear(keep_tail=False)
+            forget(element)
         yield from self._comments.rest()
         self._take_notes()
 

@@ -13,6 +13,7 @@ from mm_rag_loaders.office.package import (
     Package,
     any_attribute,
     attribute,
+    forget,
     inside,
     local,
 )
@@ -93,7 +94,7 @@ class Comments:
                 for paragraph in inside(element, "p"):
                     if identity := any_attribute(paragraph, "paraId"):
                         by_paragraph[identity] = name, comment
-                element.clear()
+                forget(element)
             if extended:
                 self._link(package, extended, by_paragraph)
         except UnreadableMedia as error:
@@ -115,7 +116,7 @@ class Comments:
                 roots[here] = root
                 by_paragraph[root][1].replies.append(comment)
                 del self._threads[name]
-            element.clear()
+            forget(element)
 
     def quote(self, name: str, words: str) -> None:
         """Add words that a comment refers to."""
@@ -165,7 +166,7 @@ class Notes:
                 text = one_paragraph(" ".join(paragraphs))
                 if attribute(element, "type") in (None, "normal"):
                     self._texts[attribute(element, "id") or ""] = text
-                element.clear()
+                forget(element)
         except UnreadableMedia as error:
             self.problem = str(error)
 

@@ -66,7 +66,7 @@ class Styles:
             title = value(style, "name")
             heading = _HEADING_NAME.match(title)
             outline = child(style, "pPr", "outlineLvl")
-            if kind == "text" and title.lower() == "caption":
+            if kind == "text" and title.lower().endswith("caption"):
                 kind = "caption"
             elif kind == "text" and title.lower() == "title":
                 kind, level = "heading", 1
