@@ -20,6 +20,7 @@ from mm_rag_loaders.epub_loader import EpubLoader
 from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.iwork_loader import IWorkLoader
+from mm_rag_loaders.json_loader import JSONLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, Member, SourceFile, options_for
 from mm_rag_loaders.mail import EmailLoader
@@ -31,6 +32,7 @@ from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.sources import Source
 from mm_rag_loaders.spreadsheet import SpreadsheetLoader
+from mm_rag_loaders.table_loader import TableLoader
 from mm_rag_loaders.text_loader import TextLoader
 from mm_rag_loaders.transcript_loader import TranscriptLoader
 from mm_rag_loaders.video_loader import VideoLoader
@@ -48,6 +50,8 @@ LOADERS: dict[MediaKind, type[Loader]] = {
     "html": HtmlLoader,
     "notebook": NotebookLoader,
     "ebook": EpubLoader,
+    "table": TableLoader,
+    "json": JSONLoader,
     "email": EmailLoader,
     "archive": ArchiveLoader,
     "iwork": IWorkLoader,
