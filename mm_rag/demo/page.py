@@ -135,7 +135,7 @@ def _other(hit: Hit, *, is_right: bool) -> str:
 
 
 def _place(hit: Hit) -> str:
-    name = escaped(Path(hit.segment.source).name)
+    name = escaped(hit.segment.name)
     where = hit.segment.where
     place = f'<span class="where">{where}</span>' if where else ""
     return f'<p class="place"><span class="rank">{hit.rank}</span><b>{name}</b>{place}</p>'
@@ -172,7 +172,7 @@ def _picture(segment: Segment, words: str, *, side: int) -> str:
         )
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=80)
-    name = escaped(Path(segment.source).name)
+    name = escaped(segment.name)
     return (
         f'<img src="{_data_uri("image/webp", buffer.getvalue())}" alt="{name}" '
         f'width="{picture.width}" height="{picture.height}">'

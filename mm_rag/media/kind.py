@@ -187,7 +187,8 @@ def bytes_type(data: bytes, suffix: str = "") -> FileType:
 def _type_of(file: BinaryIO, suffix: str) -> FileType:
     head = file.read(_HEAD_BYTES)
     found = _by_signature(head, file, suffix)
-    if found and suffix not in _NOT_TEXT:
+    # A message is a text: its headers tell.
+    if found and found.kind != "email" and suffix not in _NOT_TEXT:
         is_named_so = suffix in _TEXT_BY_SUFFIX
         if is_text_in_spite_of(found.mime, head, file, is_named_so=is_named_so):
             found = None

@@ -200,6 +200,7 @@ def test_hidden_html_is_noted(tmp_path: Path, options: LoadOptions) -> None:
         (b"Subject: =?utf-8?B?R3LD?=\n =?utf-8?B?vMOfZQ==?=", "Grüße"),  # a letter is cut in two
         (b"Subject: =?ISO-2022-JP?B?GyRCOzNFRBsoQg==?=", "山田"),
         (b"Subject: =?x-unknown?Q?caf=E9?=", "café"),
+        ("Subject: Протокол собрания".encode("koi8-r"), "Протокол собрания"),
         (b"Subject: =?utf-8*de?Q?gr=C3=BCn?=!", "grün!"),
         (b"Subject: a =?utf-8?Q?broken_word", "a =?utf-8?Q?broken_word"),
     ],
@@ -220,6 +221,7 @@ def test_headers_of_every_making_are_decoded(
         ("gb2312", "镕基".encode("gbk"), ""),
         ("x-nonsense", "Größe".encode("cp1252"), "declared as x-nonsense, read as Windows-1252"),
         ("utf-8", "Größe und Straße".encode() + b"\xff", "damaged text in UTF-8"),
+        ("us-ascii", "Größe".encode("cp1252"), "declared as us-ascii, read as Windows-1252"),
         ("idna", b"plain words", ""),
     ],
 )
@@ -464,6 +466,20 @@ def test_every_message_of_a_mailbox_has_its_number(tmp_path: Path, options: Load
     assert own(found)[0].text.endswith("From here on it is text.\n\nFrom 9:00 on, too.")
     assert members(found) == [("message-1/a.txt", "one")]
     assert len({each.id for each in found.segments}) == 4
+
+
+@pytest.mark.parametrize("name", ["1700000000.M1P2.host:2,S", "Inbox", "message.msg", "mail.log"])
+def test_files_of_mail_programs_are_known_by_their_headers(
+    tmp_path: Path, options: LoadOptions, name: str
+) -> None:
+    head = "Return-Path: <a@example.org>\nReceived: from x\n" + HEAD
+    [only] = own(read(written(tmp_path / name, f"{head}\nWords.\n"), options))
+    assert only.title == "The wall"
+
+
+def test_a_text_that_begins_like_a_message_is_a_text(tmp_path: Path, options: LoadOptions) -> None:
+    found = load_file(written(tmp_path / "letter.txt", f"{HEAD}Date: today\n\nWords.\n"), options)
+    assert found.kind == "text"
 
 
 def test_a_line_that_begins_with_from_ends_no_message(tmp_path: Path, options: LoadOptions) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import codecs
 import re
 
+from mm_rag.media.text_encoding import decoded
+
 # Programs write these names and mean their supersets, as browsers know (WHATWG Encoding Standard).
 _MEANT = {
-    "ascii": "cp1252",
-    "us-ascii": "cp1252",
-    "ansi_x3.4-1968": "cp1252",
     "iso-8859-1": "cp1252",
     "latin1": "cp1252",
     "latin-1": "cp1252",
@@ -37,6 +36,7 @@ _NO_CHARSETS = frozenset(
     ["idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"]
 )
 _UNKNOWN = frozenset(["", "unknown", "unknown-8bit", "x-unknown", "8bit", "binary", "default"])
+_ASCII = frozenset(["ascii", "us-ascii", "ansi_x3.4-1968"])
 
 
 def decoded_text(data: bytes, charset: str = "") -> tuple[str, str]:
@@ -53,7 +53,7 @@ def decoded_text(data: bytes, charset: str = "") -> tuple[str, str]:
     if data.isascii() and not _is_escaped(name, data):
         return data.decode("ascii"), ""
     meant = _MEANT.get(name.replace("_", "-") if name not in _MEANT else name, name)
-    codec = _codec(meant)
+    codec = None if name in _ASCII else _codec(meant)
     for guess in (codec, "utf-8") if _is_escaped(name, data) else ("utf-8", codec):
         if guess is None:
             continue
@@ -67,8 +67,11 @@ def decoded_text(data: bytes, charset: str = "") -> tuple[str, str]:
         return data.decode(codec, "replace"), f"damaged text in {declared}"
     if codec == "utf-8" and _mostly_utf8(data):
         return data.decode("utf-8", "replace"), "damaged text in UTF-8"
-    remark = "" if name in _UNKNOWN else f"declared as {declared}, read as Windows-1252"
-    return data.decode("cp1252", "replace"), remark
+    found = decoded(data)
+    return (
+        found.text,
+        "" if name in _UNKNOWN else f"declared as {declared}, read as {found.encoding}",
+    )
 
 
 def _is_escaped(name: str, data: bytes) -> bool:

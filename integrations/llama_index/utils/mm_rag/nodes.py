@@ -125,7 +125,7 @@ def hit_to_node(hit: Hit) -> NodeWithScore:
 
 
 def _node_fields(segment: Segment, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    title = segment.title or Path(segment.source).name
+    title = segment.title or segment.name
     return {
         "text_resource": MediaResource(text=segment.text),
         "image_resource": picture_resource(metadata),
