@@ -138,4 +138,6 @@ class MemberNotes:
         """Note how many further files there are for each text."""
         for (kind, text), count in self._counts.items():
             if count > _NAMED:
-                self._container.note(kind, f"{counted(count - _NAMED, 'further file')}{text}")
+                more = counted(count - _NAMED, "further file")
+                plural = text.replace(" was ", " were ", 1) if text.startswith(" was ") else text
+                self._container.note(kind, f"{more}{plural if count - _NAMED > 1 else text}")

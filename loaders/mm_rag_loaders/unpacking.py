@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import unicodedata
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -73,7 +72,7 @@ class Scratch:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._number = 0
+        self._last: Path | None = None
 
     def written(
         self, name: str, chunks: Iterable[bytes], most: int | None = None
@@ -88,8 +87,10 @@ class Scratch:
         Returns:
             The file, and whether it has more bytes than may be written.
         """
-        self.clear()
-        path = self.path_for(name)
+        # One folder for all: making and deleting one for each takes longer than everything else.
+        if self._last:
+            self._last.unlink(missing_ok=True)
+        self._last = path = self.folder / _file_name(name)
         size = 0
         with path.open("wb") as file:
             for chunk in chunks:
@@ -98,17 +99,6 @@ class Scratch:
                 if most is not None and size > most:
                     return path, True
         return path, False
-
-    def path_for(self, name: str) -> Path:
-        """The path of the temporary file for a name."""
-        self._number += 1
-        folder = self.folder / str(self._number)
-        folder.mkdir()
-        return folder / _file_name(name)
-
-    def clear(self) -> None:
-        """Delete the file that was written last."""
-        shutil.rmtree(self.folder / str(self._number), ignore_errors=True)
 
 
 def _file_name(name: str) -> str:

@@ -365,7 +365,7 @@ def test_many_files_of_one_fault_are_one_note(tmp_path: Path, options: LoadOptio
     found = notes(read(path, options))
     assert len(found) == 4
     assert found[0][1].startswith("0.pdf was not read: ")
-    assert found[3][1].startswith("6 further files was not read: ")
+    assert found[3][1].startswith("6 further files were not read: ")
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tar.bz2", "a.xz", "a.zst"])
