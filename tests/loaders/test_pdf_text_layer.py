@@ -13,6 +13,7 @@ import pymupdf
 import pytest
 from PIL import Image
 
+from mm_rag.boxes import read_boxes
 from mm_rag.errors import MissingExtra
 from mm_rag.extraction.layout import TextLine
 from mm_rag.extraction.ocr import OCRResult
@@ -343,3 +344,28 @@ def test_the_same_words_in_two_places_stay(tmp_path: Path, backend: PDFBackend) 
     page: Any = document.new_page(width=500, height=400)
     page.insert_text((50, 100), ["0 0 0 1 1 11 11 0", "0 0 0 1 1 11 11 0"], fontsize=8)
     assert read(document, tmp_path, backend).page.text.split() == [*"00011", "11", "11", "0"] * 2
+
+
+def test_columns_from_top_to_bottom_are_read_from_right_to_left(
+    tmp_path: Path, backend: PDFBackend
+) -> None:
+    columns = [
+        "理事会の議事録です。屋根の修理は",
+        "五月に始まる予定です。費用は会費",
+        "から支払われ、工事は二週間です。",
+    ]
+    document = pymupdf.open()
+    page: Any = document.new_page(width=300, height=400)
+    for number, text in enumerate(columns):
+        page.insert_text((240 - 30 * number, 60), text, fontname="japan", fontsize=14)
+    for xref in range(1, document.xref_length()):
+        if document.xref_get_key(xref, "Encoding")[1] == "/UniJIS-UTF16-H":
+            document.xref_set_key(xref, "Encoding", "/UniJIS-UTF16-V")
+    found = read(document, tmp_path, backend)
+    assert found.page.text.split("\n\n") == columns
+    with Image.open(found.page.media or "") as picture:
+        assert picture.height > picture.width  # not turned
+    [first, *_] = read_boxes(found.page.boxes or "")
+    x0, y0, x1, y1 = first.box
+    assert (x0 + x1) / 2 == pytest.approx(240 / 300, abs=0.03)
+    assert y1 - y0 > 0.5

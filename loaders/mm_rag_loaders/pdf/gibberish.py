@@ -35,6 +35,7 @@ _MOST_UNREADABLE = 0.25  # share of characters without a meaning
 _MOST_ACCENTS = 0.62  # share of Latin letters with accents; Vietnamese has up to half
 _MOST_STRANGE = 0.25  # share of letters outside of the three most frequent scripts
 _LEAST_COMMON = 0.6  # share of ideographs or syllables that schools teach
+_FEWEST_SIGNS = 150  # characters: the indices of a page of formulas are fewer
 _MOST_SIGNS = 0.5  # share of characters in words with signs in them
 _INNER_SIGNS = frozenset(
     "-.,:/@_&\u2019'\u00b7\u2013\u2014\u2026\u00b0"
@@ -116,7 +117,7 @@ def is_gibberish(text: str, unreadable: int = 0) -> bool:
     if scripts.total() >= _FEWEST and _is_improbable(letters, known, scripts, bits):
         return True
     # A page of formats or options has many signs, too, between words of a language.
-    return not is_judged and _has_many_signs(text, total)
+    return not is_judged and total >= _FEWEST_SIGNS and _has_many_signs(text, total)
 
 
 def _is_unreadable(letter: str) -> bool:

@@ -6,6 +6,7 @@ form fields, attached files, bookmarks and layers.
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -33,15 +34,21 @@ def objects_of(file: FileSource, password: str | None) -> Generator[Any]:
     Raises:
         MissingExtra: pikepdf is not installed.
     """
+    pikepdf = _pikepdf()
+    # Otherwise its warnings would be printed if logging is not configured.
+    logging.getLogger("pikepdf").addHandler(logging.NullHandler())
     with opened(file) as source:
         document = None
-        with suppress(*errors()):
-            document = _pikepdf().open(
-                source.reader(),
-                password=password or "",
-                suppress_warnings=True,
-                inherit_page_attributes=False,
-            )
+        # pikepdf warns of a password that is not needed.
+        for given in dict.fromkeys(("", password or "")):
+            with suppress(*errors()):
+                document = pikepdf.open(
+                    source.reader(),
+                    password=given,
+                    suppress_warnings=True,
+                    inherit_page_attributes=False,
+                )
+                break
         try:
             yield document
         finally:

@@ -29,6 +29,7 @@ from mm_rag_loaders.pdf.page import (
 )
 from mm_rag_loaders.pdf.seen import without_copies, without_unseen, words_in
 from mm_rag_loaders.pdf.tables import split_tables
+from mm_rag_loaders.pdf.vertical import COLUMNS_TO_ROWS, in_columns, turned_back
 
 _MAX_ZOOM = 3.0  # 216 dpi: more makes the picture of a small page larger, not sharper
 _FEWEST_DOTS_PER_POINT = 0.25
@@ -77,20 +78,26 @@ def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) 
         raise UnreadableMedia(f"its size is {raw.size[0]:g} x {raw.size[1]:g} points")
     raw = without_copies(raw)
     visible = _visible(raw)
-    page = turned(visible, _rotation(visible))
+    columns = in_columns(visible)
+    page = turned(columns, raw.rotation) if columns else turned(visible, _rotation(visible))
     zoom = _zoom(page.size, max_pixels, _MAX_ZOOM)
     picture = canvas.draw(page.rotation, (0.0, 0.0, *page.size), zoom)
     page = without_unseen(page, picture)
-    unseen = words_in(raw.lines) - words_in(page.lines)
+    unseen = words_in(visible.lines) - words_in(page.lines) if not columns else 0
+    unseen += words_in(raw.lines) - words_in(visible.lines)
     gibberish = gibberish_in(raw)
     fonts.see(page.lines)
     seems_unread = is_unread(page) or gibberish > MOST_GIBBERISH
     # Only checked if there is little text, because it takes time.
     is_plain = seems_unread and _has_one_colour(picture)
     is_scan = seems_unread and not is_plain
-    regions = () if seems_unread else unread_regions(page)
-    tables, rest = split_tables(page)
-    arranged = arrange(rest, tables, regions, fonts)
+    if columns:
+        rows = turned(page, COLUMNS_TO_ROWS)
+        arranged = turned_back(arrange(rows, (), (), fonts))
+    else:
+        regions = () if seems_unread else unread_regions(page)
+        tables, rest = split_tables(page)
+        arranged = arrange(rest, tables, regions, fonts)
     return PageContent(
         number=page.number,
         label="" if page.label == str(page.number) else page.label,

@@ -142,16 +142,19 @@ class PDFLoader(Loader):
     def _page(
         self, document: PDFDocument, number: int, file: SourceFile, unprinted: Unprinted
     ) -> PageContent | None:
+        extras, damage = NO_EXTRAS, ""
         try:
             extras = unprinted.page(number)
         except UnreadableMedia as error:
-            extras = NO_EXTRAS
-            file.note("damaged", f"comments and form fields of page {number} are damaged: {error}")
+            damage = f"comments and form fields of page {number} are damaged: {error}"
         try:
-            return document.read_page(number, self._max_pixels, extras)
+            page = document.read_page(number, self._max_pixels, extras)
         except UnreadableMedia as error:
             file.note("damaged", f"page {number} could not be read: {error}")
             return None
+        if damage:
+            file.note("damaged", damage)
+        return page
 
     def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
         """Yield segments of a PDF with their pages drawn again.
