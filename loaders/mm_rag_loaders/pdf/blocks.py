@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from mm_rag.boxes import Box, WordBox
+from mm_rag.extraction.hyphens import Hyphens
 from mm_rag.extraction.layout import Row, TextLine, begins_paragraph, rows, text_of
 from mm_rag_loaders.pdf.page import Block, BlockKind, Line, PageImage, PDFWord, RawPage, around
 from mm_rag_loaders.pdf.tables import Table
@@ -59,18 +60,32 @@ class Arranged:
     """A page in reading order.
 
     Attributes:
+        size: Width and height of the page.
         blocks: Blocks of lines and tables.
         words: All words, once, with boxes in fractions of the page's width and height.
         places: The regions for OCR, each with the number of blocks before it.
     """
 
+    size: tuple[float, float]
     blocks: list[Block] = field(default_factory=list[Block])
     words: list[WordBox] = field(default_factory=list[WordBox])
     places: list[tuple[PageImage, int]] = field(default_factory=list[tuple[PageImage, int]])
 
+    def add_words(self, words: Iterable[PDFWord]) -> None:
+        """Add words with boxes in points."""
+        width, height = self.size
+        self.words += [
+            WordBox(text, (x0 / width, y0 / height, x1 / width, y1 / height))
+            for text, (x0, y0, x1, y1) in words
+        ]
+
 
 def arrange(
-    page: RawPage, tables: Sequence[Table], regions: Sequence[PageImage], fonts: FontUse
+    page: RawPage,
+    tables: Sequence[Table],
+    regions: Sequence[PageImage],
+    fonts: FontUse,
+    hyphens: Hyphens,
 ) -> Arranged:
     """Put lines, tables and regions in reading order.
 
@@ -79,9 +94,10 @@ def arrange(
         tables: In any order.
         regions: Pictures to be read by OCR.
         fonts: Fonts of the document so far.
+        hyphens: Words of the document so far.
     """
     upright = [line for line in page.lines if line.direction == (1, 0)]
-    builder = _Builder(page.size, fonts)
+    builder = _Builder(page.size, fonts, hyphens)
     for row in rows([PageItem.of(source) for source in (*upright, *tables, *regions)]):
         builder.add(row)
     builder.add_margin([line for line in page.lines if line.direction != (1, 0)])
@@ -91,10 +107,11 @@ def arrange(
 class _Builder:
     """Collects rows until a block is complete."""
 
-    def __init__(self, size: tuple[float, float], fonts: FontUse) -> None:
-        self.found = Arranged()
+    def __init__(self, size: tuple[float, float], fonts: FontUse, hyphens: Hyphens) -> None:
+        self.found = Arranged(size)
         self._size = size
         self._fonts = fonts
+        self._hyphens = hyphens
         self._rows: list[Row[PageItem]] = []
         self._kind: BlockKind = "text"
         self._level = 0
@@ -118,10 +135,10 @@ class _Builder:
             box = self._shares(around([line.box for line in lines]))
             text = "\n".join(line.text for line in lines)
             self.found.blocks.append(Block(kind="text", text=text, box=box))
-            self._add_words(word for line in lines for word in line.words)
+            self.found.add_words(word for line in lines for word in line.words)
 
     def _end_block(self) -> None:
-        text = _LEADERS.sub("", text_of(self._rows)) if self._rows else ""
+        text = _LEADERS.sub("", text_of(self._rows, self._hyphens)) if self._rows else ""
         if text:
             box = self._shares(around([item.box for row in self._rows for item in row]))
             level = self._level if self._kind == "heading" else 0
@@ -137,7 +154,7 @@ class _Builder:
             self._kind = "caption" if is_caption(lines) else "heading" if level else "text"
             self._level = level
         self._rows.append(row)
-        self._add_words(word for line in lines for word in line.words)
+        self.found.add_words(word for line in lines for word in line.words)
 
     def _ends_before(self, row: Row[PageItem], lines: Sequence[Line], level: int) -> bool:
         if not self._rows:
@@ -161,14 +178,7 @@ class _Builder:
         self._end_block()
         box = self._shares(table.box)
         self.found.blocks.append(Block(kind="table", text=table.text, box=box))
-        self._add_words(table.words)
-
-    def _add_words(self, words: Iterable[PDFWord]) -> None:
-        width, height = self._size
-        self.found.words += [
-            WordBox(text, (x0 / width, y0 / height, x1 / width, y1 / height))
-            for text, (x0, y0, x1, y1) in words
-        ]
+        self.found.add_words(table.words)
 
     def _shares(self, box: Box) -> Box:
         width, height = self._size

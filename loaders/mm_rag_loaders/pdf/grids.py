@@ -56,9 +56,9 @@ def rows_of(
     rows = [cells_of(pieces, columns) for pieces in text_rows]
     if len(rows) < 2:
         return rows
-    widths = widths_of(rows)
-    begins = _begins(rows, widths)
-    if is_one_row and not _are_rows(rows, widths):
+    kinds = _Columns.of(rows)
+    begins = _begins(rows, kinds)
+    if is_one_row and not _are_rows(rows, kinds):
         return [_merged(rows)]
     found: Cells = []
     for row, is_new in zip(rows, [True, *begins], strict=True):
@@ -69,7 +69,26 @@ def rows_of(
     return found
 
 
-def _are_rows(rows: Cells, widths: Sequence[float]) -> bool:
+@dataclass(frozen=True)
+class _Columns:
+    """What is known of the columns.
+
+    Attributes:
+        widths: Width of the text in each.
+        figures: Whether most of the cells are numbers.
+    """
+
+    widths: list[float]
+    figures: list[bool]
+
+    @classmethod
+    def of(cls, rows: Cells) -> _Columns:
+        filled = [[cell for cell in column if cell] for column in zip(*rows, strict=True)]
+        figures = [sum(map(is_figure, cells)) > 0.6 * len(cells) for cells in filled]
+        return cls(widths_of(rows), figures)
+
+
+def _are_rows(rows: Cells, kinds: _Columns) -> bool:
     """Whether lines of text look like rows of a table, and not like lines within cells."""
     columns = len(rows[0])
     filled = [sum(map(bool, row)) for row in rows]
@@ -79,11 +98,11 @@ def _are_rows(rows: Cells, widths: Sequence[float]) -> bool:
             return True
     if len(rows) < 3:
         return False
-    apart = [_is_apart_from(above, below, widths) for above, below in pairwise(rows)]
+    apart = [_is_apart_from(above, below, kinds) for above, below in pairwise(rows)]
     return sum(apart) >= 0.6 * len(apart) and median(filled) >= max(2, 0.5 * columns)
 
 
-def _begins(rows: Cells, widths: Sequence[float]) -> list[bool]:
+def _begins(rows: Cells, kinds: _Columns) -> list[bool]:
     """For each line but the first, whether it begins a row of the table."""
     steps = [_bottom(below) - _bottom(above) for above, below in pairwise(rows)]
     least = min(steps)
@@ -95,9 +114,9 @@ def _begins(rows: Cells, widths: Sequence[float]) -> list[bool]:
             step > _WIDER * least + 1
             # The lines of a cell follow each other.
             or any(at in said and not above[at] for at in filled)
-            or _is_apart_from(above, below, widths)
+            or _is_apart_from(above, below, kinds)
             or len(filled - said) >= max(2, 0.5 * len(below))
-            or (filled == {0} and not _is_cut(above[0], widths[0]))
+            or (filled == {0} and not _is_cut(above[0], kinds.widths[0]))
         )
         said = filled if is_new else said | filled
         found.append(is_new)
@@ -115,16 +134,16 @@ def _is_cut(cell: Sequence[PDFWord], width: float) -> bool:
 def _is_apart_from(
     above: Sequence[Sequence[PDFWord]],
     below: Sequence[Sequence[PDFWord]],
-    widths: Sequence[float],
+    kinds: _Columns,
 ) -> bool:
     """Whether the lower line cannot be the second line of the same cells.
 
     Numbers have one line, and the first word of a second line would not have fitted above.
     """
     both = [at for at, cell in enumerate(below) if cell and above[at]]
-    if any(is_figure(above[at]) and is_figure(below[at]) for at in both):
+    if any(is_figure(below[at]) and (kinds.figures[at] or is_figure(above[at])) for at in both):
         return True
-    if not any(has_room(above[at], below[at][0], widths[at]) for at in both):
+    if not any(has_room(above[at], below[at][0], kinds.widths[at]) for at in both):
         return False
     filled = sum(map(bool, below))
     return filled >= 0.5 * len(below) or (bool(below[0]) and bool(above[0]))

@@ -17,7 +17,7 @@ from mm_rag._printing import printable
 from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import OpenedFile
-from mm_rag_loaders.pdf.blocks import FontUse
+from mm_rag_loaders.pdf.context import DocumentContext
 from mm_rag_loaders.pdf.page import (
     Extras,
     Line,
@@ -30,6 +30,7 @@ from mm_rag_loaders.pdf.page import (
 )
 from mm_rag_loaders.pdf.page_content import page_content
 from mm_rag_loaders.pdf.ruled import edges
+from mm_rag_loaders.pdf.running import MarginRow, margin_rows
 
 _HIDDEN = 1 << 1  # of the flags of annotations
 _FAR = 1e6  # points
@@ -55,7 +56,6 @@ class MuPDFDocument(Closing):
 
     def __init__(self, file: OpenedFile, password: str | None = None) -> None:
         self._name = file.path.name
-        self._fonts = FontUse()
         self._has_pictures = False  # the page read last
         with self._mupdf() as mupdf:
             mupdf.TOOLS.reset_mupdf_warnings()
@@ -63,6 +63,7 @@ class MuPDFDocument(Closing):
             try:
                 self._unlock(password)
                 self.page_count = int(self._document.page_count)
+                self._context = DocumentContext(self.page_count)
                 self.is_repaired = bool(self._document.is_repaired)
                 self._opening_complaint = _complaint(mupdf)
                 self._metadata = _metadata(self._document.metadata or {})
@@ -96,9 +97,21 @@ class MuPDFDocument(Closing):
             with _hidden(mupdf, page, extras.silent if extras else ()):
                 raw = _raw_page(mupdf, page, number)
             self._has_pictures = bool(raw.pictures)
+            repeated = self._repeated(mupdf, number)
         raw = extras.with_ticks(raw) if extras else raw
-        content = page_content(raw, _MuPDFCanvas(page, self._mupdf), self._fonts, max_pixels)
+        canvas = _MuPDFCanvas(page, self._mupdf)
+        content = page_content(raw, canvas, self._context, max_pixels, repeated)
         return replace(content, additions=extras.additions_to(raw)) if extras else content
+
+    def _repeated(self, mupdf: Any, number: int) -> list[MarginRow]:
+        """Headers and footers of a page that an earlier page had; damaged pages near have none."""
+        for near in self._context.running.missing(number):
+            try:
+                rows = _margins(self._document.load_page(near - 1))
+            except (mupdf.mupdf.FzErrorBase, *_DAMAGED):
+                rows = []
+            self._context.running.add(near, rows)
+        return self._context.running.repeated(number)
 
     def _unlock(self, password: str | None) -> None:
         if not self._document.needs_pass:
@@ -196,6 +209,17 @@ def _raw_page(mupdf: Any, page: Any, number: int) -> RawPage:
         outlines=outlines,
         pictures=tuple(_pictures(page, lines)),
         links=tuple(dict.fromkeys(_links(page))),
+    )
+
+
+def _margins(page: Any) -> list[MarginRow]:
+    """The outermost rows of words of a page as viewers show it."""
+    width, height = float(page.rect.width), float(page.rect.height)
+    if not (width > 0 and height > 0):
+        return []
+    return margin_rows(
+        (text, (x0 / width, y0 / height, x1 / width, y1 / height))
+        for x0, y0, x1, y1, text, *_ in page.get_text("words")
     )
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 from mm_rag._printing import printable
 from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
-from mm_rag_loaders.pdf.blocks import FontUse, arrange
+from mm_rag_loaders.pdf.blocks import arrange
+from mm_rag_loaders.pdf.context import DocumentContext
 from mm_rag_loaders.pdf.gibberish import is_gibberish
 from mm_rag_loaders.pdf.page import (
     Canvas,
@@ -27,6 +28,7 @@ from mm_rag_loaders.pdf.page import (
     around,
     turned,
 )
+from mm_rag_loaders.pdf.running import MarginRow, is_on
 from mm_rag_loaders.pdf.seen import without_copies, without_unseen, words_in
 from mm_rag_loaders.pdf.tables import split_tables
 from mm_rag_loaders.pdf.vertical import COLUMNS_TO_ROWS, in_columns, turned_back
@@ -62,14 +64,22 @@ _LEAST_FLAT = 0.3  # of the picture
 _TOUCHING = 2.0  # points between the strips in which a picture may be stored
 
 
-def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) -> PageContent:
+def page_content(
+    raw: RawPage,
+    canvas: Canvas,
+    context: DocumentContext,
+    max_pixels: int,
+    repeated: Sequence[MarginRow] = (),
+) -> PageContent:
     """Make blocks, words and pictures of a page.
 
     Args:
         raw: The page as a library reads it.
         canvas: Draws the page.
-        fonts: Fonts of the pages before; this page is added.
+        context: What is known of the document so far; this page is added.
         max_pixels: Upper bound of the picture's width times height.
+        repeated: Headers and footers that an earlier page had, too: they are among the words, and
+            in no block.
 
     Raises:
         UnreadableMedia: The page has no size; the message is the reason only.
@@ -86,18 +96,22 @@ def page_content(raw: RawPage, canvas: Canvas, fonts: FontUse, max_pixels: int) 
     unseen = words_in(visible.lines) - words_in(page.lines) if not columns else 0
     unseen += words_in(raw.lines) - words_in(visible.lines)
     gibberish = gibberish_in(raw)
-    fonts.see(page.lines)
+    context.see(page)
     seems_unread = is_unread(page) or gibberish > MOST_GIBBERISH
     # Only checked if there is little text, because it takes time.
     is_plain = seems_unread and _has_one_colour(picture)
     is_scan = seems_unread and not is_plain
     if columns:
         rows = turned(page, COLUMNS_TO_ROWS)
-        arranged = turned_back(arrange(rows, (), (), fonts))
+        arranged = turned_back(arrange(rows, (), (), context.fonts, context.hyphens))
     else:
         regions = () if seems_unread else unread_regions(page)
-        tables, rest = split_tables(page)
-        arranged = arrange(rest, tables, regions, fonts)
+        running = _running(page, repeated, context) if page.rotation == raw.rotation else []
+        kept = set(map(id, page.lines)) - set(map(id, running))
+        body = replace(page, lines=tuple(line for line in page.lines if id(line) in kept))
+        tables, rest = split_tables(body)
+        arranged = arrange(rest, tables, regions, context.fonts, context.hyphens)
+        arranged.add_words(word for line in running for word in line.words)
     return PageContent(
         number=page.number,
         label="" if page.label == str(page.number) else page.label,
@@ -126,6 +140,17 @@ def gibberish_in(raw: RawPage) -> float:
     joined = [" ".join(each) for each in texts.values()]
     total = sum(map(len, joined))
     return sum(len(each) for each in joined if is_gibberish(each)) / total if total else 0.0
+
+
+def _running(page: RawPage, repeated: Sequence[MarginRow], context: DocumentContext) -> list[Line]:
+    """The lines of headers and footers; headings may be repeated, and a page says something."""
+    found = [
+        line
+        for line in page.lines
+        if any(is_on(line, row, page.size[1]) for row in repeated)
+        and not context.fonts.stands_out([line])
+    ]
+    return found if len(found) < len(page.lines) else []
 
 
 def _visible(page: RawPage) -> RawPage:

@@ -21,7 +21,7 @@ from mm_rag._optional import require
 from mm_rag.boxes import Box
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import OpenedFile
-from mm_rag_loaders.pdf.blocks import FontUse
+from mm_rag_loaders.pdf.context import DocumentContext
 from mm_rag_loaders.pdf.page import (
     Extras,
     Line,
@@ -31,9 +31,11 @@ from mm_rag_loaders.pdf.page import (
     around,
     iso_date,
     locked_pdf,
+    turn,
 )
 from mm_rag_loaders.pdf.page_content import page_content
 from mm_rag_loaders.pdf.pdfium_text import Corner, text_lines
+from mm_rag_loaders.pdf.running import MarginRow, margin_rows
 
 _METADATA = {"title": "Title", "author": "Author", "subject": "Subject", "keywords": "Keywords"}
 _DATES = {"created": "CreationDate", "modified": "ModDate"}
@@ -50,6 +52,7 @@ _MOST_OBJECTS = 50_000  # of a page; a map may have a million
 _MOST_DEPTH = 8
 _MOST_SEGMENTS = 500  # of a path; one with more is a drawing
 _MOST_LINKS = 1000
+_MOST_RECTS = 5000  # runs of words of a page, to find headers and footers
 _MOST_URL_BYTES = 4096
 _THIN = 3.0  # points: a rectangle that is drawn as a line
 _STRAIGHT = 0.5  # points
@@ -69,7 +72,6 @@ class PdfiumDocument(Closing):
     """
 
     def __init__(self, file: OpenedFile, password: str | None = None) -> None:
-        self._fonts = FontUse()
         self._file, self._password = file.shared(), password
         self._second: PdfiumDocument | None = None
         with _pdfium() as pdfium:
@@ -81,6 +83,7 @@ class PdfiumDocument(Closing):
                 # Before the number of pages is read: otherwise form fields are not drawn.
                 self._document.init_forms()
                 self.page_count = len(self._document)
+                self._context = DocumentContext(self.page_count)
                 valid = pdfium.raw.FPDF_DocumentHasValidCrossReferenceTable(self._document)
                 self.is_repaired = not valid
                 self._metadata = _metadata(self._document)
@@ -103,6 +106,7 @@ class PdfiumDocument(Closing):
         """Read text and picture of a page, as `PDFDocument`."""
         with _pdfium() as pdfium:
             try:
+                repeated = self._repeated(pdfium, number)
                 with self._page(pdfium.raw, number - 1) as (page, links):
                     hidden = extras.hidden_layers if extras else ()
                     label = self._label(number - 1)
@@ -111,7 +115,7 @@ class PdfiumDocument(Closing):
                         raw = replace(raw, lines=self._lines_without(pdfium, number, extras))
                     raw = extras.with_ticks(raw) if extras else raw
                     canvas = _Canvas(pdfium, page)
-                    content = page_content(raw, canvas, self._fonts, max_pixels)
+                    content = page_content(raw, canvas, self._context, max_pixels, repeated)
                     added = extras.additions_to(raw) if extras else ()
                     return replace(content, additions=added)
             except (pdfium.PdfiumError, OSError, ValueError) as error:
@@ -125,6 +129,17 @@ class PdfiumDocument(Closing):
         self._file.close()
         if self._second is not None:
             self._second.close()
+
+    def _repeated(self, pdfium: Any, number: int) -> list[MarginRow]:
+        """Headers and footers of a page that an earlier page had; damaged pages near have none."""
+        for near in self._context.running.missing(number):
+            try:
+                with closing(self._load(near - 1)) as page, closing(page.get_textpage()) as text:
+                    rows = _margins(pdfium.raw, page, text)
+            except (pdfium.PdfiumError, UnreadableMedia, OSError, ValueError):
+                rows = []
+            self._context.running.add(near, rows)
+        return self._context.running.repeated(number)
 
     @contextmanager
     def _page(self, raw: Any, index: int) -> Generator[tuple[Any, list[str]]]:
@@ -255,6 +270,26 @@ def _raw_page(
         links=tuple(links),
         unreadable=unreadable,
     )
+
+
+def _margins(pdfium: Any, page: Any, text: Any) -> list[MarginRow]:
+    """The outermost rows of words of a page as viewers show it."""
+    left, bottom, right, top = page.get_bbox()
+    width, height, rotation = right - left, top - bottom, page.get_rotation()
+    if not (width > 0 and height > 0):
+        return []
+    shown = (width, height) if rotation % 180 == 0 else (height, width)
+    edges = [ctypes.c_double() for _ in range(4)]
+    words: list[tuple[str, Box]] = []
+    for at in range(min(_MOST_RECTS, max(0, pdfium.FPDFText_CountRects(text.raw, 0, -1)))):
+        pdfium.FPDFText_GetRect(text.raw, at, *edges)
+        x0, y1, x1, y0 = (edge.value for edge in edges)
+        box = turn((x0 - left, top - y1, x1 - left, top - y0), (width, height), rotation)
+        shares = box[0] / shown[0], box[1] / shown[1], box[2] / shown[0], box[3] / shown[1]
+        is_near_edge = not 0.2 < (shares[1] + shares[3]) / 2 < 0.8
+        said = text.get_text_bounded(x0, y0, x1, y1) if is_near_edge else "-"
+        words.append((" ".join(said.split()), shares))
+    return margin_rows((said, box) for said, box in words if said)
 
 
 @dataclass
