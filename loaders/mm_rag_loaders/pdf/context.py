@@ -1,4 +1,4 @@
-"""What the pages before and after tell about a page: fonts, words, running lines."""
+"""Fonts, words and running lines of the pages before and after a page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mm_rag_loaders.pdf.running import RunningLines
 
 
 class DocumentContext:
-    """What is known of a document while its pages are read in order.
+    """Facts about a document, collected while its pages are read in order.
 
     Args:
-        page_count: Of the document.
+        page_count: Number of pages.
 
     Attributes:
         fonts: Sizes of the fonts so far.

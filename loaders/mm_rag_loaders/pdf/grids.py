@@ -71,7 +71,7 @@ def rows_of(
 
 @dataclass(frozen=True)
 class _Columns:
-    """What is known of the columns.
+    """Facts about the columns.
 
     Attributes:
         widths: Width of the text in each.

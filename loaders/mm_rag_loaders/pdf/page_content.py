@@ -76,7 +76,7 @@ def page_content(
     Args:
         raw: The page as a library reads it.
         canvas: Draws the page.
-        context: What is known of the document so far; this page is added.
+        context: Facts about the document so far; this page is added.
         max_pixels: Upper bound of the picture's width times height.
         repeated: Headers and footers that an earlier page had, too: they are among the words, and
             in no block.

@@ -93,7 +93,7 @@ class RunningLines:
     """Finds the lines of a document that are repeated on most pages near, and keeps the first.
 
     Args:
-        page_count: Of the document. One or two pages have no running lines.
+        page_count: Number of pages. One or two pages have no running lines.
     """
 
     def __init__(self, page_count: int) -> None:
