@@ -75,7 +75,7 @@ def _distance(above: Sequence[Piece], below: Sequence[Piece]) -> float:
 
 
 def _grid(run: list[Sequence[Piece]]) -> Grid | None:
-    """The table of a run, without the lines of other text at its ends; None if it has no columns."""
+    """The table of a run, without other text at its ends; None if it has no columns."""
     kept = _without_text(run)
     if len(kept) < _FEWEST_ROWS:
         return None
