@@ -76,7 +76,7 @@ def is_header(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
         return False
     if any(len(name) > _LONGEST_NAME for name in names):
         return False
-    if _last(row) == 2 and sum(_is_label(other) for other in (row, *below)) > len(below) / 2:
+    if sum(_is_label(other) for other in (row, *below)) > len(below) / 2:
         return False  # pairs of a name and a value
     values = [name for name in names if is_value(name)]
     years = [name for name in values if _YEAR.fullmatch(name)]

@@ -16,6 +16,7 @@ import openpyxl
 import pytest
 import xlsxwriter
 from openpyxl.comments import Comment
+from PIL import Image
 
 from mm_rag.media import MediaPolicy
 from mm_rag_loaders import LoadedFile, LoadOptions, load_file
@@ -307,6 +308,45 @@ def test_several_tables_on_a_sheet_keep_their_titles_and_headers(
         *("sheet Cities, row 6", "sheet Cities, rows 9-10"),
     ]
     assert loaded.segments[0].metadata["heading"] == "Big cities"
+
+
+def test_lines_above_a_table_are_its_title_across_an_empty_row(
+    tmp_path: Path, quick: LoadOptions
+) -> None:
+    rows: list[list[Any]] = [
+        *(["Report of 2024"], ["in thousands"], [], ["Region", "Sum"], ["North", 1], ["South", 2]),
+        *([], ["Figures are preliminary."]),
+    ]
+    loaded = load_file(saved(tmp_path / "a.xlsx", {"A": rows}), quick)
+    assert [segment.text for segment in loaded.segments] == [
+        "Report of 2024\nin thousands\n\n| Region | Sum |\n|---|---|\n| North | 1 |\n| South | 2 |",
+        "Figures are preliminary.",
+    ]
+    assert loaded.segments[0].metadata["heading"] == "Report of 2024 in thousands"
+
+
+def test_pictures_on_sheets_and_embedded_files_are_files_of_their_own(
+    tmp_path: Path, quick: LoadOptions
+) -> None:
+    picture = tmp_path / "crane.png"
+    Image.new("RGB", (300, 200), "teal").save(picture)
+    path = tmp_path / "a.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet("A")
+        sheet.write(0, 0, "The crane")
+        sheet.insert_image(2, 2, str(picture), {"description": "A teal crane"})
+        book.set_properties({"author": "Okafor"})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xl/embeddings/terms.txt", "Notice is six weeks.")
+    loaded = load_file(path, quick)
+    found = [(s.member, s.modality, s.text) for s in loaded.segments]
+    assert found[0] == (None, "text", "The crane")
+    assert found[1] == (None, "text", "A teal crane")
+    assert ("terms.txt", "text", "Notice is six weeks.") in found
+    assert [(member, modality) for member, modality, _ in found if modality == "image"] == [
+        ("image1.png", "image")
+    ]
+    assert loaded.segments[0].metadata["author"] == "Okafor"
 
 
 def test_merged_cells_name_the_rows_and_columns_that_they_span(

@@ -89,15 +89,30 @@ def sheet_passages(
     """
     stream = _Stream(_with_merged(rows, merged))
     before: list[_Top] = []
+    title: tuple[SheetRow, ...] = ()
     while (group := stream.group()) is not None:
         first = list(islice(group, _SAMPLE_ROWS))
         # If not all of its rows are known, no column is taken for empty.
         is_long = stream.goes_on
+        if not title and not is_long and _is_title(first, stream, remarks):
+            title = tuple(first)
+            continue
+        first, title = [*title, *first], ()
         columns = [slice(0, None)] if is_long else [slice(*band) for band in _bands(first)]
         tables = [_Table(first, band, before, merged, remarks) for band in columns]
         for table in tables:
             yield from table.passages(chain(first, group) if is_long else first, max_words)
         before = [table.top for table in tables]
+
+
+def _is_title(rows: Sequence[SheetRow], stream: _Stream, remarks: Remarks) -> bool:
+    """Whether lines stand above a table, with an empty row between."""
+    texts = [text for row in rows for text in row.cells if text]
+    is_short = len(texts) == len(rows) <= 3 and weight(" ".join(texts)) <= _TITLE_WORDS
+    if not is_short or any(map(is_value, texts)) or any(row.number in remarks for row in rows):
+        return False
+    following = stream.following
+    return following is not None and sum(map(bool, following.cells)) > 1
 
 
 class _Stream:
@@ -107,6 +122,11 @@ class _Stream:
         self._rows = rows
         self._next = next(rows, None)
         self._last = 0
+
+    @property
+    def following(self) -> SheetRow | None:
+        """The next row; None after the last."""
+        return self._next
 
     @property
     def goes_on(self) -> bool:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, ClassVar
 
 from mm_rag._printing import counted, printable
+from mm_rag._temporary import TemporaryFolder
 from mm_rag.errors import InputError, MediaTooLarge, MissingExtra, PasswordNeeded, UnreadableMedia
 from mm_rag.media.access import opened
 from mm_rag.media.kind import LOCKED_OFFICE, file_type, office_suffix, unpacked_bytes
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.load_options import LoadOptions
-from mm_rag_loaders.loader import Loader, SourceFile
+from mm_rag_loaders.loader import Loader, Member, SourceFile
 from mm_rag_loaders.office import libreoffice
+from mm_rag_loaders.office.embedded import embedded_files
+from mm_rag_loaders.office.package import opened_package
+from mm_rag_loaders.office.properties import Properties, properties_of
 from mm_rag_loaders.passages import passages
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.spreadsheet.opendocument import OpenDocumentWorkbook
@@ -36,6 +41,7 @@ _PICTURED_BYTES = 64 * 1024**2  # of an unpacked workbook that is drawn
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 _GROUP_ROWS = 200  # rows of tables that may stand side by side
+_PICTURE = re.compile(r"(xl/media|Pictures)/[^/]+\.(png|jpe?g|gif|tiff?|bmp|webp)", re.IGNORECASE)
 _MOST_LINKS = 50  # of a passage
 _USUAL_NAME = re.compile(r"\w+ ?\d+")  # "Sheet1", "Tabelle 2"
 
@@ -50,7 +56,7 @@ class SpreadsheetLoader(Loader):
 
     becomes: ClassVar[str] = (
         "each sheet's rows with their header, comments, text boxes, hidden rows and sheets too; "
-        "a picture of each sheet that fits on one"
+        "a picture of each sheet that fits on one; embedded files and pictures"
     )
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
@@ -66,6 +72,7 @@ class SpreadsheetLoader(Loader):
         with ExitStack() as held:
             office = _Office(file, self.options, held)
             workbook = _opened(file, office, held)
+            about = _properties(file)
             for number, sheet in enumerate(workbook.each(), 1):
                 if number > self.options.policy.max_pages:
                     most = self.options.policy.max_pages
@@ -75,9 +82,25 @@ class SpreadsheetLoader(Loader):
                     break
                 for segment in self._sheet(workbook, sheet, number, file, office):
                     found = True
-                    yield segment
+                    yield replace(segment, metadata={**about.metadata, **segment.metadata})
         if not found:
             raise UnreadableMedia(f"{file.name} has nothing in its cells.")
+
+    def members(self, file: SourceFile) -> Iterator[Member]:
+        """Yield the files that are embedded in a workbook, and the pictures on its sheets."""
+        with file.opened.reader() as reader:
+            if reader.read(len(_ZIP)) != _ZIP:
+                return
+        with TemporaryFolder() as folder, opened_package(file.opened, file.name) as package:
+            yield from embedded_files(package, folder.path, file)
+            for part in package.names:
+                if not _PICTURE.fullmatch(part):
+                    continue
+                path = folder.path / f"picture{PurePosixPath(part).suffix}"
+                with package.opened(part) as source, path.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+                yield Member(name=PurePosixPath(part).name, path=path)
+                path.unlink(missing_ok=True)
 
     def redrawn(self, file: SourceFile, segments: Sequence[Segment]) -> Iterator[Segment]:
         """Yield segments of a workbook with their sheets drawn again.
@@ -121,7 +144,7 @@ class SpreadsheetLoader(Loader):
             "place": place,
             "sheet": name,
             "rows": passage.rows.partition(" ")[2] if passage.first else "",
-            "heading": passage.heading,
+            "heading": " ".join(passage.heading.split()),
             "hidden": reading.hidden_in(passage),
             "links": "\n".join(reading.links_in(passage)),
         }
@@ -131,6 +154,15 @@ class SpreadsheetLoader(Loader):
         return file.text_segment(
             printable(passage.text), title=title, part=part, page=reading.number, **metadata
         )
+
+
+def _properties(file: SourceFile) -> Properties:
+    """Author and dates of a workbook; empty for an old one."""
+    try:
+        with opened_package(file.opened, file.name) as package:
+            return properties_of(package)
+    except UnreadableMedia:
+        return Properties()
 
 
 def _with_picture(passages: list[Segment], office: _Office, file: SourceFile) -> Iterator[Segment]:
