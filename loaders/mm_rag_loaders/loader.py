@@ -275,15 +275,20 @@ def read_picture(picture: Image.Image, file: SourceFile, place: str = "the pictu
     """Read the text on a picture of a file.
 
     Without the OCR engine nothing is read and the file gets a note: a model for pictures can still
-    use it.
+    use it. The first text in each script that cannot be read is noted too.
 
     Args:
         picture: The picture.
-        file: Gets the note.
-        place: Name of the picture for the note: `"page 3"`.
+        file: Gets the notes.
+        place: Name of the picture for the notes: `"page 3"`.
     """
     try:
-        return read_image(picture)
+        found = read_image(picture)
     except MissingExtra as error:
         file.note_missing(place, error)
         return OCRResult()
+    for script in found.unread:
+        if script.name not in file.missing:
+            file.missing.append(script.name)
+            file.note("script", f"{place}: {script}")
+    return found

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
-from itertools import pairwise
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -17,10 +16,13 @@ from PIL import Image, ImageChops
 
 from mm_rag._forking import ForkableLock
 from mm_rag.boxes import Box, WordBox
-from mm_rag.extraction.layout import TextLine, rows, text_of
-from mm_rag.extraction.ocr_engine import MAX_SIDE, MIN_CONFIDENCE, TEXT_PROBABILITY, Corners, engine
+from mm_rag.extraction import tesseract
+from mm_rag.extraction.layout import TextLine, is_right_to_left, rows, text_of
+from mm_rag.extraction.line_readers import ReadText, read_by_script, turn_of
+from mm_rag.extraction.ocr_engine import MAX_SIDE, TEXT_PROBABILITY, Turn, engine
+from mm_rag.extraction.tiles import Tile, joined, tiles
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.words import is_ideograph, normalized, pieces
+from mm_rag.words import is_ideograph, pieces
 
 # Smaller pictures are enlarged up to twice: letters of a screenshot may be 8 pixels high.
 _SMALL_SIDE = 1000
@@ -43,12 +45,6 @@ _lock = ForkableLock()
 
 logger = logging.getLogger(__name__)
 
-_USUAL_ASPECT = 3.0
-_MOST_TILES = 24  # 48,000 pixels at full size; longer pictures are shrunk
-_STEP = 0.8  # of a tile's length, from one cut to the next
-_TILE_MARGIN = 0.06  # of a tile's length: how far it sees beyond its cuts
-_MISREAD = 3  # letters by which two readings of the same stretch may differ in length
-
 _Size: TypeAlias = tuple[int, int]
 
 # The engine turns lines that are this much taller than wide, and reads them from top to bottom.
@@ -63,6 +59,38 @@ _KNOWN = (
 )
 _EM, _CAPITAL, _OTHER = 1.0, 0.68, 0.56
 
+# Pillow turns against the clock.
+_TRANSPOSE = {
+    90: Image.Transpose.ROTATE_90,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_270,
+}
+_BACK: dict[Turn, Turn] = {0: 0, 90: 270, 180: 180, 270: 90}
+# A turned picture should give at least this share of the letters that it gave before.
+_AS_MUCH = 0.8
+
+
+@dataclass(frozen=True)
+class UnreadScript:
+    """A script on a picture that could not be read, or not in full.
+
+    Attributes:
+        name: Name of the script; `Vietnamese` for Latin letters with its accents.
+        is_partly_read: Whether its words were read without some of their accents.
+    """
+
+    name: str
+    is_partly_read: bool = False
+
+    def __str__(self) -> str:
+        """Tell the loss, and the program that is needed."""
+        what = (
+            f"{self.name} text was read without some of its accents"
+            if self.is_partly_read
+            else f"text in {self.name} script was left out"
+        )
+        return f"{what}: reading it needs {tesseract.needed_for(self.name)}"
+
 
 @dataclass(frozen=True)
 class OCRResult:
@@ -71,14 +99,37 @@ class OCRResult:
     Attributes:
         lines: Lines in reading order, with boxes in pixels of the picture.
         text: The text, with one line for each row of the picture.
+        turn: Degrees by which the text is turned clockwise: 0, 90, 180 or 270.
+        unread: Scripts that no installed program reads.
     """
 
     lines: tuple[TextLine, ...] = ()
     text: str = ""
+    turn: Turn = 0
+    unread: tuple[UnreadScript, ...] = ()
+
+
+@dataclass
+class _Found:
+    """The text found on a picture, and the time left for the rest of it."""
+
+    left: float
+    lines: list[TextLine] = field(default_factory=list[TextLine])
+    unread: set[UnreadScript] = field(default_factory=set[UnreadScript])
+    turns: dict[Turn, float] = field(default_factory=dict[Turn, float])
+    is_late: bool = False
+
+    @property
+    def letters(self) -> int:
+        return sum(len(line.text) for line in self.lines)
 
 
 def read_image(picture: Image.Image, policy: MediaPolicy = DEFAULT_POLICY) -> OCRResult:
     """Read the text on a picture; the result is empty for a picture without text.
+
+    The script of each line is found out: Latin, Chinese and Japanese are read by the OCR engine,
+    others by Tesseract if it is installed with their data. A picture that is upside down or on its
+    side is turned.
 
     Safe to call from several threads, which take turns.
 
@@ -92,26 +143,44 @@ def read_image(picture: Image.Image, policy: MediaPolicy = DEFAULT_POLICY) -> OC
     """
     if min(picture.size) < 8:
         return OCRResult()
-    left = policy.max_load_seconds
+    found = _read(picture, policy, policy.max_load_seconds)
+    turn = turn_of(found.turns)
+    if turn and found.left > 0:
+        upright = picture.transpose(_TRANSPOSE[turn])
+        again = _read(upright, policy, found.left)
+        if again.letters >= _AS_MUCH * found.letters:
+            return _result(again, upright.size, turn)
+    return _result(found, picture.size, 0)
+
+
+def _result(found: _Found, size: _Size, turn: Turn) -> OCRResult:
+    """The lines in reading order, with boxes on the picture before it was turned upright."""
+    ordered = rows(found.lines)
+    lines = [replace(line, box=_turned(line.box, size, turn)) for row in ordered for line in row]
+    unread = sorted(found.unread, key=lambda one: one.name)
+    return OCRResult(tuple(lines), text_of(ordered), turn, tuple(unread))
+
+
+def _read(picture: Image.Image, policy: MediaPolicy, seconds: float) -> _Found:
+    """Read a picture as it stands."""
     most = max(_DETECTED_SIDE**2, policy.max_memory // 2 // _BYTES_A_PIXEL)
     used = _without_margins(picture)
     seen = picture.crop(used.box)
     parts = tiles(seen, MAX_SIDE)
+    found = _Found(seconds)
     lines: list[TextLine] = []
     for number, tile in enumerate(parts, start=1):
-        found, taken, is_late = _lines(seen.crop(tile.box), most, left)
-        lines += tile.own(found)
-        left -= taken
-        if is_late or (left <= 0 and number < len(parts)):
+        lines += tile.own(_lines(seen.crop(tile.box), most, found))
+        if found.is_late or (found.left <= 0 and number < len(parts)):
             logger.warning(
                 "Left out some of the text on a picture of %d x %d pixels: reading it takes longer "
                 "than %g s (MediaPolicy.max_load_seconds).",
                 *(*picture.size, policy.max_load_seconds),
             )
             break
-    found = used.own(joined(lines) if len(parts) > 1 else lines)
-    ordered = rows([replace(line, box=_clipped(line.box, used.box)) for line in found])
-    return OCRResult(tuple(line for row in ordered for line in row), text_of(ordered))
+    whole = used.own(joined(lines) if len(parts) > 1 else lines)
+    found.lines = [replace(line, box=_clipped(line.box, used.box)) for line in whole]
+    return found
 
 
 def may_show_text(picture: Image.Image) -> bool:
@@ -170,22 +239,24 @@ def _pixels(picture: Image.Image) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
 
 
-def _lines(
-    picture: Image.Image, most_pixels: int, seconds: float
-) -> tuple[list[TextLine], float, bool]:
-    """The lines on a picture, the seconds used, and whether time ran out before the last line."""
+def _lines(picture: Image.Image, most_pixels: int, found: _Found) -> list[TextLine]:
+    """The lines on a picture. What else was found goes to `found`."""
     scale = _scale(picture.size, most_pixels)
     pixels = _pixels(_padded(_scaled(picture.convert("RGB"), scale), most_pixels))
     with _lock:
         reader = engine()
         # Starting the engine and waiting for other threads do not count.
         start = time.monotonic()
-        reader.recogniser.until(start + seconds)
-        found = reader.read(pixels)
-        taken, is_late = time.monotonic() - start, reader.recogniser.is_late
-    lines = [_line(box, text, score, scale) for box, text, score in found]
-    read = [line for line in lines if line.text and line.confidence >= MIN_CONFIDENCE]
-    return read, taken, is_late
+        reader.recogniser.until(start + found.left)
+        lines = reader.read(pixels)
+        found.is_late = reader.recogniser.is_late
+    text = read_by_script(lines, found.left - (time.monotonic() - start))
+    found.left -= time.monotonic() - start
+    for turn, length in text.turns.items():
+        found.turns[turn] = found.turns.get(turn, 0.0) + length
+    found.unread |= {UnreadScript(name) for name in text.unread}
+    found.unread |= {UnreadScript(name, is_partly_read=True) for name in text.partly}
+    return [_line(line, scale) for line in text.lines]
 
 
 def _scale(size: tuple[int, int], most_pixels: int) -> float:
@@ -225,105 +296,12 @@ def _scaled(picture: Image.Image, scale: float) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _line(box: Corners, text: str, score: float, scale: float) -> TextLine:
-    xs, ys = ([point[axis] / scale for point in box] for axis in (0, 1))
-    # The models were trained on Chinese and sometimes read Latin punctuation as full-width.
-    words = " ".join(normalized("NFKC", text).split())
+def _line(line: ReadText, scale: float) -> TextLine:
+    xs, ys = ([point[axis] / scale for point in line.corners] for axis in (0, 1))
     left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
     margin = _BOX_MARGIN * min(right - left, bottom - top)
     inner = (left + margin, top + margin, right - margin, bottom - margin)
-    return TextLine(words, inner, float(score))
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A part of a long picture. Neighbours overlap; a line belongs to the tile with its middle.
-
-    Attributes:
-        box: The part that is read: left, top, right, bottom in pixels of the picture.
-        start: Start of its own part along the picture's long side, in pixels.
-        end: End of its own part.
-        axis: 0 for tiles side by side, 1 for tiles one below the other.
-    """
-
-    box: tuple[int, int, int, int]
-    start: float = -math.inf
-    end: float = math.inf
-    axis: int = 1
-
-    def own(self, lines: Iterable[TextLine]) -> Iterator[TextLine]:
-        """The lines of its own part, with boxes in pixels of the picture."""
-        x, y = self.box[:2]
-        for line in lines:
-            left, top, right, bottom = line.box
-            moved: Box = (left + x, top + y, right + x, bottom + y)
-            if self.start <= (moved[self.axis] + moved[self.axis + 2]) / 2 < self.end:
-                yield replace(line, box=moved)
-
-
-def tiles(picture: Image.Image, longest: int) -> list[Tile]:
-    """One tile for a picture of a usual shape, up to 24 for a very tall or wide one.
-
-    Args:
-        picture: The picture.
-        longest: Longest side of a tile, in pixels.
-    """
-    width, height = picture.size
-    short, long = sorted(picture.size)
-    if long <= longest or long <= _USUAL_ASPECT * short:
-        return [Tile((0, 0, width, height))]
-    axis = int(height > width)
-    size = max(longest, short, long / _MOST_TILES / _STEP)
-    count, margin = math.ceil(long / (_STEP * size)), round(_TILE_MARGIN * size)
-    cuts = [_quietest(picture, axis, round(k * long / count), margin) for k in range(1, count)]
-    bounds = [0, *cuts, long]
-    return [_tile(picture.size, axis, a, b, margin) for a, b in pairwise(bounds)]
-
-
-def joined(lines: Sequence[TextLine]) -> list[TextLine]:
-    """Join lines that continue in the tile to the right, without repeating common letters."""
-    found: list[TextLine] = []
-    for line in sorted(lines, key=lambda line: line.box[0]):
-        at = next((n for n, left in enumerate(found) if _goes_on(left, line)), None)
-        if at is None:
-            found.append(line)
-        else:
-            found[at] = _join(found[at], line)
-    return found
-
-
-def _tile(size: tuple[int, int], axis: int, start: int, end: int, margin: int) -> Tile:
-    long = size[axis]
-    first, last = max(0, start - margin), min(long, end + margin)
-    box = (0, first, size[0], last) if axis else (first, 0, last, size[1])
-    return Tile(box, -math.inf if start == 0 else start, math.inf if end == long else end, axis)
-
-
-def _quietest(picture: Image.Image, axis: int, near: int, reach: int) -> int:
-    """The row or column just before `near` with the least contrast, so that no line is cut."""
-    start = near - reach
-    box = (0, start, picture.width, near) if axis else (start, 0, near, picture.height)
-    grey = np.asarray(picture.crop(box).convert("L"), np.float32)
-    return start + int(np.argmin(grey.std(axis=axis)))
-
-
-def _goes_on(left: TextLine, right: TextLine) -> bool:
-    shared = min(left.box[3], right.box[3]) - max(left.box[1], right.box[1])
-    overlaps = left.box[0] < right.box[0] < left.box[2] < right.box[2]
-    return overlaps and shared > 0.5 * min(left.height, right.height)
-
-
-def _join(left: TextLine, right: TextLine) -> TextLine:
-    share = (left.box[2] - right.box[0]) / (left.box[2] - left.box[0])
-    letters = round(share * len(left.text)) + _MISREAD
-    before, tail, head = left.text[:-letters], left.text[-letters:], right.text[:letters]
-    same = SequenceMatcher(None, tail, head, autojunk=False).find_longest_match()
-    text = f"{left.text} {right.text}"
-    if same.size:
-        text = before + tail[: same.a] + right.text[same.b :]
-    (x0, y0, _, y1), (_, top, x1, bottom) = left.box, right.box
-    box = (x0, min(y0, top), x1, max(y1, bottom))
-    return TextLine(text, box, min(left.confidence, right.confidence))
+    return TextLine(line.text, inner, line.confidence)
 
 
 def word_boxes(result: OCRResult, size: tuple[int, int]) -> list[WordBox]:
@@ -336,16 +314,35 @@ def word_boxes(result: OCRResult, size: tuple[int, int]) -> list[WordBox]:
         result: The result of `read_image`.
         size: Width and height of its picture, in pixels.
     """
-    return [word for line in result.lines for word in _words(line, size)]
+    return [word for line in result.lines for word in _words(line, size, result.turn)]
 
 
-def _words(line: TextLine, size: _Size) -> Iterator[WordBox]:
+def _words(line: TextLine, size: _Size, turn: Turn) -> Iterator[WordBox]:
     edges = [0.0]
     for letter in line.text:
         edges.append(edges[-1] + _width(letter))
+    back: Turn = _BACK[turn]
+    upright = size if turn in (0, 180) else (size[1], size[0])
+    box = _turned(line.box, size, back)
     for start, end in pieces(line.text):
         span = (edges[start] / edges[-1], edges[end] / edges[-1])
-        yield WordBox(line.text[start:end], _share(_part(line, span), size))
+        part = _part(replace(line, box=box), span)
+        yield WordBox(line.text[start:end], _share(_turned(part, upright, turn), size))
+
+
+def _turned(box: Box, size: _Size, turn: Turn) -> Box:
+    """A box on an upright picture of some size, after that was turned clockwise."""
+    left, top, right, bottom = box
+    width, height = size
+    match turn:
+        case 0:
+            return box
+        case 90:
+            return (height - bottom, left, height - top, right)
+        case 180:
+            return (width - right, height - bottom, width - left, height - top)
+        case 270:
+            return (top, width - right, bottom, width - left)
 
 
 def _width(letter: str) -> float:
@@ -353,6 +350,8 @@ def _width(letter: str) -> float:
         return _KNOWN[letter]
     if is_ideograph(letter):
         return _EM
+    if unicodedata.category(letter) in ("Mn", "Cf"):
+        return 0.0
     return _CAPITAL if letter.isupper() else _OTHER
 
 
@@ -362,6 +361,8 @@ def _part(line: TextLine, span: tuple[float, float]) -> Box:
     width, height = right - left, bottom - top
     if height > _UPRIGHT_ASPECT * width and len(line.text) > 1:
         return (left, top + start * height, right, top + end * height)
+    if is_right_to_left(line.text):
+        start, end = 1 - end, 1 - start
     return (left + start * width, top, left + end * width, bottom)
 
 

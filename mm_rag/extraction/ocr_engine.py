@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,11 @@ import numpy.typing as npt
 from mm_rag._forking import leak, renew_after_fork
 from mm_rag._optional import pip_install, require
 from mm_rag.errors import MissingExtra
+from mm_rag.extraction.scripts import TURNED, ScriptModel
 
 # Longest side, in pixels, that is read in one piece: an A4 page at 150 dpi has 1754. Memory and
 # time of the detector grow with the area; 200 dpi gave up to 2% more words of dense pages.
 MAX_SIDE = 2000
-MIN_CONFIDENCE = 0.6
 # Detector probability from which a pixel may be text: white has 0.50, black 0.37, letters 10 pixels
 # high 0.999.
 TEXT_PROBABILITY = 0.99
@@ -30,15 +30,22 @@ TEXT_PROBABILITY = 0.99
 # 0.91-0.95 to 0.95-0.99; on a sparse slide with all words found before, precision fell from 0.84 to
 # 0.77.
 _SPACE_PROBABILITY = 0.03
+# Lines this probably upside down are read the other way too.
+_MAYBE_TURNED = 0.3
+_UPRIGHT_ASPECT = 1.5  # lines that are this much taller than wide are turned by the engine
+_BATCH = 6
+# Letters for each height of a line: Latin has about 2, Chinese 1.
+_DENSE, _LEGIBLE, _GREEK = 0.8, 0.9, 0.25
+_WORTH = 0.6
 
 Corners: TypeAlias = list[list[float]]
 """The four corners of a line, each as x and y in pixels."""
+Turn: TypeAlias = Literal[0, 90, 180, 270]
+"""Degrees clockwise."""
 
 _FEATURE = "Reading text on pictures"
 _Result = TypeVar("_Result")
-_Pixels: TypeAlias = npt.NDArray[np.uint8]
-_Inputs: TypeAlias = npt.NDArray[np.float32]
-
+Pixels: TypeAlias = npt.NDArray[np.uint8]
 _Floats: TypeAlias = npt.NDArray[np.float32]
 
 # Total width of the lines of a batch, in pixels at the recogniser's height of 48. Six usual lines
@@ -47,19 +54,68 @@ _MOST_WIDTH = 12_000
 
 
 @dataclass(frozen=True)
+class FoundLine:
+    """A line that the engine found on a picture.
+
+    Attributes:
+        corners: In pixels of the picture.
+        text: The engine's reading; rubbish if it does not know the script.
+        confidence: From 0 to 1.
+        scripts: The probability of each script.
+        turn: Degrees by which the line is turned.
+        pixels: The line, upright.
+    """
+
+    corners: Corners
+    text: str
+    confidence: float
+    scripts: Mapping[str, float]
+    turn: Turn
+    pixels: Pixels
+
+    @property
+    def length(self) -> float:
+        """Length in heights of the line: about half the number of its letters."""
+        height, width = self.pixels.shape[:2]
+        return width / max(1, height)
+
+    @property
+    def worth(self) -> float:
+        """The confidence of a line with as many letters as its length can hold, otherwise 0.
+
+        In scripts that it does not know the engine finds mostly spaces, and is sure of them.
+        """
+        return self.confidence if len(self.text.replace(" ", "")) >= _DENSE * self.length else 0.0
+
+    @property
+    def is_legible(self) -> bool:
+        """Whether the engine surely reads the line right.
+
+        That held for 96% to 100% of lines in Latin, Chinese and Japanese, and for 1 of 430 in nine
+        other scripts. Greek is excepted: the engine reads it without accents.
+        """
+        greek = sum("\u0370" <= letter <= "\u03ff" for letter in self.text)
+        return self.worth >= _LEGIBLE and greek < _GREEK * len(self.text)
+
+
+@dataclass(frozen=True)
 class Engine:
     """The OCR engine. Pixels have shape (height, width, 3): blue, green, red.
 
     Attributes:
-        read: Reads the lines on a picture, with their confidence from 0 to 1.
+        read: Reads the lines on a picture.
         surest: Highest text probability of any pixel, from 0 to 1; the sides of the picture must be
             multiples of 32.
         recogniser: Reads lines within a time limit.
+        columns: The recogniser's output for one line, of shape (places, letters).
+        letters: The recogniser's letters.
     """
 
-    read: Callable[[_Pixels], list[tuple[Corners, str, float]]]
-    surest: Callable[[_Pixels], float]
+    read: Callable[[Pixels], list[FoundLine]]
+    surest: Callable[[Pixels], float]
     recogniser: BoundedRecogniser
+    columns: Callable[[Pixels], _Floats]
+    letters: Sequence[str]
 
 
 @cache
@@ -99,7 +155,6 @@ def _start(module: Any) -> Engine:
     made = module.RapidOCR(
         params={
             "Global.max_side_len": MAX_SIDE,
-            "Global.text_score": MIN_CONFIDENCE,
             "Global.log_level": "critical",
             "EngineConfig.onnxruntime.intra_op_num_threads": _threads(),
         }
@@ -108,22 +163,30 @@ def _start(module: Any) -> Engine:
     blank = np.full((48, 48, 3), 255, np.uint8)
     made(blank, use_det=True, use_cls=False, use_rec=False)
     made(blank, use_det=False, use_cls=False, use_rec=True)
-    recogniser = BoundedRecogniser(made.text_rec.session, _letters(made.text_rec))
-    _see_spaces(made.text_rec)
-    made.text_rec.session = recogniser
+    letters = made.text_rec.postprocess_op.character
+    recogniser = BoundedRecogniser(made.text_rec.session, len(letters))
+    reader = _LineReader(made.text_rec, recogniser, ScriptModel.of(letters))
 
-    def read(pixels: _Pixels) -> list[tuple[Corners, str, float]]:
+    def read(pixels: Pixels) -> list[FoundLine]:
         # The settings of the last call would be used otherwise.
-        found = made(pixels, use_det=True, use_cls=True, use_rec=True)
-        if found.boxes is None or found.txts is None:
+        found = made(pixels, use_det=True, use_cls=False, use_rec=False)
+        if found.boxes is None:
             return []
-        return list(zip(found.boxes.tolist(), found.txts, found.scores, strict=True))
+        return reader.read(
+            found.boxes.tolist(), made.crop_text_regions(pixels, found.boxes.astype(np.float32))
+        )
 
     look = _surest(made.text_det, made.text_det.session)
-    return Engine(lambda pixels: _run(read, pixels), lambda pixels: _run(look, pixels), recogniser)
+    return Engine(
+        lambda pixels: _run(read, pixels),
+        lambda pixels: _run(look, pixels),
+        recogniser,
+        reader.columns,
+        letters,
+    )
 
 
-def _run(step: Callable[[_Pixels], _Result], pixels: _Pixels) -> _Result:
+def _run(step: Callable[[Pixels], _Result], pixels: Pixels) -> _Result:
     """Run a step of the engine. Errors become MissingExtra: the file is kept without the words."""
     try:
         return step(pixels)
@@ -143,34 +206,128 @@ def _threads() -> int:
     return int(given) if given.isdecimal() and given != "0" else min(8, os.cpu_count() or 1)
 
 
-def _surest(detector: Any, run: Callable[[_Inputs], _Inputs]) -> Callable[[_Pixels], float]:
+def _surest(detector: Any, run: Callable[[_Floats], _Floats]) -> Callable[[Pixels], float]:
     given = (detector.mean, detector.std)  # one number per colour, or None
     mean, std = (np.array(value or [0.5] * 3, np.float32) for value in given)
 
-    def surest(pixels: _Pixels) -> float:
+    def surest(pixels: Pixels) -> float:
         levels = (pixels / np.float32(255) - mean) / std
         return float(run(levels.astype(np.float32).transpose(2, 0, 1)[None]).max())
 
     return surest
 
 
-def _letters(recogniser: Any) -> int:
-    return len(recogniser.postprocess_op.character)
+class _LineReader:
+    """Reads the lines that the detector found.
+
+    RapidOCR's own model for lines that are upside down is not used: it turned some upright lines
+    over, of which nothing could be read then. `TURNED` of `ScriptModel` tells them without it.
+
+    Args:
+        model: RapidOCR's recogniser, with the size of its input and its decoder.
+        run: The model itself.
+        scripts: Tells the script of a line.
+    """
+
+    def __init__(self, model: Any, run: BoundedRecogniser, scripts: ScriptModel) -> None:
+        self._model, self._run, self._scripts = model, run, scripts
+        # The space is the last letter; another one of the model may look like it.
+        self._space = len(model.postprocess_op.character) - 1
+
+    def read(self, corners: Sequence[Corners], crops: Sequence[Pixels]) -> list[FoundLine]:
+        """Read lines in any direction.
+
+        Args:
+            corners: The corners of each line.
+            crops: Its pixels, turned to lie if it stood.
+        """
+        lines = [
+            FoundLine(corner, "", 0.0, {}, 90 if _stands(corner) else 0, crop)
+            for corner, crop in zip(corners, crops, strict=True)
+        ]
+        found = self._recognised(lines)
+        doubtful = [
+            at
+            for at, line in enumerate(found)
+            if line.scripts[TURNED] > _MAYBE_TURNED and not line.is_legible
+        ]
+        others = self._recognised([_turned_over(found[at]) for at in doubtful])
+        for at, other in zip(doubtful, others, strict=True):
+            if _is_better(other, found[at]):
+                found[at] = other
+        return found
+
+    def _recognised(self, lines: Sequence[FoundLine]) -> list[FoundLine]:
+        # Lines of similar length together.
+        order = sorted(range(len(lines)), key=lambda at: lines[at].length)
+        found = list(lines)
+        for start in range(0, len(order), _BATCH):
+            some = order[start : start + _BATCH]
+            for at, line in zip(some, self._batch([lines[at] for at in some]), strict=True):
+                found[at] = line
+        return found
+
+    def columns(self, pixels: Pixels) -> _Floats:
+        """The model's output for one line, of shape (places, letters)."""
+        line = FoundLine([], "", 0.0, {}, 0, pixels)
+        longest = self._longest([line])
+        return self._own(self._output([line], longest)[0], line, longest)
+
+    def _longest(self, lines: Sequence[FoundLine]) -> float:
+        _, height, width = self._model.rec_image_shape
+        return max(width / height, *(line.length for line in lines))
+
+    def _output(self, lines: Sequence[FoundLine], longest: float) -> _Floats:
+        inputs = [self._model.resize_norm_img(line.pixels, longest) for line in lines]
+        return self._run(np.stack(inputs).astype(np.float32))
+
+    def _own(self, columns: _Floats, line: FoundLine, longest: float) -> _Floats:
+        """The output without that for the blank to the right of a line."""
+        return columns[: max(1, math.ceil(len(columns) * line.length / longest))]
+
+    def _batch(self, lines: Sequence[FoundLine]) -> list[FoundLine]:
+        longest = self._longest(lines)
+        output = self._output(lines, longest)
+        scripts = [
+            self._scripts.shares(self._own(columns, line, longest))
+            for columns, line in zip(output, lines, strict=True)
+        ]
+        lengths = [line.length for line in lines]
+        texts, _ = self._model.postprocess_op(
+            self._with_spaces(output), False, wh_ratio_list=lengths, max_wh_ratio=longest
+        )
+        return [
+            replace(line, text=text, confidence=float(score), scripts=shares)
+            for line, (text, score), shares in zip(lines, texts, scripts, strict=True)
+        ]
+
+    def _with_spaces(self, output: _Floats) -> _Floats:
+        """The output with spaces of low probability made certain."""
+        spaces = output[:, :, self._space]
+        unsure = (output.argmax(axis=2) == 0) & (spaces >= _SPACE_PROBABILITY)
+        output[:, :, self._space] = np.where(unsure, output[:, :, 0], spaces)
+        output[:, :, 0] = np.where(unsure, 0.0, output[:, :, 0])
+        return output
 
 
-def _see_spaces(recogniser: Any) -> None:
-    """Make the recogniser's decoder accept spaces of low probability."""
-    decode = recogniser.postprocess_op
-    # The space is the last character; another one of the model may look like it.
-    space = len(decode.character) - 1
+def _is_better(line: FoundLine, before: FoundLine) -> bool:
+    """Whether a line reads better than before it was turned over."""
+    if max(line.worth, before.worth) >= _WORTH:
+        return line.worth > before.worth
+    return line.scripts[TURNED] < before.scripts[TURNED]
 
-    def with_spaces(preds: npt.NDArray[np.float32], *args: Any, **options: Any) -> Any:
-        unsure = (preds.argmax(axis=2) == 0) & (preds[:, :, space] >= _SPACE_PROBABILITY)
-        preds[:, :, space] = np.where(unsure, preds[:, :, 0], preds[:, :, space])
-        preds[:, :, 0] = np.where(unsure, 0.0, preds[:, :, 0])
-        return decode(preds, *args, **options)
 
-    recogniser.postprocess_op = with_spaces
+def _stands(corners: Corners) -> bool:
+    """Whether a line is so much taller than wide that the engine turns it."""
+    top_left, top_right, bottom_right, bottom_left = (np.array(corner) for corner in corners)
+    width = max(np.linalg.norm(top_left - top_right), np.linalg.norm(bottom_left - bottom_right))
+    height = max(np.linalg.norm(top_left - bottom_left), np.linalg.norm(top_right - bottom_right))
+    return int(height) >= _UPRIGHT_ASPECT * int(width)
+
+
+def _turned_over(line: FoundLine) -> FoundLine:
+    turn: Turn = 180 if line.turn == 0 else 270
+    return replace(line, turn=turn, pixels=np.ascontiguousarray(line.pixels[::-1, ::-1]))
 
 
 class BoundedRecogniser:
