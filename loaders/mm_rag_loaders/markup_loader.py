@@ -15,12 +15,14 @@ from mm_rag_loaders.documents import Document, document_segments
 from mm_rag_loaders.loader import Loader, Member, SourceFile
 from mm_rag_loaders.local_pictures import picture_members
 from mm_rag_loaders.markup.markdown import markdown_document
+from mm_rag_loaders.markup.rst import rst_document
 from mm_rag_loaders.outcome import Note
 from mm_rag_loaders.text_loader import TextLoader
 
 _MOST_BYTES = 8 * 1024**2
 _READERS: Mapping[str, Callable[[str], Document | None]] = {
     "text/markdown": markdown_document,
+    "text/x-rst": rst_document,
 }
 
 
@@ -37,6 +39,9 @@ class MarkupLoader(Loader):
         Raises:
             UnreadableMedia: It has neither words nor pictures.
         """
+        if file_type(file.opened).mime not in _READERS:
+            yield from TextLoader(self.options).segments(file)
+            return
         try:
             document = self._read(file)
         except MissingExtra as error:
@@ -56,6 +61,8 @@ class MarkupLoader(Loader):
 
     def members(self, file: SourceFile) -> Iterator[Member]:
         """Yield the pictures beside the text and in it."""
+        if file_type(file.opened).mime not in _READERS:
+            return
         try:
             document = self._read(file)
         except MissingExtra:

@@ -36,6 +36,7 @@ from mm_rag_loaders.table_loader import TableLoader
 from mm_rag_loaders.text_loader import TextLoader
 from mm_rag_loaders.transcript_loader import TranscriptLoader
 from mm_rag_loaders.video_loader import VideoLoader
+from mm_rag_loaders.xml_loader import XmlLoader
 
 LOADERS: dict[MediaKind, type[Loader]] = {
     "pdf": PDFLoader,
@@ -49,6 +50,7 @@ LOADERS: dict[MediaKind, type[Loader]] = {
     "markup": MarkupLoader,
     "html": HtmlLoader,
     "notebook": NotebookLoader,
+    "xml": XmlLoader,
     "ebook": EpubLoader,
     "table": TableLoader,
     "json": JSONLoader,

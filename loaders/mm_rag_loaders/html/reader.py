@@ -82,6 +82,7 @@ class ContentReader:
         self._links: list[_OpenLink] = []
         self._figure: int | None = None  # pictures before the figure
         self._verbatim = 0
+        self._in_caption = False
 
     def read(self, root: Element) -> Content:
         """Read an element with all in it."""
@@ -156,6 +157,8 @@ class ContentReader:
             self._defines = self._term
         elif tag == "figure":
             self._figure = len(self.content.pictures)
+        elif tag in ("figcaption", "caption"):
+            self._in_caption = True
         elif tag in _PREFORMATTED:
             self._verbatim += 1
         return True
@@ -224,6 +227,9 @@ class ContentReader:
             if not "".join(self._line[-1:]).endswith("\n"):
                 self._line.append("\n")
             return
+        if self._in_caption:
+            self._line.append("\n")
+            return
         drawn, text = self._drawn, self._take_line()
         self._drawn = []
         if drawn and text == " ".join(p.alt for p in drawn if p.alt):
@@ -277,7 +283,7 @@ class ContentReader:
                 self._add(TextPart("text", text))
 
     def _caption(self) -> None:
-        self._drawn = []
+        self._drawn, self._in_caption = [], False
         text = self._take_line()
         if not text:
             return
