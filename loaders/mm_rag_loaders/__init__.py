@@ -9,6 +9,7 @@ from mm_rag_loaders.cached import load_cached
 from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.iwork_loader import IWorkLoader
+from mm_rag_loaders.json_loader import JSONLoader
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.loading import load, load_bytes, load_file, load_files
@@ -18,6 +19,8 @@ from mm_rag_loaders.outcome import FileOutcome, LoadedFile, Progress
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.references import as_reference, moved, redrawn
 from mm_rag_loaders.sources import Source, find_sources
+from mm_rag_loaders.spreadsheet import SpreadsheetLoader
+from mm_rag_loaders.table_loader import TableLoader
 from mm_rag_loaders.text_loader import TextLoader
 from mm_rag_loaders.video_loader import VideoLoader
 
@@ -30,6 +33,7 @@ __all__ = [
     "HtmlLoader",
     "IWorkLoader",
     "ImageLoader",
+    "JSONLoader",
     "LoadOptions",
     "LoadedFile",
     "Loader",
@@ -38,6 +42,8 @@ __all__ = [
     "Progress",
     "Source",
     "SourceFile",
+    "SpreadsheetLoader",
+    "TableLoader",
     "TextLoader",
     "VideoLoader",
     "as_reference",

@@ -78,6 +78,8 @@ EVERY_KIND: Mapping[str, tuple[str, Make]] = {
         lambda path: make_recording(path, tone(1.0), "mp2"),
     ),
     "text": (".txt", _written("The harbour master has gone home.")),
+    "table": (".csv", _written("ship,berth\nEbba,7\nMira,9\n")),
+    "json": (".json", _written('{"ship": "Ebba", "berth": 7}')),
     "email": (".eml", _written("From: Ada <a@example.org>\nSubject: Fog\n\nThe horn is broken.\n")),
     "archive": (".zip", _zip),
     "text with a heading": (".md", _written("# Opening hours\n\nFrom nine to five.")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -31,7 +32,7 @@ from mm_rag_loaders.read import LOADERS
 from tests.av_made import colours, make_video, make_wav, tone
 from tests.loaders.test_office import needs_office
 from tests.media_made import make_pdf
-from tests.office_made import docx
+from tests.office_made import docx, xlsx
 
 needs_links = pytest.mark.skipif(os.name == "nt", reason="links need privileges on Windows")
 
@@ -42,6 +43,9 @@ KINDS = {
     "a.wav": "audio",
     "a.mkv": "video",
     "a.txt": "text",
+    "a.xlsx": "spreadsheet",
+    "a.csv": "table",
+    "a.json": "json",
     "a.eml": "email",
     "a.zip": "archive",
 }
@@ -57,6 +61,10 @@ def make(path: Path, words: str) -> Path:
             make_pdf(path, [words])
         case ".docx":
             docx(path, words)
+        case ".xlsx":
+            xlsx(path, words)
+        case ".json":
+            path.write_text(json.dumps({"notes": words}))
         case ".tiff":
             size = (60, 40) if is_secret else (30, 20)
             pages = [Image.new("RGB", size, colour) for colour in ("red", "lime")]

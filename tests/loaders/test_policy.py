@@ -19,8 +19,11 @@ from mm_rag_loaders import (
     AudioLoader,
     EmailLoader,
     ImageLoader,
+    JSONLoader,
     LoadOptions,
     PDFLoader,
+    SpreadsheetLoader,
+    TableLoader,
     TextLoader,
     VideoLoader,
     load,
@@ -30,6 +33,7 @@ from mm_rag_loaders.file_stamp import file_sha256
 from tests.av_made import colours, make_video, make_wav, tone
 from tests.media.web import INSIDE, NO_HOSTS, PUBLIC, Answer, listening, served, wired
 from tests.media_made import make_pdf
+from tests.office_made import xlsx
 
 pytestmark = pytest.mark.enable_socket
 
@@ -39,6 +43,9 @@ LOADERS = {
     "a.wav": AudioLoader,
     "a.mkv": VideoLoader,
     "a.txt": TextLoader,
+    "a.xlsx": SpreadsheetLoader,
+    "a.csv": TableLoader,
+    "a.json": JSONLoader,
     "a.eml": EmailLoader,
     "a.zip": ArchiveLoader,
 }
@@ -57,6 +64,9 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_wav(folder / "a.wav", tone(0.3))
     make_video(folder / "a.mkv", colours("red", "lime", each=3))
     (folder / "a.txt").write_text("Nobody may read this.")
+    xlsx(folder / "a.xlsx", "Nobody may read this.")
+    (folder / "a.csv").write_text("Nobody,may\nread,this\n")
+    (folder / "a.json").write_text('{"Nobody": "may read this."}')
     (folder / "a.eml").write_text("From: Ada\n\nNobody may read this.")
     with zipfile.ZipFile(folder / "a.zip", "w") as archive:
         archive.write(folder / "a.txt", "a.txt")
