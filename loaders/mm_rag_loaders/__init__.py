@@ -6,6 +6,7 @@ from mm_rag_loaders.archive import ArchiveLoader
 from mm_rag_loaders.asset_store import AssetStore
 from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.cached import load_cached
+from mm_rag_loaders.epub_loader import EpubLoader
 from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
 from mm_rag_loaders.iwork_loader import IWorkLoader
@@ -14,21 +15,26 @@ from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, SourceFile
 from mm_rag_loaders.loading import load, load_bytes, load_file, load_files
 from mm_rag_loaders.mail import EmailLoader
+from mm_rag_loaders.markup_loader import MarkupLoader
+from mm_rag_loaders.notebook_loader import NotebookLoader
 from mm_rag_loaders.office import OfficeLoader
 from mm_rag_loaders.outcome import FileOutcome, LoadedFile, Progress
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.references import as_reference, moved, redrawn
 from mm_rag_loaders.sources import Source, find_sources
 from mm_rag_loaders.spreadsheet import SpreadsheetLoader
+from mm_rag_loaders.svg_loader import SvgLoader
 from mm_rag_loaders.table_loader import TableLoader
 from mm_rag_loaders.text_loader import TextLoader
 from mm_rag_loaders.video_loader import VideoLoader
+from mm_rag_loaders.xml_loader import XmlLoader
 
 __all__ = [
     "ArchiveLoader",
     "AssetStore",
     "AudioLoader",
     "EmailLoader",
+    "EpubLoader",
     "FileOutcome",
     "HtmlLoader",
     "IWorkLoader",
@@ -37,15 +43,19 @@ __all__ = [
     "LoadOptions",
     "LoadedFile",
     "Loader",
+    "MarkupLoader",
+    "NotebookLoader",
     "OfficeLoader",
     "PDFLoader",
     "Progress",
     "Source",
     "SourceFile",
     "SpreadsheetLoader",
+    "SvgLoader",
     "TableLoader",
     "TextLoader",
     "VideoLoader",
+    "XmlLoader",
     "as_reference",
     "find_sources",
     "load",

@@ -32,6 +32,7 @@ from mm_rag_loaders.outcome import Event, FileOutcome
 from mm_rag_loaders.pdf import PDFLoader
 from mm_rag_loaders.sources import Source
 from mm_rag_loaders.spreadsheet import SpreadsheetLoader
+from mm_rag_loaders.svg_loader import SvgLoader
 from mm_rag_loaders.table_loader import TableLoader
 from mm_rag_loaders.text_loader import TextLoader
 from mm_rag_loaders.transcript_loader import TranscriptLoader
@@ -51,6 +52,7 @@ LOADERS: dict[MediaKind, type[Loader]] = {
     "html": HtmlLoader,
     "notebook": NotebookLoader,
     "xml": XmlLoader,
+    "svg": SvgLoader,
     "ebook": EpubLoader,
     "table": TableLoader,
     "json": JSONLoader,
