@@ -229,7 +229,7 @@ class Loader(ABC):
         self.options = options or LoadOptions()
 
     def load(self, source: str | Path) -> Iterator[Segment]:
-        """Read a file or address, in this process.
+        """Read a file or address, in this process, but not the files in it, as `load` does.
 
         Raises:
             SourceForbidden: The policy does not allow opening it.

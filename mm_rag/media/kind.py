@@ -426,7 +426,8 @@ def _ole_names(file: BinaryIO) -> Iterator[str]:
     """The names of the streams of an OLE compound file."""
     file.seek(0)
     header = file.read(512)
-    size = 1 << min(int.from_bytes(header[30:32], "little"), 20)
+    # 512 or 4096 bytes, unless the file is damaged.
+    size = 1 << max(7, min(int.from_bytes(header[30:32], "little"), 20))
     for number in _ole_chain(file, header, size):
         sector = _ole_sector(file, number, size)
         for start in range(0, len(sector), 128):

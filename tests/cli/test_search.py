@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,17 @@ def test_search_shows_the_page(library: Path) -> None:
     assert done.exit_code == 0
     assert "ferry.pdf" in done.output
     assert "page 2" in done.output
+
+
+def test_search_shows_the_path_in_an_archive(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with zipfile.ZipFile(tmp_path / "in" / "papers.zip", "w") as archive:
+        archive.writestr("2024/minutes.txt", "Bicycles travel free of charge on weekdays.")
+        archive.writestr("2024/program.exe", b"MZ" + bytes(200))
+    done = run("index", tmp_path / "in", "-c", tmp_path / "library")
+    assert "program.exe was not read" in " ".join(done.output.split())
+    done = run("search", "bicycles", "-c", tmp_path / "library", "-k", 1, "--no-rerank")
+    assert "papers.zip/2024/minutes.txt" in "".join(done.output.split())
 
 
 def test_search_prints_json(library: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from mm_rag import Collection, Encoder
 from mm_rag.agent_tools import Toolbox
 from mm_rag.errors import InputError
+from mm_rag_mcp.resources import list_resources, read_resource
 from tests.media_made import make_pdf
 
 
@@ -160,6 +161,15 @@ def test_the_tools_search_in_a_file_of_an_archive(indexed: Collection) -> None:
     assert set(found.paths) <= {f"/mail.eml/offer.pdf/page-{n}" for n in (1, 2)}
     with pytest.raises(InputError, match=r"nothing at /papers\.zip/2025"):
         toolbox.ls("/papers.zip/2025/none.txt")
+
+
+def test_files_in_files_are_resources_of_the_mcp_server(indexed: Collection) -> None:
+    toolbox = Toolbox(indexed)
+    listed = list_resources(toolbox, None)["resources"]
+    uris = {each["name"]: each["uri"] for each in listed}
+    assert "papers.zip/2024/minutes.txt" in uris
+    [text, *_] = read_resource(toolbox, uris["mail.eml/offer.pdf/page-2"])["contents"]
+    assert "Scaffolding costs 310." in text["text"]
 
 
 def test_messages_of_a_mailbox_are_its_pages(collection: Collection, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,10 @@ def folder(tmp_path: Path) -> Path:
     make_wav(made / "c.wav", tone(2.0))
     (made / "d.txt").write_text("Delta in plain text.")
     (made / "e.pdf").write_text("no PDF")
+    with zipfile.ZipFile(made / "f.zip", "w") as archive:
+        archive.write(made / "a.pdf", "deep/a.pdf")
+        archive.write(made / "b.png", "wall.png")
+        archive.writestr("mail.eml", "From: Ada <a@example.org>\n\nEpsilon.\n")
     return made
 
 
@@ -39,6 +44,7 @@ def options(tmp_path: Path) -> LoadOptions:
 def segments(folder: Path, options: LoadOptions) -> list[Segment]:
     found = list(load(folder, options))
     assert {segment.modality for segment in found} == {"text", "image", "audio"}
+    assert {segment.member for segment in found} == {None, "deep/a.pdf", "wall.png", "mail.eml"}
     return found
 
 
@@ -49,7 +55,7 @@ def of_document(document: Document) -> Segment:
 def of_node(node: Node) -> Segment:
     segment = segment_from_record(node.get_content(), node.metadata)
     # LlamaIndex drops nodes without text, so the file name becomes their title.
-    return replace(segment, title="") if segment.title == Path(segment.source).name else segment
+    return replace(segment, title="") if segment.title == segment.name else segment
 
 
 @pytest.mark.workers

@@ -538,3 +538,15 @@ def test_a_damaged_outlook_message_is_a_line_in_the_report(
     written(tmp_path / "a.msg", data[:size] + b"\xff" * (len(data) - size))
     found = load_file(tmp_path / "a.msg", options)
     assert found.state in ("loaded", "unreadable", "unsupported")
+
+
+def test_a_compound_file_with_sectors_of_a_byte_is_no_error(
+    tmp_path: Path, options: LoadOptions
+) -> None:
+    from aspose.email_foss import msg
+
+    msg.MapiMessage.create("Greetings", "Words.").save(tmp_path / "a.msg")
+    data = bytearray((tmp_path / "a.msg").read_bytes())
+    data[30:32] = bytes(2)
+    found = load_file(written(tmp_path / "a.msg", bytes(data)), options)
+    assert found.state in ("unreadable", "unsupported")
