@@ -17,6 +17,9 @@ from mm_rag.extraction.hyphens import Hyphens
 
 _MOST_DEPTH = 12  # columns within columns
 _FEWEST_LINES = 6
+_MOST_BESIDE = (
+    100  # lines side by side that are compared, so that the time is linear in their number
+)
 _PROSE_ROWS = 3
 _STEPS = 200  # of the width: places of a gutter
 _GUTTERS = range(16, 185)
@@ -172,7 +175,7 @@ def _is_beside(line: TextLine, row: Sequence[TextLine]) -> bool:
     shared = min(line.box[3], other.box[3]) - max(line.box[1], other.box[1])
     return shared > 0.5 * min(line.height, other.height) and not any(
         min(line.box[2], one.box[2]) - max(line.box[0], one.box[0]) > 0.5 * line.height
-        for one in row
+        for one in row[-_MOST_BESIDE:]
     )
 
 
@@ -489,7 +492,7 @@ def _chains(lines: Sequence[TextLine]) -> list[list[TextLine]]:
     found: list[list[TextLine]] = []
     for line in sorted(lines, key=_middle):
         best, most = None, 0.0
-        for column in found:
+        for column in found[-_MOST_BESIDE:]:
             last = column[-1]
             shared = min(line.box[2], last.box[2]) - max(line.box[0], last.box[0])
             least = 0.5 * min(line.box[2] - line.box[0], last.box[2] - last.box[0])

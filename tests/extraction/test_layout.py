@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from mm_rag._printing import printable
@@ -134,3 +136,10 @@ def test_a_text_that_flows_around_a_box_is_not_cut() -> None:
     found = text_of(rows([*full, *beside, *box])).split()
     assert [word for word in found if word.startswith("main")] == [f"main{i}" for i in range(13)]
     assert found[-6:] == ["fact", "0", "fact", "1", "fact", "2"]
+
+
+def test_thousands_of_words_in_one_row_take_no_time() -> None:
+    words = [line("word", 6.0 * at, 0.001 * at, width=5) for at in range(6000)]
+    began = time.process_time()
+    assert sum(map(len, rows(words))) == 6000
+    assert time.process_time() - began < 10
