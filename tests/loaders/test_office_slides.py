@@ -13,7 +13,7 @@ from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Cm
 
-from mm_rag_loaders import LoadedFile, LoadOptions, load_file
+from mm_rag_loaders import LoadedFile, LoadOptions, load_file, redrawn
 from mm_rag_loaders.office import libreoffice
 from tests.loaders.test_office import needs_office
 from tests.office_made import opendocument
@@ -76,13 +76,20 @@ def test_notes_and_hidden_slides_are_read_and_marked(
 @needs_office
 def test_each_slide_has_its_own_picture(tmp_path: Path, options: LoadOptions) -> None:
     path = three_slides(tmp_path / "a.pptx")
-    pages = [each for each in load_file(path, options).segments if each.modality == "image"]
+    segments = load_file(path, options).segments
+    pages = [each for each in segments if each.modality == "image"]
     assert [(page.page, page.text.split("\n")[0]) for page in pages] == [
         (1, "Plan"),
         (2, "Backup"),
         (3, "Third"),
     ]
     assert [page.metadata.get("hidden", False) for page in pages] == [False, True, False]
+    pictures = [Path(str(page.media)).read_bytes() for page in pages]
+    for page in pages:
+        Path(str(page.media)).unlink()
+    again = [each for each in redrawn(segments, options) if each.modality == "image"]
+    assert [Path(str(page.media)).read_bytes() for page in again] == pictures
+    assert again == pages
 
 
 def test_tables_charts_pictures_and_groups(tmp_path: Path, read: Callable[[], LoadedFile]) -> None:

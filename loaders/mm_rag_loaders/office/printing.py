@@ -70,16 +70,20 @@ class Print:
 
     def redrawn(self, segments: Sequence[Segment]) -> Iterator[Segment]:
         """Yield segments with their pages drawn again; raises as `everything`."""
+        drawn = [segment for segment in segments if segment.media is not None]
         with libreoffice.printed(self._copy, self._file, self._options) as (loader, pdf):
+            pages = loader.redrawn(pdf, [_of_pdf(segment) for segment in drawn])
             for segment in segments:
                 if segment.media is None:
                     yield segment
-                    continue
-                number = segment.metadata.get(PRINTED_PAGE, segment.page)
-                page = replace(segment, page=number if isinstance(number, int) else None)
-                yield from (
-                    replace(each, page=segment.page) for each in loader.redrawn(pdf, [page])
-                )
+                else:
+                    yield replace(next(pages), page=segment.page)
+
+
+def _of_pdf(segment: Segment) -> Segment:
+    """A segment with the number of its page in the PDF."""
+    number = segment.metadata.get(PRINTED_PAGE)
+    return replace(segment, page=number) if isinstance(number, int) else segment
 
 
 def _own(metadata: Mapping[str, Scalar]) -> dict[str, Scalar]:
