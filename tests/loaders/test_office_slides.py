@@ -121,6 +121,11 @@ def test_tables_charts_pictures_and_groups(tmp_path: Path, read: Callable[[], Lo
         "Chart: Passengers\n\n"
         "|  | Oslo | Bergen |\n|---|---|---|\n| 2023 | 1.5 | 4 |\n| 2024 | 0.3 | 7 |",
     )
+    # The workbook in the file says the same again.
+    assert len(loaded.segments) == 1
+    assert "the workbooks behind 1 chart were not read: the charts have the values" in [
+        note.text for note in loaded.notes
+    ]
 
 
 def with_parts(path: Path, parts: dict[str, tuple[str, str]], slide: str = "") -> None:
@@ -239,7 +244,8 @@ def test_opendocument_presentations(
         f"<office:annotation {spaces}><dc:creator>Ann</dc:creator><text:p>Too dear</text:p>"
         "</office:annotation>"
     )
-    notes = f"<p:notes {spaces}>{box.format('', 1, 'Say aloud')}</p:notes>"
+    aloud = box.format('p:class="notes"', 1, "Say aloud")
+    notes = f"<p:notes {spaces}>{aloud}</p:notes>"
     title = box.format(f'{spaces} p:class="title"', 1, "Plan")
     page = f"<draw:page>{box.format('', 9, 'lower')}{box.format('', 5, 'upper')}{title}"
     path = opendocument(tmp_path / "a.odp", "presentation", f"{page}{notes}{comment}</draw:page>")

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
 from mm_rag._optional import require
-from mm_rag._printing import one_line
+from mm_rag._printing import counted, one_line
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import UnreadableMedia
 from mm_rag.media.access import opened
@@ -18,6 +18,7 @@ from mm_rag_loaders.loader import Member, SourceFile
 from mm_rag_loaders.office.package import Package
 
 _FOLDER = re.compile(r"(^|/)(embeddings|afchunks?)/", re.IGNORECASE)
+_CHART = re.compile(r"(^|/)charts/chart[^/]*\.xml$", re.IGNORECASE)
 _MEDIA = AUDIO_SUFFIXES | VIDEO_SUFFIXES
 _OBJECT = re.compile(r"^(Object \d+|Obj[0-9A-F]+)$")  # the name of an object in OpenDocument
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -52,8 +53,12 @@ def embedded_files(package: Package, folder: Path, file: SourceFile) -> Iterator
         file: Gets the notes.
     """
     names: set[str] = set()
+    behind = _behind_charts(package)
+    if behind:
+        what = counted(len(behind), "chart")
+        file.note("limit", f"the workbooks behind {what} were not read: the charts have the values")
     for part in package.names:
-        if not _is_embedded(part):
+        if not _is_embedded(part) or part in behind:
             continue
         path = folder / f"part{PurePosixPath(part).suffix[:10]}"
         try:
@@ -69,6 +74,19 @@ def embedded_files(package: Package, folder: Path, file: SourceFile) -> Iterator
         else:
             file.note("unsupported", f"{part} was not read: an object of another program")
         path.unlink(missing_ok=True)
+
+
+def _behind_charts(package: Package) -> set[str]:
+    """The names of the workbooks whose values charts show."""
+    found: set[str] = set()
+    for part in package.names:
+        if _CHART.search(part):
+            try:
+                relations = package.relations(part).values()
+            except UnreadableMedia:
+                continue
+            found |= {each.target for each in relations if each.type == "package"}
+    return found
 
 
 def _with_suffix(name: str, path: Path) -> str:

@@ -321,6 +321,8 @@ class OpenContent:
             if local(root) == "math" and (text := one_paragraph(formula.text or "")):
                 yield Block("text", text, is_attached=True)
         for chart in inside(root, "chart"):
+            if local(chart.getparent()) != "chart":  # the document of the chart
+                continue
             title = child(chart, "title")
             text = one_paragraph(plain_text(title)) if title is not None else ""
             yield Block("caption", f"Chart: {text}" if text else "Chart", is_attached=True)

@@ -41,7 +41,7 @@ _BESIDE_BODY = frozenset(
     ]
 )
 _RUNNING = ("header", "footer", "header-left", "footer-left", "header-first", "footer-first")
-_FURNITURE = ("header", "footer", "date-time", "page-number", "notes", "page", "handout")
+_FURNITURE = ("header", "footer", "date-time", "page-number", "page", "handout")
 _LENGTH = re.compile(r"(-?[\d.]+)(cm|mm|in|pt|pc)")
 _POINTS = {"cm": 28.35, "mm": 2.835, "in": 72.0, "pt": 1.0, "pc": 12.0}
 _MOST_DELETED_LETTERS = 100_000

@@ -413,6 +413,8 @@ def _label(numbered: Element | None, level: int, counts: Counter[int]) -> str:
 def _runs(paragraph: Element) -> Iterator[str]:
     for each in paragraph:
         match local(each):
+            case "fld" if each.get("type") == "slidenum":
+                pass
             case "r" | "fld":
                 text = child(each, "t")
                 yield (text.text or "") if text is not None else ""
