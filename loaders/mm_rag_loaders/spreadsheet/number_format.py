@@ -62,6 +62,7 @@ _TOKEN = re.compile(
     r"|(?P<date>y+|m+|d+|h+|s+|b+|e+|g+)|(?P<digits>[#0?][#0?,.]*|\.[#0?]+)|(?P<other>.)",
     re.IGNORECASE | re.DOTALL,
 )
+_STAMP = re.compile(r"yyyy-mm-dd\\?[ T]h?h:mm:ss", re.IGNORECASE)
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
     *("October", "November", "December"),
@@ -92,8 +93,12 @@ def shown_by(code: str, is_1904: bool = False) -> Show:
     if code.strip().lower() in ("", "general", "@", "standard"):
         return general
     sections = [_Section(text, is_1904) for text in _sections(code)][:3]
+    # Programs give whole days this format, which then only adds "0:00:00".
+    of_days = shown_by("yyyy-mm-dd", is_1904) if _STAMP.fullmatch(code) else None
 
     def show(value: float) -> str:
+        if of_days and value == int(value):
+            return of_days(value)
         try:
             text = _chosen(sections, value)
         except (ArithmeticError, ValueError):

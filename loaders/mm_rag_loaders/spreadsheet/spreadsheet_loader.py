@@ -42,6 +42,7 @@ _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 _GROUP_ROWS = 200  # rows of tables that may stand side by side
 _PICTURE = re.compile(r"(xl/media|Pictures)/[^/]+\.(png|jpe?g|gif|tiff?|bmp|webp)", re.IGNORECASE)
+_PROGRAMS = ("openpyxl", "xlsxwriter", "Apache POI")  # name themselves as authors
 _MOST_LINKS = 50  # of a passage
 _USUAL_NAME = re.compile(r"\w+ ?\d+")  # "Sheet1", "Tabelle 2"
 
@@ -160,9 +161,11 @@ def _properties(file: SourceFile) -> Properties:
     """Author and dates of a workbook; empty for an old one."""
     try:
         with opened_package(file.opened, file.name) as package:
-            return properties_of(package)
+            found = properties_of(package)
     except UnreadableMedia:
         return Properties()
+    kept = {name: text for name, text in found.metadata.items() if text not in _PROGRAMS}
+    return replace(found, metadata=kept)
 
 
 def _with_picture(passages: list[Segment], office: _Office, file: SourceFile) -> Iterator[Segment]:
