@@ -6,6 +6,8 @@ from mm_rag_loaders.archive import ArchiveLoader
 from mm_rag_loaders.asset_store import AssetStore
 from mm_rag_loaders.audio_loader import AudioLoader
 from mm_rag_loaders.cached import load_cached
+from mm_rag_loaders.calendar_loader import CalendarLoader
+from mm_rag_loaders.code_loader import CodeLoader
 from mm_rag_loaders.epub_loader import EpubLoader
 from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
@@ -26,6 +28,7 @@ from mm_rag_loaders.spreadsheet import SpreadsheetLoader
 from mm_rag_loaders.svg_loader import SvgLoader
 from mm_rag_loaders.table_loader import TableLoader
 from mm_rag_loaders.text_loader import TextLoader
+from mm_rag_loaders.transcript_loader import TranscriptLoader
 from mm_rag_loaders.video_loader import VideoLoader
 from mm_rag_loaders.xml_loader import XmlLoader
 
@@ -33,6 +36,8 @@ __all__ = [
     "ArchiveLoader",
     "AssetStore",
     "AudioLoader",
+    "CalendarLoader",
+    "CodeLoader",
     "EmailLoader",
     "EpubLoader",
     "FileOutcome",
@@ -54,6 +59,7 @@ __all__ = [
     "SvgLoader",
     "TableLoader",
     "TextLoader",
+    "TranscriptLoader",
     "VideoLoader",
     "XmlLoader",
     "as_reference",

@@ -16,6 +16,8 @@ from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders.archive import ArchiveLoader
 from mm_rag_loaders.audio_loader import AudioLoader
+from mm_rag_loaders.calendar_loader import CalendarLoader
+from mm_rag_loaders.code_loader import CodeLoader
 from mm_rag_loaders.epub_loader import EpubLoader
 from mm_rag_loaders.html_loader import HtmlLoader
 from mm_rag_loaders.image_loader import ImageLoader
@@ -47,6 +49,8 @@ LOADERS: dict[MediaKind, type[Loader]] = {
     "audio": AudioLoader,
     "video": VideoLoader,
     "text": TextLoader,
+    "code": CodeLoader,
+    "calendar": CalendarLoader,
     "transcript": TranscriptLoader,
     "markup": MarkupLoader,
     "html": HtmlLoader,

@@ -24,7 +24,7 @@ _LOG = re.compile(r"\.(log|err|out)(\.|$)", re.IGNORECASE)
 _COMMAND = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
 _STRUCK = re.compile(r".\x08", re.DOTALL)
 # Separators of fields and records, which would tie two words to one.
-_SEPARATORS = dict.fromkeys((11, 28, 29, 30, 31), " ")
+_SEPARATORS = str.maketrans("\x0b\x1c\x1d\x1e\x1f", 5 * " ")
 
 
 class TextLoader(Loader):

@@ -142,11 +142,7 @@ def test_subtitles_beside_their_recording_are_not_read_twice(tmp_path: Path) -> 
     text = "1\n00:00:00,100 --> 00:00:00,900\nHello from the quay.\n"
     (tmp_path / "talk.srt").write_text(text)
     (tmp_path / "other.srt").write_text(text)
-    kinds = {
-        Path(event.source).name: event.modality
-        for event in load(tmp_path)
-        if isinstance(event, Segment)
-    }
+    kinds = {Path(segment.source).name: segment.modality for segment in load(tmp_path)}
     assert kinds == {"talk.wav": "audio", "other.srt": "text"}
 
 
