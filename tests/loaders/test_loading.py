@@ -162,7 +162,6 @@ def test_the_content_chooses_the_loader(tmp_path: Path, options: LoadOptions) ->
         ("empty.png", b"", "unreadable", "empty.png is empty (0 bytes)."),
         ("junk.png", bytes(range(256)), "unreadable", "junk.png is no picture"),
         ("junk.pdf", b"%PDF-1.4\n\0\1\2", "unreadable", "junk.pdf"),
-        ("data.jsonl", b'{"a": 1}', "unsupported", "it is plain text, which mm_rag does not read"),
         ("junk.bin", bytes(range(256)), "unsupported", "it is of an unknown kind"),
     ],
 )
