@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import InputError
@@ -23,6 +26,13 @@ _SAME_MOMENT_NS = 2_000_000_000
 """The coarsest clock of a common file system: FAT counts in steps of 2 seconds."""
 
 _WITH_SIDECARS = AUDIO_SUFFIXES | VIDEO_SUFFIXES
+_WITH_PICTURES = frozenset(
+    [".htm", ".html", ".markdown", ".md", ".mdx", ".qmd", ".rmd", ".rst", ".xhtml"]
+)
+_PICTURE_END = re.compile(rb"\.(?:avif|bmp|gif|jpe?g|png|svg|tiff?|webp)\b", re.IGNORECASE)
+_BORDERS, _QUOTES = re.compile(rb"[\s\"'()<>=:\[\]]"), re.compile(rb"[\n\"'()<>]")
+_LONGEST_NAME = 300  # bytes
+_MOST_SEARCHED = 8 * 1024**2  # bytes of a document
 _MOST_HASHED = 16 * 1024**2
 """Bytes of a sidecar. The subtitles of a long film are a tenth of a megabyte."""
 
@@ -110,8 +120,11 @@ def file_sha256(
 def reader_stamp(path: Path, transcriber: Transcriber | None) -> str:
     """The subtitle files beside a recording or video, and the transcriber if it is not the default.
 
-    Empty for other files. With the default transcriber it is the same as `sidecars_stamp`.
+    For a web page or Markdown file, the pictures beside it. Empty for other files. With the default
+    transcriber it is the same as `sidecars_stamp` for a recording or video.
     """
+    if path.suffix.lower() in _WITH_PICTURES:
+        return pictures_stamp(path)
     stamp = sidecars_stamp(path)
     if transcriber is None or isinstance(transcriber, PocketSphinxTranscriber):
         return stamp
@@ -125,6 +138,29 @@ def sidecars_stamp(path: Path) -> str:
     if path.suffix.lower() not in _WITH_SIDECARS:
         return ""
     return "|".join(f"{sidecar.name}:{_sidecar_stamp(sidecar)}" for sidecar in sidecars(path))
+
+
+def pictures_stamp(path: Path) -> str:
+    """Names, sizes and times of the pictures beside a document that its text seems to name."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_SEARCHED)
+    except OSError:
+        return ""
+    names = set[str]()
+    for found in _PICTURE_END.finditer(data):
+        before = data[max(0, found.start() - _LONGEST_NAME) : found.start()]
+        for borders in (_BORDERS, _QUOTES):  # names with spaces stand in quotes or brackets
+            name = unquote(borders.split(before)[-1].decode("utf-8", "replace") + found[0].decode())
+            if not name.startswith("/"):
+                names.add(name)
+    stamps: list[str] = []
+    for name in sorted(names):
+        with suppress(OSError, ValueError):
+            status = (path.parent / name).stat()
+            stamps.append(f"{name}:{status.st_size}:{status.st_mtime_ns}")
+    # Segments refer to the pictures: in another folder the document is read again.
+    return "|".join([str(path.parent), *stamps]) if stamps else ""
 
 
 def _sidecar_stamp(sidecar: Path) -> str:
