@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import binascii
 import email.policy
 import mailbox
 import shutil
@@ -550,3 +551,20 @@ def test_a_compound_file_with_sectors_of_a_byte_is_no_error(
     data[30:32] = bytes(2)
     found = load_file(written(tmp_path / "a.msg", bytes(data)), options)
     assert found.state in ("unreadable", "unsupported")
+
+
+def test_files_and_signatures_in_the_text_are_taken_out(
+    tmp_path: Path, options: LoadOptions
+) -> None:
+    text = b"the wall costs 4200"
+    body = (
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nSee the file.\n"
+        f"begin 644 wall.txt\n{binascii.b2a_uu(text).decode()}`\nend\nbegin 9 lines\n- -- \nAda\n"
+        "-----BEGIN PGP SIGNATURE-----\n\niQEzBAEB\n-----END PGP SIGNATURE-----\n"
+    )
+    found = read(written(tmp_path / "a.eml", f"{HEAD}\n{body}"), options)
+    assert own(found)[0].text.endswith("See the file.\nbegin 9 lines\n-- \nAda")
+    assert members(found) == [("wall.txt", "the wall costs 4200")]
+    secret = "-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n"
+    found = read(written(tmp_path / "b.eml", f"{HEAD}\n{secret}"), options)
+    assert notes(found) == [("unsupported", "the message is encrypted (PGP) and was not read")]

@@ -22,6 +22,7 @@ from typing import cast
 from mm_rag._printing import one_line, printable
 from mm_rag.errors import MissingExtra, UnreadableMedia
 from mm_rag_loaders.mail.charsets import decoded_text
+from mm_rag_loaders.mail.inline import PGP_MESSAGE, without_files, without_signature
 from mm_rag_loaders.mail.rtf import text_of_compressed_rtf
 from mm_rag_loaders.mail.smime import signed_content
 from mm_rag_loaders.mail.texts import Text, fullest, unflowed
@@ -266,7 +267,7 @@ def _body(part: email.message.Message, note: OnNote, depth: int) -> Body:
     if kind == "application/ms-tnef" or file_name(part).lower() == "winmail.dat":
         return _tnef(part, note)
     if _is_text_of_body(part, kind):
-        return Body(texts=_texts(part, kind, note))
+        return _without_inline(Body(texts=_texts(part, kind, note)), note)
     if kind.startswith("multipart/"):  # without a boundary
         return Body(texts=_texts(part, "text/plain", note))
     return Body(attachments=[_attachment(part, kind)])
@@ -318,6 +319,22 @@ def _texts(part: email.message.Message, kind: str, note: OnNote) -> list[Text]:
     if str(part.get_param("format", "")).lower() == "flowed":
         text = unflowed(text, keeps_space=str(part.get_param("delsp", "")).lower() != "yes")
     return [Text("plain", text)]
+
+
+def _without_inline(body: Body, note: OnNote) -> Body:
+    """A body without inline signatures and uuencoded files, which become attachments."""
+    found = Body()
+    for text in body.texts:
+        if text.kind == "html":
+            found.texts.append(text)
+            continue
+        if PGP_MESSAGE in text.text:
+            note("unsupported", "the message is encrypted (PGP) and was not read")
+            continue
+        words, files = without_files(without_signature(text.text))
+        found.texts += [Text("plain", words)] if words.strip() else []
+        found.attachments += [Attachment(name, lambda data=data: data) for name, data in files]
+    return found
 
 
 def _charset(part: email.message.Message) -> str:
