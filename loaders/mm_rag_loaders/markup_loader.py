@@ -14,6 +14,7 @@ from mm_rag.segment import Segment
 from mm_rag_loaders.documents import Document, document_segments
 from mm_rag_loaders.loader import Loader, Member, SourceFile
 from mm_rag_loaders.local_pictures import picture_members
+from mm_rag_loaders.markup.headed import asciidoc_document, tex_document
 from mm_rag_loaders.markup.markdown import markdown_document
 from mm_rag_loaders.markup.rst import rst_document
 from mm_rag_loaders.outcome import Note
@@ -23,6 +24,8 @@ _MOST_BYTES = 8 * 1024**2
 _READERS: Mapping[str, Callable[[str], Document | None]] = {
     "text/markdown": markdown_document,
     "text/x-rst": rst_document,
+    "text/asciidoc": asciidoc_document,
+    "text/x-tex": tex_document,
 }
 
 

@@ -1,9 +1,10 @@
-"""reStructuredText by its structure; AsciiDoc and TeX as texts."""
+"""reStructuredText by its structure; AsciiDoc and TeX by their headings."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,10 +75,41 @@ def test_rst_made_by_pandoc(tmp_path: Path, options: LoadOptions) -> None:
     assert words(file) == "North\n\nCold water.\n\nCosts\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 
 
-@pytest.mark.parametrize("name", ["a.adoc", "a.tex"])
-def test_asciidoc_and_tex_keep_their_words(tmp_path: Path, options: LoadOptions, name: str) -> None:
-    file = loaded(tmp_path / name, options, "== Costs\n\n\\section{Pier} 41 euros \\input{secret}")
-    assert words(file) == "== Costs\n\n\\section{Pier} 41 euros \\input{secret}"
+def test_asciidoc_has_headings(tmp_path: Path, options: LoadOptions) -> None:
+    text = (
+        "= Harbour\n// not shown\n\nIntro.\n\n== Costs\n\n|===\n|pier |41\n|===\n\n"
+        "include::secret.txt[]\n"
+    )
+    (tmp_path / "secret.txt").write_text("secret plans")
+    [segment] = loaded(tmp_path / "a.adoc", options, text).segments
+    assert segment.title == "Harbour"
+    assert segment.text == (
+        "Harbour\n\nIntro.\n\nCosts\n\n|===\n|pier |41\n|===\n\ninclude::secret.txt[]"
+    )
+
+
+def test_tex_has_headings_and_keeps_formulas(tmp_path: Path, options: LoadOptions) -> None:
+    text = (
+        "\\documentclass{article}\n\\title{The \\emph{harbour}}\n\\author{Ada}\n% not shown\n"
+        "\\begin{document}\n\\maketitle\n\\section{Costs}\\label{c}\nIt is 41\\% of $a_1^2$, "
+        "\\textbf{really}.\n\\input{secret}\n\\end{document}\n"
+    )
+    (tmp_path / "secret.tex").write_text("secret plans")
+    [segment] = loaded(tmp_path / "a.tex", options, text).segments
+    assert (segment.title, segment.metadata["author"]) == ("The harbour", "Ada")
+    assert "Costs\n\nIt is 41% of $a_1^2$, really.\n\\input{secret}" in segment.text
+    assert "not shown" not in segment.text
+    assert "plans" not in segment.text
+
+
+@pytest.mark.parametrize("name", ["a.tex", "a.adoc"])
+@pytest.mark.parametrize("text", ["{" * 50_000, "\\section{" * 20_000, "= " * 50_000, "%" * 50_000])
+def test_odd_markup_is_read_in_linear_time(
+    tmp_path: Path, options: LoadOptions, name: str, text: str
+) -> None:
+    started = time.process_time()
+    loaded(tmp_path / name, options, f"Words\n\n{text}\n")
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize("text", ["> " * 5000 + "x", "- " * 3000 + "x", "`a " * 5000, "*" * 5000])

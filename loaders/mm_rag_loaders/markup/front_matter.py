@@ -40,7 +40,7 @@ class FrontMatter:
 
     Attributes:
         body: The text below them.
-        title: Its title; empty if there is none.
+        title: Its title; empty if it has no title.
         metadata: The fields that are usual.
         others: The other fields, one a line.
     """
