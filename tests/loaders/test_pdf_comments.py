@@ -8,7 +8,9 @@ from typing import Any
 import pymupdf
 import pytest
 
+from mm_rag.extraction.ocr import OCRResult
 from mm_rag_loaders.load_options import PDFBackend
+from tests.loaders.broken_fonts import with_letters
 from tests.loaders.pdfs import BACKENDS, read
 
 LINES = (
@@ -198,3 +200,38 @@ def test_damaged_comments_leave_the_page(tmp_path: Path, backend: PDFBackend) ->
     found = read(document, tmp_path, backend)
     assert found.texts[0].split("\n\n") == list(LINES)
     assert found.texts[1:] == ["Comment by Ada: Lost."]
+
+
+def test_a_date_after_the_author_is_not_part_of_the_name(
+    tmp_path: Path, backend: PDFBackend
+) -> None:
+    document, page = contract()
+    for author in ("Okafor, 01/31/24,", "Okafor,", "Okafor, Harbour Office"):
+        signed(page.add_text_annot((300, 90), ""), author, "Says who?")
+    assert read(document, tmp_path, backend).texts[1:] == [
+        "Comment by Okafor: Says who?",
+        "Comment by Okafor: Says who?",
+        "Comment by Okafor, Harbour Office: Says who?",
+    ]
+
+
+def test_words_that_a_lying_font_gives_are_not_quoted(
+    tmp_path: Path, backend: PDFBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = " ".join(LINES) * 2
+    document = with_letters(text, lambda letters: [chr(0xE000 + ord(each)) for each in letters])
+    page: Any = document[0]
+    signed(page.add_highlight_annot(pymupdf.Rect(40, 40, 300, 60)), "Ada", "Which one?")
+    monkeypatch.setattr("mm_rag_loaders.loader.read_image", lambda *_: OCRResult((), text))
+    found = read(document, tmp_path, backend)
+    assert found.texts[-1] == "Highlight by Ada: Which one?"
+    assert found.texts[0] == text
+
+
+def test_a_comment_on_an_empty_page_is_read(tmp_path: Path, backend: PDFBackend) -> None:
+    document, _ = contract()
+    page: Any = document.new_page()
+    note = signed(page.add_text_annot((300, 90), ""), "Ada", "This page is still missing.")
+    note.set_flags(2)  # so that nothing is drawn
+    found = read(document, tmp_path, backend)
+    assert found.texts[-1] == "Hidden comment by Ada: This page is still missing."

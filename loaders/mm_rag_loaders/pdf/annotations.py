@@ -56,6 +56,8 @@ _FILLED_IN_WORDS = 4  # a text box of at most so many words was used to fill in 
 _LEAST_COVERED = 0.5  # of a word's height and width by a mark
 _MOST_MARKED = 60  # words that are quoted; of more, the first and last are
 _OF_PREVIEW = "/AAPL:AKExtras"  # in shapes that Apple's Preview draws, such as a magnifying glass
+# LibreOffice writes "Okafor, 01/31/24,".
+_DATE_AFTER_NAME = re.compile(r",\s*\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}\s*,?\s*\Z|,\s*\Z")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -181,7 +183,7 @@ def _comment(first: _Annotation, replies: Sequence[_Annotation]) -> Comment | No
     return Comment(
         kind="Replacement" if kinds == set(_CHANGES) else _KINDS[kind],
         text=words,
-        author=one_line(said(source, "/T")),
+        author=_author(source),
         date=_date(source),
         place=box(entry(source, "/Rect")) or (0.0, 0.0, 0.0, 0.0),
         quads=quads,
@@ -197,7 +199,7 @@ def _replies(comment: Comment, replies: Sequence[_Annotation]) -> Iterator[Comme
         yield Comment(
             kind="Review" if model else "Reply",
             text=words,
-            author=one_line(said(each.source, "/T")),
+            author=_author(each.source),
             date=_date(each.source),
             to=comment.author,
             place=comment.place,
@@ -226,6 +228,10 @@ def _is_filled_in(source: Any, words: str) -> bool:
     if intent:
         return intent == "FreeTextTypeWriter"
     return len(words.split()) <= _FILLED_IN_WORDS
+
+
+def _author(source: Any) -> str:
+    return _DATE_AFTER_NAME.sub("", one_line(said(source, "/T"))).strip()
 
 
 def _date(source: Any) -> str:

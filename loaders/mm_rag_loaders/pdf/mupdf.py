@@ -6,7 +6,6 @@ import re
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import Any
 
 from PIL import Image
@@ -28,7 +27,7 @@ from mm_rag_loaders.pdf.page import (
     iso_date,
     locked_pdf,
 )
-from mm_rag_loaders.pdf.page_content import page_content
+from mm_rag_loaders.pdf.page_content import page_content, with_additions
 from mm_rag_loaders.pdf.ruled import edges
 from mm_rag_loaders.pdf.running import MarginRow, margin_rows
 
@@ -101,7 +100,7 @@ class MuPDFDocument(Closing):
         raw = extras.with_ticks(raw) if extras else raw
         canvas = _MuPDFCanvas(page, self._mupdf)
         content = page_content(raw, canvas, self._context, max_pixels, repeated)
-        return replace(content, additions=extras.additions_to(raw)) if extras else content
+        return with_additions(content, raw, extras) if extras else content
 
     def _repeated(self, mupdf: Any, number: int) -> list[MarginRow]:
         """Headers and footers of a page that an earlier page had; damaged pages near have none."""

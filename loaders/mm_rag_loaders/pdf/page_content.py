@@ -18,6 +18,7 @@ from mm_rag_loaders.pdf.gibberish import is_gibberish
 from mm_rag_loaders.pdf.page import (
     Canvas,
     Direction,
+    Extras,
     Line,
     PageContent,
     PageImage,
@@ -125,6 +126,19 @@ def page_content(
         unseen=unseen,
         gibberish=gibberish,
     )
+
+
+def with_additions(content: PageContent, raw: RawPage, extras: Extras) -> PageContent:
+    """The page with its comments and form fields.
+
+    Args:
+        content: The page.
+        raw: The page as it was read, for the words that comments mark.
+        extras: Comments and form fields.
+    """
+    # Words that are not those that are printed are not quoted.
+    known = raw if content.gibberish <= MOST_GIBBERISH else replace(raw, lines=())
+    return replace(content, additions=extras.additions_to(known))
 
 
 def gibberish_in(raw: RawPage) -> float:

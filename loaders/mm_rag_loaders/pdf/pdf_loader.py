@@ -70,7 +70,7 @@ class PDFLoader(Loader):
                 page = self._page(document, number, file, unprinted)
                 if page is None:
                     continue
-                if page.is_blank:
+                if page.is_blank and not page.additions:
                     blank.append(number)
                     continue
                 found = True

@@ -33,7 +33,7 @@ from mm_rag_loaders.pdf.page import (
     locked_pdf,
     turn,
 )
-from mm_rag_loaders.pdf.page_content import page_content
+from mm_rag_loaders.pdf.page_content import page_content, with_additions
 from mm_rag_loaders.pdf.pdfium_text import Corner, text_lines
 from mm_rag_loaders.pdf.running import MarginRow, margin_rows
 
@@ -116,8 +116,7 @@ class PdfiumDocument(Closing):
                     raw = extras.with_ticks(raw) if extras else raw
                     canvas = _Canvas(pdfium, page)
                     content = page_content(raw, canvas, self._context, max_pixels, repeated)
-                    added = extras.additions_to(raw) if extras else ()
-                    return replace(content, additions=added)
+                    return with_additions(content, raw, extras) if extras else content
             except (pdfium.PdfiumError, OSError, ValueError) as error:
                 if isinstance(error, UnreadableMedia):
                     raise

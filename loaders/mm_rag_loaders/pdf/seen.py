@@ -19,6 +19,7 @@ _SHORTEST_TWICE = 4  # letters of a word that consists of two copies
 # 0, as have words under a black bar; the grey of a watermark has 20 and more.
 _LEAST_CONTRAST = 8
 _CORE = 0.25  # of a word's height is cut off above and below, where other lines reach into its box
+_SQUARE = 4  # pixels
 _LEAST_PIXELS = 4.0  # height of letters below which a picture may not show them
 _LARGE_PICTURE = 0.4  # of the page's area: a scan, whose text layer is invisible
 
@@ -81,18 +82,42 @@ def without_unseen(page: RawPage, picture: Image.Image) -> RawPage:
         return page
     scale = picture.width / size[0]
     pixels = np.asarray(picture)
+    edges = _Edges(picture)
     lines: list[Line] = []
     for line in page.lines:
         if line.size * scale < _LEAST_PIXELS:
             lines.append(line)
             continue
-        words = [word for word in line.words if _is_seen(word, pixels, scale)]
+        words = [word for word in line.words if _is_seen(word, pixels, edges, scale)]
         if words:
             lines.append(line if len(words) == len(line.words) else replace(line, words=(*words,)))
     return replace(page, lines=tuple(lines))
 
 
-def _is_seen(word: PDFWord, pixels: np.ndarray, scale: float) -> bool:
+class _Edges:
+    """Squares of a picture in which the brightness changes, which letters do nearly everywhere."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        grey = np.asarray(picture.convert("L")).astype(np.int16)
+        changes = np.abs(np.diff(grey, axis=1)) >= _LEAST_CONTRAST
+        rows, columns = changes.shape[0] // _SQUARE, changes.shape[1] // _SQUARE
+        squares = changes[: rows * _SQUARE, : columns * _SQUARE]
+        found = squares.reshape(rows, _SQUARE, columns, _SQUARE).any(axis=(1, 3))
+        sums = np.pad(found.astype(np.int32), ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+        self._sums: list[list[int]] = sums.tolist()
+        self._rows, self._columns = rows, columns
+
+    def in_box(self, left: float, top: float, right: float, bottom: float) -> bool:
+        """Whether a square that lies wholly in a box, in pixels, has one."""
+        x0, x1 = max(0, -int(-left // _SQUARE)), min(self._columns, int(right // _SQUARE))
+        y0, y1 = max(0, -int(-top // _SQUARE)), min(self._rows, int(bottom // _SQUARE))
+        if x0 >= x1 or y0 >= y1:
+            return False
+        low, high = self._sums[y0], self._sums[y1]
+        return high[x1] - high[x0] - low[x1] + low[x0] > 0
+
+
+def _is_seen(word: PDFWord, pixels: np.ndarray, edges: _Edges, scale: float) -> bool:
     if not any(map(str.isalnum, word.text)):
         return True
     x0, y0, x1, y1 = word.box
@@ -100,6 +125,8 @@ def _is_seen(word: PDFWord, pixels: np.ndarray, scale: float) -> bool:
     across, down = (_CORE, 0.0) if y1 - y0 > 2 * (x1 - x0) else (0.0, _CORE)
     left, right = (x0 + across * (x1 - x0)) * scale, (x1 - across * (x1 - x0)) * scale
     top, bottom = (y0 + down * (y1 - y0)) * scale, (y1 - down * (y1 - y0)) * scale
+    if edges.in_box(left, top, right, bottom):
+        return True
     part = pixels[max(0, int(top)) : int(bottom) + 1, max(0, int(left)) : int(right) + 1]
     if part.size == 0:
         return True
