@@ -98,11 +98,16 @@ class _Edges:
     """Squares of a picture in which the brightness changes, which letters do nearly everywhere."""
 
     def __init__(self, picture: Image.Image) -> None:
-        grey = np.asarray(picture.convert("L")).astype(np.int16)
-        changes = np.abs(np.diff(grey, axis=1)) >= _LEAST_CONTRAST
+        grey = np.asarray(picture.convert("L"))
+        left, right = grey[:, :-1], grey[:, 1:]
+        changes = np.maximum(left, right) - np.minimum(left, right) >= _LEAST_CONTRAST
         rows, columns = changes.shape[0] // _SQUARE, changes.shape[1] // _SQUARE
-        squares = changes[: rows * _SQUARE, : columns * _SQUARE]
-        found = squares.reshape(rows, _SQUARE, columns, _SQUARE).any(axis=(1, 3))
+        lines = (
+            changes[: rows * _SQUARE, : columns * _SQUARE]
+            .reshape(rows, _SQUARE, columns * _SQUARE)
+            .any(1)
+        )
+        found = lines.reshape(rows, columns, _SQUARE).any(2)
         sums = np.pad(found.astype(np.int32), ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
         self._sums: list[list[int]] = sums.tolist()
         self._rows, self._columns = rows, columns
