@@ -269,11 +269,12 @@ class RecordReader:
             self._entities[name] = value
 
     def _external(
-        self, context: str, base: str | None, system: str | None, public: str | None
+        self, context: str | None, base: str | None, system: str | None, public: str | None
     ) -> int:
-        if system and not context.startswith(("%", "\f")) and context:
+        if context:
             self._note("entities outside of the file were not read")
-        return 1
+            return 1
+        return _empty_dtd(self._parser)
 
     def _other(self, data: str) -> None:
         if not (data.startswith("&") and data.endswith(";")):
@@ -297,8 +298,9 @@ def _nothing(_data: str) -> None:
     """Leave out what is neither an element nor text."""
 
 
-def _not_opened(*_: object) -> int:
-    """Go on without an external entity."""
+def _empty_dtd(parser: expat.XMLParserType) -> int:
+    """Take the DTD for empty: then entities that are not declared, as `&nbsp;`, are no error."""
+    parser.ExternalEntityParserCreate(None).Parse(b"", True)
     return 1
 
 
@@ -320,7 +322,11 @@ def record_level(file: ByteStream, encoding: str | None = None) -> int:
     parser = expat.ParserCreate(encoding)
     parser.UseForeignDTD(True)
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_UNLESS_STANDALONE)
-    parser.ExternalEntityRefHandler = _not_opened
+
+    def external(context: str | None, *_: object) -> int:
+        return 1 if context else _empty_dtd(parser)
+
+    parser.ExternalEntityRefHandler = external
     parser.DefaultHandler = _nothing
     names: list[Counter[str]] = [Counter()]
     found = set[int]()

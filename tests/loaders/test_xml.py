@@ -78,6 +78,12 @@ def test_entities_of_the_file_are_replaced_and_others_not_opened(
     assert [n.text for n in file.notes] == ["entities outside of the file were not read"]
 
 
+def test_entities_of_html_are_read_without_a_dtd(tmp_path: Path, options: LoadOptions) -> None:
+    for head in ("", '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/a.dtd">'):
+        file = loaded(tmp_path / "a.xml", options, f"{head}<a><b>caf&eacute;&nbsp;x</b></a>")
+        assert (words(file), file.notes) == ("b: café x", ())
+
+
 def test_a_bomb_of_entities_is_refused(tmp_path: Path, options: LoadOptions) -> None:
     content = '<!DOCTYPE a [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><a>&b;</a>'
     file = loaded(tmp_path / "a.xml", options, content)
