@@ -222,7 +222,11 @@ def test_words_that_a_lying_font_gives_are_not_quoted(
     document = with_letters(text, lambda letters: [chr(0xE000 + ord(each)) for each in letters])
     page: Any = document[0]
     signed(page.add_highlight_annot(pymupdf.Rect(40, 40, 300, 60)), "Ada", "Which one?")
-    monkeypatch.setattr("mm_rag_loaders.loader.read_image", lambda *_: OCRResult((), text))
+
+    def reads(*_: object) -> OCRResult:
+        return OCRResult((), text)
+
+    monkeypatch.setattr("mm_rag_loaders.loader.read_image", reads)
     found = read(document, tmp_path, backend)
     assert found.texts[-1] == "Highlight by Ada: Which one?"
     assert found.texts[0] == text

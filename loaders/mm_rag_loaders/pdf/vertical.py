@@ -75,7 +75,7 @@ def turned_back(found: Arranged) -> Arranged:
     """Blocks and words that were arranged on the turned page, at their places on the page."""
     unit = (1.0, 1.0)
     return Arranged(
-        size=found.size[::-1],
+        size=(found.size[1], found.size[0]),
         blocks=[
             replace(block, box=turn(block.box, unit, ROWS_TO_COLUMNS)) for block in found.blocks
         ],
