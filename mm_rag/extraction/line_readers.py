@@ -23,6 +23,7 @@ _MIN_OTHER = 0.4
 # length and this share of the text; a long line counts no more than a usual one.
 _LEAST, _LEAST_SHARE, _MOST_LENGTH = 3.0, 0.15, 20.0
 _SURE = 0.5
+_NOTED = 6.0  # length of text from which a script that cannot be read is named
 _ROUNDS = 6
 _SPECIAL = frozenset({NO_TEXT, TURNED})
 # A whole picture is turned if this share of its text is, from this length.
@@ -109,6 +110,8 @@ def _read_other(
     """
     language = tesseract.language_of(script)
     if language is None:
+        if sum(_weight(lines[at]) for at in numbers) < _NOTED:  # a texture, more likely
+            return [], set()
         # The engine reads Vietnamese without some accents, but not the other scripts.
         (found.partly if script == VIETNAMESE else found.unread).add(script)
         return [], set() if script == VIETNAMESE else set(numbers)
