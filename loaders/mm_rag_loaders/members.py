@@ -126,7 +126,7 @@ class MemberNotes:
         Args:
             member: The file.
             kind: Kind of the note.
-            text: What is said after its name: " was not read: it is a Windows program".
+            text: The text after its name: " was not read: it is a Windows program".
         """
         # Errors name the file; the texts about several files are the same without the name.
         key = (kind, text.replace(member.path.name, "it"))

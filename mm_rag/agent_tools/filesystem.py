@@ -430,7 +430,7 @@ def _unique_paths(wanted: Mapping[_Key, str], taken: Mapping[_Key, str] = _NONE)
 
     Args:
         wanted: The path that each should have.
-        taken: Those that have their path already.
+        taken: Paths of sources that already have one.
     """
     used = set(taken.values())
     paths: dict[_Key, str] = dict(taken)

@@ -32,7 +32,7 @@ class ArchiveLoader(Loader):
         """Yield nothing: everything is in the files.
 
         Raises:
-            UnreadableMedia: It is no archive, or damaged at its beginning.
+            UnreadableMedia: Its beginning is damaged, or not that of an archive.
         """
         with file.opened.reader() as reader:
             if not _begins_well(reader):

@@ -17,7 +17,7 @@ DAMAGE = (
     *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
     *(lzma.LZMAError, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
-"""What the libraries for archives raise for damaged ones."""
+"""Errors that the libraries raise for damaged archives."""
 
 MOST_RATIO = 250
 """Times its size to which a file may be unpacked. Logs and tables of numbers reach 20 to 100."""

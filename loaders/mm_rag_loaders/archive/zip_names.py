@@ -78,7 +78,7 @@ def _codec_of(names: Sequence[bytes]) -> str:
 
 
 def _likeness(data: bytes, codec: str) -> float:
-    """How much the letters beyond ASCII look like words in the script of a code page.
+    """Score the letters beyond ASCII as words in the script of a code page.
 
     1 if all belong to the script. In the code pages of East Asia, two bytes are often a letter by
     chance: kana in a row are not, and a Chinese text is not written in the first thousand Hangul

@@ -175,10 +175,10 @@ class _Found:
 
     Attributes:
         flags: Bits of the header.
-        method: How it is compressed.
+        method: Number of the compression method.
         size: Bytes that it takes, if the flags do not say that they follow it.
         name: Its name.
-        start: Where its bytes begin.
+        start: Offset of its bytes.
     """
 
     flags: int

@@ -31,7 +31,7 @@ _MEANT = {
     "unicode-1-1-utf-7": "utf-7",
     "utf8mb4": "utf-8",
 }
-# Codecs of Python that are no charsets of messages; some of them are slow.
+# Codecs of Python that are not charsets of messages; some of them are slow.
 _NO_CHARSETS = frozenset(
     ["idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"]
 )

@@ -32,8 +32,8 @@ class HtmlText:
     """The text of an HTML body.
 
     Attributes:
-        new: What is new, in order.
-        quoted: What is quoted, in order.
+        new: New parts, in order.
+        quoted: Quoted parts, in order.
         hidden: Letters in elements that are not shown.
     """
 

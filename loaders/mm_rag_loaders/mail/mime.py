@@ -122,7 +122,7 @@ class Headers:
 
     Attributes:
         lines: Name and value of each header in `SHOWN_HEADERS`, but for the subject.
-        subject: The subject; empty if there is none.
+        subject: The subject; empty if it is missing.
         author: Name of the sender, or else the address.
         to: Recipients, separated by commas.
         date: Date in ISO 8601; empty if it is missing or invalid.

@@ -84,11 +84,11 @@ class _Storage:
         return ""
 
     def binary(self, number: int) -> bytes:
-        """A property of bytes; empty if there is none."""
+        """A property of bytes; empty if it is missing."""
         return self._stream(f"__substg1.0_{number:04X}{_BINARY:04X}")
 
     def number(self, number: int) -> int:
-        """A property that is a whole number of 32 bits; 0 if there is none."""
+        """A property that is a whole number of 32 bits; 0 if it is missing."""
         held = self._fixed.get(number, b"")
         return int.from_bytes(held[:4], "little") if self._kinds.get(number) != _TIME else 0
 
@@ -184,7 +184,9 @@ class _Reader:
                     self._note("limit", f"messages below level {_DEEPEST} were left out")
                     continue
                 if not self._compound.exists([*inner, "__properties_version1.0"]):
-                    self._note("unsupported", f"{name or 'an object'} is no file and was left out")
+                    self._note(
+                        "unsupported", f"{name or 'an object'} is not a file and was left out"
+                    )
                     continue
                 forwarded = email.message.Message(policy=_POLICY)
                 forwarded["Content-Type"] = "message/rfc822"

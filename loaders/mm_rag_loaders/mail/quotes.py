@@ -79,7 +79,7 @@ def begins_quotation(lines: list[str], at: int) -> bool:
 
 
 def attribution_lines(lines: list[str], at: int) -> int:
-    """How many lines from this one on are a line such as "Ada wrote:": 0, 1 or 2."""
+    """Count the lines, from this one on, that form a line such as "Ada wrote:": 0, 1 or 2."""
     line = lines[at].strip()
     if len(line) > 300 or not line:
         return 0

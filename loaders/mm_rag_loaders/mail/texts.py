@@ -47,7 +47,7 @@ class Block:
 
 
 def blocks_of(texts: Sequence[Text]) -> list[Block]:
-    """What is new in a body and what is quoted, in order.
+    """Cut a body into new and quoted stretches, in order.
 
     Raises:
         MissingExtra: It is HTML and the parser is not installed.
@@ -56,7 +56,7 @@ def blocks_of(texts: Sequence[Text]) -> list[Block]:
 
 
 def fullest(alternatives: Sequence[Sequence[Text]]) -> list[Text]:
-    """Of alternatives, the one that says most.
+    """Choose the alternative that says most.
 
     Plain text is taken rather than HTML that says the same, unless the HTML has tables.
     """

@@ -45,14 +45,14 @@ class PackedFile:
 
 @dataclass
 class Unpacked:
-    """What is in a `winmail.dat`.
+    """The content of a `winmail.dat`.
 
     Attributes:
         text: Plain text of the message.
         html: Its HTML.
         rtf: Its compressed RTF.
         files: Its attachments.
-        is_damaged: Whether it ends too early or is no TNEF.
+        is_damaged: Whether it ends too early or is not TNEF.
     """
 
     text: str
