@@ -165,7 +165,7 @@ def _reminder(alarm: Component) -> Iterator[str]:
 
 
 def moment(value: str, zone: str = "") -> str:
-    """`20240317T143000` as `2024-03-17 14:30`, with its time zone; as written if it is no date."""
+    """`20240317T143000` as `2024-03-17 14:30`, with its time zone; other texts as written."""
     value = value.strip()
     if day := _NO_YEAR.match(value):
         return f"{_MONTHS[min(max(int(day[1]), 1), 12) - 1]} {int(day[2])}"
@@ -182,7 +182,7 @@ def moment(value: str, zone: str = "") -> str:
 
 
 def duration(value: str) -> str:
-    """`-PT15M` as `15 minutes before`; as written if it is no duration."""
+    """`-PT15M` as `15 minutes before`; as written if it is not a duration."""
     found = _DURATION.match(value.strip())
     if found is None:
         return value

@@ -35,9 +35,9 @@ class Property:
         value: As written, without the encoding of the line, but with escapes.
         parameters: Values by the names of parameters, both in upper case, names without a value
             as `TYPE`.
-        zone: The time zone that is named; empty if there is none.
-        group: Name that ties it to others; empty if there is none.
-        common_name: Name of the person that the value addresses; empty if there is none.
+        zone: Name of the time zone; empty without one.
+        group: Name that ties it to others; empty without one.
+        common_name: Name of the person that the value addresses; empty without one.
     """
 
     name: str

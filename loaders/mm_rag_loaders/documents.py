@@ -21,7 +21,7 @@ class Picture:
     """A picture of a document.
 
     Attributes:
-        source: What the document says: an address, a relative path or a `data:` address.
+        source: Reference in the document: an address, a relative path or a `data:` address.
         alt: Alternative text.
         caption: Caption of its figure.
         heading: Path of the headings above it.
@@ -35,7 +35,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """What a document, or a chapter or cell of it, says.
+    """Content of a document, or of a chapter or cell of it.
 
     Attributes:
         title: Its title; empty if it has none.
@@ -43,7 +43,7 @@ class Document:
         parts: Its content in reading order. Headings have levels; tables are Markdown.
         links: Text and address of its links, in order.
         pictures: Its pictures, in order. They are not opened.
-        notes: What was left out or changed.
+        notes: Notes about parts that were left out or changed.
     """
 
     title: str = ""

@@ -30,7 +30,7 @@ _MOST_CHAPTER = 32 * 1024**2  # bytes
 _MOST_INDEX = 8 * 1024**2
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
-# Fonts are often obfuscated, which is no lock.
+# Fonts are often obfuscated, which is not a lock.
 _FONTS = re.compile(r"obfuscation|idpf\.org/2008/embedding|ns\.adobe\.com/pdf/enc#RC")
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, OSError),

@@ -56,7 +56,7 @@ def picture_members(
     own folder. Nothing is fetched.
 
     Args:
-        pictures: What the document refers to.
+        pictures: References of the document.
         file: The document.
         policy: Limits on opening.
         contained: Finds pictures in the file.

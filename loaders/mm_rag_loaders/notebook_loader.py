@@ -125,7 +125,7 @@ def _notebook(file: SourceFile) -> dict[str, Any]:
         reason = str(error) if isinstance(error, ValueError) else "it is nested too deep"
         raise UnreadableMedia(f"{file.name} is damaged: {reason}.") from error
     if not isinstance(found, dict):
-        raise UnreadableMedia(f"{file.name} is no notebook.")
+        raise UnreadableMedia(f"{file.name} is not a notebook.")
     return cast("dict[str, Any]", found)
 
 

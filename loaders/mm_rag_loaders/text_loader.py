@@ -17,7 +17,7 @@ from mm_rag_loaders.passages import passages
 
 _BLOCK = 1_000_000  # characters of a long text that are split into passages at once
 _LONGEST_LINE = 100_000  # characters of a line that are held at once
-_HEAD = 65_536  # bytes in which a text is told from a binary file
+_HEAD = 65_536  # bytes that distinguish a text from a binary file
 _HEADING = re.compile(r"\A\s*#\s+(.+)")
 _LOG = re.compile(r"\.(log|err|out)(\.|$)", re.IGNORECASE)
 # Colours and other commands to terminals; letters that printers struck twice, as in manual pages.

@@ -38,7 +38,7 @@ _FIRST_CUES = 500  # in which the names of speakers are looked for
 
 @dataclass(frozen=True)
 class _Cue:
-    """Words between two times, in seconds, and who said them; empty if that is unknown."""
+    """Words between two times, in seconds, and their speaker; empty if it is unknown."""
 
     start: float
     end: float

@@ -65,7 +65,7 @@ class Record:
 
     Attributes:
         place: Path of its element, with its number among its siblings: `/rss/channel/item[3]`.
-        lines: What it says.
+        lines: Lines of its text.
     """
 
     place: str
@@ -73,7 +73,7 @@ class Record:
 
     @property
     def title(self) -> str:
-        """Its title or name, if it has one."""
+        """Title or name of the record, if it has one."""
         return next(
             (line.value for line in self.lines if line.path and line.path[-1].lower() in _TITLES),
             "",
@@ -101,7 +101,7 @@ class RecordReader:
 
     Attributes:
         damage: Why it was not read to its end; empty if it was.
-        notes: What was left out.
+        notes: Notes about parts that were left out.
         language: The language that its root names.
         root: Name of its root.
     """
@@ -299,7 +299,7 @@ def _nothing(_data: str) -> None:
 
 
 def _empty_dtd(parser: expat.XMLParserType) -> int:
-    """Take the DTD for empty: then entities that are not declared, as `&nbsp;`, are no error."""
+    """Take the DTD for empty: then entities that are not declared, as `&nbsp;`, are not errors."""
     parser.ExternalEntityParserCreate(None).Parse(b"", True)
     return 1
 
@@ -359,7 +359,7 @@ def record_level(file: ByteStream, encoding: str | None = None) -> int:
 
 
 def _lines(element: _Open) -> list[Line]:
-    """What an element says, with its name before each value."""
+    """Words of an element, with its name before each value."""
     lines = _content_lines(element)
     about = [] if element.in_text else _attribute_lines(element)
     if len(lines) == 1 and not lines[0].path and about:

@@ -286,7 +286,7 @@ def _translated(name: str) -> Generator[None]:
         raise
     except Image.UnidentifiedImageError as error:
         raise UnreadableMedia(
-            f"{name} is no picture that the installed Pillow can read: it is damaged or of "
+            f"{name} is not a picture that the installed Pillow can read: it is damaged or of "
             "another format."
         ) from error
     except Image.DecompressionBombError as error:

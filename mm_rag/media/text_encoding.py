@@ -71,7 +71,7 @@ _NAMES = {
     "utf-32-be": "UTF-32BE",
     "utf-32-le": "UTF-32LE",
 }
-# Codecs that are no encodings of files, and ASCII, which is asked about only if it was wrong.
+# Codecs that are not encodings of files, and ASCII, which is asked about only if it was wrong.
 _NOT_DECLARED = frozenset(
     {"ascii", "charmap", "idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined"}
     | {"unicode-escape", "utf-7"}
@@ -125,7 +125,7 @@ _Chunks: TypeAlias = Callable[[], Iterator[bytes]]
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoding:
-    """How the bytes of a text were read.
+    """Decoded bytes of a text.
 
     Attributes:
         encoding: Name that people use: "UTF-8", "Windows-1251", "Shift-JIS".

@@ -3,13 +3,14 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pymupdf
 import pytest
 from PIL import Image
 
 from mm_rag.errors import InputError
+from mm_rag.media.formats import MediaKind
 from mm_rag_loaders import (
     FileOutcome,
     LoadOptions,
@@ -20,6 +21,7 @@ from mm_rag_loaders import (
     load_files,
 )
 from mm_rag_loaders.outcome import Note
+from mm_rag_loaders.read import LOADERS
 from mm_rag_loaders.sources import name_in_words, title_from
 
 
@@ -264,3 +266,8 @@ def test_options_must_be_positive(name: str, value: float) -> None:
     settings: dict[str, Any] = {name: value}
     with pytest.raises(InputError, match=rf"LoadOptions\.{name} must be more than 0"):
         LoadOptions(**settings)
+
+
+def test_every_kind_has_a_loader_that_says_what_becomes_searchable() -> None:
+    assert set(LOADERS) == set(get_args(MediaKind))
+    assert all(loader.becomes for loader in LOADERS.values())

@@ -28,13 +28,13 @@ _SECTIONS = frozenset(
 _MOSTLY_LINKS = 0.5  # share of the letters
 _MOST_BANNER = 0.3  # share of the page's letters: a page about cookies is not a banner
 _MOST_FOOTER = 0.25
-_LEAST_MAIN = 0.5  # share of what is no menu, from which an element is the main content
+_LEAST_MAIN = 0.5  # share of the page without menus, from which an element is the main content
 _LEAST_LETTERS = 80
 
 
 @dataclass(frozen=True)
 class MainContent:
-    """What is read of a page.
+    """Parts of a page that are read.
 
     Attributes:
         element: The element with the content.

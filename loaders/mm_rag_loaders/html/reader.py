@@ -34,7 +34,7 @@ _MOST_TABLES = 8  # in each other; the cells of deeper ones are read as paragrap
 
 @dataclass
 class Content:
-    """What was read.
+    """Result of reading a page.
 
     Attributes:
         parts: In reading order.
@@ -197,7 +197,7 @@ class ContentReader:
         self._line.append(text if self._verbatim else _SPACES.sub(" ", text))
 
     def _raised(self, element: Element) -> str:
-        """What stands before a superscript: `^` before a power, `[` before the number of a note."""
+        """Sign before a superscript: `^` before a power, `[` before the number of a note."""
         if self._is_note(element):
             return "["
         before = self._line[-1][-1:] if self._line else ""
@@ -245,7 +245,7 @@ class ContentReader:
             self.content.parts.append(TextPart("text", text))
 
     def _indent(self) -> str:
-        """What stands before a line in a list."""
+        """Mark before a line in a list."""
         depth = min(len(self._lists), 12) - 1
         return "  " * depth + ("  " if self._marker is None else self._marker)
 

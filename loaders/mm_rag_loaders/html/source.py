@@ -116,7 +116,7 @@ class _RawText:
         self._never_ends = set[str]()
 
     def end(self, name: str, start: int) -> int:
-        """Where the end tag of an element begins; `start` if it has none."""
+        """Position of the end tag of an element; `start` if it has none."""
         if name in self._never_ends:
             return start
         close = re.compile(rf"</{name}", re.IGNORECASE).search(self._text, start)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mm_rag_loaders.html.tree import Element
 
 _MOST_SPAN = 100  # columns or rows; pages with more draw lines with them
-_MOST_CELLS = 1_000_000  # from which spans are no longer resolved
+_MOST_CELLS = 1_000_000  # spans of larger tables are not resolved
 _MOST_COLUMNS = 1000
 _MOST_HEADER_ROWS = 4
 _MOST_CELL_LETTERS = 3000  # more is a column of a page

@@ -37,7 +37,7 @@ class Element:
         attributes: By lower-case name.
         children: Elements and texts, in order.
         letters: Letters in it, not counting spaces.
-        linked: How many of them are in links.
+        linked: Number of them in links.
     """
 
     tag: str
@@ -51,7 +51,7 @@ class Element:
         return self.attributes.get(name, "").strip()
 
     def names(self) -> set[str]:
-        """Its classes, id and role, in lower case."""
+        """Classes, id and role of the element, in lower case."""
         return set(f"{self.get('class')} {self.get('id')} {self.get('role')}".lower().split())
 
     def below(self) -> Iterator[Element]:

@@ -22,7 +22,7 @@ class WebArchive:
     Attributes:
         page: The bytes of the page.
         encoding: Its encoding as the archive says.
-        address: Where it came from; empty if the archive does not say.
+        address: Address from which it came; empty if the archive does not say.
         pictures: Its pictures, by address and by content id (`cid:...`).
     """
 

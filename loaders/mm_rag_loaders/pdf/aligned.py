@@ -93,7 +93,7 @@ def _grid(run: list[Sequence[Piece]]) -> Grid | None:
 
 
 def _without_text(run: list[Sequence[Piece]]) -> list[Sequence[Piece]]:
-    """Without rows at both ends that no column has; the last may end a cell of several lines."""
+    """Drop rows at both ends that no column has; the last may end a cell of several lines."""
     first = next((at for at, row in enumerate(run) if len(row) >= _FEWEST_COLUMNS), len(run))
     last = len(run) - next(
         (at for at, row in enumerate(reversed(run)) if len(row) >= _FEWEST_COLUMNS), 0

@@ -53,7 +53,7 @@ def margin_rows(words: Iterable[tuple[str, Box]]) -> list[MarginRow]:
     """The outermost rows of a page, from its edges inwards.
 
     Args:
-        words: With boxes in shares of the page's size, y down.
+        words: Words with boxes in shares of the page's size, y down.
     """
     rows: list[list[tuple[str, Box]]] = []
     for word in sorted(words, key=lambda word: word[1][1] + word[1][3]):
