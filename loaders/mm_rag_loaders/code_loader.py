@@ -45,11 +45,10 @@ class CodeLoader(Loader):
         part = 0
         with open_plain_text(file).stream as stream:
             for block in blocks_of(lines_of(stream), language):
-                title = f"{file.name}: {block.symbol}" if block.symbol else file.name
                 for passage in line_passages(block.lines, max_words=self.options.passage_words):
                     yield file.text_segment(
                         passage.text,
-                        title=title,
+                        title=block.symbol,
                         part=part,
                         place=passage.place,
                         symbol=block.symbol,

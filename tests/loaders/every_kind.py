@@ -82,6 +82,9 @@ EVERY_KIND: Mapping[str, tuple[str, Make]] = {
     "json": (".json", _written('{"ship": "Ebba", "berth": 7}')),
     "email": (".eml", _written("From: Ada <a@example.org>\nSubject: Fog\n\nThe horn is broken.\n")),
     "archive": (".zip", _zip),
+    "code": (".py", _written("def fare(berth):\n    return 4\n")),
+    "transcript": (".srt", _written("1\n00:00:01,000 --> 00:00:02,000\nAda: The fog is back.\n")),
+    "contacts": (".vcf", _written("BEGIN:VCARD\nFN:Ada\nNOTE:She pilots.\nEND:VCARD\n")),
     "text with a heading": (".md", _written("# Opening hours\n\nFrom nine to five.")),
 }
 """Suffix, and what makes the file."""

@@ -178,13 +178,13 @@ def test_functions_and_classes_are_passages(tmp_path: Path, name: str) -> None:
     check_lines(text, segments)
 
 
-def test_a_passage_is_named_after_file_and_symbol(tmp_path: Path) -> None:
-    segments = read(tmp_path, "a.py", PYTHON)
+def test_a_passage_is_named_after_its_symbol_or_file(tmp_path: Path) -> None:
+    segments = read(tmp_path, "toll_house.py", PYTHON)
     assert [segment.title for segment in segments] == [
-        "a.py",
-        "a.py: Ferry",
-        "a.py: Ferry.cost",
-        "a.py",
+        "toll house",
+        "Ferry",
+        "Ferry.cost",
+        "toll house",
     ]
     assert segments[2].text.startswith("    # What a crossing costs.\n    def cost(self):")
     assert segments[2].metadata["place"] == "lines 10-14"

@@ -48,6 +48,9 @@ KINDS = {
     "a.json": "json",
     "a.eml": "email",
     "a.zip": "archive",
+    "a.py": "code",
+    "a.srt": "transcript",
+    "a.vcf": "calendar",
 }
 SECRET, HARMLESS = "secret plans", "harmless notes"
 SUBTITLE = "1\n00:00:00,000 --> 00:00:01,000\n{}\n"
@@ -78,6 +81,10 @@ def make(path: Path, words: str) -> Path:
         case ".zip":
             with zipfile.ZipFile(path, "w") as archive:
                 archive.writestr("a.txt", words)
+        case ".srt":
+            path.write_text(SUBTITLE.format(words))
+        case ".vcf":
+            path.write_text(f"BEGIN:VCARD\nFN:Ada\nNOTE:{words}\nEND:VCARD\n")
         case _:
             path.write_text(words)
     return path

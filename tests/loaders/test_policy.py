@@ -17,6 +17,8 @@ from mm_rag_loaders import (
     ArchiveLoader,
     AssetStore,
     AudioLoader,
+    CalendarLoader,
+    CodeLoader,
     EmailLoader,
     ImageLoader,
     JSONLoader,
@@ -25,6 +27,7 @@ from mm_rag_loaders import (
     SpreadsheetLoader,
     TableLoader,
     TextLoader,
+    TranscriptLoader,
     VideoLoader,
     load,
     load_file,
@@ -48,6 +51,9 @@ LOADERS = {
     "a.json": JSONLoader,
     "a.eml": EmailLoader,
     "a.zip": ArchiveLoader,
+    "a.py": CodeLoader,
+    "a.vtt": TranscriptLoader,
+    "a.ics": CalendarLoader,
 }
 
 
@@ -68,6 +74,9 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "a.csv").write_text("Nobody,may\nread,this\n")
     (folder / "a.json").write_text('{"Nobody": "may read this."}')
     (folder / "a.eml").write_text("From: Ada\n\nNobody may read this.")
+    (folder / "a.py").write_text("may_read = 'this'")
+    (folder / "a.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nNobody may read this.\n")
+    (folder / "a.ics").write_text("BEGIN:VEVENT\nSUMMARY:Nobody may read this.\nEND:VEVENT\n")
     with zipfile.ZipFile(folder / "a.zip", "w") as archive:
         archive.write(folder / "a.txt", "a.txt")
     return folder
