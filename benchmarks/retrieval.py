@@ -37,16 +37,21 @@ def main() -> None:
     corpus, questions = arguments.corpus.absolute(), read_questions(arguments.queries)
     columns = {
         "stock": evaluate(StockPipeline(corpus).search, questions),
-        "mm-rag": _evaluated(corpus, questions),
+        "mm-rag": _evaluated(corpus, questions, arguments.queries),
     }
     with tempfile.TemporaryDirectory() as folder:
-        columns["mm-rag, names hidden"] = _evaluated(*nameless(corpus, questions, Path(folder)))
+        columns["mm-rag, names hidden"] = _evaluated(
+            *nameless(corpus, questions, arguments.queries, Path(folder))
+        )
     _show(columns)
 
 
-def _evaluated(corpus: Path, questions: Sequence[Question]) -> Evaluation:
+def _evaluated(
+    corpus: Path, questions: Sequence[Question], queries: Path | None = None
+) -> Evaluation:
     with tempfile.TemporaryDirectory() as folder, Collection(folder) as collection:
-        return evaluate_corpus(collection, corpus, questions)
+        leave_out = [queries] if queries else []
+        return evaluate_corpus(collection, corpus, questions, leave_out=leave_out)
 
 
 def _show(columns: dict[str, Evaluation]) -> None:
@@ -65,15 +70,18 @@ def _show(columns: dict[str, Evaluation]) -> None:
 
 
 def nameless(
-    corpus: Path, questions: Sequence[Question], folder: Path
+    corpus: Path, questions: Sequence[Question], queries: Path, folder: Path
 ) -> tuple[Path, list[Question]]:
     """Copy a corpus to `folder` with its files numbered, and point the questions there.
+
+    The file with the questions is left out.
 
     Files that share a stem (a video and its subtitles) share their number.
     """
     stems: dict[Path, str] = {}
     names: dict[str, str] = {}
-    for path in sorted(path for path in corpus.rglob("*") if path.is_file()):
+    files = (path for path in corpus.rglob("*") if path.is_file())
+    for path in sorted(path for path in files if path != queries.absolute()):
         stem = stems.setdefault(path.with_suffix(""), f"item-{len(stems):04}")
         names[path.relative_to(corpus).as_posix()] = stem + path.suffix
         shutil.copy(path, folder / (stem + path.suffix))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -80,8 +81,9 @@ def evaluate(
         if beir is not None:
             outcome = evaluate_beir(target, beir, measures, rerank=rerank, quiet=as_json)
         else:
+            own = [] if queries is None else [queries]
             outcome = evaluate_corpus(
-                target, corpus, questions, measures, rerank=rerank, quiet=as_json
+                target, corpus, questions, measures, leave_out=own, rerank=rerank, quiet=as_json
             )
         if as_json:
             print_json(outcome.to_dict())
@@ -95,14 +97,26 @@ def evaluate_corpus(
     questions: Sequence[Question],
     measures: Measures | None = None,
     *,
+    leave_out: Sequence[Path] = (),
     rerank: bool = True,
     quiet: bool = False,
 ) -> Evaluation:
-    """Index a folder of files, ask the questions, and score the hits."""
+    """Index a folder of files, ask the questions, and score the hits.
+
+    Args:
+        collection: The collection.
+        corpus: The folder.
+        questions: The questions.
+        measures: The measures.
+        leave_out: Files that are not indexed, such as one with the questions.
+        rerank: Whether hits are reranked.
+        quiet: Whether no progress is shown.
+    """
     from mm_rag.evaluation import place_of
 
     with show.progress(quiet=quiet) as on_progress:
-        collection.sync(corpus, on_progress=on_progress)
+        names = [glob.escape(str(path.absolute())) for path in leave_out]
+        collection.sync(corpus, exclude=names, on_progress=on_progress)
     return _scored(collection, questions, measures, lambda hit: place_of(hit, corpus), rerank)
 
 

@@ -14,13 +14,15 @@ from tests.cli.typed import run
 
 @pytest.mark.slow
 def test_eval_scores_questions(folder: Path) -> None:
-    queries = folder.parent / "queries.jsonl"
+    queries = folder / "queries.jsonl"  # in the corpus, and not indexed
     rows = [
         {"id": "1", "query": "bring a bicycle", "relevant": [{"file": "ferry.pdf", "page": 2}]},
         {"id": "2", "query": "first boat north", "relevant": [{"file": "gone.pdf"}], "kind": "x"},
     ]
     queries.write_text("\n".join(map(json.dumps, rows)))
-    done = run("eval", "--corpus", folder, "--queries", queries, "--json")
+    collection = folder.parent / "collection"
+    done = run("eval", "--corpus", folder, "--queries", queries, "-c", collection, "--json")
+    assert "queries.jsonl" not in run("list", "-c", collection).output
     outcome = json.loads(done.stdout)
     assert outcome["overall"]["questions"] == 2
     assert outcome["overall"]["ndcg_at_10"] == pytest.approx(0.5)
