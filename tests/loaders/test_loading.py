@@ -162,7 +162,7 @@ def test_the_content_chooses_the_loader(tmp_path: Path, options: LoadOptions) ->
     [
         ("text.pdf", b"plain words\n", "unreadable", "named .pdf, but is plain text"),
         ("empty.png", b"", "unreadable", "empty.png is empty (0 bytes)."),
-        ("junk.png", bytes(range(256)), "unreadable", "junk.png is no picture"),
+        ("junk.png", bytes(range(256)), "unreadable", "junk.png is not a picture"),
         ("junk.pdf", b"%PDF-1.4\n\0\1\2", "unreadable", "junk.pdf"),
         ("junk.bin", bytes(range(256)), "unsupported", "it is of an unknown kind"),
     ],

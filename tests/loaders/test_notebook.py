@@ -131,7 +131,7 @@ def test_a_huge_output_is_cut_with_a_note(tmp_path: Path, options: LoadOptions) 
     [
         ('{"cells": [{"cell_type"', "is damaged: "),
         ('{"cells": ' + "[" * 100_000, "is damaged: it is nested too deep"),
-        ("[1, 2]", "is no notebook"),
+        ("[1, 2]", "is not a notebook"),
         ('{"cells": []}', "has no words in it"),
         ('{"cells": {"a": 1}, "metadata": []}', "has no words in it"),
     ],

@@ -100,7 +100,7 @@ def test_nothing_stays_behind_where_it_cannot_be_opened(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(UnreadableMedia, match="photo"):
         open_video_frames(Video(Url(f"{media}/photo.png"), start=9.0), _HERE)
-    with pytest.raises(UnreadableMedia, match=r"page\.png is no picture"):
+    with pytest.raises(UnreadableMedia, match=r"page\.png is not a picture"):
         open_image(Url(f"{media}/page.png"), _HERE)
     assert list(tmp_path.iterdir()) == []
 

@@ -68,13 +68,12 @@ class PageText:
             yield replace(_headed(base, heading), modality="image", text=page.text, part=0)
         for passage in found:
             yield self._passage(base, passage.text, passage.heading)
-        self._remember(blocks)
+        asides = self._asides(items)
         for text in passages(printable(others), max_words=self._max_words):
             yield self._passage(base, text, heading)
-        asides = [item for item in items if isinstance(item, Aside)]
-        for aside, text in _joined(asides):
+        for aside, path, text in _joined(asides):
             for part in passages(text, max_words=self._max_words):
-                heading = " > ".join(filter(None, [self._path, aside.name]))
+                heading = " > ".join(filter(None, [path, aside.name]))
                 yield self._passage(base, part, heading, aside.metadata)
 
     def _base(
@@ -99,11 +98,16 @@ class PageText:
     def _path(self) -> str:
         return " > ".join(text for _, text in self._above)
 
-    def _remember(self, blocks: Iterable[Block]) -> None:
-        for block in blocks:
-            if block.kind == "heading":
-                self._above = [one for one in self._above if one[0] < block.level]
-                self._above.append((block.level, " ".join(block.text.split())))
+    def _asides(self, items: Iterable[Item]) -> list[tuple[Aside, str]]:
+        """Asides with the path of the headings above each; headings are remembered."""
+        found: list[tuple[Aside, str]] = []
+        for item in items:
+            if isinstance(item, Aside):
+                found.append((item, self._path))
+            elif item.kind == "heading":
+                self._above = [one for one in self._above if one[0] < item.level]
+                self._above.append((item.level, " ".join(item.text.split())))
+        return found
 
 
 def _headed(segment: Segment, heading: str) -> Segment:
@@ -125,14 +129,14 @@ def _parts(blocks: Iterable[Block]) -> Iterator[TextPart]:
             yield from (TextPart(kind, block.text, block.level) for block in same)
 
 
-def _joined(asides: Iterable[Aside]) -> Iterator[tuple[Aside, str]]:
-    """Put the texts of asides together that go on."""
-    waiting: list[Aside] = []
-    for aside in asides:
-        goes_on = waiting and aside.is_joined and waiting[0].name == aside.name
+def _joined(asides: Iterable[tuple[Aside, str]]) -> Iterator[tuple[Aside, str, str]]:
+    """Put the texts of asides together that go on; yield the first, its path, and the text."""
+    waiting: list[tuple[Aside, str]] = []
+    for aside, path in asides:
+        goes_on = waiting and aside.is_joined and waiting[0][0].name == aside.name
         if waiting and not goes_on:
-            yield waiting[0], "\n".join(each.text for each in waiting)
+            yield *waiting[0], "\n".join(each.text for each, _ in waiting)
             waiting = []
-        waiting.append(aside)
+        waiting.append((aside, path))
     if waiting:
-        yield waiting[0], "\n".join(each.text for each in waiting)
+        yield *waiting[0], "\n".join(each.text for each, _ in waiting)
