@@ -107,7 +107,7 @@ def test_pictures_that_cannot_be_read(seeing: Encoder, tmp_path: Path) -> None:
         seeing,
         Image(b"no picture"),
         UnreadableMedia,
-        "no picture that the installed Pillow can read",
+        "not a picture that the installed Pillow can read",
     )
     refused(seeing, str(cut), UnreadableMedia, "cut.png is a damaged picture")
     refused(seeing, Path("nowhere.png"), UnreadableMedia, "no file nowhere.png")

@@ -437,6 +437,22 @@ def test_libreoffice_calculates_formulas_and_draws_sheets(
 
 @pytest.mark.slow
 @needs_office
+def test_a_sheet_whose_columns_cut_cells_off_has_no_picture(
+    tmp_path: Path, options: LoadOptions
+) -> None:
+    def widen(book: Any) -> None:
+        for letter in "ABCDE":
+            book["Wide"].column_dimensions[letter].width = 40
+
+    sheets: Sheets = {"Narrow": INVOICES, "Wide": INVOICES}
+    loaded = load_file(saved(tmp_path / "a.xlsx", sheets, widen), options)
+    assert lines(loaded) == 2 * INVOICE_LINES
+    assert [s.where for s in loaded.segments if s.modality == "image"] == ["sheet Wide"]
+    assert notes(loaded) == [("limit", "sheet 'Narrow' has no picture: its columns cut cells off")]
+
+
+@pytest.mark.slow
+@needs_office
 @pytest.mark.parametrize("suffix", ["ods", "fods", "xls", "xlsx"])
 def test_what_libreoffice_writes_is_read_with_everything(
     tmp_path: Path, options: LoadOptions, suffix: str
@@ -444,6 +460,8 @@ def test_what_libreoffice_writes_is_read_with_everything(
     def change(book: Any) -> None:
         book["Bills"]["A2"].comment = Comment("Paid in cash.", "Okafor")
         book["Bills"].row_dimensions[3].hidden = True
+        for letter in "ABCDE":
+            book["Bills"].column_dimensions[letter].width = 40
         for row in (2, 3):
             book["Bills"].cell(row, 5).number_format = "#,##0.00"
         book["Second"].sheet_state = "hidden"

@@ -14,11 +14,13 @@ from typing import BinaryIO, ClassVar
 
 from mm_rag._printing import counted, printable
 from mm_rag._temporary import TemporaryFolder
+from mm_rag.boxes import read_boxes
 from mm_rag.errors import InputError, MediaTooLarge, MissingExtra, PasswordNeeded, UnreadableMedia
 from mm_rag.media.access import opened
 from mm_rag.media.kind import LOCKED_OFFICE, file_type, office_suffix, unpacked_bytes
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Scalar, Segment
+from mm_rag.words import plain_words
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import Loader, Member, SourceFile
 from mm_rag_loaders.office import libreoffice
@@ -41,6 +43,8 @@ _PICTURED_BYTES = 64 * 1024**2  # of an unpacked workbook that is drawn
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 _GROUP_ROWS = 200  # rows of tables that may stand side by side
+_TOO_NARROW = re.compile(r"#{3,}")  # instead of a number or date in a narrow column
+_LEAST_SHOWN = 0.9  # of the words of the cells; a few are written otherwise on the print
 _PICTURE = re.compile(r"(xl/media|Pictures)/[^/]+\.(png|jpe?g|gif|tiff?|bmp|webp)", re.IGNORECASE)
 _PROGRAMS = ("openpyxl", "xlsxwriter", "Apache POI")  # name themselves as authors
 _MOST_LINKS = 50  # of a passage
@@ -57,7 +61,7 @@ class SpreadsheetLoader(Loader):
 
     becomes: ClassVar[str] = (
         "each sheet's rows with their header, comments, text boxes, hidden rows and sheets too; "
-        "a picture of each sheet that fits on one; embedded files and pictures"
+        "a picture of each sheet that shows its cells in full; embedded files and pictures"
     )
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
@@ -177,6 +181,11 @@ def _with_picture(passages: list[Segment], office: _Office, file: SourceFile) ->
         file.note(kind, f"its sheets have no pictures: {error}")
         yield from passages
         return
+    if not _is_legible(passages, drawn.boxes):
+        sheet = passages[0].metadata["sheet"]
+        file.note("limit", f"sheet {sheet!r} has no picture: its columns cut cells off")
+        yield from passages
+        return
     pictured = [
         replace(
             passage,
@@ -194,6 +203,18 @@ def _with_picture(passages: list[Segment], office: _Office, file: SourceFile) ->
         metadata.pop(name, None)
     yield replace(pictured[0], modality="image", text=whole, metadata=metadata)
     yield from pictured
+
+
+def _is_legible(passages: Sequence[Segment], boxes: str | None) -> bool:
+    """Whether a picture shows the words of the cells in full, as columns wide enough do."""
+    shown = read_boxes(boxes) if boxes else []
+    if any(_TOO_NARROW.fullmatch(box.text) for box in shown):
+        return False
+    printed = set(plain_words(" ".join(box.text for box in shown)))
+    # Hidden rows and columns are not drawn.
+    whole = [p.text for p in passages if p.metadata.get("rows") and not p.metadata.get("hidden")]
+    cells = set(plain_words(" ".join(whole).replace("|", " ")))
+    return len(cells & printed) >= _LEAST_SHOWN * len(cells)
 
 
 class _Reading:
