@@ -508,6 +508,7 @@ def test_a_mailbox_is_read_to_its_limit(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_parts_nested_without_end_are_refused_in_a_moment(
     tmp_path: Path, options: LoadOptions
 ) -> None:

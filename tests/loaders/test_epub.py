@@ -63,6 +63,7 @@ def loaded(path: Path, options: LoadOptions) -> LoadedFile:
     return load_file(path, replace(options, workers=0))
 
 
+@pytest.mark.slow
 def test_chapters_are_read_in_the_order_of_the_book(tmp_path: Path, options: LoadOptions) -> None:
     file = loaded(book(tmp_path / "a.epub"), options)
     texts = [s for s in file.segments if s.modality == "text"]
@@ -83,6 +84,7 @@ def test_chapters_are_read_in_the_order_of_the_book(tmp_path: Path, options: Loa
 
 
 @needs_pandoc
+@pytest.mark.slow
 def test_a_book_made_by_pandoc(tmp_path: Path, options: LoadOptions) -> None:
     (tmp_path / "p.png").write_bytes(picture())
     source = (
@@ -120,6 +122,7 @@ def encryption(algorithm: str, *names: str) -> str:
     )
 
 
+@pytest.mark.slow
 def test_a_locked_book_is_reported(tmp_path: Path, options: LoadOptions) -> None:
     aes = "http://www.w3.org/2001/04/xmlenc#aes128-cbc"
     both = {"META-INF/encryption.xml": encryption(aes, "OEBPS/a.xhtml", "OEBPS/text/b%20c.xhtml")}
@@ -134,6 +137,7 @@ def test_a_locked_book_is_reported(tmp_path: Path, options: LoadOptions) -> None
     assert loaded(book(tmp_path / "c.epub", fonts), options).notes == ()
 
 
+@pytest.mark.slow
 def test_a_damaged_chapter_is_noted_and_the_others_read(
     tmp_path: Path, options: LoadOptions
 ) -> None:
@@ -174,6 +178,7 @@ def test_a_damaged_or_hostile_index_is_reported(
     assert file.reason.startswith("a.epub is damaged: ")
 
 
+@pytest.mark.slow
 def test_a_book_opens_nothing_outside_of_it(tmp_path: Path, options: LoadOptions) -> None:
     (tmp_path / "secret.png").write_bytes(picture())
     page = (
@@ -187,6 +192,7 @@ def test_a_book_opens_nothing_outside_of_it(tmp_path: Path, options: LoadOptions
     assert sorted(n.kind for n in file.notes) == ["damaged", "limit"]
 
 
+@pytest.mark.slow
 def test_a_chapter_that_unpacks_to_a_bomb_is_left_out(tmp_path: Path, options: LoadOptions) -> None:
     file = loaded(book(tmp_path / "a.epub", {"OEBPS/a.xhtml": b" " * (33 * 1024**2)}), options)
     [note] = file.notes

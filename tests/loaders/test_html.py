@@ -142,6 +142,7 @@ def test_xhtml_is_not_swallowed_by_an_empty_title(tmp_path: Path, options: LoadO
     assert words(loaded(tmp_path / "a.xhtml", options, page)) == "Kept a < b"
 
 
+@pytest.mark.slow
 def test_pictures_beside_and_in_a_page_belong_to_it(tmp_path: Path, options: LoadOptions) -> None:
     folder = tmp_path / "site"
     (folder / "pics").mkdir(parents=True)
@@ -198,6 +199,7 @@ def test_a_page_opens_nothing_outside_of_its_folder(tmp_path: Path, options: Loa
     ]
 
 
+@pytest.mark.slow
 def test_a_picture_in_the_folder_that_was_searched_is_read(
     tmp_path: Path, options: LoadOptions
 ) -> None:
@@ -217,6 +219,7 @@ def test_small_pictures_are_left_out_with_a_note(tmp_path: Path, options: LoadOp
     assert notes(file) == [("limit", "1 picture (icon.png) is smaller than 32 pixels and left out")]
 
 
+@pytest.mark.slow
 def test_a_page_saved_with_its_pictures_in_one_file(tmp_path: Path, options: LoadOptions) -> None:
     from email.message import EmailMessage
 
@@ -282,6 +285,7 @@ def test_a_page_without_words_is_unreadable(tmp_path: Path, options: LoadOptions
     ],
     ids=["divs", "lists", "tables", "attributes", "quotes", "comments", "titles", "spans"],
 )
+@pytest.mark.slow
 def test_hostile_pages_are_read_in_linear_time(page: str) -> None:
     started = time.process_time()
     parts = html_parts(page)

@@ -53,6 +53,7 @@ def test_the_preview_of_all_pages_is_read(
     assert {segment.source for segment in loaded.segments} == {str(path)}
 
 
+@pytest.mark.slow
 def test_a_picture_of_the_first_page_is_noted_as_such(tmp_path: Path, options: LoadOptions) -> None:
     path = packed(tmp_path / "plan.key", preview_jpg=jpeg(), Index__Document_iwa=b"\0\1")
     policy = MediaPolicy(roots=(tmp_path,))

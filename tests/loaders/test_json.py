@@ -198,6 +198,7 @@ def test_encodings(tmp_path: Path, here: LoadOptions, encoding: str) -> None:
     assert texts(load_file(path, here)) == ["Größe: Straße"]
 
 
+@pytest.mark.slow
 def test_a_file_larger_than_what_is_parsed_at_once(tmp_path: Path, here: LoadOptions) -> None:
     """An array and a text of over a million letters each, and members after them."""
     orders = [{"id": f"ORD-{n:06d}", "note": "rope " * 5} for n in range(30_000)]

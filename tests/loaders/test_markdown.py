@@ -121,6 +121,7 @@ def test_fields_that_are_not_well_formed_stay_text(
     assert front.split()[1].strip("[]-") in words(file)
 
 
+@pytest.mark.slow
 def test_pictures_beside_markdown_belong_to_it(tmp_path: Path, options: LoadOptions) -> None:
     (tmp_path / "img").mkdir()
     Image.new("RGB", (64, 64), "teal").save(tmp_path / "img" / "a.png")
@@ -148,6 +149,7 @@ def test_pictures_beside_markdown_belong_to_it(tmp_path: Path, options: LoadOpti
     ],
     ids=["pictures", "brackets", "stars", "quotes", "lists", "comments", "columns"],
 )
+@pytest.mark.slow
 def test_hostile_markdown_is_read_in_linear_time(
     tmp_path: Path, options: LoadOptions, text: str
 ) -> None:

@@ -25,6 +25,7 @@ def words(file: LoadedFile) -> str:
     return "\n\n".join(segment.text for segment in file.segments)
 
 
+@pytest.mark.slow
 def test_rst_is_read_by_its_structure(tmp_path: Path, options: LoadOptions) -> None:
     Image.new("RGB", (64, 64), "teal").save(tmp_path / "pier.png")
     text = (
@@ -113,5 +114,6 @@ def test_odd_markup_is_read_in_linear_time(
 
 
 @pytest.mark.parametrize("text", ["> " * 5000 + "x", "- " * 3000 + "x", "`a " * 5000, "*" * 5000])
+@pytest.mark.slow
 def test_odd_rst_is_read_in_some_way(tmp_path: Path, options: LoadOptions, text: str) -> None:
     assert loaded(tmp_path / "a.rst", options, f"Words\n\n{text}\n").state == "loaded"

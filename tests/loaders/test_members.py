@@ -57,6 +57,7 @@ def here(options: LoadOptions) -> LoadOptions:
     return replace(options, workers=0)
 
 
+@pytest.mark.slow
 def test_files_in_a_file_are_read_by_the_loaders_of_their_kinds(
     tmp_path: Path, options: LoadOptions
 ) -> None:
@@ -76,6 +77,7 @@ def test_files_in_a_file_are_read_by_the_loaders_of_their_kinds(
     assert Path(picture.media).read_bytes() == (tmp_path / "sign.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_nested_files_have_the_path_of_both(tmp_path: Path, options: LoadOptions) -> None:
     inner = archive(tmp_path / "inner.zip", *make_files(tmp_path))
     loaded = load_file(archive(tmp_path / "outer.zip", inner), here(options))
@@ -134,6 +136,7 @@ def test_nesting_has_an_end(tmp_path: Path, options: LoadOptions) -> None:
     assert "more than 5 levels deep" in note.text
 
 
+@pytest.mark.slow
 def test_pictures_of_files_in_a_file_are_drawn_again(tmp_path: Path, options: LoadOptions) -> None:
     inner = archive(tmp_path / "inner.zip", *make_files(tmp_path))
     path = archive(tmp_path / "outer.zip", inner)
@@ -148,6 +151,7 @@ def test_pictures_of_files_in_a_file_are_drawn_again(tmp_path: Path, options: Lo
         assert (new.media, new.preview, new.member) == (old.media, old.preview, old.member)
 
 
+@pytest.mark.slow
 def test_roots_hold_for_files_in_a_file(tmp_path: Path, options: LoadOptions) -> None:
     path = archive(tmp_path / "all.zip", *make_files(tmp_path))
     inside = replace(here(options), policy=MediaPolicy(roots=(tmp_path,)))

@@ -83,6 +83,7 @@ def test_cells_are_read_in_order_with_their_outputs(tmp_path: Path, options: Loa
     assert file.notes == ()
 
 
+@pytest.mark.slow
 def test_pictures_of_a_notebook_belong_to_it(tmp_path: Path, options: LoadOptions) -> None:
     markdown = v4.new_markdown_cell("# Plan\n\n![The map](attachment:map.png)")
     markdown["attachments"] = {"map.png": {"image/png": png()}}
@@ -98,6 +99,7 @@ def test_pictures_of_a_notebook_belong_to_it(tmp_path: Path, options: LoadOption
     assert [s.text for s in file.segments if s.modality == "text"] == ["Plan\n\nThe map", "plot()"]
 
 
+@pytest.mark.slow
 def test_a_notebook_of_format_3(tmp_path: Path, options: LoadOptions) -> None:
     cells = [
         {"cell_type": "heading", "level": 2, "source": ["Old ", "times"]},

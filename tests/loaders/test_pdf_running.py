@@ -61,6 +61,7 @@ def test_headers_and_footers_are_in_the_document_once(tmp_path: Path, options: L
         assert str(number + 11) in words(page)
 
 
+@pytest.mark.slow
 def test_left_and_right_pages_have_their_own(tmp_path: Path, options: LoadOptions) -> None:
     def draw(page: pymupdf.Page, number: int) -> None:
         text = (

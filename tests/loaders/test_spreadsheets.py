@@ -327,6 +327,7 @@ def test_lines_above_a_table_are_its_title_across_an_empty_row(
     assert loaded.segments[0].metadata["heading"] == "Report of 2024 in thousands"
 
 
+@pytest.mark.slow
 def test_pictures_on_sheets_and_embedded_files_are_files_of_their_own(
     tmp_path: Path, quick: LoadOptions
 ) -> None:

@@ -153,6 +153,7 @@ def test_a_table_without_values(tmp_path: Path, here: LoadOptions, content: byte
     assert (loaded.state, loaded.reason) == ("unreadable", "a.csv has no values in it.")
 
 
+@pytest.mark.slow
 def test_hostile_quotes_take_linear_time(tmp_path: Path, here: LoadOptions) -> None:
     def size(rows: int) -> int:
         text = 'a,b\n"' + '""x,\n' * rows

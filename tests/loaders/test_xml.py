@@ -126,6 +126,7 @@ def test_what_has_no_words_is_unreadable(
     ],
     ids=["deep", "attributes", "text", "elements"],
 )
+@pytest.mark.slow
 def test_hostile_files_are_read_in_linear_time(
     tmp_path: Path, options: LoadOptions, content: str
 ) -> None:
