@@ -79,7 +79,7 @@ def is_right(question: Question, hit: Hit) -> bool:
 
 QUESTIONS = (
     Question(
-        text="How many people took the boat to Mill Island in August?",
+        text="How many passengers did the Mill Island line have in August?",
         file="quarterly_review.pdf",
         page=3,
     ),
