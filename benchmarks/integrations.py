@@ -1,6 +1,6 @@
 """Measure what the frameworks' classes add to the library: time, blocking, tokens, code.
 
-python -m benchmarks.integrations            synthetic texts, the embedded default
+python -m benchmarks.integrations            synthetic texts, the built-in default
 python -m benchmarks.integrations --docs     the same, and write the tables to docs/benchmarks.md
 python -m benchmarks.integrations --quick    a quick check that it runs
 """

@@ -4,7 +4,7 @@ Callers pass plain values (a str, a Path, a PIL image, an array). `mm_rag.inputs
 converts them to one of these classes, the only ones that the rest of mm_rag handles.
 
 A picture, recording or video may carry the words that were already read from it (`text`). A model
-that encodes media as text (the embedded default) uses those words instead of reading again; a model
+that encodes media as text (the built-in default) uses those words instead of reading again; a model
 that sees or hears ignores them.
 """
 

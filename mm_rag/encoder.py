@@ -15,6 +15,7 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.nn import functional as F
 
+from mm_rag.built_in import is_built_in, load_built_in
 from mm_rag.checkpoints.config_files import (
     MODEL_CONFIG,
     check_requirements,
@@ -26,7 +27,6 @@ from mm_rag.checkpoints.options import PretrainedKeywords, PretrainedOptions
 from mm_rag.checkpoints.publish import PushOptions, push_to_hub
 from mm_rag.content import MODALITIES, Content, modality_name
 from mm_rag.device import as_device, best_device, move, place
-from mm_rag.embedded import embedded_chain
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality, at_position
 from mm_rag.inputs import as_contents
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -83,8 +83,9 @@ class Encoder:
     sentence-transformers or transformers; `Encoder(modules=[...])` is made of the given modules.
 
     Args:
-        model: A folder, or a model's name on the hub. None for the embedded default, which needs
-            neither network nor GPU; it reads media, and encodes the words.
+        model: A folder, or a model's name on the hub. None for the built-in default,
+            `"mm-rag/multilingual-e5-small"`, which needs neither network nor GPU: it reads media,
+            and encodes the words. `"mm-rag/minilm"` is the former default.
         modules: The modules of the encoder, instead of a `model`.
         prompts: Instructions by name, which override those of the checkpoint; `encode_query` uses
             `query`, `encode_document` uses `document`.
@@ -103,7 +104,7 @@ class Encoder:
 
     Raises:
         CheckpointError: There is no such model, or it cannot be loaded.
-        MissingExtra: The embedded default is not on this machine, or a package that the checkpoint
+        MissingExtra: The built-in default is not on this machine, or a package that the checkpoint
             needs is missing or of another version.
         InputError: An option is invalid or conflicts with another.
 
@@ -565,8 +566,8 @@ def _load(
     model: str | Path | None, options: PretrainedOptions
 ) -> tuple[str, Chain, dict[str, Any]]:
     """Load a model: its name, its modules, and the content of its configuration file."""
-    if model is None:
-        return "embedded", embedded_chain(options), {}
+    if model is None or is_built_in(model):
+        return load_built_in(None if model is None else str(model), options)
     folder = find_model(model, options)
     config = read_json(folder / MODEL_CONFIG, default={})
     check_requirements(config, str(model))

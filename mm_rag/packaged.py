@@ -86,10 +86,10 @@ class PackagedModel:
 
     Attributes:
         name: The name that users give, without `mm-rag/`.
-        gives: What it is for, in a few words.
+        gives: Purpose, in a few words.
         files: Its files.
         licence: SPDX identifier of the licence of the weights.
-        origin: Where the original weights were published.
+        origin: Address of the original weights.
     """
 
     name: str

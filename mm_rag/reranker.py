@@ -16,6 +16,7 @@ import torch
 from rich.progress import Progress
 from torch import Tensor
 
+from mm_rag.built_in import load_built_in
 from mm_rag.checkpoints.config_files import (
     MODEL_CONFIG,
     check_kind,
@@ -28,7 +29,6 @@ from mm_rag.checkpoints.options import PretrainedKeywords, PretrainedOptions
 from mm_rag.checkpoints.publish import PushOptions, push_to_hub
 from mm_rag.content import MODALITIES, Chat, Content, Text, modality_name, parts_of
 from mm_rag.device import as_device, best_device, move, place
-from mm_rag.embedded import embedded_chain
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CheckpointError, InputError, UnsupportedModality, at_position
 from mm_rag.inputs import as_content
@@ -150,7 +150,7 @@ class Reranker:
     Raises:
         CheckpointError: The model does not exist, or cannot rerank.
         InputError: The model cannot have this number of labels or tokens, or options conflict.
-        MissingExtra: The embedded default is not installed, or a package that the checkpoint
+        MissingExtra: The built-in default is not installed, or a package that the checkpoint
             requires is missing or has another version.
 
     Attributes:
@@ -554,13 +554,14 @@ def _setting(name: str, size: Any, key: str) -> dict[str, int]:
 def _load(
     model: str | Path | None, options: PretrainedOptions, cache: FeatureCache
 ) -> tuple[str, RerankerModel, dict[str, Any]]:
-    """Load a checkpoint, or late interaction over the embedded default: name, model, settings.
+    """Load a checkpoint, or late interaction over the built-in default: name, model, settings.
 
     Raises:
         CheckpointError: There is no such model, or it does not score pairs.
     """
     if model is None:
-        return "embedded", LateInteraction(embedded_chain(options)), {}
+        built_in = load_built_in(None, options)
+        return built_in.name, LateInteraction(built_in.chain), {}
     folder = find_model(model, options, organization="cross-encoder")
     config = read_json(folder / MODEL_CONFIG, default={})
     check_requirements(config, str(model))

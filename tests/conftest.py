@@ -1,4 +1,4 @@
-"""What every test shares: no network, and one embedded default model for the whole run."""
+"""What every test shares: no network, and one built-in default model for the whole run."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mm_rag.device", "mm_rag.precision", "mm_rag.similarity", "mm_rag.attention"),
     ("mm_rag.checkpoints",),
     ("mm_rag.preprocessing",),
-    ("mm_rag.modules", "mm_rag.embedded"),
+    ("mm_rag.modules", "mm_rag.built_in"),
     ("mm_rag.rerankers",),
     ("mm_rag.options", "mm_rag.parallel"),
     ("mm_rag.encoder", "mm_rag.reranker", "mm_rag.transcribers"),

@@ -31,7 +31,7 @@ class MultimodalEmbeddings(Embeddings):
     `similarity_search_by_image`. The async methods run in threads.
 
     Args:
-        model: A folder, or the name of a model on the Hugging Face hub. None: the embedded default,
+        model: A folder, or the name of a model on the Hugging Face hub. None: the built-in default,
             which needs neither network nor GPU; it embeds media by the text in them.
         batch_size: Maximum number of inputs per batch.
         encoder: An Encoder to use instead of `model` and `options`.
@@ -39,7 +39,7 @@ class MultimodalEmbeddings(Embeddings):
 
     Raises:
         CheckpointError: The model does not exist or is not supported.
-        MissingExtra: The embedded default is not installed.
+        MissingExtra: The built-in default is not installed.
 
     Example:
         .. code-block:: python

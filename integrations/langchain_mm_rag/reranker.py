@@ -41,7 +41,7 @@ class MultimodalReranker(BaseDocumentCompressor, RunnableSerializable[RerankInpu
     score in `metadata["relevance_score"]`.
 
     Attributes:
-        model: A folder, or the name of a model on the Hugging Face hub. None: the embedded default.
+        model: A folder, or the name of a model on the Hugging Face hub. None: the built-in default.
         top_n: Number of Documents to keep; None for all.
         reranker: A Reranker to use instead of `model`.
 

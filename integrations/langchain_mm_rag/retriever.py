@@ -45,7 +45,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
     See `Collection.search` for details.
 
     Attributes:
-        collection: A `Collection`, or the folder of one made with the embedded default model. A
+        collection: A `Collection`, or the folder of one made with the built-in default model. A
             folder is opened here, and closed by `close` or a `with` block.
         k: Maximum number of Documents. None: 5, or the sum of the quotas in `modalities`.
         modalities: Modalities of Segments to search; as a dict with a maximum number for each; None

@@ -72,7 +72,7 @@ class MultimodalSearchTool(MultimodalTool):
     """Search a collection; the agent sees the pages, pictures and clips that are found.
 
     Args:
-        collection: A `Collection`, or the folder of one made with the embedded default model.
+        collection: A `Collection`, or the folder of one made with the built-in default model.
         budget: Bounds of each result; a number is a number of tokens.
         policy: Whether and how pictures and videos may be opened.
         **settings: LangChain's settings of tools, such as another `name`.
@@ -105,7 +105,7 @@ def multimodal_tools(
     """All tools for a collection: search, open_segment, ls, cat, grep and find.
 
     Args:
-        collection: A `Collection`, or the folder of one made with the embedded default model.
+        collection: A `Collection`, or the folder of one made with the built-in default model.
         budget: Bounds of each result; a number is a number of tokens.
         policy: Whether and how pictures and videos may be opened.
     """

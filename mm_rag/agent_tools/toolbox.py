@@ -61,7 +61,7 @@ class Toolbox:
 
     Args:
         collection: A `Collection`, which the caller closes; or the folder of one made with the
-            embedded default model, which stays open until the program ends.
+            built-in default model, which stays open until the program ends.
         budget: Bounds of each result; a number is a number of tokens.
         policy: Whether and how pictures and videos may be opened.
 

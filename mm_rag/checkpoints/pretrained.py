@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
@@ -133,6 +134,7 @@ def load_pretrained(
             f"Cannot load the model in {folder}: {str(error) or type(error).__name__}"
         ) from error
     _check_weights(base, model, loaded["missing_keys"])
+    _zero_unread(model, loaded["missing_keys"])
     _check_vocabulary(folder if own else base, getattr(processor, "tokenizer", processor))
     _limit_length(processor, model, asked="model_max_length" in options.processor_kwargs)
     if task in GENERATIVE:  # the last position of every row must be a real token
@@ -228,6 +230,15 @@ def _check_weights(folder: Path, model: PreTrainedModel, missing: Iterable[str])
             f"The weights in {folder} are not all that {type(model).__name__} has; missing: "
             f"{listed(needed)}. Is this another kind of model, or another one's config.json?"
         )
+
+
+def _zero_unread(model: PreTrainedModel, missing: Iterable[str]) -> None:
+    """Set missing weights that no vector depends on to 0: random ones would change fingerprints."""
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name in set(missing) & parameters.keys():
+            if not _NEVER_READ.isdisjoint(name.split(".")) and not parameters[name].is_meta:
+                parameters[name].zero_()
 
 
 def _is_computed(model: PreTrainedModel, name: str) -> bool:

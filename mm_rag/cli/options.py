@@ -29,7 +29,7 @@ ChromaOption = Annotated[
 NameOption = Annotated[str, typer.Option(help="Name of the collection in that folder.")]
 ModelOption = Annotated[
     str | None,
-    typer.Option(help="Name or folder of the embedding model; the embedded default if left out."),
+    typer.Option(help="Name or folder of the embedding model; the built-in default if left out."),
 ]
 WaitOption = Annotated[float, typer.Option(help="Seconds to wait for another writer.", min=0.0)]
 RerankOption = Annotated[

@@ -40,7 +40,7 @@ def opened(
         place: Its folder.
         name: Its name there.
         chroma: The address of a Chroma server that holds the vectors; None for as before.
-        model: Name or folder of the model it was made with; None for the embedded default.
+        model: Name or folder of the model it was made with; None for the built-in default.
         reranker: Name or folder of a reranker; None for the default.
         create: Whether to make it if it does not exist.
         wait: Seconds that writing waits for another writer.

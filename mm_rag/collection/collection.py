@@ -45,10 +45,10 @@ class Collection(Closing):
     Args:
         path: A folder for everything the collection keeps, made if it does not exist, which may be
             copied, renamed, or mounted read-only; or `":memory:"`, for as long as it is open.
-        encoder: The embedding model; None for the embedded default. A collection belongs to the
-            model it was made with.
+        encoder: The embedding model; None for the built-in one that the collection was made with,
+            or else the default. A collection belongs to the model it was made with.
         reranker: The model that scores the best candidates again. None: late interaction over the
-            encoder's token vectors with the embedded default, and no reranker with another encoder.
+            encoder's token vectors with a built-in encoder, and no reranker with another one.
         name: Several collections may share a folder.
         chroma: A Chroma server that holds the vectors, as an address, `"http://host:8000"`, or as a
             client made by `chromadb.HttpClient`, for a server that asks for credentials. Everything
@@ -120,10 +120,13 @@ class Collection(Closing):
 
     @property
     def encoder(self) -> Encoder:
-        """The embedding model; the embedded default is loaded when first needed."""
+        """The embedding model; the built-in one is loaded when first needed.
+
+        That is the one that the collection was made with, or else the default.
+        """
         with self._loading:
             if self._encoder is None:
-                encoder = Encoder()
+                encoder = Encoder(self._session.built_in_encoder())
                 self._session.check_encoder(encoder)
                 self._encoder = encoder
             return self._encoder
@@ -439,7 +442,7 @@ class Collection(Closing):
 
         Args:
             path: As for a Collection; so are `encoder`, `reranker`, `name`, `chroma` and `wait`.
-            encoder: The other model; None for the embedded default.
+            encoder: The other model; None for the built-in default.
             reranker: The model that scores the best candidates again.
             name: The collection's name.
             chroma: The Chroma server that holds its vectors; None for as before.
@@ -449,10 +452,10 @@ class Collection(Closing):
         with cls(
             path, reranker=reranker, name=name, chroma=chroma, create=False, wait=wait
         ) as opened:
-            session, encoder = opened._session, encoder or Encoder()
-            if session.catalog.meta("encoder") != encoder.fingerprint:
+            session, model = opened._session, encoder or Encoder()
+            if session.catalog.meta("encoder") != model.fingerprint:
                 with session.writing() as writer:
-                    reindex(session.catalog, session.store, writer, encoder, on_progress)
+                    reindex(session.catalog, session.store, writer, model, on_progress)
         return cls(path, encoder=encoder, reranker=reranker, name=name, chroma=chroma, wait=wait)
 
     # Damage.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mm_rag._forking import ForkableLock, leak, renew_after_fork
+from mm_rag.built_in import FORMER_NAME, MINILM, is_built_in
 from mm_rag.collection.catalog import Catalog, State
 from mm_rag.collection.damage import is_whole, remove
 from mm_rag.collection.lexical import LexicalIndex, known_words
@@ -333,6 +334,13 @@ class Session:
         return self.catalog.changed_since(self._opened_at.generation, _MOST_NOT_IN_STORE + 1)
 
     # The models a collection belongs to.
+
+    def built_in_encoder(self) -> str | None:
+        """The name of the built-in encoder that the collection was made with, if it was."""
+        name = self.catalog.meta("model")
+        if name == FORMER_NAME:
+            return MINILM
+        return name if name is not None and is_built_in(name) else None
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Check that the collection's vectors are of this model.

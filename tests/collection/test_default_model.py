@@ -1,4 +1,4 @@
-"""The embedded default in a collection: media are read once, when they come in."""
+"""The built-in default in a collection: media are read once, when they come in."""
 
 from __future__ import annotations
 

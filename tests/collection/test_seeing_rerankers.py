@@ -33,7 +33,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every kind of file, indexed with the embedded default."""
+    """Every kind of file, indexed with the built-in default."""
     root = tmp_path_factory.mktemp("mixed")
     with Collection(root / "collection") as made:
         made.sync(make_mixed_folder(root / "files"))

@@ -1,4 +1,4 @@
-"""A slide deck and a photo, indexed once with the embedded default for all tests of this folder."""
+"""A slide deck and a photo, indexed once with the built-in default for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def collection(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def encoder(collection: Collection) -> Encoder:
-    """The embedded default."""
+    """The built-in default."""
     return collection.encoder
 
 
 @pytest.fixture(scope="session")
 def reranker(collection: Collection) -> Reranker:
-    """The embedded default."""
+    """The built-in default."""
     assert collection.reranker is not None
     return collection.reranker
 

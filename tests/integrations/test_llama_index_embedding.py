@@ -96,7 +96,7 @@ async def test_async_leaves_the_event_loop_alone(
 def test_round_trips_give_the_same_model(embedding: MultimodalEmbedding) -> None:
     saved = embedding.to_dict()
     assert saved["class_name"] == MultimodalEmbedding.class_name()
-    assert saved["model_name"] == "embedded"
+    assert saved["model_name"] == "mm-rag/multilingual-e5-small"
     assert saved["fingerprint"] == embedding.fingerprint != ""
     assert "encoder" not in saved
     pickled = pickle.dumps(embedding)

@@ -335,6 +335,8 @@ def test_a_pooler_may_be_missing(tmp_path: Path) -> None:
     BertModel(bert_config(), add_pooling_layer=False).save_pretrained(folder)
 
     same(folder, tmp_path / "again")
+    first, second = Encoder(folder, device="cpu"), Encoder(folder, device="cpu")
+    assert first.fingerprint == second.fingerprint
 
 
 def test_saved_while_it_encodes(tmp_path: Path) -> None:

@@ -20,13 +20,14 @@ from llama_index.utils.mm_rag.nodes import node_to_embed
 from pydantic.json_schema import SkipJsonSchema
 
 from mm_rag._threads import run_in_thread
+from mm_rag.built_in import FORMER_NAME, MINILM
 from mm_rag.content import Content, Text
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CheckpointError, at_position
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 
-EMBEDDED = "embedded"
-"""Name of the default model, which needs neither network nor GPU."""
+DEFAULT = "default"
+"""Stands for the built-in default, which needs neither network nor GPU; replaced by its name."""
 
 _MADE_OF_MODULES = "custom"  # name of an Encoder without a checkpoint
 _MAX_BATCH = 32  # inputs per forward pass
@@ -62,7 +63,7 @@ class MultimodalEmbedding(MediaEmbedding):
     model_config = ConfigDict(extra="forbid")  # or `model=` would be silently ignored
 
     model_name: str = Field(
-        default=EMBEDDED, description="A folder, or the name of a model on the hub."
+        default=DEFAULT, description="A folder, or the name of a model on the hub."
     )
     revision: str | None = Field(default=None, description="A branch, tag or commit of the model.")
     device: str | None = Field(default=None, description="Such as cuda; by default a GPU if any.")
@@ -222,8 +223,9 @@ class MultimodalEmbedding(MediaEmbedding):
                 "checkpoint. Save the encoder (Encoder.save) and pass its folder: "
                 "MultimodalEmbedding(model_name=folder)."
             )
+        names = {DEFAULT: None, FORMER_NAME: MINILM}
         return Encoder(
-            None if self.model_name == EMBEDDED else self.model_name,
+            names.get(self.model_name, self.model_name),
             revision=self.revision,
             device=self.device,
             dtype=self.dtype,

@@ -43,7 +43,7 @@ class MultimodalRerank(BaseNodePostprocessor):
     model_config = ConfigDict(extra="forbid")  # or `model_name=` would be silently ignored
 
     model: str | None = Field(
-        default=None, description="A folder, or the name of a model; None: the embedded default."
+        default=None, description="A folder, or the name of a model; None: the built-in default."
     )
     top_n: int = Field(default=5, ge=1, description="Number of nodes to keep.")
     reranker: SkipJsonSchema[Reranker | None] = Field(

@@ -62,7 +62,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
     modified.
 
     Args:
-        collection: A `Collection`, or the folder of one made with the embedded default model. A
+        collection: A `Collection`, or the folder of one made with the built-in default model. A
             folder is opened here, and closed by `close` or a `with` block.
         similarity_top_k: Maximum number of nodes. None: 5, or the sum of the quotas in
             `modalities`.

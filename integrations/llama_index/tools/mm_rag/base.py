@@ -67,7 +67,7 @@ class MultimodalToolSpec(BaseToolSpec):
     """All tools for a collection; the agent sees its pages, pictures and clips.
 
     Args:
-        collection: A `Collection`, or the folder of one made with the embedded default model.
+        collection: A `Collection`, or the folder of one made with the built-in default model.
         budget: Bounds of each result; a number is a number of tokens.
         policy: Whether and how pictures and videos may be opened.
 
