@@ -1,8 +1,9 @@
-"""A small thread pool that keeps long calls off the event loop."""
+"""Threads: a small pool that keeps long calls off the event loop, and how many a model may use."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -42,3 +43,12 @@ async def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwa
     """
     call = partial(copy_context().run, function, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_POOL.executor, call)
+
+
+def model_threads() -> int:
+    """Number of threads for one model of onnxruntime in this process.
+
+    It is OMP_NUM_THREADS, which worker processes set, or the number of processors, at most 8.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and given != "0" else min(8, os.cpu_count() or 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from mm_rag._forking import leak, renew_after_fork
 from mm_rag._optional import pip_install, require
+from mm_rag._threads import model_threads
 from mm_rag.errors import MissingExtra
 from mm_rag.extraction.scripts import TURNED, ScriptModel
 
@@ -156,7 +156,7 @@ def _start(module: Any) -> Engine:
         params={
             "Global.max_side_len": MAX_SIDE,
             "Global.log_level": "critical",
-            "EngineConfig.onnxruntime.intra_op_num_threads": _threads(),
+            "EngineConfig.onnxruntime.intra_op_num_threads": model_threads(),
         }
     )
     # Models are loaded when first used, and the recogniser only if there are lines.
@@ -198,12 +198,6 @@ def _run(step: Callable[[Pixels], _Result], pixels: Pixels) -> _Result:
             f"{_FEATURE} with 'rapidocr' failed on one of {width} x {height} pixels: "
             f"{type(error).__name__}: {error}"
         ) from error
-
-
-def _threads() -> int:
-    """Number of threads: OMP_NUM_THREADS, which worker processes set, or that of processors."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    return int(given) if given.isdecimal() and given != "0" else min(8, os.cpu_count() or 1)
 
 
 def _surest(detector: Any, run: Callable[[_Floats], _Floats]) -> Callable[[Pixels], float]:
