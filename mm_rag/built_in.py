@@ -17,7 +17,15 @@ from mm_rag.checkpoints.e5_small import e5_small_folder
 from mm_rag.checkpoints.locate import find_default_model, find_model
 from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.errors import CheckpointError, MissingExtra
-from mm_rag.modules import Chain, ReadAudio, ReadImage, ReadVideo, Router, Transformer
+from mm_rag.modules import (
+    Chain,
+    ReadAudio,
+    ReadImage,
+    ReadVideo,
+    Router,
+    Transformer,
+    ZeroEmpty,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +84,10 @@ def load_built_in(name: str | None, options: PretrainedOptions) -> BuiltIn:
             f"There is no built-in encoder {name!r}; there are: {', '.join(_FOLDERS)}."
         )
     config: dict[str, Any] = read_json(folder / MODEL_CONFIG, default={})
-    return BuiltIn(name, _with_readers(folder, options), config)
+    chain = _with_readers(folder, options)
+    if name == E5_SMALL:
+        chain = Chain([*chain, ZeroEmpty()])
+    return BuiltIn(name, chain, config)
 
 
 def _default(options: PretrainedOptions) -> tuple[str, Path]:

@@ -136,6 +136,17 @@ def test_print_shows_the_chain(encoder: Encoder) -> None:
     assert shown.index("Pooling(mean)") < shown.index("Normalize")
 
 
+def test_what_has_no_words_is_similar_to_nothing(encoder: Encoder, tmp_path: Path) -> None:
+    blank = tmp_path / "blank.png"
+    Pictures.new("RGB", (64, 64), "white").save(blank)
+
+    vectors = encoder.encode_document([" \n", Image(blank), Image(blank, text="a boat"), "a boat"])
+
+    assert not vectors[:2].any()
+    np.testing.assert_allclose(vectors[2], vectors[3], atol=1e-6)
+    assert np.linalg.norm(vectors[3]) == pytest.approx(1.0, abs=1e-5)
+
+
 @pytest.mark.slow
 def test_the_fingerprint_tells_models_and_prompts_apart(tmp_path: Path) -> None:
     folder = replicas.bert(tmp_path / "bert")

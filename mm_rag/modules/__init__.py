@@ -5,7 +5,15 @@ from __future__ import annotations
 from mm_rag._lazy import lazy_exports
 from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.modules.chain import Chain
-from mm_rag.modules.layers import Dense, Dropout, LayerNorm, LogitScore, Normalize, Pooling
+from mm_rag.modules.layers import (
+    Dense,
+    Dropout,
+    LayerNorm,
+    LogitScore,
+    Normalize,
+    Pooling,
+    ZeroEmpty,
+)
 from mm_rag.modules.module import InputModule, Module, Routed
 from mm_rag.modules.readers import ReadAudio, Reader, ReadImage, ReadVideo
 from mm_rag.modules.registry import register, register_old
@@ -34,6 +42,7 @@ __all__ = [
     "Router",
     "StaticEmbedding",
     "Transformer",
+    "ZeroEmpty",
     "register",
 ]
 
@@ -50,6 +59,7 @@ register(
     Router,
     StaticEmbedding,
     Transformer,
+    ZeroEmpty,
 )
 register_old("CLIPModel", LegacyCLIP())
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mm_rag.content import Content, content_key, modality_name
+from mm_rag.content import Content, Text, content_key, modality_name
 from mm_rag.errors import (
     CheckpointError,
     InputError,
@@ -219,8 +219,8 @@ def plan(
 def _preprocessed(batch: Mapping[int, Routed], options: BatchOptions) -> Features:
     """The tensors of a batch by position; an error names the position of the input it is about."""
     module = next(iter(batch.values())).preprocessor
+    contents = [routed.content for routed in batch.values()]
     try:
-        contents = [routed.content for routed in batch.values()]
         features = module.preprocess(contents, prompt=options.prompt)
     except InputError as error:
         if len(batch) == 1:
@@ -232,6 +232,10 @@ def _preprocessed(batch: Mapping[int, Routed], options: BatchOptions) -> Feature
                 module.preprocess([routed.content], prompt=options.prompt)
         raise  # each input alone is accepted
     features.task = options.task
+    texts = [content.text if isinstance(content, Text) else None for content in contents]
+    features.empty = [
+        row for row, text in enumerate(texts) if text is not None and not text.strip()
+    ]
     return features
 
 

@@ -213,6 +213,25 @@ class Normalize(Module):
         return features
 
 
+class ZeroEmpty(Module):
+    """Give texts without a word the zero vector, which is similar to nothing.
+
+    Models that were trained with prompts put the bare prompt near every text: the cosine of
+    multilingual-e5-small's `"passage: "` with a query is above that of most passages. Media that
+    are encoded through their words are such texts if none were found.
+    """
+
+    type_name = "mm_rag.modules.ZeroEmpty"
+
+    def forward(self, features: Features) -> Features:
+        """Set the vectors of the empty rows to 0."""
+        if features.empty:
+            vectors = features["sentence_embedding"].clone()
+            vectors[features.empty] = 0.0
+            features["sentence_embedding"] = vectors
+        return features
+
+
 class Dense(Module):
     """Project vectors: `activation(W x + b)`, plus `x` with `use_residual`.
 

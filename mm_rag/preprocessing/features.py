@@ -23,6 +23,7 @@ class Features(dict[str, Tensor]):
         kind: How the tensors were made: `"text"`, `"image"`, ..., or `"message"` for chat messages.
         prompt_length: Leading tokens that belong to the prompt; poolings may exclude them.
         task: Such as `"query"`, or None; a `Router` behind another module chooses a route by it.
+        empty: Rows of inputs that are a text without a word.
         extra: Values other than tensors, passed from custom code of a checkpoint to the next.
     """
 
@@ -31,6 +32,7 @@ class Features(dict[str, Tensor]):
         self.kind = kind
         self.prompt_length = prompt_length
         self.task: str | None = None
+        self.empty: list[int] = []
         self.extra: dict[str, Any] = {}
 
     def to(self, device: torch.device) -> Self:

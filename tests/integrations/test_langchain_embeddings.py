@@ -78,7 +78,8 @@ def test_the_name_of_a_file_is_text(
     monkeypatch.chdir(receipt.parent)
     expected = encoder.encode_query(Text("receipt.png"))
     np.testing.assert_allclose(embeddings.embed_query("receipt.png"), expected, atol=1e-6)
-    np.testing.assert_allclose(embeddings.embed_documents(["receipt.png"])[0], expected, atol=1e-6)
+    [document] = encoder.encode_document([Text("receipt.png")])
+    np.testing.assert_allclose(embeddings.embed_documents(["receipt.png"])[0], document, atol=1e-6)
 
 
 @pytest.mark.slow  # reads pictures by OCR
@@ -89,7 +90,7 @@ def test_a_picture_lies_near_the_words_on_it(
     assert type(picture[0]) is float
     near = np.dot(picture, embeddings.embed_query("coffee and cake"))
     far = np.dot(picture, embeddings.embed_query("the history of Rome"))
-    assert near > far + 0.3
+    assert near > far + 0.1  # its cosines lie between 0.7 and 1
 
 
 def test_media_have_methods_of_their_own(
