@@ -272,6 +272,8 @@ def _settings(content: _Content) -> dict[str, Any]:
     """The JSON files of a checkpoint of sentence-transformers."""
     modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
     tokens = dict(zip(("bos", "pad", "eos", "unk", "mask"), _SPECIAL, strict=True))
+    ids = {token: at for at, (token, _) in enumerate(content.vocabulary) if token in _SPECIAL}
+    plain = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
     return {
         "config.json": {
             "model_type": "bert",
@@ -294,6 +296,10 @@ def _settings(content: _Content) -> dict[str, Any]:
             "cls_token": "<s>",
             "sep_token": "</s>",
             "model_max_length": content.positions,
+            # Where these are missing, transformers parses tokenizer.json a second time, for 1 s.
+            "added_tokens_decoder": {
+                str(at): {"content": token, "special": True, **plain} for token, at in ids.items()
+            },
         },
         "config_sentence_transformers.json": {
             "prompts": {"query": "query: ", "document": "passage: "},
