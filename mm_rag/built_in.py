@@ -26,6 +26,7 @@ from mm_rag.modules import (
     Transformer,
     ZeroEmpty,
 )
+from mm_rag.packaged import E5_ON_HUB
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ MINILM = "mm-rag/minilm"
 FORMER_NAME = "embedded"
 """Name of all-MiniLM-L6-v2 in collections and settings made while it was the default."""
 
-_E5_ON_HUB = "intfloat/multilingual-e5-small"
+_E5_PROMPTS = {"query": "query: ", "document": "passage: "}
 
 
 def is_built_in(name: str | Path) -> bool:
@@ -86,6 +87,7 @@ def load_built_in(name: str | None, options: PretrainedOptions) -> BuiltIn:
     config: dict[str, Any] = read_json(folder / MODEL_CONFIG, default={})
     chain = _with_readers(folder, options)
     if name == E5_SMALL:
+        config.setdefault("prompts", _E5_PROMPTS)  # the original on the hub lacks them
         chain = Chain([*chain, ZeroEmpty()])
     return BuiltIn(name, chain, config)
 
@@ -115,7 +117,7 @@ def _e5_small(options: PretrainedOptions) -> Path:
         return e5_small_folder()
     except MissingExtra as missing:
         try:
-            return find_model(_E5_ON_HUB, options)
+            return find_model(E5_ON_HUB.name, options, files=E5_ON_HUB.files)
         except CheckpointError:
             raise missing from None
 

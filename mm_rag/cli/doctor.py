@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -21,12 +22,23 @@ from mm_rag.cli.diagnosis import (
 )
 from mm_rag.cli.options import JsonOption
 from mm_rag.cli.running import errors, print_json
+from mm_rag.errors import CheckpointError
 
 
-def doctor(as_json: JsonOption = False) -> None:
+def doctor(
+    fetch: Annotated[
+        bool,
+        typer.Option("--fetch", help="Download the originals of missing models from the hub."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Check the built-in models and what runs them; exit 1 if one of them cannot be used."""
     with errors():
         found = diagnose()
+        missing = [model for model in found.models if model.needed and not model.is_usable]
+        if fetch and missing:
+            _fetch(missing)
+            found = diagnose()
         if as_json:
             print_json(_as_dict(found, _device()))
         else:
@@ -36,6 +48,22 @@ def doctor(as_json: JsonOption = False) -> None:
             show.console.print(f"  torch {found.torch}, device: {device}", highlight=False)
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _fetch(missing: Sequence[ModelState]) -> None:
+    """Download what the library can load in place of missing packages; say what failed."""
+    from mm_rag.checkpoints.locate import find_model
+
+    for model in missing:
+        if model.hub is None or model.state == "damaged":
+            show.error(f"{model.name}: the library loads no original in place of its package.")
+            continue
+        try:
+            folder = find_model(model.hub.name, files=model.hub.files)
+        except CheckpointError as error:
+            show.error(f"{model.name}: {error}")
+        else:
+            show.error_console.print(f"{model.name}: fetched to {folder}", highlight=False)
 
 
 def _device() -> str:
@@ -74,6 +102,8 @@ def _lines(found: Diagnosis) -> Iterator[str]:
 def _model(model: ModelState) -> Iterator[str]:
     yield _row(model.state, model.name, model.gives, needed=model.needed)
     packages = ", ".join(map(_package, model.packages))
+    if model.hub and model.state == "from the hub":
+        packages = f"{packages}; {model.hub.name} is used instead"
     yield f"  {'':13} [dim]{escape(f'{packages}; {model.licence}; {model.origin}')}[/dim]"
 
 
@@ -105,5 +135,5 @@ def _cache(cache: Cache) -> str:
 
 
 def _row(state: str, name: str, what: str, *, needed: bool = True) -> str:
-    colour = "green" if state == "ok" else "red" if needed else "yellow"
+    colour = "green" if state in ("ok", "from the hub") else "red" if needed else "yellow"
     return f"  [{colour}]{state:13}[/{colour}] {escape(name):26} {escape(what)}"
