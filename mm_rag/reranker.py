@@ -16,7 +16,7 @@ import torch
 from rich.progress import Progress
 from torch import Tensor
 
-from mm_rag.built_in import load_built_in
+from mm_rag.built_in import is_built_in, load_built_in
 from mm_rag.checkpoints.config_files import (
     MODEL_CONFIG,
     check_kind,
@@ -47,9 +47,16 @@ from mm_rag.options import (
     named_prompts,
     whole_number,
 )
+from mm_rag.packaged import CROSS_ENCODER
 from mm_rag.parallel import RerankerPool
 from mm_rag.preprocessing.chat_template import PairOrChat
-from mm_rag.rerankers import CrossEncoder, FeatureCache, LateInteraction, RerankerModel
+from mm_rag.rerankers import (
+    CrossEncoder,
+    FeatureCache,
+    LateInteraction,
+    OnnxCrossEncoder,
+    RerankerModel,
+)
 from mm_rag.rerankers.model import (
     Activation,
     ScoreOptions,
@@ -61,6 +68,9 @@ from mm_rag.rerankers.model import (
 from mm_rag.rerankers.pairs import as_list, as_pair, list_pairs
 
 Scores: TypeAlias = npt.NDArray[np.float32]
+
+BUILT_IN_CROSS_ENCODER = f"mm-rag/{CROSS_ENCODER.name}"
+"""The built-in cross-encoder ms-marco-MiniLM-L12-v2: English texts. Its scores are logits."""
 
 
 class Ranked(TypedDict):
@@ -559,8 +569,12 @@ def _load(
     Raises:
         CheckpointError: There is no such model, or it does not score pairs.
     """
-    if model is None:
-        built_in = load_built_in(None, options)
+    if model == BUILT_IN_CROSS_ENCODER:
+        limit = options.processor_kwargs.get("model_max_length")
+        loaded = OnnxCrossEncoder(*CROSS_ENCODER.find(), limit)
+        return BUILT_IN_CROSS_ENCODER, loaded, {"activation_fn": "torch.nn.Identity"}
+    if model is None or is_built_in(model):
+        built_in = load_built_in(None if model is None else str(model), options)
         return built_in.name, LateInteraction(built_in.chain), {}
     folder = find_model(model, options, organization="cross-encoder")
     config = read_json(folder / MODEL_CONFIG, default={})
@@ -569,6 +583,8 @@ def _load(
     match read_json(folder / "modules.json", default=[]):
         case [{"type": LateInteraction.type_name}, *_]:
             loaded = LateInteraction.load(folder, options)
+        case [{"type": OnnxCrossEncoder.type_name}, *_]:
+            loaded = OnnxCrossEncoder.load(folder)
         case _:
             loaded = CrossEncoder.load(folder, options, cache)
     return str(model), loaded, config
