@@ -85,7 +85,7 @@ def load_built_in(name: str | None, options: PretrainedOptions) -> BuiltIn:
             f"There is no built-in encoder {name!r}; there are: {', '.join(_FOLDERS)}."
         )
     config: dict[str, Any] = read_json(folder / MODEL_CONFIG, default={})
-    chain = _with_readers(folder, options)
+    chain = _with_readers(folder, options, photo_labels=name == E5_SMALL)
     if name == E5_SMALL:
         config.setdefault("prompts", _E5_PROMPTS)  # the original on the hub lacks them
         chain = Chain([*chain, ZeroEmpty()])
@@ -128,7 +128,7 @@ _FOLDERS: Mapping[str, Callable[[PretrainedOptions], Path]] = {
 }
 
 
-def _with_readers(folder: Path, options: PretrainedOptions) -> Chain:
+def _with_readers(folder: Path, options: PretrainedOptions, *, photo_labels: bool) -> Chain:
     """Load a text model, and put readers of media in front of it."""
     transformer, *rest = Chain.load(folder, options)
     if not isinstance(transformer, Transformer):
@@ -136,9 +136,9 @@ def _with_readers(folder: Path, options: PretrainedOptions) -> Chain:
     router = Router(
         {
             "text": [transformer],
-            "image": [ReadImage(options.policy), transformer],
+            "image": [ReadImage(options.policy, photo_labels=photo_labels), transformer],
             "audio": [ReadAudio(options.policy), transformer],
-            "video": [ReadVideo(options.policy), transformer],
+            "video": [ReadVideo(options.policy, photo_labels=photo_labels), transformer],
         }
     )
     return Chain([router, *rest])

@@ -1,4 +1,4 @@
-"""ImageLoader: pictures, pages of TIFFs and scenes of animations, with the text on them.
+"""ImageLoader: pictures, pages of TIFFs and scenes of animations, with their text and labels.
 
 A picture with more text than one passage holds, such as a scan, also gives the passages of the
 text: a model for text looks at the beginning of a long one only.
@@ -32,7 +32,7 @@ from mm_rag.media.kind import file_type
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.load_options import LoadOptions
-from mm_rag_loaders.loader import Loader, SourceFile, read_picture
+from mm_rag_loaders.loader import Loader, SourceFile, label_picture, read_picture
 from mm_rag_loaders.passages import passages
 
 _THUMBNAIL_SIDE = 512
@@ -51,7 +51,7 @@ class ImageLoader(Loader):
 
     becomes: ClassVar[str] = (
         "the picture, the pages of a TIFF, the scenes of an animation; text on it (OCR), with the "
-        "passages of a long one; captions in EXIF, XMP and IPTC"
+        "passages of a long one; words for what a photo shows; captions in EXIF, XMP and IPTC"
     )
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
@@ -105,11 +105,12 @@ class ImageLoader(Loader):
 
 @dataclass(frozen=True)
 class _Media:
-    """The picture that the model encodes, and the text on it."""
+    """The picture that the model encodes, the text on it, and words for what it shows."""
 
     path: Path
     mime: str
     reading: OCRResult
+    labels: str = ""
 
 
 class _SegmentMaker:
@@ -117,11 +118,12 @@ class _SegmentMaker:
 
     def __init__(self, file: SourceFile, described: ImageMetadata, options: LoadOptions) -> None:
         self._file, self._described, self._options = file, described, options
-        self._read: dict[Path, OCRResult] = {}
+        self._read: dict[Path, tuple[OCRResult, str]] = {}
 
     def whole(self, picture: Image.Image) -> Iterator[Segment]:
         reading = read_picture(picture, self._file, "the picture")
-        yield from self._segments(picture, _Media(*self._original, reading))
+        labels = self._labels(picture, reading)
+        yield from self._segments(picture, _Media(*self._original, reading, labels))
 
     def page(self, picture: Image.Image, page: int) -> Iterator[Segment]:
         reading = read_picture(picture, self._file, f"page {page}")
@@ -131,8 +133,9 @@ class _SegmentMaker:
     def frame(self, picture: Image.Image, start: float, end: float) -> Iterator[Segment]:
         path, mime = self._stored(picture)
         if path not in self._read:  # many animations alternate between the same pictures
-            self._read[path] = read_picture(picture, self._file, "the text of the animation")
-        media = _Media(path, mime, self._read[path])
+            reading = read_picture(picture, self._file, "the text of the animation")
+            self._read[path] = (reading, self._labels(picture, reading))
+        media = _Media(path, mime, *self._read[path])
         yield from self._segments(picture, media, start=start, end=end)
 
     def redrawn(self, segment: Segment, picture: Image.Image) -> Segment:
@@ -140,6 +143,11 @@ class _SegmentMaker:
         path, mime = self._original if is_whole else self._stored(picture)
         preview = str(self._preview(picture))
         return replace(segment, media=str(path), preview=preview, mime_type=mime)
+
+    def _labels(self, picture: Image.Image, reading: OCRResult) -> str:
+        if not self._options.photo_labels:
+            return ""
+        return label_picture(picture, reading.text, self._file)
 
     @property
     def _original(self) -> tuple[Path, str]:
@@ -159,7 +167,9 @@ class _SegmentMaker:
             modality="image",
             source=self._file.source,
             sha256=self._file.sha256,
-            text="\n\n".join(filter(None, [self._described.text, media.reading.text])),
+            text="\n\n".join(
+                filter(None, [self._described.text, media.reading.text, media.labels])
+            ),
             title=self._file.name_in_words,
             media=str(media.path),
             preview=str(self._preview(picture)),

@@ -27,6 +27,8 @@ class LoadOptions:
         passage_words: Longest passage of a text, in words. 150 English words are about 200 tokens;
             the built-in default's text model takes 256.
         clip_seconds: Longest clip of a recording or video, in seconds.
+        photo_labels: Whether photos and key frames get words for what they show, such as
+            "Looks like: pelican; seabird, water bird, bird, animal".
         transcriber: Recognises speech; None for PocketSphinx. Worker processes get a pickled copy.
         pdf_backend: Library that reads PDFs; None for PyMuPDF if it is installed, else pypdfium2.
         workers: Number of processes that read files. 0 reads them in the calling process, which a
@@ -42,6 +44,7 @@ class LoadOptions:
     page_pixels: int = 1280 * 32 * 32
     passage_words: int = PASSAGE_WORDS
     clip_seconds: float = 30.0
+    photo_labels: bool = True
     transcriber: Transcriber | None = None
     pdf_backend: PDFBackend | None = None
     workers: int | None = None

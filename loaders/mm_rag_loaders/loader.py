@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ from mm_rag._printing import one_line
 from mm_rag.content import Url
 from mm_rag.errors import MissingExtra, UnreadableMedia
 from mm_rag.extraction.ocr import OCRResult, read_image
+from mm_rag.extraction.picture_labels import label_line
 from mm_rag.media import addresses
 from mm_rag.media.access import OpenedFile, check_path, opened_whole
 from mm_rag.media.fetch import fetched
@@ -31,6 +33,9 @@ from mm_rag_loaders.file_stamp import FileStamp, file_sha256
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.outcome import Note, NoteKind
 from mm_rag_loaders.sources import Source, as_source, last_part, title_from
+
+PHOTOS = "what photos show"
+"""Name of the labels in notes."""
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
@@ -292,3 +297,16 @@ def read_picture(picture: Image.Image, file: SourceFile, place: str = "the pictu
             file.missing.append(script.name)
             file.note("script", f"{place}: {script}")
     return found
+
+
+def label_picture(picture: Image.Image, text: str, file: SourceFile) -> str:
+    """Label what a photo in a file shows: one line, empty if nothing is sure or it shows much text.
+
+    Without the network for photos there are no labels, and the file gets a note.
+
+    Args:
+        picture: The picture.
+        text: The text on it.
+        file: Gets the note.
+    """
+    return label_line(picture, text, partial(file.note_missing, PHOTOS))

@@ -15,6 +15,7 @@ from mm_rag.extraction.frame_sampling import (
     SAMPLE_EVERY,
     SampledFrame,
     distinct_lines,
+    key_time,
     sample_frames,
 )
 from mm_rag.extraction.recording import OVERLAP, loudness, quietest
@@ -44,8 +45,8 @@ class VideoLoader(Loader):
     """Loads videos. A video file with sound only is loaded as a recording."""
 
     becomes: ClassVar[str] = (
-        "clips with their speech and the text on the screen; all subtitles and sound tracks; "
-        "chapters"
+        "clips with their speech, the text on the screen and words for what they show; all "
+        "subtitles and sound tracks; chapters"
     )
 
     def segments(self, file: SourceFile) -> Iterator[Segment]:
@@ -86,13 +87,14 @@ class VideoLoader(Loader):
             file.note("damaged", damage)
 
     def _clip(self, whole: Segment, reader: VideoReader, scene: Scene) -> Segment:
-        key_frame = reader.frame_at(key_time(scene))
+        key_frame = reader.frame_at(key_time(scene.frames, scene.start, scene.end))
         spoken = reader.speech(scene.start, scene.end, margin=OVERLAP / 2)
         shown = distinct_lines(frame.lines for frame in scene.frames)
+        labels = reader.labels(key_frame, shown) if self.options.photo_labels else ""
         titles, chapter = chapters_of(reader.video.probe, scene.start, scene.end)
         return replace(
             whole,
-            text="\n".join(filter(None, [*titles, spoken.text, *shown])),
+            text="\n".join(filter(None, [*titles, spoken.text, *shown, labels])),
             preview=self._preview(key_frame),
             start=scene.start,
             end=scene.end,
@@ -117,7 +119,9 @@ class VideoLoader(Loader):
                 if segment.media is None:  # a passage of another track
                     yield segment
                     continue
-                preview = self._preview(video.frame_at(key_time(_scene_of(video, segment))))
+                scene = _scene_of(video, segment)
+                frame = video.frame_at(key_time(scene.frames, scene.start, scene.end))
+                preview = self._preview(frame)
                 yield replace(segment, media=str(file.path), preview=preview)
 
 
@@ -234,11 +238,3 @@ def _first_cut(
         if frame.time > latest:
             break
     return None
-
-
-def key_time(scene: Scene) -> float:
-    """Time of the frame with the most detail, with a preference for the middle of the scene."""
-    middle, half = (scene.start + scene.end) / 2, max((scene.end - scene.start) / 2, 1e-3)
-    if not scene.frames:
-        return middle
-    return max(scene.frames, key=lambda k: k.detail * (1 - 0.5 * abs(k.time - middle) / half)).time

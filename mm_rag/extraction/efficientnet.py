@@ -46,7 +46,7 @@ class Recognised:
     """The output of the network for some views.
 
     Attributes:
-        probabilities: Of each class, in ImageNet's order; shape (views, 1000).
+        probabilities: Probability of each class, in ImageNet's order; shape (views, 1000).
         features: The averages of its last layer, from which the probabilities are computed and
             which are similar for similar pictures; shape (views, 1280), never negative.
     """

@@ -224,6 +224,20 @@ def _legible(lines: Iterable[TextLine], height: int) -> Lines:
     return tuple(text for text in texts if len(_letters(text)) >= 3)
 
 
+def key_time(frames: Sequence[SampledFrame], start: float, end: float) -> float:
+    """Time of the frame with the most detail, with a preference for the middle.
+
+    Args:
+        frames: Samples of a part of a video.
+        start: Start of the part, in seconds.
+        end: End of it.
+    """
+    middle, half = (start + end) / 2, max((end - start) / 2, 1e-3)
+    if not frames:
+        return middle
+    return max(frames, key=lambda k: k.detail * (1 - 0.5 * abs(k.time - middle) / half)).time
+
+
 def distinct_lines(readings: Iterable[Lines]) -> list[str]:
     """The lines of several frames without repetitions; of counters and clocks the first few."""
     found = _DistinctLines()

@@ -55,8 +55,8 @@ class _Storage:
 
     Attributes:
         key: Name of the storage.
-        dtype: Of its numbers.
-        count: How many there are.
+        dtype: Type of its numbers.
+        count: Number of them.
     """
 
     key: str

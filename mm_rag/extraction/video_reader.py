@@ -1,4 +1,4 @@
-"""The words of a video: its subtitles or speech, and the text on its frames.
+"""The words of a video: its subtitles or speech, the text on its frames, and what it shows.
 
 The video loader and the encoder's video route both use this, so that an indexed clip and the same
 clip passed to `Encoder.encode` give the same words.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,11 @@ from mm_rag.extraction.frame_sampling import (
     SAMPLE_EVERY,
     SampledFrame,
     distinct_lines,
+    key_time,
     sample_frames,
     scene_change_between,
 )
+from mm_rag.extraction.picture_labels import label_line
 from mm_rag.extraction.recording import OnMissing, RecordingReader, SpokenText
 from mm_rag.extraction.speech import Transcriber
 from mm_rag.extraction.subtitles import Cue, Subtitles, all_subtitles, cues_between
@@ -73,18 +75,34 @@ class VideoReader(Closing):
             self.cues: list[Cue] = self.subtitles[0].cues if self.subtitles else []
             self._stack = opened.pop_all()
 
-    def read(self, start: float = 0.0, end: float | None = None) -> str:
+    def read(
+        self, start: float = 0.0, end: float | None = None, *, with_labels: bool = False
+    ) -> str:
         """The words between `start` and `end`, in seconds: first the speech, then text on frames.
 
-        What is not read within the policy's `max_load_seconds` is left out, with a warning.
+        Labels of the key frame follow if asked for. What is not read within the policy's
+        `max_load_seconds` is left out, with a warning.
         """
         deadline = time.monotonic() + self._policy.max_load_seconds
         end = self.video.duration if end is None else end
         step = max(SAMPLE_EVERY, (end - start) / _MOST_SAMPLES)
         speech = self.speech(start, end).text
-        frames = self._until(deadline, self.sample_frames(start, end, step))
+        frames = list(self._until(deadline, self.sample_frames(start, end, step)))
         shown = distinct_lines(frame.lines for frame in frames)
-        return "\n".join(filter(None, [speech, *shown]))
+        labels = ""
+        if with_labels and frames:
+            labels = self.labels(self.frame_at(key_time(frames, start, end)), shown)
+        return "\n".join(filter(None, [speech, *shown, labels]))
+
+    def labels(self, key_frame: Image.Image, shown: Sequence[str]) -> str:
+        """Label what a frame shows: one line, empty if nothing is sure or there is much text.
+
+        Args:
+            key_frame: The frame.
+            shown: The lines of text on the frames around it.
+        """
+        missing = partial(self._on_missing, "what photos show") if self._on_missing else None
+        return label_line(key_frame, "\n".join(shown), missing)
 
     def _until(self, deadline: float, frames: Iterator[SampledFrame]) -> Iterator[SampledFrame]:
         for frame in frames:
@@ -152,8 +170,11 @@ def read_video(
     end: float | None = None,
     *,
     policy: MediaPolicy = DEFAULT_POLICY,
+    with_labels: bool = False,
 ) -> str:
     """The words of a video between `start` and `end`, in seconds; empty if there are none.
+
+    Labels of what its key frame shows follow if asked for.
 
     Raises:
         UnreadableMedia: The file cannot be decoded or has no moving pictures.
@@ -161,4 +182,4 @@ def read_video(
         MissingExtra: PyAV, PocketSphinx or the OCR engine is not installed.
     """
     with VideoReader(path, policy) as reader:
-        return reader.read(start, end)
+        return reader.read(start, end, with_labels=with_labels)

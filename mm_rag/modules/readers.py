@@ -10,6 +10,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from mm_rag.checkpoints.config_files import read_json
 from mm_rag.checkpoints.options import PretrainedOptions
 from mm_rag.content import Audio, Content, Image, Modality, Text, Url, Video
 from mm_rag.errors import UnsupportedModality
@@ -67,18 +68,51 @@ class Reader(Module):
         return cls(options.policy)
 
 
-class ReadImage(Reader):
-    """Read the words on a picture by OCR."""
+class _Labelling(Reader):
+    """A reader that may also label what photos show.
+
+    Args:
+        policy: Which media may be opened, and their limits.
+        photo_labels: Whether it labels them.
+
+    Attributes:
+        labels_version: Incremented when the same photo gets other labels than before.
+    """
+
+    labels_version: ClassVar[int] = 1
+
+    def __init__(self, policy: MediaPolicy = DEFAULT_POLICY, *, photo_labels: bool = False) -> None:
+        super().__init__(policy)
+        self.photo_labels = photo_labels
+
+    def config(self) -> dict[str, Any]:
+        """The version, and that of the labels if there are any."""
+        labels = {"photo_labels": self.labels_version} if self.photo_labels else {}
+        return {**super().config(), **labels}
+
+    @classmethod
+    def load(cls, folder: Path, options: PretrainedOptions) -> Self:
+        """Make a reader, which labels photos if the saved one did."""
+        config: dict[str, Any] = read_json(folder / cls.config_file, default={})
+        return cls(options.policy, photo_labels=bool(config.get("photo_labels")))
+
+
+class ReadImage(_Labelling):
+    """Read the words on a picture by OCR, and label what it shows if `photo_labels` is set."""
 
     type_name = "mm_rag.modules.ReadImage"
     modality = "image"
 
     def read_medium(self, content: Image) -> str:
-        """Return the words on the picture, line by line."""
+        """Return the words on the picture, line by line, and the line of its labels."""
         from mm_rag.extraction import ocr
+        from mm_rag.extraction.picture_labels import label_line
         from mm_rag.media.image import open_image
 
-        return ocr.read_image(open_image(content.source, self.policy), self.policy).text
+        picture = open_image(content.source, self.policy)
+        text = ocr.read_image(picture, self.policy).text
+        labels = label_line(picture, text) if self.photo_labels else ""
+        return "\n\n".join(filter(None, [text, labels]))
 
 
 class ReadAudio(Reader):
@@ -100,8 +134,11 @@ class ReadAudio(Reader):
         return recording.read_audio_samples(samples, SPEECH_RATE)
 
 
-class ReadVideo(Reader):
-    """Read the subtitles, the speech and the on-screen text of a video."""
+class ReadVideo(_Labelling):
+    """Read the subtitles, the speech and the on-screen text of a video.
+
+    What it shows is labelled if `photo_labels` is set.
+    """
 
     type_name = "mm_rag.modules.ReadVideo"
     modality = "video"
@@ -118,4 +155,10 @@ class ReadVideo(Reader):
                 "images."
             )
         with local_file(content.source, self.policy) as (path, policy):
-            return video_reader.read_video(path, content.start, content.end, policy=policy)
+            return video_reader.read_video(
+                path,
+                content.start,
+                content.end,
+                policy=policy,
+                with_labels=self.photo_labels,
+            )
