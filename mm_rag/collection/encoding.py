@@ -1,9 +1,10 @@
-"""Encoding: Segments become entries, with vectors made or kept."""
+"""Encoding: Segments become entries, with vectors and features of pictures made or kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from mm_rag.collection.store import Vectors
 from mm_rag.content import Content, Text
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError, UnsupportedModality, at_position
+from mm_rag.extraction.picture_features import picture_features
+from mm_rag.media.image import open_image
 from mm_rag.segment import Segment
 
 
@@ -41,8 +44,14 @@ class SegmentEncoder:
         vectors = {id_: np.frombuffer(vector, np.float32) for id_, vector in kept.items()}
         made = self.vectors([segments[at] for at in missing], missing)
         vectors.update((segments[at].id, made[row]) for row, at in enumerate(missing))
+        features = self.features(segments)
         return [
-            Entry(segment=segment, vector=vectors[segment.id], given=content)
+            Entry(
+                segment=segment,
+                vector=vectors[segment.id],
+                given=content,
+                features=features.get(segment.id),
+            )
             for segment, content in zip(segments, given, strict=True)
         ]
 
@@ -50,6 +59,25 @@ class SegmentEncoder:
         """What the model is given of a Segment (`given_of`)."""
         sees = self.encoder.supports(segment.modality) and not self._is_read(segment)
         return given_of(segment, words=not sees)
+
+    def features(self, segments: Sequence[Segment]) -> dict[str, bytes]:
+        """Features of photos, frames and clips of which the catalog has none yet, by id.
+
+        None for pages, which look alike and are found by their words, and none for a model that
+        sees, whose vectors say what pictures show.
+        """
+        if not self.encoder.encodes_as_text("image"):
+            return {}
+        pictures = {each.id: path for each in segments if (path := _picture(each)) is not None}
+        known = self.catalog.with_features(pictures)
+        made = {id_: self._features(path) for id_, path in pictures.items() if id_ not in known}
+        return {id_: features for id_, features in made.items() if features is not None}
+
+    def _features(self, path: Path) -> bytes | None:
+        try:
+            return picture_features(open_image(path, self.encoder.policy))
+        except InputError:  # the loader has reported it, or the caller keeps it elsewhere
+            return None
 
     def vectors(self, segments: Sequence[Segment], positions: Sequence[int]) -> Vectors:
         """Vectors of shape (len(segments), dimension).
@@ -95,3 +123,11 @@ class SegmentEncoder:
                 f"and no words could be read from {segment.source}."
             )
         return Text(segment.words)
+
+
+def _picture(segment: Segment) -> Path | None:
+    """The file with the picture of a photo, or with the key frame of a clip."""
+    if segment.page is not None or segment.modality not in ("image", "video"):
+        return None
+    path = segment.preview or (segment.media if segment.modality == "image" else None)
+    return None if path is None else Path(path)

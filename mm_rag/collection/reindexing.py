@@ -82,6 +82,7 @@ def _encode(catalog: Catalog, encoder: SegmentEncoder, segments: list[Segment]) 
             refused.append(segments.pop(error.position))
             continue
         ids = [segment.id for segment in segments]
+        catalog.put_features(encoder.features(segments).items())
         catalog.put_reindexed(
             (id_, vector.tobytes()) for id_, vector in zip(ids, vectors, strict=True)
         )

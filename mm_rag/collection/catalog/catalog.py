@@ -19,6 +19,7 @@ from mm_rag.collection.catalog.changes import (
     apply_commit,
     drop_rows,
     mark_out_of_sync,
+    put_features,
     switch_vectors,
 )
 from mm_rag.collection.catalog.checksums import is_vector, vector_sums
@@ -394,7 +395,28 @@ class Catalog:
                     kept[row["id"]] = row["vector"]
         return kept
 
+    def with_features(self, ids: Iterable[str]) -> set[str]:
+        """The ids among these whose pictures' features are kept."""
+        rows = self._db.rows_of("SELECT id FROM pictures WHERE id IN ({})", ids)
+        return {row["id"] for row in rows}
+
+    def features(self, size: int) -> Iterator[tuple[list[str], bytes]]:
+        """The features of all pictures, in portions: the ids, and as many times `size` bytes."""
+        last = 0
+        query = (
+            "SELECT rowid, id, features FROM pictures WHERE rowid > ? AND length(features) = ? "
+            "AND id IN (SELECT id FROM segments) ORDER BY rowid LIMIT ?"
+        )
+        while rows := self._db.rows(query, (last, size, _PORTION)):
+            last = rows[-1]["rowid"]
+            yield [row["id"] for row in rows], b"".join(row["features"] for row in rows)
+
     # Writing.
+
+    def put_features(self, features: Iterable[tuple[str, bytes | None]]) -> None:
+        """Keep features of pictures by the ids of their Segments; None for nothing to keep."""
+        with self._db.transaction() as connection:
+            put_features(connection, features)
 
     def stage(self, entries: Sequence[Entry]) -> None:
         """Keep Segments that cannot be found before they are committed."""
@@ -403,6 +425,7 @@ class Catalog:
                 f"INSERT OR REPLACE INTO drafts ({COLUMNS}) VALUES ({_MARKS})",
                 (entry.to_row(self._own) for entry in entries),
             )
+            put_features(connection, ((entry.segment.id, entry.features) for entry in entries))
             mark_out_of_sync(connection, (entry.segment.id for entry in entries))
 
     def staged_ids(self, commit: Commit) -> list[str]:
@@ -474,6 +497,7 @@ class Catalog:
         with self._db.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO unsettled SELECT id FROM drafts")
             connection.execute("DELETE FROM drafts")
+            connection.execute("DELETE FROM pictures WHERE id NOT IN (SELECT id FROM segments)")
 
     # What Chroma and the lexical index have to follow.
 

@@ -151,6 +151,16 @@ def drop_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
     mark_out_of_sync(connection, ids)
 
 
+def put_features(
+    connection: sqlite3.Connection, features: Iterable[tuple[str, bytes | None]]
+) -> None:
+    """Keep features of pictures by the ids of their Segments; None for nothing to keep."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO pictures VALUES (?, ?)",
+        ((id_, known) for id_, known in features if known is not None),
+    )
+
+
 def mark_out_of_sync(connection: sqlite3.Connection, ids: Iterable[str] | None = None) -> None:
     """Note ids for which Chroma and the lexical index may differ; None for all Segments."""
     if ids is None:

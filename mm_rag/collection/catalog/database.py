@@ -70,12 +70,16 @@ CREATE TABLE IF NOT EXISTS changed (
 
 -- Vectors of another model, until all are there, with their part of the checksums.
 CREATE TABLE IF NOT EXISTS reindexed (id TEXT PRIMARY KEY, checksums BLOB, vector BLOB NOT NULL);
+
+-- What pictures look like, by Segment. An id stands for one picture, so a row is right for good;
+-- rows of Segments that are gone are ignored, and deleted with the drafts.
+CREATE TABLE IF NOT EXISTS pictures (id TEXT PRIMARY KEY, features BLOB NOT NULL);
 """
 
 _CHECKED = ("segments", "drafts", "reindexed")
 """The tables whose rows have checksums; before format 4 they had none."""
 
-_TABLES = ("meta", "files", *_CHECKED, "unsettled")
+_TABLES = ("meta", "files", *_CHECKED, "unsettled", "pictures")
 
 IN_MEMORY = Path(":memory:")
 

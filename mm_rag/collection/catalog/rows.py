@@ -172,11 +172,14 @@ class Entry:
         vector: Shape (dimension,), float32.
         given: A hash of what the model was given (`given_of`): the vector is valid as long as it is
             the same.
+        features: What its picture looks like (`picture_features`), to be kept with it; None if
+            nothing new is known.
     """
 
     segment: Segment
     vector: npt.NDArray[np.float32]
     given: str
+    features: bytes | None = None
 
     def to_row(self, own: OwnFiles) -> tuple[object, ...]:
         """The values of `COLUMNS`."""

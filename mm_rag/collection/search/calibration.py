@@ -74,14 +74,7 @@ class Cluster:
             prior: Mean and standard deviation of similarities between this cluster and queries of
                 that modality, for clusters too small to estimate them.
         """
-        similarities = self.sample @ query
-        n, mean = len(similarities), float(similarities.mean())
-        prior_mean, deviation = prior or (mean, _PRIOR_DEVIATION)
-        weight = _PRIOR_WEIGHT if prior is None else _MEASURED_PRIOR_WEIGHT
-        mean = (mean * n + prior_mean * weight) / (n + weight)
-        variance = (float(similarities.var()) * n + deviation**2 * weight) / (n + weight)
-        deviation = max(_MIN_DEVIATION, math.sqrt(variance))
-        return mean + deviation * math.sqrt(2 * math.log(max(1, self.count))), deviation
+        return chance(self.sample @ query, self.count, prior)
 
 
 class Calibration:
@@ -133,6 +126,19 @@ class Calibration:
             similarities = own.sample @ cluster.sample.T
             self._priors[key] = float(similarities.mean()), float(similarities.std())
         return cluster.offset_and_scale(query, self._priors[key])
+
+
+def chance(
+    similarities: Vectors, count: int, prior: tuple[float, float] | None = None
+) -> tuple[float, float]:
+    """`Cluster.offset_and_scale`, for `count` segments of which some similarities are known."""
+    n, mean = len(similarities), float(similarities.mean())
+    prior_mean, deviation = prior or (mean, _PRIOR_DEVIATION)
+    weight = _PRIOR_WEIGHT if prior is None else _MEASURED_PRIOR_WEIGHT
+    mean = (mean * n + prior_mean * weight) / (n + weight)
+    variance = (float(similarities.var()) * n + deviation**2 * weight) / (n + weight)
+    deviation = max(_MIN_DEVIATION, math.sqrt(variance))
+    return mean + deviation * math.sqrt(2 * math.log(max(1, count))), deviation
 
 
 def cluster_name(modality: str, encoder: Encoder) -> str:

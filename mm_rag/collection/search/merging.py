@@ -37,8 +37,8 @@ class Candidate:
     Attributes:
         segment_ids: The segments, best first.
         modalities: The modality of each.
-        scores: The group's best score of each list: `vector:words`, `vector:image`, `calibrated`,
-            `lexical`.
+        scores: The group's best score of each list: `vector:words`, `vector:image`,
+            `vector:picture`, `calibrated`, `lexical`.
     """
 
     segment_ids: tuple[str, ...]
@@ -144,17 +144,18 @@ def merge(
     retrieved: Retrieved,
     request: SearchRequest,
 ) -> Candidates:
-    """Score everything that either index returned by both, and group it."""
+    """Score everything that an index returned by all of them, and group it."""
     catalog = snapshot.catalog
     known = {id_: one for id_, one in retrieved.nearest.items() if one is not None}
-    known |= catalog.find(id_ for id_ in retrieved.bm25 if id_ not in known)
+    pictures = retrieved.pictures or {}
+    known |= catalog.find(id_ for id_ in {**retrieved.bm25, **pictures} if id_ not in known)
     foreign = _foreign(snapshot, retrieved)
     known |= {id_: _found(id_, entry) for id_, entry in foreign.items()}
     if request.modalities is not None:
         known = {i: one for i, one in known.items() if one.modality in request.modalities}
     vectors = unit(stacked(one.vector for one in known.values()))
     return Candidates(
-        groups=_grouped(list(known.values()), vectors, calibration, query, retrieved.bm25),
+        groups=_grouped(list(known.values()), vectors, calibration, query, retrieved),
         vectors=dict(zip(known, vectors, strict=True)),
         foreign={id_: entry.segment for id_, entry in foreign.items()},
         catalog=catalog,
@@ -189,7 +190,7 @@ def _grouped(
     vectors: Vectors,
     calibration: Calibration,
     query: EncodedQuery,
-    bm25: Mapping[str, float],
+    retrieved: Retrieved,
 ) -> dict[GroupKey, Candidate]:
     """Result groups of scored segments.
 
@@ -198,7 +199,7 @@ def _grouped(
         vectors: Their unit vectors, shape (len(found), dimension).
         calibration: Makes cosines of different modalities comparable.
         query: The query.
-        bm25: Normalised BM25 by id.
+        retrieved: Their other scores.
     """
     if not found:
         return {}
@@ -209,13 +210,19 @@ def _grouped(
     scales = {m: calibration.offset_and_scale(m, query.vector, query.modality) for m in modalities}
     offsets, deviations = np.array([scales[one.modality] for one in found]).T
     calibrated = ((cosines - offsets) / deviations).tolist()
-    relative = min_max({one.id: score for one, score in zip(found, calibrated, strict=True)})
+    by_id = {one.id: score for one, score in zip(found, calibrated, strict=True)}
+    pictures = retrieved.pictures or {}
+    # As between clusters: a picture counts by its words or by its looks.
+    by_id |= {i: max(by_id[i], each.calibrated) for i, each in pictures.items() if i in by_id}
+    relative = min_max(by_id)
     rows: dict[GroupKey, list[tuple[float, str, Modality, dict[str, float]]]] = defaultdict(list)
-    for one, cosine, score in zip(found, cosines.tolist(), calibrated, strict=True):
-        scores = {lists[one.modality]: cosine, "calibrated": score}
-        lexical = bm25.get(one.id, 0.0)
+    for one, cosine in zip(found, cosines.tolist(), strict=True):
+        scores = {lists[one.modality]: cosine, "calibrated": by_id[one.id]}
+        lexical = retrieved.bm25.get(one.id, 0.0)
         if lexical:
             scores["lexical"] = lexical
+        if one.id in pictures:
+            scores["vector:picture"] = pictures[one.id].cosine
         # Only orders the segments inside a group; groups are ranked in fusion.
         relevance = max(relative[one.id], lexical)
         rows[GroupKey(*one.place)].append(

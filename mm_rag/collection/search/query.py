@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mm_rag.collection.search.pictures import query_features
 from mm_rag.collection.search.scaling import unit
 from mm_rag.collection.store import Vectors
 from mm_rag.content import Content, Text, modality_name, parts_of
@@ -30,12 +31,15 @@ class EncodedQuery:
         vector: Its embedding, unit length, shape (dimension,).
         words: Its text, including text read from pictures and recordings; may be empty.
         modality: Its modality (`modality_name`).
+        pictures: What its pictures look like (`query_features`), shape (pictures, size); None if
+            that is not searched for.
     """
 
     content: Content
     vector: Vectors
     words: str
     modality: str
+    pictures: Vectors | None = None
 
 
 def encode(query: Any, encoder: Encoder) -> EncodedQuery | None:
@@ -46,21 +50,28 @@ def encode(query: Any, encoder: Encoder) -> EncodedQuery | None:
         encoder: The model whose vectors the collection holds.
 
     Returns:
-        None if the query would be encoded as text and has no words.
+        None if the query would be encoded as text and has neither words nor a picture whose looks
+        can be compared. The vector of a picture without words is zero, and near to nothing.
 
     Raises:
         InputError: The query is not a valid input, or its embedding is not finite.
     """
     content = as_content(Text(_printable(query)) if isinstance(query, str) else query)
-    content = encoder.read(_shortened(content))
+    seen, content = content, encoder.read(_shortened(content))
+    pictures = query_features(seen, encoder)
     words, modality = query_words(content), modality_name(content)
     is_text = isinstance(content, Text) or encoder.encodes_as_text(modality)
-    if is_text and not words.strip():
+    if words.strip() or not is_text:
+        vector = unit(encoder.encode_query(content))
+    elif pictures is not None:
+        vector = np.zeros(encoder.dimension, np.float32)
+    else:
         return None
-    vector = unit(encoder.encode_query(content))
     if not np.isfinite(vector).all():
         raise InputError("The encoder returned a non-finite embedding for this query.")
-    return EncodedQuery(content=content, vector=vector, words=words, modality=modality)
+    return EncodedQuery(
+        content=content, vector=vector, words=words, modality=modality, pictures=pictures
+    )
 
 
 def query_words(query: Content) -> str:

@@ -102,7 +102,9 @@ def _predict(
     A group whose picture cannot be opened is scored by its text. An error of the reranker is
     logged, and the search goes on without it.
     """
-    can_take_query = reranker.supports(query.modality)
+    # One that reads a picture without words would compare nothing.
+    is_blank = not query.words.strip() and reranker.encodes_as_text(query.modality)
+    can_take_query = reranker.supports(query.modality) and not is_blank
     asked = query.content if can_take_query else Text(query.words)
     if isinstance(asked, Text) and not asked.text.strip():
         return None

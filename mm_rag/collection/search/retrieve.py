@@ -1,15 +1,17 @@
-"""Retrieve: the nearest segments by vector (Chroma) and the best by words (BM25, tantivy)."""
+"""Retrieve: the nearest by vector (Chroma), the best by words (BM25, tantivy), similar pictures."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from mm_rag.collection.catalog import Found, stacked
 from mm_rag.collection.search.calibration import Calibration
+from mm_rag.collection.search.pictures import Likeness, PictureIndex
 from mm_rag.collection.search.query import EncodedQuery
 from mm_rag.collection.search.request import SearchRequest, all_of
 from mm_rag.collection.search.scaling import unit
@@ -35,13 +37,16 @@ class Retrieved:
         nearest: Segments by id, each query's nearest first; None for records that are not in the
             catalog.
         bm25: BM25 by id, divided by the maximum possible for this query: in [0, 1].
+        pictures: Pictures by id that look like one in the query; None if there is none.
         unsettled: Ids for which Chroma may differ from the catalog; only those that the catalog
             knows are shown.
-        seconds: Duration of the stages `vectors` and `words`.
+        seconds: Duration of the stages `vectors`, `words` and, for a query with pictures,
+            `pictures`.
     """
 
     nearest: Mapping[str, Found | None]
     bm25: Mapping[str, float]
+    pictures: Mapping[str, Likeness] | None
     unsettled: Set[str]
     seconds: Mapping[str, float]
 
@@ -52,15 +57,17 @@ def retrieve(
     query: EncodedQuery,
     request: SearchRequest,
     depth: int,
+    index: PictureIndex | None,
 ) -> Retrieved:
-    """Query both indexes.
+    """Query all indexes.
 
     Args:
         snapshot: The state to search.
         calibration: The clusters of that state.
         query: The query.
-        request: Its filters apply to both lists.
+        request: Its filters apply to all lists.
         depth: Length of each list.
+        index: The pictures of that state; None for a query without.
 
     Raises:
         InputError: Chroma refuses the filter.
@@ -68,11 +75,21 @@ def retrieve(
     """
     began = time.perf_counter()
     search = _VectorSearch(snapshot, calibration, request, depth)
-    nearest = search.nearest(query.vector)
+    nearest = search.nearest(query.vector) if query.vector.any() else {}
     half_way = time.perf_counter()
     bm25 = _by_words(snapshot, query.words, request, depth)
     seconds = {"vectors": half_way - began, "words": time.perf_counter() - half_way}
-    return Retrieved(nearest=nearest, bm25=bm25, unsettled=search.unsettled, seconds=seconds)
+    pictures = None
+    if index is not None and query.pictures is not None:
+        pictures = _by_looks(snapshot, index.ranked(query.pictures), request, depth)
+        seconds["pictures"] = time.perf_counter() - began - sum(seconds.values())
+    return Retrieved(
+        nearest=nearest,
+        bm25=bm25,
+        pictures=pictures,
+        unsettled=search.unsettled,
+        seconds=seconds,
+    )
 
 
 class _VectorSearch:
@@ -180,6 +197,25 @@ def _by_words(
     if request.where is not None:  # the lexical index has no metadata
         matching = snapshot.store.matching(list(found), request.where)
         found = {id_: score for id_, score in found.items() if id_ in matching}
+    return found
+
+
+def _by_looks(
+    snapshot: Snapshot,
+    ranked: Iterator[tuple[str, Likeness]],
+    request: SearchRequest,
+    depth: int,
+) -> dict[str, Likeness]:
+    """The `depth` first of the ranked pictures that match the filters."""
+    where = request.where
+    if request.modalities is not None:
+        where = _and(where, {"modality": {"$in": sorted(request.modalities)}})
+    if where is None:
+        return dict(islice(ranked, depth))
+    found: dict[str, Likeness] = {}
+    while len(found) < depth and (some := dict(islice(ranked, _FILTERED * depth))):
+        matching = snapshot.store.matching(list(some), where)
+        found |= {id_: likeness for id_, likeness in some.items() if id_ in matching}
     return found
 
 

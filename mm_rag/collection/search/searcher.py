@@ -12,6 +12,7 @@ from mm_rag.collection.assets import CollectionAssets
 from mm_rag.collection.search.calibration import Calibration
 from mm_rag.collection.search.fusion import fuse, score_lists
 from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey, merge, page_id
+from mm_rag.collection.search.pictures import PictureIndex
 from mm_rag.collection.search.query import EncodedQuery, encode
 from mm_rag.collection.search.request import SearchRequest
 from mm_rag.collection.search.reranking import Ranking, rerank
@@ -39,9 +40,10 @@ class Explanation:
         hits: Best first.
         seconds: Duration of each stage: `encode`; `open` (taking a snapshot, and following what
             other processes wrote); `vectors` and `words` (retrieval); `merge`; `rerank`; `show`
-            (selecting the hits and reading them); and `total`. A query that is a blank
-            text has only `encode` and `total`.
-        listed: Length of each retrieved list: `vectors` and `words`.
+            (selecting the hits and reading them); and `total`; for a query with pictures also
+            `pictures` (retrieval). A query that is a blank text has only `encode` and `total`.
+        listed: Length of each retrieved list: `vectors`, `words` and, for a query with a picture
+            whose looks are compared, `pictures`.
         places: Number of pages, pictures and clips that the retrieved segments belong to.
     """
 
@@ -72,6 +74,7 @@ class Searcher:
         self._session, self._assets = session, assets
         self._calibrating = ForkableLock()
         self._calibrated: tuple[object, Calibration] | None = None
+        self._pictures: tuple[object, PictureIndex] | None = None
 
     def search(
         self, query: Any, request: SearchRequest, *, encoder: Encoder, reranker: Reranker | None
@@ -132,7 +135,8 @@ class Searcher:
                     self._session.check_encoder(encoder)  # it may have been reindexed meanwhile
                     calibration = self._calibration(snapshot, encoder)
                     watch.lap("open")
-                    merged = _candidates(snapshot, calibration, query, request, watch)
+                    index = None if query.pictures is None else self._picture_index(snapshot)
+                    merged = _candidates(snapshot, calibration, query, request, watch, index)
                     if hold_commits:
                         merged = replace(merged, candidates=merged.candidates.load())
                     return merged
@@ -151,6 +155,13 @@ class Searcher:
                 self._calibrated = (state, Calibration(snapshot.catalog, encoder))
             return self._calibrated[1]
 
+    def _picture_index(self, snapshot: Snapshot) -> PictureIndex:
+        """The features of the pictures in a state of the collection, read once."""
+        with self._calibrating:
+            if self._pictures is None or self._pictures[0] != snapshot.version:
+                self._pictures = (snapshot.version, PictureIndex(snapshot.catalog))
+            return self._pictures[1]
+
 
 def _candidates(
     snapshot: Snapshot,
@@ -158,15 +169,18 @@ def _candidates(
     query: EncodedQuery,
     request: SearchRequest,
     watch: _Stopwatch,
+    index: PictureIndex | None,
 ) -> _Merged:
     """Retrieve and merge; again with longer lists if most segments are of a few groups."""
     first = depth = max(DEPTH, 3 * request.k)
     while True:
-        retrieved = retrieve(snapshot, calibration, query, request, depth)
+        retrieved = retrieve(snapshot, calibration, query, request, depth, index)
         watch.add(retrieved.seconds)
         candidates = merge(snapshot, calibration, query, retrieved, request)
         watch.lap("merge")
         listed = {"vectors": len(retrieved.nearest), "words": len(retrieved.bm25)}
+        if retrieved.pictures is not None:
+            listed["pictures"] = len(retrieved.pictures)
         # More groups are wanted, the segments would suffice, and a list was cut.
         is_short = len(candidates.groups) < request.k <= len(candidates.vectors)
         is_cut = max(listed.values()) >= depth
