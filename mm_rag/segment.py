@@ -152,6 +152,7 @@ class Hit:
             comparable within one search only.
         scores: Scores of the stages for the best of its segments: `vector:words` (cosine to text or
             extracted text), `vector:image` and so on (cosine to a medium that the model encodes),
+            `vector:picture` (cosine of the looks of a picture and one in the query),
             `calibrated` (the best of these relative to chance: 0 for the similarity of the nearest
             of as many unrelated segments, 1 for a standard deviation more; comparable between
             modalities), `lexical` (BM25 as a share of the query's maximum), `rerank`.

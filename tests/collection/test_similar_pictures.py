@@ -91,6 +91,18 @@ def numbers(hits: Sequence[Hit]) -> list[int]:
     return [int(Path(hit.segment.source).stem) for hit in hits]
 
 
+def same(picture: Pillow.Image) -> Pillow.Image:
+    return picture
+
+
+def smaller(picture: Pillow.Image) -> Pillow.Image:
+    return picture.resize((80, 60))
+
+
+def cropped(picture: Pillow.Image) -> Pillow.Image:
+    return picture.crop((30, 20, 300, 230))
+
+
 def recompressed(picture: Pillow.Image) -> Pillow.Image:
     data = io.BytesIO()
     picture.save(data, "JPEG", quality=15)
@@ -99,7 +111,7 @@ def recompressed(picture: Pillow.Image) -> Pillow.Image:
 
 def recoloured(picture: Pillow.Image) -> Pillow.Image:
     red, green, blue = picture.split()
-    return Pillow.merge("RGB", [red.point(lambda level: level * 3 // 4), green, blue])
+    return Pillow.merge("RGB", [red.point([n * 3 // 4 for n in range(256)]), green, blue])
 
 
 def transparent(picture: Pillow.Image) -> Pillow.Image:
@@ -111,9 +123,9 @@ def transparent(picture: Pillow.Image) -> Pillow.Image:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda picture: picture,
-        lambda picture: picture.resize((80, 60)),
-        lambda picture: picture.crop((30, 20, 300, 230)),
+        same,
+        smaller,
+        cropped,
         ImageOps.mirror,
         ImageOps.grayscale,
         recompressed,

@@ -405,7 +405,8 @@ class Catalog:
         last = 0
         query = (
             "SELECT rowid, id, features FROM pictures WHERE rowid > ? AND length(features) = ? "
-            "AND id IN (SELECT id FROM segments) ORDER BY rowid LIMIT ?"
+            "AND EXISTS (SELECT 1 FROM segments AS s WHERE s.id = pictures.id) "
+            "ORDER BY rowid LIMIT ?"
         )
         while rows := self._db.rows(query, (last, size, _PORTION)):
             last = rows[-1]["rowid"]
