@@ -75,7 +75,8 @@ def retrieve(
     """
     began = time.perf_counter()
     search = _VectorSearch(snapshot, calibration, request, depth)
-    nearest = search.nearest(query.vector) if query.vector.any() else {}
+    is_all_looks = query.pictures is not None and not query.vector.any()
+    nearest = {} if is_all_looks else search.nearest(query.vector)
     half_way = time.perf_counter()
     bm25 = _by_words(snapshot, query.words, request, depth)
     seconds = {"vectors": half_way - began, "words": time.perf_counter() - half_way}
