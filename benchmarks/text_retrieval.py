@@ -2,16 +2,20 @@
 
     python -m benchmarks.text_retrieval FOLDER ... [--questions 150]
 
-All use the same passages. A search must be no worse than the better of its halves.
+All use the same passages. A search must be no worse than the better of its halves. Where the ids of
+all questions begin with a language, as in `de_17`, its scores are printed for each language, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 import chromadb
@@ -43,7 +47,8 @@ def main() -> None:
     arguments = parser.parse_args()
     for folder in arguments.folders:
         beir = read_beir(folder)
-        _show(folder.name, compared(beir, _some(beir.questions, arguments.questions)))
+        questions = by_language(_some(beir.questions, arguments.questions))
+        _show(folder.name, compared(beir, questions))
 
 
 def compared(beir: Beir, questions: Sequence[Question]) -> dict[str, Evaluation]:
@@ -97,13 +102,32 @@ def _some(questions: Sequence[Question], most: int) -> Sequence[Question]:
     return [questions[int(n * step)] for n in range(min(most, len(questions)))]
 
 
+def by_language(questions: Sequence[Question]) -> Sequence[Question]:
+    """The questions with their language as their kind, if all their ids begin with one."""
+    languages = [re.match(r"([a-z]{2})[_-]", question.id) for question in questions]
+    return [
+        question if match is None or None in languages else replace(question, kind=match[1])
+        for question, match in zip(questions, languages, strict=True)
+    ]
+
+
 def _show(name: str, outcomes: Mapping[str, Evaluation]) -> None:
-    table = Table(name, "nDCG@10", "recall@5", "MRR@10", "p50", "p95", box=None)
+    table = Table(name, "nDCG@10", "±95%", "recall@5", "MRR@10", "p50", "p95", box=None)
     for way, outcome in outcomes.items():
         score, took = outcome.overall, outcome.latency
-        figures = (f"{value:.3f}" for value in (score.ndcg, score.recall, score.mrr))
+        figures = [f"{value:.3f}" for value in (score.ndcg, score.recall, score.mrr)]
+        figures.insert(1, _margin(list(outcome.ndcg_by_question.values())))
         table.add_row(way, *figures, *(f"{s * 1000:.0f} ms" for s in (took.p50, took.p95)))
+        if len(outcome.by_kind) > 1:
+            for kind, part in outcome.by_kind.items():
+                cells = (f"{value:.3f}" for value in (part.recall, part.mrr))
+                table.add_row(f"  {kind} ({part.questions})", f"{part.ndcg:.3f}", "", *cells)
     Console().print(table)
+
+
+def _margin(values: Sequence[float]) -> str:
+    """Half the width of the 95% interval of a mean."""
+    return f"{1.96 * stdev(values) / len(values) ** 0.5:.3f}" if len(values) > 1 else ""
 
 
 if __name__ == "__main__":

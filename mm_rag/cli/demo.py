@@ -1,4 +1,4 @@
-"""`mm-rag demo`: copy the sample files, index them, ask eight questions, write a page."""
+"""`mm-rag demo`: copy the sample files, index them, ask ten questions, write a page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def demo(
         "demo"
     ),
 ) -> None:
-    """Index sample files, answer eight questions and write a page; exit 1 if an answer is wrong."""
+    """Index sample files, answer ten questions and write a page; exit 1 if an answer is wrong."""
     with errors():
         right, asked = _run(output)
     if right < asked:
@@ -48,8 +48,8 @@ def _run(output: Path) -> tuple[int, int]:
         page,
         answers,
         title="mm-rag: a folder in, answers with pages out",
-        lead="Slides, a scan, a receipt, a screenshot, a recording and a video of a small ferry "
-        "company, searched together on one CPU, with no network and no key.",
+        lead="Slides, a scan, a receipt, a screenshot, a recording, a video and a photo of a small "
+        "ferry company, searched together on one CPU, with no network and no key.",
         facts={
             "files": str(len(samples)),
             "segments": str(sum(report.segments.values())),
@@ -66,6 +66,7 @@ def _ask(collection: Collection, number: int, question: Question) -> Answer:
     hits = collection.search(question.text, _HITS)
     right = [is_right(question, hit) for hit in hits]
     mark = "[green]right[/green]" if any(right[:1]) else "[red]wrong[/red]"
-    show.console.print(f"\n[bold]{number}. {escape(question.text)}[/bold]  {mark}")
+    meaning = f" [dim]({escape(question.meaning)})[/dim]" if question.meaning else ""
+    show.console.print(f"\n[bold]{number}. {escape(question.text)}[/bold]{meaning}  {mark}")
     show.hits(hits)
-    return Answer(query=question.text, hits=hits, right=right)
+    return Answer(query=question.text, hits=hits, right=right, meaning=question.meaning)

@@ -1,4 +1,4 @@
-"""What the built-in models need, and what of it is on this machine.
+"""State of the built-in models, and of everything that runs them, on this machine.
 
 Packages are looked up in the metadata of the installation: none is imported, and neither is torch.
 """
@@ -61,9 +61,9 @@ class ModelState:
 
     Attributes:
         name: Its name, without `mm-rag/`.
-        gives: What it is for.
+        gives: Purpose, in a few words.
         licence: SPDX identifier of the licence of the weights.
-        origin: Where the original weights were published.
+        origin: Address of the original weights.
         packages: The packages with its files.
         needed: Whether the built-in default uses it.
         hub: The original that is loaded where a package is missing; None if none is.
@@ -82,7 +82,7 @@ class ModelState:
     @property
     def state(self) -> State:
         """`ok`, or what is wrong with the first package that is not."""
-        bad = [each.state for each in self.packages if each.state != "ok"]
+        bad: list[State] = [each.state for each in self.packages if each.state != "ok"]
         if self.fetched and bad and "damaged" not in bad:
             return "from the hub"
         return bad[0] if bad else "ok"
@@ -99,7 +99,7 @@ class LibraryState:
 
     Attributes:
         name: Name of the distribution.
-        gives: What it is for.
+        gives: Purpose, in a few words.
         versions: The range that mm-rag was tested with.
         installed: The installed version; None if it is not installed.
         state: Never `damaged`: its files are not checked.
@@ -118,7 +118,7 @@ class Program:
 
     Attributes:
         name: Its name.
-        gives: What it is for.
+        gives: Purpose, in a few words.
         found: Its path, or the name of its library; None if it is not installed.
         languages: Scripts that it reads; None for programs other than Tesseract.
     """
@@ -134,7 +134,7 @@ class Cache:
     """A folder that files are kept in.
 
     Attributes:
-        what: What lies there.
+        what: Kind of files.
         path: The folder, which may not exist.
         size: In bytes; 0 if it does not exist.
     """
@@ -152,7 +152,7 @@ class Diagnosis:
         models: The built-in models.
         libraries: The libraries that run them.
         programs: Other programs.
-        caches: Where files are kept.
+        caches: Folders that files are kept in.
         python: Version of Python.
         torch: Version of torch.
         install: Shell commands that install what is missing or damaged, mostly one.

@@ -1,4 +1,4 @@
-"""The sample files, and eight questions about them, each with its one right answer."""
+"""The sample files, and ten questions about them, each with its one right answer."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ _NAMES = (
     "booking_screenshot.png",
     "radio_briefing.opus",
     "safety_video.mkv",
+    "IMG_2041.jpg",
 )
 
 
 def make_samples(folder: Path) -> list[Path]:
-    """Copy the six sample files of Gull Harbor Ferries, a made-up company, to a folder.
+    """Copy the seven sample files of Gull Harbor Ferries, a made-up company, to a folder.
 
     Args:
         folder: Made if it does not exist; files of the same names are overwritten.
 
     Returns:
-        A slide deck, a scan, a receipt, a screenshot, a recording and a video.
+        A slide deck, a scan, a receipt, a screenshot, a recording, a video and a photo.
 
     Raises:
         InputError: The folder cannot be written to.
@@ -54,6 +55,7 @@ class Question:
         page: 1-based page of that file; None for files without pages.
         start: Where the answer begins in a recording or video, in seconds; None for other files.
         end: Where it ends, in seconds.
+        meaning: The question in English, if it is in another language; else empty.
     """
 
     text: str
@@ -61,6 +63,7 @@ class Question:
     page: int | None = None
     start: float | None = None
     end: float | None = None
+    meaning: str = ""
 
 
 def is_right(question: Question, hit: Hit) -> bool:
@@ -117,5 +120,15 @@ QUESTIONS = (
         file="safety_video.mkv",
         start=5.5,
         end=11.5,
+    ),
+    Question(
+        text="Is there a photo of a cat?",
+        file="IMG_2041.jpg",
+    ),
+    Question(
+        text="Сколько стоит рейс на батареях?",
+        meaning="How much does a crossing on batteries cost?",
+        file="quarterly_review.pdf",
+        page=9,
     ),
 )

@@ -34,11 +34,13 @@ class Answer:
         query: The user's words.
         hits: Best first.
         right: Whether each hit is a right answer; empty if unknown.
+        meaning: A translation of the query, shown below it; empty for none.
     """
 
     query: str
     hits: Sequence[Hit]
     right: Sequence[bool] = field(default_factory=tuple[bool, ...])
+    meaning: str = ""
 
     def __post_init__(self) -> None:
         """Check that `right` is empty or as long as `hits`."""
@@ -92,7 +94,8 @@ def _document(
 
 
 def _article(answer: Answer) -> Iterator[str]:
-    yield f"<article>\n<h2><span>{escaped(answer.query)}</span>{_verdict(answer)}</h2>"
+    meaning = f"<small>{escaped(answer.meaning)}</small>" if answer.meaning else ""
+    yield f"<article>\n<h2><span>{escaped(answer.query)}{meaning}</span>{_verdict(answer)}</h2>"
     if answer.hits:
         yield from _hits(answer)
     else:

@@ -79,6 +79,13 @@ def test_page_shows_question_file_page_score_and_marked_words(tmp_path: Path) ->
     assert "<mark>tickets</mark>" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+def test_a_question_in_another_language_has_its_meaning_below(tmp_path: Path) -> None:
+    answer = Answer(query="Где?", hits=[_picture_hit(tmp_path)], meaning="Where <b>is</b> it?")
+    write_page(tmp_path / "page.html", [answer])
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<h2><span>Где?<small>Where &lt;b&gt;is&lt;/b&gt; it?</small></span></h2>" in text
+
+
 def test_page_fetches_nothing_and_its_pictures_are_bounded(tmp_path: Path) -> None:
     hits = [_picture_hit(tmp_path, rank=rank) for rank in (1, 2)]
     write_page(tmp_path / "page.html", [Answer(query="?", hits=hits)])

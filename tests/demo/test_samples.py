@@ -26,6 +26,7 @@ NAMES = [
     "booking_screenshot.png",
     "radio_briefing.opus",
     "safety_video.mkv",
+    "IMG_2041.jpg",
 ]
 
 
@@ -39,7 +40,8 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_script_draws_the_committed_files(samples: Path, tmp_path: Path) -> None:
     drawn = draw(tmp_path)
-    assert [path.name for path in drawn] == [name for name in NAMES if "radio" not in name]
+    taken = {"radio_briefing.opus", "IMG_2041.jpg"}
+    assert [path.name for path in drawn] == [name for name in NAMES if name not in taken]
     for path in drawn:
         committed = samples / path.name
         if path.suffix == ".pdf":
@@ -115,8 +117,18 @@ def test_video_has_pictures_and_a_text_subtitle_track(samples: Path) -> None:
 
 
 def test_questions_ask_about_the_samples() -> None:
-    assert len(QUESTIONS) == 8
+    assert len(QUESTIONS) == 10
     assert {question.file for question in QUESTIONS} == set(NAMES)
+    assert [question.meaning != "" for question in QUESTIONS] == [
+        not question.text.isascii() for question in QUESTIONS
+    ]
+
+
+def test_the_photo_has_neither_words_nor_metadata(samples: Path) -> None:
+    with PIL.Image.open(samples / "IMG_2041.jpg") as photo:
+        assert photo.size == (451, 300)
+        assert not photo.getexif()
+        assert len(read_image(photo).text) <= 1  # an eye may be taken for a 0
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:

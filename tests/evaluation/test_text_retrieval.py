@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.text_retrieval import compared, main
-from mm_rag.evaluation import read_beir
+from benchmarks.text_retrieval import by_language, compared, main
+from mm_rag.evaluation import Place, Question, read_beir
 
 TEXTS = {
     "ferry": "The ferry leaves at seven in the morning.",
@@ -53,3 +53,27 @@ def test_some_questions_of_a_set_are_asked(
     main()
     assert asked == [2]
     assert folder.name[:10] in capsys.readouterr().out
+
+
+def test_languages_are_told_by_the_ids_of_questions() -> None:
+    def asked(*ids: str) -> list[Question]:
+        return [Question(id=id_, query="?", relevant=(Place(file="d"),)) for id_ in ids]
+
+    assert [each.kind for each in by_language(asked("de_1", "zh-2"))] == ["de", "zh"]
+    assert [each.kind for each in by_language(asked("de_1", "q2"))] == ["all", "all"]
+
+
+@pytest.mark.slow
+def test_scores_are_printed_for_each_language(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("queries.jsonl", "qrels.tsv"):
+        text = (folder / name).read_text()
+        text = text.replace("q ferry", "en_1").replace("q bread", "de_1").replace("q long", "de_2")
+        (folder / name).write_text(text)
+    monkeypatch.setattr("sys.argv", ["text_retrieval", str(folder)])
+    main()
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if line[0] in ("de", "en")] == [
+        *([["de", "(2)", *["1.000"] * 3], ["en", "(1)", *["1.000"] * 3]] * 4)
+    ]

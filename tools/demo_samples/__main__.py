@@ -1,7 +1,8 @@
 """`python -m tools.demo_samples [folder]`: draw the demo's sample files again.
 
-Draws everything but the recording, which was spoken once (see mm_rag/demo/samples/NOTICE.md). With
-the versions in constraints.txt the files are the same bytes every time.
+Draws everything but the recording, which was spoken once, and the photo, which was taken from a
+package (see mm_rag/demo/samples/NOTICE.md). With the versions in constraints.txt the files are the
+same bytes every time.
 """
 
 from __future__ import annotations
