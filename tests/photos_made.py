@@ -6,8 +6,8 @@ import math
 
 from PIL import Image, ImageDraw
 
-CLOCK_LABELS = "Looks like: analogue clock; clock, measuring instrument"
-LIGHT_LABELS = "Looks like: traffic light"
+CLOCK_LABELS = "This picture probably shows analogue clock, clock, measuring instrument."
+LIGHT_LABELS = "This picture probably shows traffic light."
 
 
 def clock() -> Image.Image:

@@ -28,7 +28,7 @@ class LoadOptions:
             the built-in default's text model takes 256.
         clip_seconds: Longest clip of a recording or video, in seconds.
         photo_labels: Whether photos and key frames get words for what they show, such as
-            "Looks like: pelican; seabird, water bird, bird, animal".
+            "This picture probably shows pelican, seabird, water bird, bird, animal."
         transcriber: Recognises speech; None for PocketSphinx. Worker processes get a pickled copy.
         pdf_backend: Library that reads PDFs; None for PyMuPDF if it is installed, else pypdfium2.
         workers: Number of processes that read files. 0 reads them in the calling process, which a

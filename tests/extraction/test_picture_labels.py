@@ -53,23 +53,28 @@ def sees(monkeypatch: pytest.MonkeyPatch, **probabilities: float) -> None:
 
 def test_a_group_is_named_where_no_class_is_sure(monkeypatch: pytest.MonkeyPatch) -> None:
     sees(monkeypatch, beagle=0.2, whippet=0.15, pug=0.1)
-    assert labels(clock()).text == "Looks like: dog, mammal, animal"
+    assert labels(clock()).text == "This picture probably shows dog, mammal, animal."
 
 
 def test_groups_that_share_a_broader_one_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
     sees(monkeypatch, beagle=0.2, lion=0.15, jay=0.1)
-    assert labels(clock()).text == "Looks like: animal"
+    assert labels(clock()).text == "This picture probably shows animal."
 
 
 def test_two_things_are_named_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     sees(monkeypatch, orange=0.32, lemon=0.36, fig=0.31)
-    expected = "Looks like: lemon, orange; citrus fruit, fruit, food, food and drink"
+    expected = (
+        "This picture probably shows lemon, orange, citrus fruit, fruit, food, food and drink."
+    )
     assert labels(clock()).text == expected
 
 
 def test_a_thing_that_belongs_to_two_groups_has_both(monkeypatch: pytest.MonkeyPatch) -> None:
     sees(monkeypatch, tractor=0.9)
-    assert labels(clock()).text == "Looks like: tractor; farm machine, machine, vehicle"
+    assert (
+        labels(clock()).text
+        == "This picture probably shows tractor, farm machine, machine, vehicle."
+    )
 
 
 @pytest.mark.parametrize(
