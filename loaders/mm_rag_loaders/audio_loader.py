@@ -91,10 +91,11 @@ def known_tags(tags: Mapping[str, str]) -> dict[str, Scalar]:
 
 
 def speech_source(spoken: SpokenText) -> dict[str, Scalar]:
-    """Metadata that says whether words are `subtitles`, or which `transcriber` made them."""
+    """Metadata: whether words are `subtitles`, or which `transcriber` heard which `language`."""
     if spoken.subtitles:
         return {"subtitles": True}
-    return {"transcriber": spoken.transcriber} if spoken.transcriber else {}
+    heard = {"transcriber": spoken.transcriber, "language": spoken.language}
+    return {name: value for name, value in heard.items() if value}
 
 
 def note_duration(file: SourceFile, claimed: float, found: float) -> None:

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 
 from mm_rag.content import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mm_rag.errors import InputError
-from mm_rag.extraction.speech import PocketSphinxTranscriber, Transcriber
 from mm_rag.extraction.subtitles import sidecars
+from mm_rag.extraction.transcript import Transcriber
 from mm_rag.media import DEFAULT_POLICY, MediaPolicy
 from mm_rag.media.access import FileSource, open_file
 
@@ -118,15 +118,16 @@ def file_sha256(
 
 
 def reader_stamp(path: Path, transcriber: Transcriber | None) -> str:
-    """The subtitle files beside a recording or video, and the transcriber if it is not the default.
+    """The subtitle files beside a recording or video, and the transcriber if one is named.
 
-    For a web page or Markdown file, the pictures beside it. Empty for other files. With the default
-    transcriber it is the same as `sidecars_stamp` for a recording or video.
+    For a web page or Markdown file, the pictures beside it. Empty for other files. Without a named
+    transcriber it is the same as `sidecars_stamp` for a recording or video: whichever was the
+    default when it was read, it is not read again because another one is the default now.
     """
     if path.suffix.lower() in _WITH_PICTURES:
         return pictures_stamp(path)
     stamp = sidecars_stamp(path)
-    if transcriber is None or isinstance(transcriber, PocketSphinxTranscriber):
+    if transcriber is None:
         return stamp
     if path.suffix.lower() not in _WITH_SIDECARS:
         return ""

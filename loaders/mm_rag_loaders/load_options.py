@@ -29,7 +29,8 @@ class LoadOptions:
         clip_seconds: Longest clip of a recording or video, in seconds.
         photo_labels: Whether photos and key frames get words for what they show, such as
             "This picture probably shows pelican, seabird, water bird, bird, animal."
-        transcriber: Recognises speech; None for PocketSphinx. Worker processes get a pickled copy.
+        transcriber: Recognises speech; None for whisper-base where it is installed, else
+            PocketSphinx. Worker processes get a pickled copy.
         pdf_backend: Library that reads PDFs; None for PyMuPDF if it is installed, else pypdfium2.
         workers: Number of processes that read files. 0 reads them in the calling process, which a
             file that crashes a library then ends. None for one per processor, at most 8.

@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 
 from mm_rag._closing import Closing
 from mm_rag.extraction.recording import RecordingReader
-from mm_rag.extraction.speech import PocketSphinxTranscriber
+from mm_rag.extraction.speech import hears_english_only
 from mm_rag.extraction.subtitles import Subtitles, bitmap_tracks, cues_between
 from mm_rag.media.ffmpeg import AudioTrack, Probe
 from mm_rag.segment import Scalar, Segment
 from mm_rag_loaders.load_options import LoadOptions
 from mm_rag_loaders.loader import SourceFile
+
+_OF_THE_CLIP = frozenset({"language", "subtitles", "transcriber"})
+"""Metadata of a clip that says where its own words are from."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class OtherTracks(Closing):
         passage = replace(clip, modality="text", media=None, preview=None, mime_type=None)
         texts = [*self._subtitle_texts(start, end), *self._spoken_texts(start, end, margin)]
         for part, (text, about) in enumerate((text, about) for text, about in texts if text):
-            kept = {k: v for k, v in clip.metadata.items() if k not in ("subtitles", "transcriber")}
+            kept = {k: v for k, v in clip.metadata.items() if k not in _OF_THE_CLIP}
             yield replace(passage, text=text, part=part, metadata={**kept, **about})
 
     def _subtitle_texts(self, start: float, end: float) -> Iterator[tuple[str, dict[str, Scalar]]]:
@@ -82,7 +85,8 @@ class OtherTracks(Closing):
         for sound in self._sounds:
             spoken = sound.reader.recognised(start, end, margin=margin)
             title = {"track": sound.track.title} if sound.track.title else {}
-            about = {"transcriber": spoken.transcriber, **title, **_language(sound.track.language)}
+            language = _language(spoken.language or sound.track.language)
+            about = {"transcriber": spoken.transcriber, **title, **language}
             yield spoken.text, about
 
     def close(self) -> None:
@@ -106,9 +110,8 @@ def chapters_of(source: Probe, start: float, end: float) -> tuple[list[str], dic
 
 def _is_understood(track: AudioTrack, options: LoadOptions) -> bool:
     """Whether the transcriber may understand the language that the file claims for a track."""
-    hears_english_only = isinstance(options.transcriber, PocketSphinxTranscriber | None)
     is_english = track.language is None or track.language.lower().startswith("en")
-    return is_english or not hears_english_only
+    return is_english or not hears_english_only(options.transcriber)
 
 
 def _language(code: str | None) -> dict[str, Scalar]:

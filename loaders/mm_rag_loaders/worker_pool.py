@@ -27,6 +27,7 @@ from typing import IO, Literal
 from mm_rag._closing import Closing
 from mm_rag._temporary import TemporaryFolder
 from mm_rag.errors import InputError, MMRagError, StorageError, WorkerError
+from mm_rag.extraction import speech
 from mm_rag.media.policy import MediaPolicy
 from mm_rag.segment import Segment
 from mm_rag_loaders.load_options import LoadOptions
@@ -99,6 +100,7 @@ class _Pool(Closing):
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._workers: list[WorkerProcess] = []
+        self._logged: set[str] = set()
         self._is_closed = False
         atexit.register(self.close)
 
@@ -168,7 +170,7 @@ class _Pool(Closing):
             return
 
     def _started(self) -> WorkerProcess:
-        worker = WorkerProcess(max(1, default_workers() // self._count))
+        worker = WorkerProcess(max(1, default_workers() // self._count), self._logged)
         with self._lock:
             self._workers.append(worker)
             if self._is_closed:
@@ -208,12 +210,15 @@ class WorkerProcess(Closing):
 
     Args:
         threads: Threads that the libraries in it may use.
+        logged: What the workers of this pool have logged of the default transcriber: each of them
+            would say the same.
 
     Raises:
         WorkerError: It cannot be started.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, logged: set[str]) -> None:
+        self._logged = logged
         with ExitStack() as opened, _start_errors():
             self._stderr: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
             # Its temporary files are deleted with this folder, even if it is killed.
@@ -266,7 +271,7 @@ class WorkerProcess(Closing):
                     yield self._death(source, last)
                     return
                 case LogLine() as record:
-                    logging.getLogger(record.logger).log(record.level, "%s", record.text)
+                    self._log(record)
                 case Failure() as failure:
                     raise StorageError(failure.text)
                 case FileOutcome() as outcome:
@@ -274,6 +279,13 @@ class WorkerProcess(Closing):
                     return
                 case Segment() as last:
                     yield last
+
+    def _log(self, record: LogLine) -> None:
+        if record.logger == speech.__name__:
+            if record.text in self._logged:
+                return
+            self._logged.add(record.text)
+        logging.getLogger(record.logger).log(record.level, "%s", record.text)
 
     def stop_if_late(self) -> None:
         """Kill it if it has not answered in time. Safe to call from any thread."""

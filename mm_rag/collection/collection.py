@@ -366,8 +366,9 @@ class Collection(Closing):
         """
         options = options or LoadOptions()
         options = replace(options, password=options.password if password is None else password)
-        session, transcriber = self._session, options.transcriber
-        session.check_transcriber(transcriber)
+        session = self._session
+        transcriber = session.transcriber_for(options.transcriber)
+        options = replace(options, transcriber=transcriber)
         request = SyncRequest(
             sources=local_sources([sources] if isinstance(sources, str | Path) else sources),
             exclude=Exclusion(exclude),
@@ -382,6 +383,8 @@ class Collection(Closing):
             self._assets.options = options
             report = self._folder_sync(writer, on_progress).run(request)
             self._delete_orphans(writer)
+            if report.count("indexed"):
+                session.report_transcribers()
         return report
 
     def remove(self, source: str | Path | Sequence[str | Path]) -> SyncReport:

@@ -24,8 +24,16 @@ from mm_rag.collection.storage import StorageLocation
 from mm_rag.collection.store import BREADTH, VectorStore
 from mm_rag.collection.writer import AT_ONCE, SegmentWriter
 from mm_rag.encoder import Encoder
-from mm_rag.errors import CollectionError, CollectionLocked, CollectionMismatch, FilesMissing
-from mm_rag.extraction.speech import PocketSphinxTranscriber, Transcriber
+from mm_rag.errors import (
+    CheckpointError,
+    CollectionError,
+    CollectionLocked,
+    CollectionMismatch,
+    FilesMissing,
+    MissingExtra,
+)
+from mm_rag.extraction.speech import built_in_transcriber
+from mm_rag.extraction.transcript import Transcriber
 
 logger = logging.getLogger(__name__)
 
@@ -373,25 +381,51 @@ class Session:
         self.check_encoder(encoder)
         self.catalog.set_meta(encoder=encoder.fingerprint, model=encoder.name)
 
-    def check_transcriber(self, transcriber: Transcriber | None) -> None:
-        """Check that a transcriber is named if the collection's recordings had a named one.
+    def transcriber_for(self, named: Transcriber | None) -> Transcriber | None:
+        """The transcriber for the next recordings; None for the default.
+
+        It is the named one, or else the one that was named for the recordings before.
 
         Raises:
-            CollectionMismatch: They had, and none is named.
+            CollectionMismatch: That one cannot be made here.
         """
         made_with = self.catalog.meta("transcriber")
-        if made_with is not None and transcriber is None:
+        if named is not None or made_with is None:
+            return named
+        try:
+            built_in, reason = built_in_transcriber(made_with), ""
+        except (MissingExtra, CheckpointError) as error:
+            built_in, reason = None, f" ({error})"
+        if built_in is None:
             raise CollectionMismatch(
-                f"The recordings in {self.storage.place} were transcribed by {made_with}. Name it "
-                "again: sync(..., options=LoadOptions(transcriber=...)); or name another one, such "
-                "as PocketSphinxTranscriber(), to transcribe all of them again."
+                f"The recordings in {self.storage.place} were transcribed by {made_with}{reason}. "
+                "Name it again: sync(..., options=LoadOptions(transcriber=...)); or name another "
+                "one, such as PocketSphinxTranscriber(), to transcribe all of them again."
             )
+        return built_in
 
     def record_transcriber(self, transcriber: Transcriber | None) -> None:
-        """Write down the transcriber of the collection's recordings, unless it is the default."""
+        """Write down the transcriber that was named for the collection's recordings."""
         if transcriber is not None:
-            is_default = isinstance(transcriber, PocketSphinxTranscriber)
-            self.catalog.set_meta(transcriber=None if is_default else transcriber.name)
+            self.catalog.set_meta(transcriber=transcriber.name)
+
+    def report_transcribers(self) -> None:
+        """Log once that recordings were heard by different transcribers.
+
+        Where none is named, unchanged recordings keep the words of what was the default then.
+        """
+        if self.catalog.meta("transcriber") or not {"audio", "video"} & set(self.catalog.counts()):
+            return
+        names = sorted(map(str, self.catalog.values("transcriber")))
+        known = "|".join(names)
+        if len(names) > 1 and known != self.catalog.meta("transcribers"):
+            logger.warning(
+                "Recordings in %s were heard by %s: unchanged ones keep the words of the former "
+                "default. To hear all of them again: "
+                "sync(..., options=LoadOptions(transcriber=WhisperBaseTranscriber())).",
+                *(self.storage.place, " and by ".join(names)),
+            )
+            self.catalog.set_meta(transcribers=known)
 
     # Writing.
 

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from mm_rag._closing import Closing
 from mm_rag.errors import InputError, MissingExtra
-from mm_rag.extraction.speech import Transcriber, default_transcriber
+from mm_rag.extraction.speech import default_transcriber
 from mm_rag.extraction.subtitles import Cue, Subtitles, all_subtitles, cues_between
+from mm_rag.extraction.transcript import Transcriber, Transcript, joined
 from mm_rag.media.access import FileSource
 from mm_rag.media.audio import SPEECH_RATE, AudioFile, open_audio, resample
 from mm_rag.media.ffmpeg import AudioTrack
@@ -43,11 +44,14 @@ class SpokenText:
         text: The words.
         subtitles: Whether they are subtitles.
         transcriber: Name of the transcriber that recognised them; empty if none did.
+        language: ISO 639 code of most of what was recognised; empty if the transcriber does not
+            tell.
     """
 
     text: str = ""
     subtitles: bool = False
     transcriber: str = ""
+    language: str = ""
 
 
 class RecordingReader(Closing):
@@ -56,7 +60,7 @@ class RecordingReader(Closing):
     Args:
         path: The file.
         policy: Limits on what is opened.
-        transcriber: Recognises speech; by default PocketSphinx.
+        transcriber: Recognises speech; by default `default_transcriber()`.
         on_missing: Called with what is left out because a package is missing; by default the error
             is raised.
         track: One of the file's audio tracks; None for the one that a player would choose.
@@ -128,19 +132,24 @@ class RecordingReader(Closing):
     def _speech(self, start: float, end: float, margin: float) -> SpokenText:
         transcriber = self._transcriber or default_transcriber()
         spans = self._spans(start, end, LONGEST_CLIP - 2 * margin)
-        texts = [self._words(transcriber, a, b, margin) for a, b in spans]
-        text = " ".join(filter(None, texts))
-        return SpokenText(text=text, transcriber=transcriber.name if text else "")
+        heard = [self._heard(transcriber, a, b, margin) for a, b in spans]
+        text = joined(part.text for part in heard)
+        if not text:
+            return SpokenText()
+        most = max(heard, key=lambda part: len(part.text))
+        return SpokenText(text=text, transcriber=transcriber.name, language=most.language)
 
-    def _words(self, transcriber: Transcriber, start: float, end: float, margin: float) -> str:
+    def _heard(
+        self, transcriber: Transcriber, start: float, end: float, margin: float
+    ) -> Transcript:
         first = max(0.0, start - margin)
         last = min(end + margin, self.audio.duration)
         transcript = transcriber.transcribe(self.audio.samples(first, last))
         if not margin:
-            return transcript.text
+            return transcript
         until = end if last > end else float("inf")
         since = start - first - (_JITTER if first < start else 0.0)
-        return transcript.between(since, until - first).text
+        return transcript.between(since, until - first)
 
     def _spans(self, start: float, end: float, longest: float) -> list[tuple[float, float]]:
         """Cut a long span at pauses, holding one piece of its samples at a time."""
@@ -170,7 +179,7 @@ def read_audio(
     Raises:
         UnreadableMedia: The file cannot be decoded or has no sound.
         MediaTooLarge: It is over a limit of the policy.
-        MissingExtra: PyAV or PocketSphinx is not installed.
+        MissingExtra: PyAV or a speech recogniser is not installed.
     """
     with RecordingReader(path, policy) as reader:
         return reader.read(start, end)
@@ -184,12 +193,12 @@ def read_audio_samples(
     Args:
         samples: Shape (n,), float32 in [-1, 1].
         rate: Samples per second.
-        transcriber: Recognises speech; by default PocketSphinx.
+        transcriber: Recognises speech; by default `default_transcriber()`.
 
     Raises:
         InputError: The samples are not mono or not floating-point numbers, or the rate is not
             positive.
-        MissingExtra: PocketSphinx is not installed.
+        MissingExtra: No speech recogniser is installed.
     """
     if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating) or rate <= 0:
         raise InputError(
@@ -201,7 +210,7 @@ def read_audio_samples(
     samples = samples if rate == SPEECH_RATE else resample(samples, rate)
     spans = clips(loudness([samples]), len(samples) / SPEECH_RATE)
     parts = (samples[round(a * SPEECH_RATE) : round(b * SPEECH_RATE)] for a, b in spans)
-    return " ".join(filter(None, (transcriber.transcribe(part).text for part in parts)))
+    return joined(transcriber.transcribe(part).text for part in parts)
 
 
 def loudness(blocks: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

@@ -1,24 +1,40 @@
-"""Speech recognition with PocketSphinx and the English model in its wheel. Runs offline."""
+"""Speech recognition offline: the default, and PocketSphinx with the English model in its wheel."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mm_rag._forking import ForkableLock
 from mm_rag._optional import require
+from mm_rag.errors import CheckpointError, MissingExtra
+from mm_rag.extraction.transcript import Transcriber, Transcript, Word
+from mm_rag.extraction.whisper_base import WhisperBaseTranscriber
 from mm_rag.media.audio import SPEECH_RATE
 
 if TYPE_CHECKING:
     from pocketsphinx import Decoder
 
+__all__ = [
+    "PocketSphinxTranscriber",
+    "Transcriber",
+    "Transcript",
+    "WhisperBaseTranscriber",
+    "Word",
+    "built_in_transcriber",
+    "default_transcriber",
+    "has_voice",
+    "hears_english_only",
+]
+
+logger = logging.getLogger(__name__)
 
 _FRAME = 0.03  # seconds per frame of the voice detector
 _FRAME_SAMPLES = round(_FRAME * SPEECH_RATE)
@@ -40,52 +56,6 @@ _SWING = 6.0  # dB; noise, hums and tones stay level, syllables do not
 _LOWEST_VOICE, _HIGHEST_VOICE = 200.0, 4000.0  # Hz; where voices are
 
 
-@dataclass(frozen=True, kw_only=True)
-class Word:
-    """A recognised word.
-
-    Attributes:
-        text: The word.
-        start: In seconds from the first sample.
-        end: In seconds from the first sample.
-        confidence: Confidence of the recogniser, from 0 to 1.
-    """
-
-    text: str
-    start: float
-    end: float
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """The recognised words of a recording."""
-
-    words: tuple[Word, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The words, separated by spaces."""
-        return " ".join(word.text for word in self.words)
-
-    def between(self, start: float, end: float) -> Transcript:
-        """The words whose middle lies in [start, end), in seconds."""
-        return Transcript(tuple(w for w in self.words if start <= (w.start + w.end) / 2 < end))
-
-
-class Transcriber(Protocol):
-    """Recognises speech. Any object with these two members can replace PocketSphinx."""
-
-    @property
-    def name(self) -> str:
-        """Name and version. Recordings are transcribed again if it changes."""
-        ...
-
-    def transcribe(self, samples: npt.NDArray[np.float32]) -> Transcript:
-        """Transcribe mono samples of 16 kHz in [-1, 1], shape (n,)."""
-        ...
-
-
 class PocketSphinxTranscriber:
     """PocketSphinx with its bundled US English model, for one thread at a time.
 
@@ -96,6 +66,8 @@ class PocketSphinxTranscriber:
         MissingExtra: The package is not installed.
     """
 
+    prefix: ClassVar[str] = "pocketsphinx "
+
     def __init__(self) -> None:
         self._module = require("pocketsphinx", extra="offline", feature="Reading speech")
         self._lock = ForkableLock()
@@ -104,7 +76,7 @@ class PocketSphinxTranscriber:
     @property
     def name(self) -> str:
         """Such as `"pocketsphinx 5.0.4 en-us"`."""
-        return f"pocketsphinx {version('pocketsphinx')} en-us"
+        return f"{self.prefix}{version('pocketsphinx')} en-us"
 
     def __reduce__(self) -> tuple[type[PocketSphinxTranscriber], tuple[()]]:
         """Pickle without the model, which is loaded again in the other process."""
@@ -155,12 +127,40 @@ class PocketSphinxTranscriber:
 
 @cache
 def default_transcriber() -> Transcriber:
-    """The default transcriber of this process, which takes half a second to load.
+    """The default transcriber of this process: whisper-base, or else PocketSphinx.
+
+    A warning says why it is PocketSphinx, once a process.
 
     Raises:
-        MissingExtra: PocketSphinx is not installed.
+        MissingExtra: Neither is installed.
     """
-    return PocketSphinxTranscriber()
+    try:
+        return WhisperBaseTranscriber()
+    except (MissingExtra, CheckpointError) as error:
+        smaller = PocketSphinxTranscriber()
+        logger.warning("PocketSphinx recognises speech, in English only and roughly: %s", error)
+        return smaller
+
+
+def built_in_transcriber(name: str) -> Transcriber | None:
+    """The transcriber with such a name, of this or another version; None if it is not built in.
+
+    Raises:
+        MissingExtra: It is not installed.
+        CheckpointError: Its weights are damaged.
+    """
+    for kind in (WhisperBaseTranscriber, PocketSphinxTranscriber):
+        if name.startswith(kind.prefix):
+            return kind()
+    return None
+
+
+def hears_english_only(transcriber: Transcriber | None) -> bool:
+    """Whether a transcriber, or the default, knows no other language than English."""
+    try:
+        return isinstance(transcriber or default_transcriber(), PocketSphinxTranscriber)
+    except MissingExtra:
+        return False  # its absence is reported where it is needed
 
 
 def _plausible(words: list[Word], voiced_seconds: float) -> list[Word]:

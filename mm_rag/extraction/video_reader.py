@@ -28,8 +28,8 @@ from mm_rag.extraction.frame_sampling import (
 )
 from mm_rag.extraction.picture_labels import label_line
 from mm_rag.extraction.recording import OnMissing, RecordingReader, SpokenText
-from mm_rag.extraction.speech import Transcriber
 from mm_rag.extraction.subtitles import Cue, Subtitles, all_subtitles, cues_between
+from mm_rag.extraction.transcript import Transcriber
 from mm_rag.media.access import FileSource
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
 from mm_rag.media.video import VideoFile, open_video
@@ -45,7 +45,7 @@ class VideoReader(Closing):
     Args:
         path: The file.
         policy: Limits on what is opened.
-        transcriber: Recognises speech; by default PocketSphinx.
+        transcriber: Recognises speech; by default `default_transcriber()`.
         on_missing: Called with what is left out because a package is missing; by default the error
             is raised.
 
@@ -179,7 +179,7 @@ def read_video(
     Raises:
         UnreadableMedia: The file cannot be decoded or has no moving pictures.
         MediaTooLarge: It is over a limit of the policy.
-        MissingExtra: PyAV, PocketSphinx or the OCR engine is not installed.
+        MissingExtra: PyAV, a speech recogniser or the OCR engine is not installed.
     """
     with VideoReader(path, policy) as reader:
         return reader.read(start, end, with_labels=with_labels)

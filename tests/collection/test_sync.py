@@ -16,6 +16,7 @@ from mm_rag.collection import SyncReport
 from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.lexical import LexicalIndex
 from mm_rag.errors import CollectionMismatch, InputError, MissingExtra
+from mm_rag.extraction import recording
 from mm_rag.extraction.speech import PocketSphinxTranscriber, Transcript, Word
 from mm_rag_loaders import LoadOptions
 from mm_rag_loaders.outcome import Progress
@@ -304,10 +305,32 @@ def test_who_listens_by_default_need_not_be_named_again(
     folder = tmp_path / "talks"
     folder.mkdir()
     make_wav(folder / "talk.wav", tone(3.0))
-    default = LoadOptions(transcriber=PocketSphinxTranscriber())
-    for options in (LoadOptions(transcriber=Parrot("p", "a")), default):
+    named = LoadOptions(transcriber=PocketSphinxTranscriber())
+    for options in (None, LoadOptions(transcriber=Parrot("p", "a")), named):
         assert states(collection.sync(folder, options=options)) == {"talk.wav": "indexed"}
     assert states(collection.sync(folder)) == {"talk.wav": "unchanged"}
+
+
+def test_another_default_hears_new_recordings_only(
+    collection: Collection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    for name, other in (("old", None), ("new", "b"), ("newest", "b")):
+        heard_by = Parrot(f"parrot {other or 'a'}", other or "a")
+        monkeypatch.setattr(recording, "default_transcriber", lambda heard_by=heard_by: heard_by)
+        make_wav(folder / f"{name}.wav", tone(3.0, hertz=100.0 * len(name)))
+        report = states(collection.sync(folder, options=LoadOptions(workers=0)))
+        assert report[f"{name}.wav"] == "indexed"
+        assert set(report.values()) <= {"indexed", "unchanged"}
+        assert list(report.values()).count("indexed") == 1
+    found = {s.text for s in segments_of(collection, "old.wav")}
+    assert (found, {s.text for s in segments_of(collection, "new.wav")}) == ({"a"}, {"b"})
+    (line,) = [r.getMessage() for r in caplog.records if "were heard by" in r.getMessage()]
+    assert "parrot a and by parrot b: unchanged ones keep the words" in line
 
 
 def segments_of(collection: Collection, name: str) -> list[Segment]:

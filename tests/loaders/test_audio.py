@@ -11,7 +11,12 @@ import pytest
 
 from mm_rag.errors import MissingExtra
 from mm_rag.extraction import recording
-from mm_rag.extraction.speech import PocketSphinxTranscriber, Transcript, Word
+from mm_rag.extraction.speech import (
+    PocketSphinxTranscriber,
+    Transcript,
+    WhisperBaseTranscriber,
+    Word,
+)
 from mm_rag.segment import Segment
 from mm_rag_loaders import LoadOptions
 from mm_rag_loaders.audio_loader import AudioLoader
@@ -150,13 +155,15 @@ def test_a_file_heard_by_another_is_read_again(tmp_path: Path) -> None:
     path = make_wav(tmp_path / "talk.wav", np.zeros(100, np.float32))
     (tmp_path / "talk.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nWelcome\n")
     assert reader_stamp(path, None) == sidecars_stamp(path) != ""
-    assert reader_stamp(path, PocketSphinxTranscriber()) == sidecars_stamp(path)
+    named = PocketSphinxTranscriber()
+    assert reader_stamp(path, named) == f"{sidecars_stamp(path)}|heard by {named.name}"
     assert reader_stamp(path, Clock()) == f"{sidecars_stamp(path)}|heard by clock 1.0"
     assert reader_stamp(tmp_path / "a.pdf", Clock()) == ""
 
 
-def test_the_default_transcriber_has_a_name() -> None:
+def test_the_built_in_transcribers_have_names() -> None:
     assert PocketSphinxTranscriber().name.startswith("pocketsphinx 5.")
+    assert WhisperBaseTranscriber().name == "whisper-base v1"
 
 
 def test_without_its_reader_a_recording_is_kept_and_noted(
