@@ -161,7 +161,7 @@ def _instructions(model: Any, language: str) -> tuple[Any, Any]:
         initial_prompt=None,
         prefix=None,
         suppress_blank=True,
-        suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
+        suppress_tokens=get_suppressed_tokens(tokenizer, (-1,)),
         without_timestamps=False,
         max_initial_timestamp=1.0,
         word_timestamps=True,

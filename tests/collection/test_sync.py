@@ -319,10 +319,10 @@ def test_another_default_hears_new_recordings_only(
 ) -> None:
     folder = tmp_path / "talks"
     folder.mkdir()
-    for name, other in (("old", None), ("new", "b"), ("newest", "b")):
-        heard_by = Parrot(f"parrot {other or 'a'}", other or "a")
+    for pitch, (name, says) in enumerate([("old", "a"), ("new", "b"), ("newest", "b")], 3):
+        heard_by = Parrot(f"parrot {says}", says)
         monkeypatch.setattr(recording, "default_transcriber", lambda heard_by=heard_by: heard_by)
-        make_wav(folder / f"{name}.wav", tone(3.0, hertz=100.0 * len(name)))
+        make_wav(folder / f"{name}.wav", tone(3.0, hertz=100.0 * pitch))
         report = states(collection.sync(folder, options=LoadOptions(workers=0)))
         assert report[f"{name}.wav"] == "indexed"
         assert set(report.values()) <= {"indexed", "unchanged"}
