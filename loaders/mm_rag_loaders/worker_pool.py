@@ -210,7 +210,7 @@ class WorkerProcess(Closing):
 
     Args:
         threads: Threads that the libraries in it may use.
-        logged: What the workers of this pool have logged of the default transcriber: each of them
+        logged: Lines that the workers of this pool have logged about the default transcriber: each of them
             would say the same.
 
     Raises:

@@ -387,7 +387,7 @@ class Session:
         It is the named one, or else the one that was named for the recordings before.
 
         Raises:
-            CollectionMismatch: That one cannot be made here.
+            CollectionMismatch: The transcriber cannot be made here.
         """
         made_with = self.catalog.meta("transcriber")
         if named is not None or made_with is None:

@@ -265,7 +265,7 @@ def _sha256(path: Path) -> str:
 
 
 def _put_together(path: Path, parts: Sequence[Path]) -> None:
-    """Write a file from its parts, in one step for all who read it."""
+    """Write a file from its parts, so that readers see all of it or nothing."""
     with NamedTemporaryFile(dir=path.parent, delete=False) as file:
         half = Path(file.name)
         try:

@@ -172,7 +172,7 @@ class Entry:
         vector: Shape (dimension,), float32.
         given: A hash of what the model was given (`given_of`): the vector is valid as long as it is
             the same.
-        features: What its picture looks like (`picture_features`), to be kept with it; None if
+        features: The looks of its picture (`picture_features`), to be kept with it; None if
             nothing new is known.
     """
 

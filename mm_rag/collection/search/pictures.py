@@ -26,10 +26,10 @@ _AT_ONCE = 256
 
 
 class Likeness(NamedTuple):
-    """How similar a picture is to the query's.
+    """Similarity of a picture to the query's.
 
     Attributes:
-        cosine: Of their features, in [0, 1].
+        cosine: Cosine of their features, in [0, 1].
         calibrated: The same relative to chance (`Calibration`).
     """
 
@@ -41,7 +41,7 @@ class PictureIndex:
     """The features of all pictures of a collection in one state.
 
     Args:
-        catalog: Where they are kept.
+        catalog: Holds the features.
     """
 
     def __init__(self, catalog: Catalog) -> None:

@@ -31,7 +31,7 @@ class EncodedQuery:
         vector: Its embedding, unit length, shape (dimension,).
         words: Its text, including text read from pictures and recordings; may be empty.
         modality: Its modality (`modality_name`).
-        pictures: What its pictures look like (`query_features`), shape (pictures, size); None if
+        pictures: The looks of its pictures (`query_features`), shape (pictures, size); None if
             that is not searched for.
     """
 

@@ -37,7 +37,7 @@ class Retrieved:
         nearest: Segments by id, each query's nearest first; None for records that are not in the
             catalog.
         bm25: BM25 by id, divided by the maximum possible for this query: in [0, 1].
-        pictures: Pictures by id that look like one in the query; None if there is none.
+        pictures: Pictures by id that look like one in the query; None without such a picture.
         unsettled: Ids for which Chroma may differ from the catalog; only those that the catalog
             knows are shown.
         seconds: Duration of the stages `vectors`, `words` and, for a query with pictures,
