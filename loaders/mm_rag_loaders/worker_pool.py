@@ -210,8 +210,8 @@ class WorkerProcess(Closing):
 
     Args:
         threads: Threads that the libraries in it may use.
-        logged: Lines that the workers of this pool have logged about the default transcriber: each of them
-            would say the same.
+        logged: Lines that the workers of this pool have logged about the default transcriber: each
+            of them would say the same.
 
     Raises:
         WorkerError: It cannot be started.
