@@ -570,8 +570,9 @@ def _load(
         CheckpointError: There is no such model, or it does not score pairs.
     """
     if model == BUILT_IN_CROSS_ENCODER:
+        graph, tokenizer = CROSS_ENCODER.find()
         limit = options.processor_kwargs.get("model_max_length")
-        loaded = OnnxCrossEncoder(*CROSS_ENCODER.find(), limit)
+        loaded = OnnxCrossEncoder(graph, tokenizer, limit)
         return BUILT_IN_CROSS_ENCODER, loaded, {"activation_fn": "torch.nn.Identity"}
     if model is None or is_built_in(model):
         built_in = load_built_in(None if model is None else str(model), options)

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 from mm_rag import Image, Reranker
 from mm_rag.errors import CheckpointError, InputError, MissingExtra, UnsupportedModality
-from mm_rag.packaged import CROSS_ENCODER
+from mm_rag.packaged import COLBERT_SMALL, CROSS_ENCODER
 from mm_rag.rerankers import OnnxCrossEncoder
 
 NAME = "mm-rag/ms-marco-minilm-l12"
@@ -142,7 +142,8 @@ def test_many_threads(reranker: Reranker) -> None:
     expected = [reranker.predict(pair).tolist() for pair in pairs]
 
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda pair: reranker.predict(pair).tolist(), pairs)) == expected
+        scores = pool.map(reranker.predict, pairs)
+        assert [each.tolist() for each in scores] == expected
 
 
 FORKED = f"""
@@ -178,10 +179,9 @@ def test_damaged_files(tmp_path: Path) -> None:
 
 
 def test_a_graph_of_another_kind() -> None:
-    from mm_rag.packaged import COLBERT_SMALL
-
+    graph, tokenizer = COLBERT_SMALL.find()
     with pytest.raises(CheckpointError, match="not a classifier of texts with one label"):
-        OnnxCrossEncoder(*COLBERT_SMALL.find())
+        OnnxCrossEncoder(graph, tokenizer)
 
 
 def test_other_weights_or_none(monkeypatch: pytest.MonkeyPatch) -> None:

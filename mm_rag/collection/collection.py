@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
@@ -20,7 +22,13 @@ from mm_rag.collection.encoding import SegmentEncoder
 from mm_rag.collection.pipeline import BATCH
 from mm_rag.collection.reindexing import reindex
 from mm_rag.collection.report import SyncReport, VerifyReport
-from mm_rag.collection.search import Explanation, Searcher, SearchOptions, parse_request
+from mm_rag.collection.search import (
+    Explanation,
+    Rerankers,
+    Searcher,
+    SearchOptions,
+    parse_request,
+)
 from mm_rag.collection.session import Session
 from mm_rag.collection.storage import open_storage
 from mm_rag.collection.sync import Exclusion, FolderSync, SyncRequest
@@ -28,13 +36,15 @@ from mm_rag.collection.verify import Inspector
 from mm_rag.collection.writer import SegmentWriter
 from mm_rag.content import Modality, Url
 from mm_rag.encoder import Encoder
-from mm_rag.errors import CollectionError, InputError
+from mm_rag.errors import CheckpointError, CollectionError, InputError, MissingExtra
 from mm_rag.media.addresses import shown
-from mm_rag.reranker import Reranker
+from mm_rag.reranker import BUILT_IN_CROSS_ENCODER, Reranker
 from mm_rag.segment import Hit, Segment, checked_tags
 from mm_rag_loaders import LoadOptions, find_sources
 from mm_rag_loaders.outcome import OnProgress
 from mm_rag_loaders.sources import as_source
+
+logger = logging.getLogger(__name__)
 
 
 class Collection(Closing):
@@ -47,8 +57,9 @@ class Collection(Closing):
             copied, renamed, or mounted read-only; or `":memory:"`, for as long as it is open.
         encoder: The embedding model; None for the built-in one that the collection was made with,
             or else the default. A collection belongs to the model it was made with.
-        reranker: The model that scores the best candidates again. None: late interaction over the
-            encoder's token vectors with a built-in encoder, and no reranker with another one.
+        reranker: The model that scores the best candidates again. None: with a built-in encoder a
+            cross-encoder for English, and for other languages late interaction over the encoder's
+            token vectors; no reranker with another encoder.
         name: Several collections may share a folder.
         chroma: A Chroma server that holds the vectors, as an address, `"http://host:8000"`, or as a
             client made by `chromadb.HttpClient`, for a server that asks for credentials. Everything
@@ -138,6 +149,11 @@ class Collection(Closing):
             if self._reranker is None and self._uses_defaults:
                 self._reranker = Reranker(encoder=self.encoder)
             return self._reranker
+
+    def _rerankers(self) -> Rerankers:
+        """The reranker, and with the defaults the built-in cross-encoder for English texts."""
+        reranker = self.reranker
+        return Rerankers(reranker, _english_reranker() if self._uses_defaults else None)
 
     # What is in it.
 
@@ -267,7 +283,7 @@ class Collection(Closing):
             query,
             request,
             encoder=self.encoder,
-            reranker=self.reranker if request.rerank else None,
+            rerankers=self._rerankers() if request.rerank else Rerankers(None),
         )
         return found if explain else found.hits
 
@@ -511,6 +527,16 @@ class Collection(Closing):
     def _inspector(self) -> Inspector:
         session = self._session
         return Inspector(session.store, session.lexical, session.catalog, session.storage)
+
+
+@cache
+def _english_reranker() -> Reranker | None:
+    """The built-in cross-encoder, once a process; None if it is not installed or damaged."""
+    try:
+        return Reranker(BUILT_IN_CROSS_ENCODER)
+    except (MissingExtra, CheckpointError) as error:
+        logger.warning("English pages are reranked without a cross-encoder. %s", error)
+        return None
 
 
 def local_sources(given: Sequence[str | Path]) -> list[Path]:

@@ -23,13 +23,18 @@ from mm_rag.rerankers.model import RerankerModel, ScoreOptions
 
 _ENCODER = "encoder"  # folder of the encoder in a saved checkpoint
 
+_QUERY_WINDOWS = 4
+"""Windows of a query at most, each as long as the encoder takes: about 2,000 tokens. Each takes as
+long as a long document; few words of more text are new."""
+
 
 class LateInteraction(RerankerModel):
     """Weighted MaxSim over the token vectors of an encoder.
 
     The score of a pair is the weighted mean, over the tokens of the query, of the highest cosine
     with a token of the document; rare tokens weigh more. It does not depend on other pairs. A
-    document longer than the encoder takes is split into windows, of which the best one counts.
+    document longer than the encoder takes is split into windows, of which the best one counts. The
+    tokens of a longer query's first four windows count together.
 
     Args:
         chain: The encoder's modules, which are shared and not copied.
@@ -78,11 +83,11 @@ class LateInteraction(RerankerModel):
             raise InputError("This reranker compares words; it takes no instruction (prompt).")
         sides = [_query_and_document(position, pair) for position, pair in enumerate(pairs)]
         size = options.batch_size
-        queries = self._token_vectors([query for query, _ in sides], size, windows=False)
-        documents = self._token_vectors([document for _, document in sides], size, windows=True)
+        queries = self._token_vectors([query for query, _ in sides], size, most=_QUERY_WINDOWS)
+        documents = self._token_vectors([document for _, document in sides], size)
         scores = torch.zeros(len(sides), 1)
         for position, (query, document) in enumerate(sides):
-            [tokens] = queries[content_key(query)]
+            tokens = _joined(queries[content_key(query)])
             weights = self.weights(tokens.token_ids)
             windows = documents[content_key(document)]
             scores[position] = max(_max_sim(tokens, window, weights) for window in windows)
@@ -90,14 +95,14 @@ class LateInteraction(RerankerModel):
         return scores
 
     def _token_vectors(
-        self, contents: Sequence[Content], batch_size: int, *, windows: bool
+        self, contents: Sequence[Content], batch_size: int, *, most: int | None = None
     ) -> Mapping[Hashable, list[TokenVectors]]:
-        """Token vectors of each distinct content, by its key, window by window."""
+        """Token vectors of each distinct content, by its key; of its first `most` windows."""
         unique = {content_key(content): content for content in contents}
         prepared = [self.chain.input.read(content) for content in unique.values()]
         with self.chain.lock:  # a tokenizer holds the settings of a call as state
             split = self.chain.input.split
-            pieces = [split(content) if windows else [content] for content in prepared]
+            pieces = [split(content)[:most] for content in prepared]
         flat = [piece for content in pieces for piece in content]
         made = iter(token_vectors(self.chain, flat, batch_size=batch_size))
         return {
@@ -127,6 +132,13 @@ def _query_and_document(position: int, pair: PairOrChat) -> Pair:
     return pair
 
 
+def _joined(windows: Sequence[TokenVectors]) -> TokenVectors:
+    return TokenVectors(
+        vectors=np.concatenate([window.vectors for window in windows]),
+        token_ids=np.concatenate([window.token_ids for window in windows]),
+    )
+
+
 def _max_sim(
     query: TokenVectors, document: TokenVectors, weights: npt.NDArray[np.float32]
 ) -> float:
@@ -143,6 +155,12 @@ def _max_sim(
 #   idf over the documents of the call     0.989   0.995
 #   idf over the whole collection          0.989   0.995
 #   rank in the vocabulary (these weights) 0.989   0.995
+# The same with multilingual-e5-small, whose vocabulary of a hundred languages is in the order of
+# their probability, fused with weight 1: German, Chinese and Arabic questions of XQuAD (131), man
+# pages in 10 languages (128).
+#   equal weights                          0.945   0.749
+#   log probabilities of the vocabulary    0.955   0.748
+#   rank in the vocabulary (these weights) 0.953   0.748
 # With the best window of a long document; the best token of any of its windows loses 0.000-0.003.
 class TokenWeights:
     """Weights of tokens by rarity, derived from the order of a vocabulary.

@@ -170,6 +170,7 @@ _DEFAULT = "english"
 _SAMPLE = 160  # characters; 100 are enough to know 998 of 1,000 English abstracts by
 _SHORT = 20  # characters; names and numbers rather than sentences
 _SURE = 0.5  # least probability; of 948 questions in four languages, 3 were below or wrong
+_ASCII = 0.9  # of the letters of an English text
 _ENGLISH = 0.2  # of the words; English prose has 40% of these, Dutch and German some 10%
 _SPACE = re.compile(r"\s+")
 _loading = ForkableLock()
@@ -187,6 +188,17 @@ def language_of(text: str) -> str:
         return _DEFAULT
     code, probability = _identifier().classify(sample)
     return STEMMED.get(code, PLAIN) if probability >= _SURE else _DEFAULT
+
+
+def is_english(text: str) -> bool:
+    """Whether a text is taken for English: its letters are ASCII, and its language is not another.
+
+    Names, numbers and a few words count as English: they are too short to tell.
+    """
+    sample = text[: 2 * _SAMPLE]
+    letters = [letter for letter in sample if letter.isalpha()]
+    ascii_letters = sum(letter.isascii() for letter in letters)
+    return ascii_letters >= _ASCII * len(letters) > 0 and language_of(text) == "english"
 
 
 def _is_english(words: Sequence[str]) -> bool:

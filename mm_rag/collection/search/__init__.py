@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from mm_rag.collection.search.query import cut_notice
 from mm_rag.collection.search.request import SearchOptions, SearchRequest, parse_request
+from mm_rag.collection.search.reranking import Rerankers
 from mm_rag.collection.search.searcher import Explanation, Searcher
 
 __all__ = [
     "Explanation",
+    "Rerankers",
     "SearchOptions",
     "SearchRequest",
     "Searcher",

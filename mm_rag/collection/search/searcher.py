@@ -15,13 +15,12 @@ from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey, me
 from mm_rag.collection.search.pictures import PictureIndex
 from mm_rag.collection.search.query import EncodedQuery, encode
 from mm_rag.collection.search.request import SearchRequest
-from mm_rag.collection.search.reranking import Ranking, rerank
+from mm_rag.collection.search.reranking import Ranking, Rerankers, rerank
 from mm_rag.collection.search.retrieve import DEPTH, retrieve
 from mm_rag.collection.search.selection import select
 from mm_rag.collection.session import Session, Snapshot
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionError, CollectionMismatch
-from mm_rag.reranker import Reranker
 from mm_rag.segment import Hit
 
 _ATTEMPTS = 3
@@ -77,7 +76,7 @@ class Searcher:
         self._pictures: tuple[object, PictureIndex] | None = None
 
     def search(
-        self, query: Any, request: SearchRequest, *, encoder: Encoder, reranker: Reranker | None
+        self, query: Any, request: SearchRequest, *, encoder: Encoder, rerankers: Rerankers
     ) -> Explanation:
         """Search; again if a commit changed the collection before the hits were read.
 
@@ -85,7 +84,7 @@ class Searcher:
             query: A str is a user's words; or anything an Encoder takes.
             request: What to return.
             encoder: The model whose vectors the collection holds.
-            reranker: Scores the best candidates again; None for none.
+            rerankers: Score the best candidates again.
 
         Raises:
             InputError: The query is not a valid input, or Chroma refuses the filter.
@@ -105,7 +104,7 @@ class Searcher:
             candidates = merged.candidates
             lists = score_lists(candidates.scores, max(DEPTH, request.k))
             fused = fuse(*lists)
-            ranking = rerank(reranker, encoded, candidates, lists, fused, request, self._assets)
+            ranking = rerank(rerankers, encoded, candidates, lists, fused, request, self._assets)
             watch.lap("rerank")
             selected = select(candidates, ranking.scores, request)
             hits = _hits(selected, candidates, ranking, request)
