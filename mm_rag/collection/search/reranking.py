@@ -45,9 +45,10 @@ class Rerankers:
 
     Attributes:
         main: A reranker with one label. The order of a cross-encoder replaces that of the fused
-            scores; the scores of late interaction are fused with them. None for none.
+            scores; the scores of late interaction are fused with them. None for no reranking.
         english: A cross-encoder that takes the place of late interaction where the query and most
-            of the best candidates are English. Its scores are fused, too. None for none.
+            of the best candidates are English. Its scores are fused, too. None for late interaction
+            everywhere.
     """
 
     main: Reranker | None
