@@ -112,8 +112,9 @@ def test_no_words_where_nobody_speaks(
 
 @pytest.mark.slow
 def test_speech_in_music_is_heard(whisper: WhisperBaseTranscriber, spoken: Samples) -> None:
-    tune = np.tile(music(), 3)[: len(spoken)] * np.float32(0.3)
-    assert plain(whisper.transcribe(spoken + tune).text).startswith("this is the harbor radio")
+    tune = (np.tile(music(), 3)[: len(spoken)] * 0.3).astype(np.float32)
+    mixed = (spoken + tune).astype(np.float32)
+    assert plain(whisper.transcribe(mixed).text).startswith("this is the harbor radio")
 
 
 @pytest.mark.slow
