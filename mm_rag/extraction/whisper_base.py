@@ -37,6 +37,7 @@ _WINDOW = 3000  # frames of 10 ms: what whisper hears at once
 _REST = 100  # frames of silence after the speech. Whisper was trained on windows filled up to 30 s;
 # of 218 words in 25 clips, 198 are right with 1 s after the speech, 200 with full windows, which
 # take three to four times as long
+_SHORTEST = 1000  # frames of a window: in shorter ones whisper loops, and doubts the language more
 _BEAM = 1  # 197 of the 218 words right, 5 gives 198 in up to twice the time
 _MOST_TOKENS = 224  # of a window, whisper's own limit; loops in noise reach it
 
@@ -106,7 +107,8 @@ class WhisperBaseTranscriber:
         frames = min(features.shape[1] - 1, _WINDOW)
         # Computed once, for the language and for the words of the first window: it is most of the
         # work, and takes as long as the speech in it is.
-        window = pad_or_trim(features[:, :frames], min(frames + _REST, _WINDOW))
+        length = min(max(frames + _REST, _SHORTEST), _WINDOW)
+        window = pad_or_trim(features[:, :frames], length)
         encoded = model.encode(window)
         token, sureness = model.model.detect_language(encoded)[0][0]
         language = token.strip("<|>")
