@@ -156,14 +156,26 @@ def test_a_query_in_words_compares_no_pictures(collection: Collection) -> None:
     assert all("vector:picture" not in hit.scores for hit in explained.hits)
 
 
-def test_words_on_the_query_win_over_looks(collection: Collection, tmp_path: Path) -> None:
+def test_words_on_the_query_win_over_looks(collection: Collection) -> None:
     passage = segment("The error 0x80070057 appears when the disk is full.", 100)
     collection.add([passage, *(segment(f"other matters {n}", n) for n in range(101, 140))])
     asked = Image(scene(3), text="The error 0x80070057 appears when the disk is full")
-    assert [hit.segment.source for hit in collection.search(asked, k=2)] == [
+    for question in (asked, Mixed((Text("what is this"), asked))):
+        explained = collection.search(question, k=2, explain=True)
+        assert explained.hits[0].segment.source == passage.source
+        assert "pictures" not in explained.listed  # a screenshot: only its words are searched for
+
+
+def test_a_few_words_on_a_photo_and_its_labels_are_searched_for_too(
+    collection: Collection, tmp_path: Path
+) -> None:
+    passage = segment("Ferry timetable of the harbour.", 100)
+    collection.add([passage, *(segment(f"other matters {n}", n) for n in range(101, 140))])
+    asked = Image(scene(3), text="Ferry timetable\n\nLooks like: sign, board; thing, object, a b c")
+    assert {hit.segment.source for hit in collection.search(asked, k=2)} == {
         passage.source,
         str(tmp_path / "3.png"),
-    ]
+    }
 
 
 def test_text_and_picture_of_a_query_both_count(collection: Collection, tmp_path: Path) -> None:

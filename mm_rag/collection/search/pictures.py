@@ -14,6 +14,7 @@ from mm_rag.collection.store import Vectors
 from mm_rag.content import Content, Image, parts_of
 from mm_rag.encoder import Encoder
 from mm_rag.extraction.picture_features import SIZE, picture_features
+from mm_rag.extraction.picture_labels import MOST_WORDS
 from mm_rag.media.image import open_image
 
 _UNRELATED = (0.45, 0.08)
@@ -76,21 +77,30 @@ class PictureIndex:
 
 
 def query_features(query: Content, encoder: Encoder) -> Vectors | None:
-    """Features of the pictures in a query, unit length, shape (pictures, SIZE).
+    """Features of the photos in a query, unit length, shape (photos, SIZE).
+
+    A picture with more words than `MOST_WORDS` is a page or a screenshot, which all look alike:
+    its words are searched for. With its looks, screenshots of 10 pages found 2 pages first among 62
+    pages and 461 pictures, instead of all 10.
 
     Args:
-        query: The query.
+        query: The query, with the words of its pictures.
         encoder: The collection's model.
 
     Returns:
-        None if there is no picture, the model sees them itself, or features cannot be made.
+        None if there is no photo, the model sees them itself, or features cannot be made.
 
     Raises:
         UnreadableMedia: A picture is missing or damaged.
     """
     if not encoder.encodes_as_text("image"):
         return None
-    pictures = [part for part in parts_of(query) if isinstance(part, Image)]
+    pictures = [each for each in parts_of(query) if isinstance(each, Image) and _is_photo(each)]
     made = [picture_features(open_image(each.source, encoder.policy)) for each in pictures]
     known = [np.frombuffer(each, np.uint8) for each in made if each is not None]
     return unit(np.stack(known).astype(np.float32)) if known else None
+
+
+def _is_photo(picture: Image) -> bool:
+    read, _, _ = (picture.text or "").partition("Looks like: ")  # before its labels
+    return len(read.split()) <= MOST_WORDS

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from mm_rag.collection.search.pictures import query_features
 from mm_rag.collection.search.scaling import unit
 from mm_rag.collection.store import Vectors
-from mm_rag.content import Content, Text, modality_name, parts_of
+from mm_rag.content import Content, Image, Mixed, Part, Text, modality_name, parts_of
 from mm_rag.encoder import Encoder
 from mm_rag.errors import InputError
 from mm_rag.inputs import as_content
@@ -57,8 +57,9 @@ def encode(query: Any, encoder: Encoder) -> EncodedQuery | None:
         InputError: The query is not a valid input, or its embedding is not finite.
     """
     content = as_content(Text(_printable(query)) if isinstance(query, str) else query)
-    seen, content = content, encoder.read(_shortened(content))
-    pictures = query_features(seen, encoder)
+    content = _with_words(_shortened(content), encoder)
+    pictures = query_features(content, encoder)
+    content = encoder.read(content)
     words, modality = query_words(content), modality_name(content)
     is_text = isinstance(content, Text) or encoder.encodes_as_text(modality)
     if words.strip() or not is_text:
@@ -71,6 +72,18 @@ def encode(query: Any, encoder: Encoder) -> EncodedQuery | None:
         raise InputError("The encoder returned a non-finite embedding for this query.")
     return EncodedQuery(
         content=content, vector=vector, words=words, modality=modality, pictures=pictures
+    )
+
+
+def _with_words(content: Content, encoder: Encoder) -> Content:
+    """The content with the words in each of its pictures, where the model encodes those."""
+    if not isinstance(content, Mixed) or not encoder.encodes_as_text("image"):
+        return encoder.read(content)
+    return Mixed(
+        tuple(
+            cast("Part", encoder.read(part)) if isinstance(part, Image) else part
+            for part in content.parts
+        )
     )
 
 
