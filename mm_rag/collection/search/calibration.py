@@ -95,7 +95,8 @@ class Calibration:
             total = sum(counts[modality] for modality in modalities)
             sizes = {m: max(1, round(SAMPLE * counts[m] / total)) for m in modalities}
             drawn = [vector for m in modalities for vector in catalog.sample(m, sizes[m])]
-            self._clusters[name] = Cluster(name, frozenset(modalities), total, unit(stacked(drawn)))
+            sample = _nonzero(unit(stacked(drawn)))
+            self._clusters[name] = Cluster(name, frozenset(modalities), total, sample)
         self._encoder = encoder
         self._priors: dict[tuple[str, str], tuple[float, float]] = {}
 
@@ -126,6 +127,12 @@ class Calibration:
             similarities = own.sample @ cluster.sample.T
             self._priors[key] = float(similarities.mean()), float(similarities.std())
         return cluster.offset_and_scale(query, self._priors[key])
+
+
+def _nonzero(sample: Vectors) -> Vectors:
+    """The sample without zero vectors, which media without words have, unless it has no others."""
+    rows = sample.any(axis=1)
+    return sample[rows] if rows.any() else sample
 
 
 def chance(
