@@ -30,10 +30,10 @@ from mm_rag.checkpoints.publish import PushOptions, push_to_hub
 from mm_rag.content import MODALITIES, Chat, Content, Text, modality_name, parts_of
 from mm_rag.device import as_device, best_device, move, place
 from mm_rag.encoder import Encoder
-from mm_rag.errors import CheckpointError, InputError, UnsupportedModality, at_position
+from mm_rag.errors import InputError, UnsupportedModality, at_position
 from mm_rag.inputs import as_content
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
-from mm_rag.modules import Chain, Module
+from mm_rag.modules import Module
 from mm_rag.modules.batching import check_finite
 from mm_rag.options import (
     PREDICT,
@@ -57,6 +57,7 @@ from mm_rag.rerankers import (
     OnnxCrossEncoder,
     RerankerModel,
 )
+from mm_rag.rerankers.cross_encoder import model_of
 from mm_rag.rerankers.model import (
     Activation,
     ScoreOptions,
@@ -214,7 +215,7 @@ class Reranker:
         elif encoder is not None:
             self.name, loaded = encoder.name, LateInteraction(encoder.chain)
         else:
-            self.name, loaded = "custom", _model_of(modules or (), cache)
+            self.name, loaded = "custom", model_of(modules or (), cache)
         if encoder is None:
             place(loaded, pretrained.device or best_device())
         self.model = loaded.eval()
@@ -589,20 +590,3 @@ def _load(
         case _:
             loaded = CrossEncoder.load(folder, options, cache)
     return str(model), loaded, config
-
-
-def _model_of(modules: Sequence[Module | RerankerModel], cache: FeatureCache) -> RerankerModel:
-    """The model that modules form: a single RerankerModel, or a chain that makes scores.
-
-    Raises:
-        CheckpointError: They make no scores, or an item is not a module.
-    """
-    strange = [type(one).__name__ for one in modules if not isinstance(one, Module | RerankerModel)]  # pyright: ignore[reportUnnecessaryIsInstance]
-    if strange:
-        raise CheckpointError(f"A reranker is made of modules of mm_rag; {strange[0]} is not one.")
-    whole = [one for one in modules if isinstance(one, RerankerModel)]
-    if whole and len(modules) > 1:
-        raise CheckpointError(f"{type(whole[0]).__name__} is a complete reranker: give it alone.")
-    if whole:
-        return whole[0]
-    return CrossEncoder(Chain([one for one in modules if isinstance(one, Module)]), cache)

@@ -369,3 +369,20 @@ class PaddedBatches:
 def _columns(features: Features) -> list[Tensor]:
     """For each row, the columns that are not padding."""
     return [row.nonzero().flatten() for row in features["attention_mask"]]
+
+
+def model_of(modules: Sequence[Module | RerankerModel], cache: FeatureCache) -> RerankerModel:
+    """The model that modules form: a single RerankerModel, or a chain that makes scores.
+
+    Raises:
+        CheckpointError: They make no scores, or an item is not a module.
+    """
+    strange = [type(one).__name__ for one in modules if not isinstance(one, Module | RerankerModel)]  # pyright: ignore[reportUnnecessaryIsInstance]
+    if strange:
+        raise CheckpointError(f"A reranker is made of modules of mm_rag; {strange[0]} is not one.")
+    whole = [one for one in modules if isinstance(one, RerankerModel)]
+    if whole and len(modules) > 1:
+        raise CheckpointError(f"{type(whole[0]).__name__} is a complete reranker: give it alone.")
+    if whole:
+        return whole[0]
+    return CrossEncoder(Chain([one for one in modules if isinstance(one, Module)]), cache)
