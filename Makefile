@@ -22,7 +22,7 @@ define install
 	touch $(1)/installed
 endef
 
-.PHONY: help demo test test-all test-oldest test-newest constraints check lint types types-shipped fast families bench bench-load bench-rerank bench-collection bench-integrations bench-gpu clean
+.PHONY: help demo test test-all test-oldest test-newest constraints check lint types types-shipped fast families bench bench-load bench-rerank bench-collection bench-integrations bench-cost bench-gpu clean
 
 help:
 	@echo "make demo           index sample files, answer ten questions, write demo/index.html"
@@ -38,6 +38,7 @@ help:
 	@echo "make bench-rerank                     reranking; half an hour"
 	@echo "make bench-collection CORPUS=folder   durability, latency and disk space; two hours"
 	@echo "make bench-integrations               LangChain and LlamaIndex; two minutes"
+	@echo "make bench-cost CORPUS=folder         what the default costs; half an hour"
 	@echo "make bench-gpu                        reranking on a GPU, at the size of a 2B model"
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -105,6 +106,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reranking --docs
 	$(BIN)/python -m benchmarks.collection --corpus "$(CORPUS)" --docs
 	$(BIN)/python -m benchmarks.integrations --docs
+	$(BIN)/python -m benchmarks.cost --corpus "$(CORPUS)" --docs
 
 # Long synthetic files, and the corpus's hostile and damaged ones.
 bench-load: $(VENV)/installed
@@ -121,6 +123,11 @@ bench-collection: $(VENV)/installed
 # Time that the adapters add to the encoder's, and how long they block an event loop.
 bench-integrations: $(VENV)/installed
 	$(BIN)/python -m benchmarks.integrations --docs
+
+# CPU seconds of passages, pages, photos and sound, cold and warm searches, beside the former default.
+bench-cost: $(VENV)/installed
+	@test -n "$(CORPUS)" || { echo "Say where: make bench-cost CORPUS=folder"; exit 2; }
+	$(BIN)/python -m benchmarks.cost --corpus "$(CORPUS)" --docs
 
 bench-gpu: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reranking --device cuda

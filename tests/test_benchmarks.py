@@ -18,8 +18,9 @@ from transformers import Qwen3Config, Qwen3Model
 from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionConfig
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
-from benchmarks import collection, integrations, loading, reranking
+from benchmarks import collection, cost, integrations, loading, reranking
 from benchmarks.collections import table as collections_table
+from benchmarks.costs import table as cost_table
 from benchmarks.loaders import table as loading_table
 from benchmarks.loaders.hostile import OpenWatch, mutated, ordeal, write_lures, write_mutants
 from benchmarks.loaders.made_files import write_manual, write_recording, write_video
@@ -139,7 +140,13 @@ def test_a_page_without_the_comments_is_named(tmp_path: Path, text: str | None) 
 
 @pytest.mark.parametrize(
     "place",
-    [loading_table.PLACE, reranking_table.PLACE, collections_table.PLACE, integrations.PLACE],
+    [
+        loading_table.PLACE,
+        reranking_table.PLACE,
+        collections_table.PLACE,
+        integrations.PLACE,
+        cost_table.PLACE,
+    ],
     ids=lambda place: place.name,
 )
 def test_every_benchmark_has_its_place(place: Generated) -> None:
@@ -153,8 +160,9 @@ def test_every_benchmark_has_its_place(place: Generated) -> None:
         (loading, loading_table, ["--docs", "--corpus", "folder"]),
         (collection, collections_table, ["--docs", "--corpus", "folder"]),
         (integrations, integrations, ["--docs"]),
+        (cost, cost_table, ["--docs", "--corpus", "folder"]),
     ],
-    ids=["reranking", "loading", "collection", "integrations"],
+    ids=["reranking", "loading", "collection", "integrations", "cost"],
 )
 def test_a_missing_place_is_said_before_anything_is_measured(
     monkeypatch: pytest.MonkeyPatch,
