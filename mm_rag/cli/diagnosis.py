@@ -32,6 +32,7 @@ State: TypeAlias = Literal["ok", "from the hub", "missing", "other version", "da
 # What the libraries of the extra `offline` are for; those with weights are in the table of models.
 _LIBRARIES = {
     "faster-whisper": "runs the speech model",
+    "onnx": "builds the network for photos from its weights",
     "onnxruntime": "runs the models for OCR, reranking and photos",
     "pocketsphinx": "a small speech recogniser, English only",
     "rapidocr": "OCR, with its models inside",
