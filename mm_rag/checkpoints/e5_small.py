@@ -148,7 +148,7 @@ def _read(path: Path) -> _Content:
     """Parse the file. It was checked by its sha256, so that it cannot be malformed."""
     data = path.read_bytes()
     cursor = _Cursor(data, len(_MAGIC))
-    sizes = cursor.take("<7i")
+    hidden, layers, heads, inner, tokens, positions, kinds = cursor.take("<7i")
     epsilon, _ = cursor.take("<fi")
     count, *_ = cursor.take("<5i")  # and the ids of special tokens
     (length,) = cursor.take("<Q")
@@ -162,7 +162,9 @@ def _read(path: Path) -> _Content:
         (pieces[start:end].decode(), float(score))
         for (start, end), score in zip(pairwise(offsets), scores, strict=True)
     ]
-    return _Content(*sizes, epsilon, vocabulary, tensors)
+    return _Content(
+        hidden, layers, heads, inner, tokens, positions, kinds, epsilon, vocabulary, tensors
+    )
 
 
 class _Cursor:

@@ -84,7 +84,8 @@ def test_the_checkpoint_is_made_once_and_again_if_a_part_is_lost(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: e5_small_folder(), range(2))
+        made = [pool.submit(e5_small_folder) for _ in range(2)]
+        first, second = (each.result() for each in made)
     assert first == second
     assert is_intact(first)
     assert sorted(path.name for path in first.parent.iterdir() if path.is_dir()) == [first.name]
