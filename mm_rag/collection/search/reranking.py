@@ -35,6 +35,11 @@ ENGLISH_DEPTH = 12
 20, nDCG@10 changes by -0.002, 0.001 and 0.002 on 234 questions of manuals, and by 0.000 on 100
 names of man pages."""
 
+ENGLISH_RANGE = 6.0
+"""Least range of its logits that becomes [0, 1]. Where none of the candidates answers, all have about
+-11, and what little they differ is not an order. On the sets of `fusion` it changes nothing (nDCG@10
+0.909 and 0.911 on the first halves, 0.895 on the second ones)."""
+
 LONGEST_ENGLISH_QUERY = 1_000
 """Characters, about 200 tokens. Longer queries leave a cross-encoder too little of the document."""
 
@@ -97,10 +102,11 @@ def rerank(
         matched = _matched(ranked[:CROSS_ENCODER_DEPTH], candidates, request)
         scores = _scores(reranker, query, matched, assets)
         return Ranking(_reordered(fused, scores), scores) if scores else Ranking(fused)
+    least_range = 0.0
     matched = _matched(ranked[:ENGLISH_DEPTH], candidates, request)
     english = _english(query, matched) if rerankers.english else {}
     if rerankers.english and len(english) > len(matched) / 2:
-        scores = _scores(rerankers.english, query, english, assets)
+        scores, least_range = _scores(rerankers.english, query, english, assets), ENGLISH_RANGE
         # The few others are neither raised nor lowered among them.
         kept = {key: fused[key] for key in matched if key not in english}
     else:
@@ -109,7 +115,8 @@ def rerank(
         kept = dict[GroupKey, float]()
     if not scores:
         return Ranking(fused)
-    return Ranking(fuse(*lists, (DEFAULT_WEIGHT, kept | min_max(scores))), scores)
+    reranked = kept | min_max(scores, least_range=least_range)
+    return Ranking(fuse(*lists, (DEFAULT_WEIGHT, reranked)), scores)
 
 
 def _matched(
