@@ -10,11 +10,13 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
+from weakref import WeakValueDictionary
 
 from chromadb.api import ClientAPI
 
 from mm_rag._closing import Closing
 from mm_rag._forking import ForkableLock
+from mm_rag.built_in import E5_SMALL
 from mm_rag.collection.assets import PictureMode, delete, open_assets, orphans
 from mm_rag.collection.catalog import Commit, Entry
 from mm_rag.collection.contents import CollectionInfo, Contents, SourceRecord
@@ -133,11 +135,12 @@ class Collection(Closing):
     def encoder(self) -> Encoder:
         """The embedding model; the built-in one is loaded when first needed.
 
-        That is the one that the collection was made with, or else the default.
+        That is the one that the collection was made with, or else the default. Collections of a
+        process that are open at once share it.
         """
         with self._loading:
             if self._encoder is None:
-                encoder = Encoder(self._session.built_in_encoder())
+                encoder = _built_in_encoder(self._session.built_in_encoder())
                 self._session.check_encoder(encoder)
                 self._encoder = encoder
             return self._encoder
@@ -555,3 +558,18 @@ def local_sources(given: Sequence[str | Path]) -> list[Path]:
     paths = [place for place in places if not isinstance(place, Url)]
     find_sources(paths)
     return paths
+
+
+# By name. One takes 0.75 GB, and goes when no collection uses it any more.
+_built_in_encoders: WeakValueDictionary[str, Encoder] = WeakValueDictionary()
+_loading_built_in = ForkableLock()
+
+
+def _built_in_encoder(name: str | None) -> Encoder:
+    """The built-in encoder of this name, or the default; loaded unless a collection uses it."""
+    key = name or E5_SMALL
+    with _loading_built_in:
+        encoder = _built_in_encoders.get(key)
+        if encoder is None:
+            encoder = _built_in_encoders[key] = Encoder(name)
+        return encoder

@@ -176,7 +176,9 @@ def test_a_photo_with_few_words_and_labels_is_searched_for_by_its_looks_too(
 
 
 def test_text_and_picture_of_a_query_both_count(collection: Collection, tmp_path: Path) -> None:
-    collection.add([segment("The ferry leaves at seven.", 100), segment("Bread rests.", 101)])
+    others = ("Bread rests.", "Who pays for it?", "A cold spring.", "Eleven chairs.", "Ink dries.")
+    texts = ["The ferry leaves at seven.", *others]
+    collection.add([segment(text, 100 + number) for number, text in enumerate(texts)])
     asked = Mixed((Text("ferry leaves"), Image(scene(5))))
     found = [Path(hit.segment.source).name for hit in collection.search(asked, k=2)]
     assert sorted(found) == ["100.txt", "5.png"]
