@@ -45,7 +45,7 @@ RUN: dict[str, tuple[int, list[str]]] = {
     "loading.md": (1, ["files/review.pdf page 1"]),
     "models.md": (2, ["('text', 'image', 'audio', 'video') True"]),
     "rerankers.md": (1, ["[{'index': 1, 'score': "]),
-    "search-and-ranking.md": (1, ["'rerank': "]),
+    "search-and-ranking.md": (2, ["'rerank': "]),
     "security.md": (1, ["outside"]),
 }
 
