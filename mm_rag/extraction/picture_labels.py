@@ -32,6 +32,7 @@ _MOST_THINGS = 2
 # A picture with more words is a page, a chart or a screenshot, and not labelled. The photos of
 # signs and packages that were looked at have up to 8.
 MOST_WORDS = 8
+_BEGINNING = "This picture probably shows "
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class PictureLabels:
         """
         names = [name for thing in self.things for name in thing.split(", ")]
         words = ", ".join(dict.fromkeys([*names, *self.groups]))
-        return f"This picture probably shows {words}." if words else ""
+        return f"{_BEGINNING}{words}." if words else ""
 
 
 def labels(picture: Image.Image) -> PictureLabels:
@@ -90,6 +91,11 @@ def label_line(
     except MissingExtra as error:
         (on_missing or _warn_once)(error)
         return ""
+
+
+def without_labels(text: str) -> str:
+    """The text of a picture without the line of its labels."""
+    return "\n".join(line for line in text.splitlines() if not line.startswith(_BEGINNING))
 
 
 class _Warning:

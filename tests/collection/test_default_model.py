@@ -48,10 +48,13 @@ def test_a_picture_asks_with_the_words_on_it(collection: Collection, tmp_path: P
     assert collection.search(Image(photo), k=1)[0].segment.id == hit.segment.id
 
 
-def test_a_picture_without_words_asks_nothing(collection: Collection, tmp_path: Path) -> None:
+def test_a_picture_without_words_asks_by_its_looks(collection: Collection, tmp_path: Path) -> None:
     blank = make_picture(tmp_path / "blank.png", "")
     assert collection.search({"text": "boiler", "image": blank}, k=1)
-    assert collection.search(Image(blank)) == []
+    [hit] = collection.search(Image(blank))
+    assert Path(hit.segment.source).name == "IMG_0001.png"
+    assert "vector:picture" in hit.scores
+    assert "lexical" not in hit.scores
 
 
 def test_a_picture_with_neither_words_nor_a_name_is_near_to_nothing(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from mm_rag import Collection, Encoder, Hit, Image, Segment
 from mm_rag.content import Content, Mixed, Text
 from mm_rag.errors import MissingExtra
 from mm_rag.extraction import picture_features
+from mm_rag.extraction.picture_labels import PictureLabels
 from mm_rag.modules import ReadImage, Router
 from mm_rag_loaders import LoadOptions
 from tests.collection.conftest import BagOfWords, segment
@@ -169,7 +170,8 @@ def test_words_on_the_query_win_over_looks(collection: Collection) -> None:
 def test_a_photo_with_few_words_and_labels_is_searched_for_by_its_looks_too(
     collection: Collection, tmp_path: Path
 ) -> None:
-    words = "Ferry timetable\n\nLooks like: sign, board; thing, object, one, two, three"
+    labels = PictureLabels(("street sign",), ("sign", "thing", "object")).text
+    words = f"Ferry timetable\n\n{labels}"
     explained = collection.search(Image(scene(3), text=words), k=1, explain=True)
     assert explained.hits[0].segment.source == str(tmp_path / "3.png")
     assert explained.listed["pictures"] == SCENES
