@@ -227,7 +227,7 @@ def search(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Minimum calibrated score, such as 0; begin at -1 with few segments."),
+        typer.Option(help="Minimum calibrated score, such as 0; begin at -3 with few segments."),
     ] = None,
     rerank: RerankOption = True,
     reranker: RerankerOption = None,

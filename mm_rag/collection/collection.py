@@ -259,8 +259,8 @@ class Collection(Closing):
                 segment is about as near to the query as the nearest of so many unrelated ones
                 would be by chance; 1 is a standard deviation more. Of the right answers to 69
                 questions about 700 segments nine in ten were above -1.4, and half above 0; with a
-                few dozen segments the right one is part of the measure, so begin at -3. The threshold also applies to
-                hits that only share words with the query.
+                few dozen segments the right one is part of the measure, so begin at -3.
+                The threshold also applies to hits that only share words with the query.
             tags: Only segments with this tag, or with all of these.
             explain: Whether to also return how the hits were found.
 
