@@ -252,7 +252,7 @@ class FeatureFiles:
         path = self._path(key)
         try:
             features = _load(path)
-        except OSError:  # missing, or not readable now
+        except (OSError, RuntimeError):  # missing, or removed by another process meanwhile
             return None
         except (SafetensorError, InputError, ValueError, LookupError) as error:
             logger.warning("%s is damaged and was removed: %s", path, error)

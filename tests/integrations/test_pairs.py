@@ -274,7 +274,7 @@ def test_what_was_taken_in_belongs_to_the_model_it_was_opened_with(
     by_langchain(folder, tmp_path, encoder)
     with Collection(tmp_path, encoder=encoder, create=False) as collection:
         assert collection.repair().ok
-    with pytest.raises(CollectionMismatch, match="was made with the model embedded"):
+    with pytest.raises(CollectionMismatch, match="was made with the model mm-rag/multi"):
         Collection(tmp_path, encoder=Encoder(truncate_dim=100))
 
 

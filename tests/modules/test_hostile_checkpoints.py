@@ -262,7 +262,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def default(cache: Path) -> Encoder:
-    return Encoder(cache_folder=cache, device="cpu")
+    return Encoder("mm-rag/minilm", cache_folder=cache, device="cpu")
 
 
 @pytest.mark.slow
@@ -289,7 +289,7 @@ def test_a_changed_file_of_the_package(name: str, package: Path, tmp_path: Path)
 
     (package / name).unlink()
     with pytest.raises(CheckpointError, match=name):
-        Reranker(cache_folder=tmp_path / "cache", device="cpu")
+        Reranker("mm-rag/minilm", cache_folder=tmp_path / "cache", device="cpu")
 
 
 @pytest.mark.parametrize(
