@@ -48,7 +48,7 @@ def test_minilm_texts_of_many_lengths(minilm: Path) -> None:
     close(model.encode([*texts, *TEXTS]), reference.encode([*texts, *TEXTS]))
     close(model.encode(TEXTS[0]), reference.encode(TEXTS[0]))
     close(model.encode(TEXTS[:2], prompt="query: "), reference.encode(TEXTS[:2], prompt="query: "))
-    close(Encoder(device="cpu").encode(TEXTS), reference.encode(TEXTS))
+    close(Encoder("mm-rag/minilm", device="cpu").encode(TEXTS), reference.encode(TEXTS))
 
 
 def test_minilm_keeps_the_first_dimensions(minilm: Path) -> None:
