@@ -13,7 +13,7 @@ import pytest
 from mm_rag_loaders import loading
 
 # Before huggingface_hub is imported: a missing model fails fast, and transformers copies the code
-# of checkpoints to a folder that no other run of the tests uses, and that nobody keeps.
+# of checkpoints to a folder of this run alone, which is deleted.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="mm-rag-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_MODULES_CACHE"], ignore_errors=True)

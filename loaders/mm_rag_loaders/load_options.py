@@ -25,7 +25,7 @@ class LoadOptions:
         page_pixels: Upper bound of a page screenshot's width times height. The default gives 1,280
             visual tokens of 32 x 32 pixels in a vision model of the Qwen3-VL type.
         passage_words: Longest passage of a text, in words. 150 English words are about 200 tokens;
-            the built-in default's text model takes 256.
+            the built-in default's text model takes 512.
         clip_seconds: Longest clip of a recording or video, in seconds.
         photo_labels: Whether photos and key frames get words for what they show, such as
             "This picture probably shows pelican, seabird, water bird, bird, animal."

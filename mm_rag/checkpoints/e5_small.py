@@ -9,7 +9,6 @@ Model: Wang et al., "Multilingual E5 Text Embeddings", 2024 (arXiv:2402.05672).
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import struct
 import tempfile
@@ -39,7 +38,7 @@ from mm_rag.errors import StorageError
 from mm_rag.packaged import E5_SMALL, model_cache
 
 _VERSION = 1  # incremented when the same package gives another checkpoint
-_WEIGHTS = "model.safetensors"
+_WEIGHTS, _SIZE = "model.safetensors", "size"
 
 _MAGIC = b"E5S1\x01\x00\x00\x00"
 _FLOAT32 = 0
@@ -78,25 +77,29 @@ def e5_small_folder() -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):  # several processes may start at once
             if not _is_complete(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove_abandoned(folder)
                 _convert(path, folder)
     except OSError as error:
         raise StorageError(
-            f"The model {E5_SMALL.name} cannot be written to {folder}: {error}. It takes 240 MB."
+            f"The model {E5_SMALL.name} cannot be written to {folder}: {error}. It takes "
+            "240 MB. Make room there, or name another cache folder in XDG_CACHE_HOME."
         ) from error
     return folder
 
 
-def is_intact(folder: Path) -> bool:
-    """Whether the weights in the folder still have the sha256 that they were written with."""
-    with (folder / _WEIGHTS).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return (folder / "sha256").read_text() == digest
-
-
 def _is_complete(folder: Path) -> bool:
-    """Whether the folder is there; it gets its name when it is complete."""
-    return (folder / "sha256").is_file() and (folder / _WEIGHTS).is_file()
+    """Whether the folder, which gets its name when it is complete, has all of the weights."""
+    try:
+        return (folder / _WEIGHTS).stat().st_size == int((folder / _SIZE).read_text())
+    except (OSError, ValueError):
+        return False
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete what processes left that were killed while they made the folder."""
+    for left in folder.parent.glob(f"{folder.name}*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _convert(path: Path, folder: Path) -> None:
@@ -108,8 +111,7 @@ def _convert(path: Path, folder: Path) -> None:
         for name, settings in _settings(content).items():
             (made / name).parent.mkdir(exist_ok=True)
             write_json(made / name, settings)
-        with (made / _WEIGHTS).open("rb") as file:
-            (made / "sha256").write_text(hashlib.file_digest(file, "sha256").hexdigest())
+        (made / _SIZE).write_text(str((made / _WEIGHTS).stat().st_size))
         made.rename(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)

@@ -32,6 +32,7 @@ Samples: TypeAlias = npt.NDArray[np.float32]
 _Span: TypeAlias = dict[str, int]  # a stretch with a voice: `start` and `end` in samples
 
 _MODEL_SHA256 = "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57"
+_PART = "part-"  # beginning of the names of files that are not complete
 _COPIED = 1024**2  # bytes at a time
 _WINDOW = 3000  # frames of 10 ms: what whisper hears at once
 _REST = 100  # frames of silence after the speech. Whisper was trained on windows filled up to 30 s;
@@ -41,10 +42,11 @@ _SHORTEST = 1000  # frames of a window: in shorter ones whisper loops, and doubt
 _BEAM = 1  # 197 of the 218 words right, 5 gives 198 in up to twice the time
 _MOST_TOKENS = 224  # of a window, whisper's own limit; loops in noise reach it
 
-# Chosen on half of 182 sounds (clean, noisy and telephone speech, music, effects; seven languages).
-# There no music or effect has words, 90 of 90 clean words are right, and 23 of 24 short telephone
-# prompts in five languages; single words of small languages have none rather than wrong ones. On
-# the other half: no music or effect, 21 of 24 words (a two-word clip is lost), 16 of 16 prompts.
+# Chosen on half of 182 sounds (clean, noisy and telephone speech, music, effects; seven languages),
+# with windows of 30 s and five beams. There no music or effect has words, 90 of 90 clean words are
+# right, and 23 of 24 short telephone prompts in five languages; single words of small languages have
+# none rather than wrong ones. On the other half: no music or effect, 21 of 24 words (a two-word clip
+# is lost), 16 of 16 prompts.
 _LEAST_VOICE = 0.25  # seconds
 _MOST_REPETITION = 2.4  # letters per compressed byte; whisper's own limit
 _FASTEST = 10.0  # words per second; a phrase that is said twice has its echo crammed in the rest
@@ -243,6 +245,7 @@ def _model_folder() -> Path:
         with FileLock(folder / ".lock"):  # several worker processes may start at once
             for name, (sha256, parts) in wanted.items():
                 if _sha256(folder / name) != sha256:
+                    _remove_abandoned(folder)
                     _put_together(folder / name, [part.find() for part in parts])
     except OSError as error:
         raise CheckpointError(
@@ -250,6 +253,12 @@ def _model_folder() -> Path:
             "or name another cache folder in XDG_CACHE_HOME."
         ) from error
     return folder
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete what a process left that was killed while it put a file together."""
+    for left in folder.glob(f"{_PART}*"):
+        left.unlink(missing_ok=True)
 
 
 def _contents() -> Iterator[tuple[str, tuple[str, Sequence[PackagedFile]]]]:
@@ -268,7 +277,7 @@ def _sha256(path: Path) -> str:
 
 def _put_together(path: Path, parts: Sequence[Path]) -> None:
     """Write a file from its parts, so that readers see all of it or nothing."""
-    with NamedTemporaryFile(dir=path.parent, delete=False) as file:
+    with NamedTemporaryFile(dir=path.parent, prefix=_PART, delete=False) as file:
         half = Path(file.name)
         try:
             for part in parts:

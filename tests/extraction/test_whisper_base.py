@@ -1,4 +1,4 @@
-"""whisper-base hears the words of the demo's recording, and none where nobody speaks."""
+"""whisper-base hears the words of the demo's recording, and no words without a voice."""
 
 from __future__ import annotations
 
