@@ -44,9 +44,9 @@ _MOST_TOKENS = 224  # of a window, whisper's own limit; loops in noise reach it
 
 # Chosen on half of 182 sounds (clean, noisy and telephone speech, music, effects; seven languages),
 # with windows of 30 s and five beams. There no music or effect has words, 90 of 90 clean words are
-# right, and 23 of 24 short telephone prompts in five languages; single words of small languages have
-# none rather than wrong ones. On the other half: no music or effect, 21 of 24 words (a two-word clip
-# is lost), 16 of 16 prompts.
+# right, and 23 of 24 short telephone prompts in five languages; single words of small languages
+# have none rather than wrong ones. On the other half: no music or effect, 21 of 24 words (a
+# two-word clip is lost), 16 of 16 prompts.
 _LEAST_VOICE = 0.25  # seconds
 _MOST_REPETITION = 2.4  # letters per compressed byte; whisper's own limit
 _FASTEST = 10.0  # words per second; a phrase that is said twice has its echo crammed in the rest
