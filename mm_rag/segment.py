@@ -156,6 +156,8 @@ class Hit:
             `calibrated` (the best of these relative to chance: 0 for the similarity of the nearest
             of as many unrelated segments, 1 for a standard deviation more; comparable between
             modalities), `lexical` (BM25 as a share of the query's maximum), `rerank`.
+        evidence: What each signal adds to the log-odds of `score`, by its name: `base`, `meaning`,
+            `words`, `reranker`.
         matched: Segments of this page or clip that were found, best first.
         also: Absolute paths of other files with the same content.
     """
@@ -164,6 +166,7 @@ class Hit:
     rank: int
     score: float
     scores: Mapping[str, float] = field(default_factory=dict[str, float])
+    evidence: Mapping[str, float] = field(default_factory=dict[str, float])
     matched: tuple[Segment, ...] = ()
     also: tuple[str, ...] = ()
 

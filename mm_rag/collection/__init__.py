@@ -3,7 +3,7 @@
 The catalog (SQLite) is the truth: Segments, their vectors, and the files that they come from.
 Chroma and the lexical index (tantivy) are made from it; `storage` says where each part is. Data
 flows one way. In: `sync` (`diff`, `pipeline`) or `add` -> `encoding` -> `writer` -> catalog, store,
-lexical. Out: `search` -> candidates of both -> fusion -> reranker -> Hits.
+lexical. Out: `search` -> candidates of both -> evidence -> reranker -> Hits.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import pytest
 
 from mm_rag import Collection
 from mm_rag.collection.catalog import Catalog
-from mm_rag.collection.search.fusion import fuse
 from mm_rag.collection.search.scaling import min_max
 from mm_rag.collection.store import VectorStore
 from mm_rag.errors import InputError
@@ -102,11 +101,6 @@ def test_min_max_stretches() -> None:
     assert min_max({"a": 2.0, "b": 4.0, "c": 3.0}) == {"a": 0.0, "b": 1.0, "c": 0.5}
     assert min_max({"a": 7.0}) == {"a": 1.0}
     assert min_max({}) == {}
-
-
-def test_fusion_is_the_weighted_mean_of_the_voices() -> None:
-    assert fuse((1.0, {"a": 1.0, "b": 0.5}), (1.0, {"a": 0.5}), (9.0, {})) == {"a": 0.75, "b": 0.25}
-    assert fuse((3.0, {"a": 1.0}), (1.0, {"b": 1.0})) == {"a": 0.75, "b": 0.25}
 
 
 def test_a_list_that_knows_one_word_of_many_is_not_sure(collection: Collection) -> None:

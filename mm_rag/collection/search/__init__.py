@@ -1,4 +1,4 @@
-"""Search: query -> encode -> retrieve -> merge -> fuse -> rerank -> select -> hits (`Searcher`)."""
+"""Search: query -> encode -> retrieve -> merge -> weigh -> rerank -> select (`Searcher`)."""
 
 from __future__ import annotations
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 
 from mm_rag.collection.assets import CollectionAssets
 from mm_rag.collection.lexical.analysis import is_english
-from mm_rag.collection.search.fusion import ScoreList, best_first, fuse
 from mm_rag.collection.search.merging import Candidates, GroupKey
 from mm_rag.collection.search.query import EncodedQuery
 from mm_rag.collection.search.request import SearchRequest
-from mm_rag.collection.search.scaling import min_max
+from mm_rag.collection.search.scaling import best_first
 from mm_rag.content import Content, Text
 from mm_rag.errors import InputError
 from mm_rag.reranker import Reranker
@@ -24,9 +24,6 @@ logger = logging.getLogger(__name__)
 CROSS_ENCODER_DEPTH = 50
 """Candidates scored by a trained reranker, whose order replaces that of the fused scores."""
 
-DEFAULT_WEIGHT = 0.5
-"""Weight of the default reranker's list beside vectors and BM25 (see `fusion`)."""
-
 LATE_INTERACTION_DEPTH = 10
 """Candidates scored by late interaction: 0.1 s of CPU each."""
 
@@ -34,11 +31,6 @@ ENGLISH_DEPTH = 12
 """Candidates scored by the built-in cross-encoder for English: 0.04 s of CPU each. With 10, 15 and
 20, nDCG@10 changes by -0.002, 0.001 and 0.002 on 234 questions of manuals, and by 0.000 on 100
 names of man pages."""
-
-ENGLISH_RANGE = 6.0
-"""Least range of its logits that becomes [0, 1]. Where no candidate answers, all have about -11,
-and the little that they differ does not order them. On the text sets of `fusion` nDCG@10 is 0.909
-and 0.911 on the first halves, without and with it, and 0.895 on the second ones."""
 
 LONGEST_ENGLISH_QUERY = 1_000
 """Characters, about 200 tokens. Longer queries leave a cross-encoder too little of the document."""
@@ -60,63 +52,72 @@ class Rerankers:
     english: Reranker | None = None
 
 
+class Scorer(Enum):
+    """Who scored: it says what a score means."""
+
+    none = "none"
+    english = "english"  # the built-in cross-encoder's logits
+    late_interaction = "late interaction"  # mean cosines of token vectors
+    trained = "trained"  # a cross-encoder that the user gave
+
+
 @dataclass(frozen=True)
-class Ranking:
-    """The scores that hits are ordered by.
+class Reranked:
+    """What a reranker returned.
 
     Attributes:
-        scores: By group; higher is better.
-        reranker_scores: What the reranker returned, for the groups it scored.
+        scorer: Which kind of model scored; `none` if there are no scores.
+        scores: By group, for the groups it scored; higher is better.
+        top: All groups that were to be scored: those without a score are in other languages, or of
+            modalities that are not reranked.
     """
 
-    scores: Mapping[GroupKey, float]
-    reranker_scores: Mapping[GroupKey, float] = field(default_factory=dict[GroupKey, float])
+    scorer: Scorer = Scorer.none
+    scores: Mapping[GroupKey, float] = field(default_factory=dict[GroupKey, float])
+    top: Sequence[GroupKey] = ()
 
 
 def rerank(
     rerankers: Rerankers,
     query: EncodedQuery,
     candidates: Candidates,
-    lists: Sequence[ScoreList[GroupKey]],
-    fused: Mapping[GroupKey, float],
+    order: Mapping[GroupKey, float],
     request: SearchRequest,
     assets: CollectionAssets,
-) -> Ranking:
-    """Rescore the best candidates.
+) -> Reranked:
+    """Score the best candidates again.
 
     Args:
         rerankers: The models.
         query: The query.
         candidates: All candidates.
-        lists: The score lists of vectors and BM25, with which that of the built-in default is
-            fused.
-        fused: Their fused scores, which choose the best candidates.
+        order: The scores that choose the best candidates.
         request: Says which modalities are reranked.
         assets: Draws the pictures that a reranker looks at, if none are kept.
     """
     reranker = rerankers.main
-    if reranker is None or not fused:
-        return Ranking(fused)
-    ranked = best_first(fused)
+    if reranker is None or not order:
+        return Reranked()
+    ranked = best_first(order)
     if reranker.is_cross_encoder:
-        matched = _matched(ranked[:CROSS_ENCODER_DEPTH], candidates, request)
-        scores = _scores(reranker, query, matched, assets)
-        return Ranking(_reordered(fused, scores), scores) if scores else Ranking(fused)
-    least_range = 0.0
-    matched = _matched(ranked[:ENGLISH_DEPTH], candidates, request)
+        top = ranked[:CROSS_ENCODER_DEPTH]
+        matched = _matched(top, candidates, request)
+        return _reranked(Scorer.trained, _scores(reranker, query, matched, assets), top)
+    top = ranked[:ENGLISH_DEPTH]
+    matched = _matched(top, candidates, request)
     english = _english(query, matched) if rerankers.english else {}
     if rerankers.english and len(english) > len(matched) / 2:
-        scores, least_range = _scores(rerankers.english, query, english, assets), ENGLISH_RANGE
-        # The few others are neither raised nor lowered among them.
-        kept = {key: fused[key] for key in matched if key not in english}
-    else:
-        matched = _matched(ranked[:LATE_INTERACTION_DEPTH], candidates, request)
-        scores = _scores(reranker, query, matched, assets)
-        kept = dict[GroupKey, float]()
-    if not scores:
-        return Ranking(fused)
-    reranked = kept | min_max(scores, least_range=least_range)
-    return Ranking(fuse(*lists, (DEFAULT_WEIGHT, reranked)), scores)
+        scores = _scores(rerankers.english, query, english, assets)
+        return _reranked(Scorer.english, scores, top)
+    top = ranked[:LATE_INTERACTION_DEPTH]
+    matched = _matched(top, candidates, request)
+    return _reranked(Scorer.late_interaction, _scores(reranker, query, matched, assets), top)
+
+
+def _reranked(
+    scorer: Scorer, scores: Mapping[GroupKey, float], top: Sequence[GroupKey]
+) -> Reranked:
+    return Reranked(scorer, scores, top) if scores else Reranked()
 
 
 def _matched(
@@ -214,19 +215,3 @@ def _media(best: Segment, reranker: Reranker) -> Content | None:
 def _text(segments: Sequence[Segment]) -> Text:
     """The best passage."""
     return Text(next((one for one in segments if one.modality == "text"), segments[0]).words)
-
-
-def _reordered(
-    fused: Mapping[GroupKey, float], scores: Mapping[GroupKey, float]
-) -> dict[GroupKey, float]:
-    """Apply a trained reranker's order to the candidates it scored; others keep their rank.
-
-    If it scored the whole top, its scores are final and all others follow below. Otherwise the
-    scored candidates share out the fused scores they had.
-    """
-    ranked = best_first(fused)
-    if set(ranked[: len(scores)]) == set(scores):
-        below = min(scores.values()) - 2.0  # fused scores are in [0, 1]: the highest stays 1 below
-        return {**{key: below + score for key, score in fused.items()}, **scores}
-    free = sorted((fused[key] for key in scores), reverse=True)
-    return {**fused, **dict(zip(best_first(scores), free, strict=True))}

@@ -1,4 +1,4 @@
-"""Scaling: vectors to unit length, and scores to [0, 1]."""
+"""Scaling: vectors to unit length, scores to [0, 1], and the order of scores."""
 
 from __future__ import annotations
 
@@ -37,3 +37,8 @@ def min_max(
     if span == 0.0:
         return {key: float(score == high) for key, score in scores.items()}
     return {key: max(0.0, (score - low) / span) for key, score in scores.items()}
+
+
+def best_first(scores: Mapping[Key, float]) -> list[Key]:
+    """The keys, best first; ties in the order of their string forms, so that it is stable."""
+    return sorted(scores, key=lambda key: (-scores[key], str(key)))

@@ -10,12 +10,12 @@ from typing import Any
 from mm_rag._forking import ForkableLock
 from mm_rag.collection.assets import CollectionAssets
 from mm_rag.collection.search.calibration import Calibration
-from mm_rag.collection.search.fusion import fuse, score_lists
+from mm_rag.collection.search.evidence import Evidence, joined, probability, reordered, weigh
 from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey, merge, page_id
 from mm_rag.collection.search.pictures import PictureIndex
 from mm_rag.collection.search.query import EncodedQuery, encode
 from mm_rag.collection.search.request import SearchRequest
-from mm_rag.collection.search.reranking import Ranking, Rerankers, rerank
+from mm_rag.collection.search.reranking import Reranked, Rerankers, Scorer, rerank
 from mm_rag.collection.search.retrieve import DEPTH, retrieve
 from mm_rag.collection.search.selection import select
 from mm_rag.collection.session import Session, Snapshot
@@ -61,6 +61,15 @@ class _Merged:
     listed: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class _Ranking:
+    """Scores, the evidence that they come from, and what the reranker returned, by group."""
+
+    scores: Mapping[GroupKey, float]
+    evidence: Evidence
+    reranker_scores: Mapping[GroupKey, float]
+
+
 class Searcher:
     """Searches one collection.
 
@@ -102,9 +111,9 @@ class Searcher:
             is_last = attempt == _ATTEMPTS
             merged = self._retrieve(encoded, request, encoder, watch, hold_commits=is_last)
             candidates = merged.candidates
-            lists = score_lists(candidates.scores, max(DEPTH, request.k))
-            fused = fuse(*lists)
-            ranking = rerank(rerankers, encoded, candidates, lists, fused, request, self._assets)
+            evidence = weigh(candidates, max(DEPTH, request.k))
+            reranked = rerank(rerankers, encoded, candidates, evidence.total, request, self._assets)
+            ranking = _ranking(evidence, reranked)
             watch.lap("rerank")
             selected = select(candidates, ranking.scores, request)
             hits = _hits(selected, candidates, ranking, request)
@@ -188,10 +197,19 @@ def _candidates(
         depth *= _DEEPER
 
 
+def _ranking(evidence: Evidence, reranked: Reranked) -> _Ranking:
+    """The scores that hits are ordered by."""
+    if reranked.scorer is Scorer.trained:
+        return _Ranking(reordered(evidence.total, reranked.scores), evidence, reranked.scores)
+    evidence = joined(evidence, reranked)
+    scores = {key: probability(log_odds) for key, log_odds in evidence.total.items()}
+    return _Ranking(scores, evidence, reranked.scores)
+
+
 def _hits(
     selected: Mapping[GroupKey, Candidate],
     candidates: Candidates,
-    ranking: Ranking,
+    ranking: _Ranking,
     request: SearchRequest,
 ) -> list[Hit]:
     """Hits for the selected candidates, best first.
@@ -209,6 +227,7 @@ def _hits(
             rank=rank,
             score=ranking.scores[key],
             scores=_scores(key, candidates, ranking),
+            evidence=ranking.evidence.of(key),
             matched=tuple(segments),
             also=duplicates.get(key.sha256, ()),
         )
@@ -216,7 +235,7 @@ def _hits(
     ]
 
 
-def _scores(key: GroupKey, candidates: Candidates, ranking: Ranking) -> dict[str, float]:
+def _scores(key: GroupKey, candidates: Candidates, ranking: _Ranking) -> dict[str, float]:
     """The scores of every list that a candidate is in."""
     scores = dict(candidates.groups[key].scores)
     if key in ranking.reranker_scores:

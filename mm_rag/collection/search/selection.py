@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mm_rag.collection.search.fusion import best_first
 from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey
 from mm_rag.collection.search.request import SearchRequest
-from mm_rag.collection.search.scaling import min_max
+from mm_rag.collection.search.scaling import best_first, min_max
 from mm_rag.collection.store import Vectors
 
 POOL = 4
