@@ -14,7 +14,7 @@ import pytest
 import tantivy
 
 from mm_rag import Collection
-from mm_rag.collection.lexical import LexicalIndex
+from mm_rag.collection.lexical import LexicalIndex, WordMatch
 from mm_rag.errors import CollectionError
 from tests.collection.conftest import segment
 
@@ -67,7 +67,7 @@ def test_words_are_found_in_the_forms_of_their_language(babel: LexicalIndex, lan
     text, query = LANGUAGES[language]
     [best, *_] = babel.search(query, 3)
     assert found(babel, texts, query)[0] == text
-    assert best[1] > 0.15
+    assert best[1].share > 0.15
 
 
 def test_no_language_is_favoured() -> None:
@@ -78,7 +78,7 @@ def test_no_language_is_favoured() -> None:
     index = index_of(*english, german, english_one)
     [(_, in_german), *_] = index.search("alte Häuser verkauft", 1)
     [(_, in_english), *_] = index.search("old houses sold", 1)
-    assert in_german == pytest.approx(in_english, rel=0.15)
+    assert in_german.share == pytest.approx(in_english.share, rel=0.15)
 
 
 def test_accents_ligatures_and_full_width_letters_do_not_matter() -> None:
@@ -305,8 +305,9 @@ def test_scores_are_shares_of_the_most_that_a_query_could_give() -> None:
     index = index_of(*texts)
     [(_, both), (_, one)] = index.search("check valve", 5)
     [(_, alone), *_] = index.search("valve and seven words that nobody ever wrote", 5)
-    assert 1.0 >= both > one > alone > 0.0
-    assert index.search('"check valve" valve check-valve check* XJ-9', 5)[0][1] <= 1.0
+    assert 1.0 >= both.share > one.share > alone.share > 0.0
+    assert both.score > one.score > 0.0
+    assert index.search('"check valve" valve check-valve check* XJ-9', 5)[0][1].share <= 1.0
 
 
 def test_a_word_of_the_text_counts_more_than_one_of_the_title() -> None:
@@ -315,7 +316,32 @@ def test_a_word_of_the_text_counts_more_than_one_of_the_title() -> None:
     index.put([titled, texted])
     [(first, high), (second, low)] = index.search("valve", 2)
     assert (first, second) == (texted.id, titled.id)
-    assert low > 0.1 * high
+    assert low.share > 0.1 * high.share
+
+
+# Segments that something else found
+
+
+def test_what_other_segments_have_of_a_query_is_the_same_as_in_a_search() -> None:
+    texts = ["check valve", "valve", "nothing", "another valve and check"]
+    index = index_of(*texts)
+    ids = [segment(text, number).id for number, text in enumerate(texts)]
+    found = dict(index.search("check valve", 4))
+    matches = index.matches("check valve", [*ids, "unknown"])
+    assert {id_: match.share for id_, match in matches.items()} == pytest.approx(
+        {id_: match.share for id_, match in found.items()} | {ids[2]: 0.0}
+    )
+    assert matches[ids[2]] == WordMatch()
+    assert index.matches("check valve", []) == {}
+    assert LexicalIndex(None).matches("valve", ids) == {}
+
+
+def test_segments_without_what_a_query_requires_do_not_match() -> None:
+    texts = ["check valve", "valve check", "check valve pump"]
+    index = index_of(*texts)
+    ids = [segment(text, number).id for number, text in enumerate(texts)]
+    assert set(index.matches('pump "check valve"', ids)) == {ids[0], ids[2]}
+    assert index.matches("unheard", ids) == dict.fromkeys(ids, WordMatch())
 
 
 # Writing

@@ -17,7 +17,7 @@ def texts(n: int, seed: int, most: int = 40) -> list[str]:
 
 
 def found(index: LexicalIndex, query: str) -> list[tuple[str, float]]:
-    return [(id_, round(share, 5)) for id_, share in index.search(query, 20)]
+    return [(id_, round(match.share, 5)) for id_, match in index.search(query, 20)]
 
 
 def test_deleted_texts_do_not_count() -> None:

@@ -6,6 +6,6 @@
 
 from __future__ import annotations
 
-from mm_rag.collection.lexical.index import LexicalIndex, known_words
+from mm_rag.collection.lexical.index import LexicalIndex, WordMatch, known_words
 
-__all__ = ["LexicalIndex", "known_words"]
+__all__ = ["LexicalIndex", "WordMatch", "known_words"]

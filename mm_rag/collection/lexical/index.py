@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import tantivy
 
@@ -20,7 +21,7 @@ from mm_rag.collection.lexical.analysis import (
     stems,
 )
 from mm_rag.collection.lexical.query import analyzed_query, parse_query
-from mm_rag.collection.lexical.scoring import Scorer, WeightedQuery
+from mm_rag.collection.lexical.scoring import Scored, Scorer, WeightedQuery
 from mm_rag.errors import CollectionError, MMRagError
 from mm_rag.segment import Segment
 
@@ -33,6 +34,22 @@ _TIES = 16  # times as many texts as wanted are retrieved if all have the same s
 _OPENING = "It holds nothing that is not elsewhere: delete that folder and repair() makes it again."
 _READING = "If it is damaged or gone, delete its folder and repair() makes it again."
 _WRITING = "Is the disk full or read-only, or does another process write to it?"
+
+
+class WordMatch(NamedTuple):
+    """What a segment has of a query's words.
+
+    Attributes:
+        score: BM25 over the fields, in nats.
+        share: The score divided by the maximum possible for the query, in [0, 1].
+        codes: The share, by rarity, of the query's rare identifiers that it has, in [0, 1].
+        nearness: How close together it has the query's words, in [0, 1].
+    """
+
+    score: float = 0.0
+    share: float = 0.0
+    codes: float = 0.0
+    nearness: float = 0.0
 
 
 class LexicalIndex:
@@ -100,34 +117,59 @@ class LexicalIndex:
             if self._known is not None:
                 self._known.note()
 
-    def search(self, words: str, n: int) -> list[tuple[str, float]]:
+    def search(self, words: str, n: int) -> list[tuple[str, WordMatch]]:
         """The `n` segments with the highest BM25 for a query, best first.
 
         Words in double quotes are a required phrase; `valv*` matches any word that begins so.
 
         Returns:
-            Pairs of an id and its BM25, divided by the maximum possible for the query: in [0, 1].
+            Pairs of an id and what it has of the query.
 
         Raises:
             CollectionError: The index was damaged since it was opened.
         """
-        parsed = parse_query(words)
         with self._explained("searched", _READING):
-            searcher = self._searcher()
-            scorer = Scorer(searcher, self._schema)
-            # A query is too short to tell its language: it is analysed in every language of the
-            # index, and a segment counts by its best score.
-            analyses = dict.fromkeys(analyzed_query(parsed, each) for each in scorer.languages)
-            best: dict[tuple[int, int], tuple[float, tantivy.DocAddress]] = {}
-            for query in map(scorer.weighted, analyses):
-                for score, address in scorer.scores(query, _found(searcher, query, n)):
-                    normalized = min(1.0, score / query.maximum)
-                    key = (address.segment_ord, address.doc)
-                    if normalized > best.get(key, (-1.0,))[0]:
-                        best[key] = (normalized, address)
-            found = [(searcher.doc(address)["id"][0], score) for score, address in best.values()]
+            scorer = Scorer(self._searcher(), self._schema)
+            found = self._best(
+                scorer, words, lambda query: _found(scorer.searcher, query.query, query.maximum, n)
+            )
             # Ties in an order that does not depend on when they were written.
-            return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:n]
+            return sorted(found.items(), key=lambda pair: (-pair[1].share, pair[0]))[:n]
+
+    def matches(self, words: str, ids: Collection[str]) -> dict[str, WordMatch]:
+        """What segments have of a query, by id; those that lack something required are left out.
+
+        Args:
+            words: The query, as in `search`.
+            ids: Segments that something else found. Unknown ids are left out.
+
+        Raises:
+            CollectionError: The index was damaged since it was opened.
+        """
+        if not ids:
+            return {}
+        with self._explained("searched", _READING):
+            scorer = Scorer(self._searcher(), self._schema)
+            return self._best(scorer, words, lambda query: scorer.among(query, ids))
+
+    def _best(
+        self, scorer: Scorer, words: str, find: Callable[[WeightedQuery], Sequence[Scored]]
+    ) -> dict[str, WordMatch]:
+        """What `find` finds, by id.
+
+        A query is too short to tell its language: it is analysed in every language of the index,
+        and a segment counts by its best score.
+        """
+        parsed = parse_query(words)
+        analyses = dict.fromkeys(analyzed_query(parsed, each) for each in scorer.languages)
+        best: dict[tuple[int, int], tuple[WordMatch, tantivy.DocAddress]] = {}
+        for query in map(scorer.weighted, analyses):
+            for score, address in scorer.scores(query, find(query)):
+                share = min(1.0, score / query.maximum) if query.maximum else 0.0
+                key = (address.segment_ord, address.doc)
+                if key not in best or share > best[key][0].share:
+                    best[key] = (WordMatch(score, share), address)
+        return {scorer.searcher.doc(at)["id"][0]: match for match, at in best.values()}
 
     def is_sound(self) -> bool:
         """Whether the files are as they were written, and can be read completely."""
@@ -178,11 +220,11 @@ def known_words(path: Path) -> KnownFiles:
 
 
 def _found(
-    searcher: tantivy.Searcher, weighted: WeightedQuery, n: int
-) -> list[tuple[float, tantivy.DocAddress]]:
+    searcher: tantivy.Searcher, query: tantivy.Query, maximum: float, n: int
+) -> list[Scored]:
     """The best documents by tantivy's score: `n`, or more if the last of them are tied."""
-    n, query = min(n, searcher.num_docs), weighted.query
-    if n < 1 or not weighted.maximum:
+    n = min(n, searcher.num_docs)
+    if n < 1 or not maximum:
         return []
     hits = searcher.search(query, n, count=False).hits
     # tantivy breaks ties by when documents were written: all that are tied are retrieved.

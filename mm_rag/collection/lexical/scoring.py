@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -36,6 +36,7 @@ MOST_TERMS = 100
 chapter identify it; the others are in every text."""
 
 _Clause: TypeAlias = tuple[tantivy.Occur, tantivy.Query]
+Scored: TypeAlias = tuple[float, tantivy.DocAddress]
 _Fixed: TypeAlias = tuple[tantivy.Query, float]  # and its maximum score
 
 
@@ -45,12 +46,14 @@ class WeightedQuery:
 
     Attributes:
         query: Tantivy's query.
+        clauses: Its clauses.
         maximum: The maximum score of any text: 0 for an empty query.
         constant: The clauses with the same score for every matching text.
         terms: Scores the other clauses without deleted documents.
     """
 
     query: tantivy.Query
+    clauses: Sequence[_Clause]
     maximum: float
     constant: Sequence[_Clause]
     terms: LiveBM25
@@ -104,7 +107,7 @@ class Scorer:
             clauses.append((tantivy.Occur.Must, needed))
         weights = {"title": TITLE_WEIGHT, "text": 1.0}
         live = LiveBM25(self._counts, [term for _, term in terms], weights)
-        return WeightedQuery(tantivy.Query.boolean_query(clauses), maximum, constant, live)
+        return WeightedQuery(tantivy.Query.boolean_query(clauses), clauses, maximum, constant, live)
 
     def _rarest(self, terms: Iterable[str]) -> list[tuple[int, str]]:
         counted = ((self._df("text", term), term) for term in terms)
@@ -118,9 +121,17 @@ class Scorer:
             yield self._term("text", term, "freq")
             yield either
 
-    def scores(
-        self, query: WeightedQuery, found: Sequence[tuple[float, tantivy.DocAddress]]
-    ) -> list[tuple[float, tantivy.DocAddress]]:
+    def among(self, query: WeightedQuery, ids: Collection[str]) -> list[Scored]:
+        """The documents of these ids that have all that the query requires."""
+        n = min(len(ids), self.searcher.num_docs)
+        if not n:
+            return []
+        among = tantivy.Query.term_set_query(self.schema, "id", list(ids))
+        needed = (tantivy.Occur.Must, tantivy.Query.const_score_query(among, 0.0))
+        whole = tantivy.Query.boolean_query([needed, *query.clauses])
+        return list(self.searcher.search(whole, n, count=False).hits)
+
+    def scores(self, query: WeightedQuery, found: Sequence[Scored]) -> list[Scored]:
         """The scores of texts without deleted documents, in the order of `found`.
 
         Args:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol, cast
 import numpy as np
 
 from mm_rag.collection.catalog import Entry, Found, stacked
+from mm_rag.collection.lexical import WordMatch
 from mm_rag.collection.search.calibration import Calibration
 from mm_rag.collection.search.query import EncodedQuery
 from mm_rag.collection.search.request import SearchRequest
@@ -148,7 +149,7 @@ def merge(
     catalog = snapshot.catalog
     known = {id_: one for id_, one in retrieved.nearest.items() if one is not None}
     pictures = retrieved.pictures or {}
-    known |= catalog.find(id_ for id_ in {**retrieved.bm25, **pictures} if id_ not in known)
+    known |= catalog.find(id_ for id_ in {**retrieved.words, **pictures} if id_ not in known)
     foreign = _foreign(snapshot, retrieved)
     known |= {id_: _found(id_, entry) for id_, entry in foreign.items()}
     if request.modalities is not None:
@@ -218,7 +219,7 @@ def _grouped(
     rows: dict[GroupKey, list[tuple[float, str, Modality, dict[str, float]]]] = defaultdict(list)
     for one, cosine in zip(found, cosines.tolist(), strict=True):
         scores = {lists[one.modality]: cosine, "calibrated": by_id[one.id]}
-        lexical = retrieved.bm25.get(one.id, 0.0)
+        lexical = retrieved.words.get(one.id, WordMatch()).share
         if lexical:
             scores["lexical"] = lexical
         if one.id in pictures:

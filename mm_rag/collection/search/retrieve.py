@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 
 from mm_rag.collection.catalog import Found, stacked
+from mm_rag.collection.lexical import WordMatch
 from mm_rag.collection.search.calibration import Calibration
 from mm_rag.collection.search.pictures import Likeness, PictureIndex
 from mm_rag.collection.search.query import EncodedQuery
@@ -36,7 +37,8 @@ class Retrieved:
     Attributes:
         nearest: Segments by id, each query's nearest first; None for records that are not in the
             catalog.
-        bm25: BM25 by id, divided by the maximum possible for this query: in [0, 1].
+        words: What segments have of the query's words, by id: of the best by BM25, and of those
+            that the other lists found.
         pictures: Pictures by id that look like one in the query; None without such a picture.
         unsettled: Ids for which Chroma may differ from the catalog; only those that the catalog
             knows are shown.
@@ -45,7 +47,7 @@ class Retrieved:
     """
 
     nearest: Mapping[str, Found | None]
-    bm25: Mapping[str, float]
+    words: Mapping[str, WordMatch]
     pictures: Mapping[str, Likeness] | None
     unsettled: Set[str]
     seconds: Mapping[str, float]
@@ -78,15 +80,19 @@ def retrieve(
     is_all_looks = query.pictures is not None and not query.vector.any()
     nearest = {} if is_all_looks else search.nearest(query.vector)
     half_way = time.perf_counter()
-    bm25 = _by_words(snapshot, query.words, request, depth)
+    words = _by_words(snapshot, query.words, request, depth)
     seconds = {"vectors": half_way - began, "words": time.perf_counter() - half_way}
     pictures = None
     if index is not None and query.pictures is not None:
         pictures = _by_looks(snapshot, index.ranked(query.pictures), request, depth)
         seconds["pictures"] = time.perf_counter() - began - sum(seconds.values())
+    others = [id_ for id_ in {**nearest, **(pictures or {})} if id_ not in words]
+    began = time.perf_counter()
+    words |= snapshot.lexical.matches(query.words, others)
+    seconds["words"] += time.perf_counter() - began
     return Retrieved(
         nearest=nearest,
-        bm25=bm25,
+        words=words,
         pictures=pictures,
         unsettled=search.unsettled,
         seconds=seconds,
@@ -191,13 +197,13 @@ class _VectorSearch:
 
 def _by_words(
     snapshot: Snapshot, words: str, request: SearchRequest, depth: int
-) -> dict[str, float]:
-    """Normalised BM25 by id."""
+) -> dict[str, WordMatch]:
+    """The best by BM25, by id."""
     is_filtered = request.where is not None or request.modalities is not None
     found = dict(snapshot.lexical.search(words, depth * (_FILTERED if is_filtered else 1)))
     if request.where is not None:  # the lexical index has no metadata
         matching = snapshot.store.matching(list(found), request.where)
-        found = {id_: score for id_, score in found.items() if id_ in matching}
+        found = {id_: match for id_, match in found.items() if id_ in matching}
     return found
 
 

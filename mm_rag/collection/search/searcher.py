@@ -186,7 +186,8 @@ def _candidates(
         watch.add(retrieved.seconds)
         candidates = merge(snapshot, calibration, query, retrieved, request)
         watch.lap("merge")
-        listed = {"vectors": len(retrieved.nearest), "words": len(retrieved.bm25)}
+        with_words = sum(match.score > 0.0 for match in retrieved.words.values())
+        listed = {"vectors": len(retrieved.nearest), "words": with_words}
         if retrieved.pictures is not None:
             listed["pictures"] = len(retrieved.pictures)
         # More groups are wanted, the segments would suffice, and a list was cut.
