@@ -41,6 +41,10 @@ MINILM = "mm-rag/minilm"
 FORMER_NAME = "embedded"
 """Name of all-MiniLM-L6-v2 in collections and settings made while it was the default."""
 
+SIMILARITY_DEVIATIONS = {E5_SMALL: 0.02, MINILM: 0.1}
+"""Standard deviation of the cosines between a question and unrelated passages: 0.014 to 0.026 in
+seven collections of e5."""
+
 _E5_PROMPTS = {"query": "query: ", "document": "passage: "}
 
 

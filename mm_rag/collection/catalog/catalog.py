@@ -24,6 +24,7 @@ from mm_rag.collection.catalog.changes import (
 )
 from mm_rag.collection.catalog.checksums import is_vector, vector_sums
 from mm_rag.collection.catalog.database import FORMAT_VERSION, IN_MEMORY, Database
+from mm_rag.collection.catalog.kinds import kinds, sample
 from mm_rag.collection.catalog.own_files import OwnFiles
 from mm_rag.collection.catalog.rows import (
     COLUMNS,
@@ -35,6 +36,7 @@ from mm_rag.collection.catalog.rows import (
     CheckedRow,
     Entry,
     Found,
+    Kind,
     SourceStats,
     found_of_row,
     segment_of_row,
@@ -355,13 +357,13 @@ class Catalog:
         rows = self._db.rows_of(query, sources, first=(f"%{letters}%",))
         return {row["source"] for row in rows}
 
-    def sample(self, modality: str, n: int) -> list[bytes]:
-        """The vectors of `n` Segments drawn at random, the same ones while nothing changes.
+    def kinds(self) -> dict[Kind, int]:
+        """The number of Segments of each kind."""
+        return kinds(self._db)
 
-        Ids are hashes: those with the smallest ones are a random sample.
-        """
-        query = f"SELECT {FOUND} FROM segments WHERE modality = ? ORDER BY id LIMIT ?"
-        return [found_of_row(row).vector for row in self._db.rows(query, (modality, n))]
+    def sample(self, kind: Kind, n: int) -> list[bytes]:
+        """The vectors of `n` Segments drawn at random, the same ones while nothing changes."""
+        return sample(self._db, kind, n)
 
     def all_segments(self) -> Iterator[Segment]:
         """Every Segment, in no order."""

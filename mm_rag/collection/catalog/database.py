@@ -49,7 +49,8 @@ CREATE TABLE IF NOT EXISTS segments (
 );
 CREATE INDEX IF NOT EXISTS segments_sha256 ON segments (sha256);
 CREATE INDEX IF NOT EXISTS segments_source ON segments (source);
-CREATE INDEX IF NOT EXISTS segments_modality ON segments (modality, id);
+DROP INDEX IF EXISTS segments_modality;
+CREATE INDEX IF NOT EXISTS segments_kind ON segments (modality, page IS NOT NULL, id);
 
 -- Staged Segments: they become `segments`, all of a file at once.
 CREATE TABLE IF NOT EXISTS drafts (

@@ -117,6 +117,18 @@ class SourceStats:
         return self.contents == 1 and not self.clips and (not self.pageless or not self.pages)
 
 
+class Kind(NamedTuple):
+    """A kind of Segment: its modality, and for pictures whether it is the page of a document."""
+
+    modality: str
+    is_page: bool = False
+
+
+def kind_of(modality: str, *, has_page: bool) -> Kind:
+    """The kind of a Segment; passages on pages and elsewhere are of one kind."""
+    return Kind(modality, modality == "image" and has_page)
+
+
 class Found(NamedTuple):
     """What a search needs of a candidate before it decides which few to show.
 
@@ -144,6 +156,11 @@ class Found(NamedTuple):
     def place(self) -> tuple[str, str | None, int | None, float | None]:
         """The same as `Segment.place`."""
         return (self.sha256, self.member, self.page, self.start)
+
+    @property
+    def kind(self) -> Kind:
+        """Its kind."""
+        return kind_of(self.modality, has_page=self.page is not None)
 
 
 def found_of_row(row: sqlite3.Row) -> Found:

@@ -8,32 +8,44 @@ with those of other segments in the same cluster to the same query, estimated fr
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import NormalDist
 
-from mm_rag.collection.catalog import Catalog, stacked
+import numpy as np
+
+from mm_rag.built_in import SIMILARITY_DEVIATIONS
+from mm_rag.collection.catalog import Catalog, Kind, stacked
 from mm_rag.collection.search.scaling import unit
 from mm_rag.collection.store import Vectors
 from mm_rag.encoder import Encoder
 
 SAMPLE = 512
-"""Segments sampled for each modality. Their mean is exact to a few hundredths of the standard
+"""Segments sampled of each kind. Their mean is exact to a few hundredths of the standard
 deviation."""
 
-_MIN_DEVIATION = 0.02
-"""Smallest standard deviation that is trusted: a sample of two may agree by chance."""
+_MIN_DEVIATION = 0.005
+"""Smallest standard deviation that is trusted: copies of one text have none."""
 
-_PRIOR_WEIGHT = 4
+_PRIOR_WEIGHT = 16
 """How many similarities of the prior distribution are mixed into those of the sample."""
 
 _MEASURED_PRIOR_WEIGHT = 32
-"""The same for a prior measured on this collection: of two pictures one may be the answer itself,
+"""The same for a mean measured on this collection: of two pictures one may be the answer itself,
 which must not define what is average."""
 
 _PRIOR_DEVIATION = 0.1
-"""Standard deviation assumed where none was measured."""
+"""Standard deviation assumed of a model where none was measured."""
+
+_MIN_SEGMENTS = 8
+"""Segments that are enough to measure the standard deviation of their similarities."""
+
+_MOST_ROWS = 64
+"""Segments whose similarities to all others are measured for that."""
+
+_MOST_ANSWERS = 4
+"""Most similarities that are left out of a sample as those of possible answers."""
 
 _MIN_MEASURED = 32
 """Vectors of the query's modality needed to measure a prior."""
@@ -41,40 +53,27 @@ _MIN_MEASURED = 32
 
 @dataclass(frozen=True)
 class Cluster:
-    """Embeddings whose similarities to a query are comparable.
+    """Segments of one kind, whose similarities to a query are comparable.
 
     Attributes:
-        name: `words` for texts and for modalities that the model encodes as text; else the
-            modality.
-        modalities: The modalities of its segments.
+        kind: Their kind.
+        region: Where the model puts them: `words` for texts and for modalities that it encodes as
+            text; else the modality.
         count: Number of segments.
         sample: Embeddings of some of them, unit length, shape (at most SAMPLE, dimension).
+        deviation: Standard deviation of similarities to a query that is typical of the model.
     """
 
-    name: str
-    modalities: frozenset[str]
+    kind: Kind
+    region: str
     count: int
     sample: Vectors
+    deviation: float
 
     @cached_property
     def mean(self) -> Vectors:
         """Mean of the sample, shape (dimension,)."""
         return self.sample.mean(axis=0)
-
-    def offset_and_scale(
-        self, query: Vectors, prior: tuple[float, float] | None = None
-    ) -> tuple[float, float]:
-        """Return what to subtract from similarities to a query, and what to divide them by.
-
-        The offset is the expected maximum similarity of `count` unrelated segments:
-        mean + deviation * sqrt(2 ln count). The scale is the standard deviation.
-
-        Args:
-            query: Unit length, shape (dimension,).
-            prior: Mean and standard deviation of similarities between this cluster and queries of
-                that modality, for clusters too small to estimate them.
-        """
-        return chance(self.sample @ query, self.count, prior)
 
 
 class Calibration:
@@ -86,47 +85,58 @@ class Calibration:
     """
 
     def __init__(self, catalog: Catalog, encoder: Encoder) -> None:
-        counts = catalog.counts()
-        named: dict[str, list[str]] = defaultdict(list)
-        for modality in counts:
-            named[cluster_name(modality, encoder)].append(modality)
-        self._clusters: dict[str, Cluster] = {}
-        for name, modalities in named.items():
-            total = sum(counts[modality] for modality in modalities)
-            sizes = {m: max(1, round(SAMPLE * counts[m] / total)) for m in modalities}
-            drawn = [vector for m in modalities for vector in catalog.sample(m, sizes[m])]
-            sample = _nonzero(unit(stacked(drawn)))
-            self._clusters[name] = Cluster(name, frozenset(modalities), total, sample)
         self._encoder = encoder
-        self._priors: dict[tuple[str, str], tuple[float, float]] = {}
+        self._clusters: dict[Kind, Cluster] = {}
+        for kind, count in catalog.kinds().items():
+            sample = _nonzero(unit(stacked(catalog.sample(kind, SAMPLE))))
+            region, deviation = self.region_of(kind.modality), _deviation(sample, encoder)
+            self._clusters[kind] = Cluster(kind, region, count, sample, deviation)
+        self._priors: dict[tuple[str, Kind], tuple[float, float]] = {}
+
+    def region_of(self, modality: str) -> str:
+        """`words` for texts and what the encoder encodes as text; else the modality."""
+        is_text = modality == "text" or self._encoder.encodes_as_text(modality)
+        return "words" if is_text else modality
 
     def __iter__(self) -> Iterator[Cluster]:
         return iter(self._clusters.values())
 
-    def cluster_of(self, modality: str) -> Cluster | None:
-        """The cluster of a modality; None if the catalog has no such segments."""
-        return self._clusters.get(cluster_name(modality, self._encoder))
-
     def offset_and_scale(
-        self, modality: str, query: Vectors, query_modality: str
+        self, kind: Kind, query: Vectors, query_modality: str
     ) -> tuple[float, float]:
-        """Return `Cluster.offset_and_scale` for segments of a modality; (0, 1) without a cluster.
+        """Return what to subtract from similarities to a query, and what to divide them by.
+
+        The offset is the expected maximum similarity of as many unrelated segments of that kind:
+        mean + deviation * sqrt(2 ln count). The scale is the standard deviation. Both are estimated
+        without the most similar of the sample, which may be answers. (0, 1) without such segments.
 
         Args:
-            modality: Modality of the segments.
+            kind: Kind of the segments.
             query: Unit length, shape (dimension,).
             query_modality: Modality of the query (`modality_name`).
         """
-        cluster, own = self.cluster_of(modality), self.cluster_of(query_modality)
+        cluster, own = self._clusters.get(kind), self.region_of(query_modality)
         if cluster is None:
             return 0.0, 1.0
-        if own is None or own is cluster or len(own.sample) < _MIN_MEASURED:
-            return cluster.offset_and_scale(query)
-        key = (own.name, cluster.name)
-        if key not in self._priors:
-            similarities = own.sample @ cluster.sample.T
-            self._priors[key] = float(similarities.mean()), float(similarities.std())
-        return cluster.offset_and_scale(query, self._priors[key])
+        similarities = cluster.sample @ query
+        if cluster.region == own or self._known(own) < _MIN_MEASURED:
+            # What is average for a few recordings is estimated from all that is in their region.
+            prior = self._mean_in(cluster.region, query), cluster.deviation
+            return chance(similarities, cluster.count, prior, _PRIOR_WEIGHT)
+        if (own, kind) not in self._priors:
+            known = np.concatenate([each.sample for each in self if each.region == own])
+            between = known @ cluster.sample.T
+            self._priors[own, kind] = float(between.mean()), float(between.std())
+        prior = self._priors[own, kind]
+        return chance(similarities, cluster.count, prior, _MEASURED_PRIOR_WEIGHT)
+
+    def _known(self, region: str) -> int:
+        return sum(len(each.sample) for each in self if each.region == region)
+
+    def _mean_in(self, region: str, query: Vectors) -> float:
+        """The mean similarity of a region's unrelated segments to a query."""
+        similarities = [each.sample @ query for each in self if each.region == region]
+        return _whole(np.concatenate(similarities))[0]
 
 
 def _nonzero(sample: Vectors) -> Vectors:
@@ -135,19 +145,47 @@ def _nonzero(sample: Vectors) -> Vectors:
     return sample[rows] if rows.any() else sample
 
 
+def _deviation(sample: Vectors, encoder: Encoder) -> float:
+    """The mean standard deviation of one segment's similarities to the others."""
+    if len(sample) < _MIN_SEGMENTS:
+        return SIMILARITY_DEVIATIONS.get(encoder.name, _PRIOR_DEVIATION)
+    rows = sample[:: max(1, len(sample) // _MOST_ROWS)]
+    similarities = np.sort(rows @ sample.T, axis=1)[:, :-1]  # without its own
+    return max(_MIN_DEVIATION, float(similarities.std(axis=1).mean()))
+
+
 def chance(
-    similarities: Vectors, count: int, prior: tuple[float, float] | None = None
+    similarities: Vectors, count: int, prior: tuple[float, float], weight: float
 ) -> tuple[float, float]:
-    """`Cluster.offset_and_scale`, for `count` segments of which some similarities are known."""
-    n, mean = len(similarities), float(similarities.mean())
-    prior_mean, deviation = prior or (mean, _PRIOR_DEVIATION)
-    weight = _PRIOR_WEIGHT if prior is None else _MEASURED_PRIOR_WEIGHT
-    mean = (mean * n + prior_mean * weight) / (n + weight)
-    variance = (float(similarities.var()) * n + deviation**2 * weight) / (n + weight)
+    """Return `Calibration.offset_and_scale` for `count` segments.
+
+    Args:
+        similarities: To the query, of a sample; shape (n,).
+        count: Number of segments.
+        prior: Expected mean and standard deviation.
+        weight: How many similarities they count as.
+    """
+    mean, variance, n = _whole(similarities)
+    mean = (mean * n + prior[0] * weight) / (n + weight)
+    variance = (variance * n + prior[1] ** 2 * weight) / (n + weight)
     deviation = max(_MIN_DEVIATION, math.sqrt(variance))
     return mean + deviation * math.sqrt(2 * math.log(max(1, count))), deviation
 
 
-def cluster_name(modality: str, encoder: Encoder) -> str:
-    """`words` for texts and what the encoder encodes as text; else the modality."""
-    return "words" if modality == "text" or encoder.encodes_as_text(modality) else modality
+def _whole(similarities: Vectors) -> tuple[float, float, int]:
+    """Mean and variance of similarities, estimated without the highest, and how many were used.
+
+    The highest may be answers: an eighth of them, and at most `_MOST_ANSWERS`. Mean and variance of
+    a normal distribution follow from those of its lower part.
+    """
+    n = len(similarities)
+    answers = min(_MOST_ANSWERS, math.ceil(n / 8)) if n > 1 else 0
+    used = np.partition(similarities, n - answers - 1)[: n - answers] if answers else similarities
+    mean, variance = float(used.mean()), float(used.var())
+    if answers:
+        share = len(used) / n
+        cut = NormalDist().inv_cdf(share)
+        ratio = NormalDist().pdf(cut) / share
+        variance /= 1.0 - cut * ratio - ratio**2
+        mean += ratio * math.sqrt(variance)
+    return mean, variance, len(used)

@@ -1,4 +1,9 @@
-"""Evidence: what each signal says about a candidate, in log-odds; their sum orders the hits."""
+"""Evidence: what each signal says about a candidate, in log-odds; their sum orders the hits.
+
+Each score is first compared with what unrelated segments get for the same query, so that it means
+the same in every query and collection. A list of scores that are all alike says little, and one
+that stands out says much.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +12,38 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from mm_rag.collection.search.merging import Candidates, GroupKey
 from mm_rag.collection.search.reranking import Reranked, Scorer
 from mm_rag.collection.search.scaling import best_first, min_max
 
-MEANING, WORDS, RERANKER, BASE = "meaning", "words", "reranker", "base"
+BASE, MEANING, LOOKS, WORDS = "base", "meaning", "looks", "words"
+IDENTIFIERS, RERANKER = "identifiers", "reranker"
 """Names of the signals, as in `Hit.evidence`."""
 
-_WEIGHTS = {MEANING: 4.0, WORDS: 4.0, RERANKER: 2.0}
+_BASE = -2.0
 
-_ENGLISH_RANGE = 6.0
-"""Least range of the built-in cross-encoder's logits. Where no candidate answers, all have about
--11, and the little that they differ does not order them."""
+_PER_DEVIATION = 2.0
+"""Log-odds of a standard deviation that a similarity is above chance."""
+
+_PER_WORD_DEVIATION = 0.8
+"""Log-odds of a standard deviation that BM25 is above that of the best 100."""
+
+_WORDS_DEPTH = 100
+_WORDS_PRIOR = 2.0
+"""Nats; about the BM25 of one word that a tenth of the segments have."""
+
+_ALL_IDENTIFIERS = 12.0
+"""Log-odds of a segment that has all rare identifiers of the query: more than all other signals
+together differ between candidates."""
+
+_PER_LOGIT = 0.25
+_LEAST_LOGIT = -6.0
+"""Below this logit of the built-in cross-encoder, differences say nothing."""
+
+_LATE_INTERACTION = 2.0
+"""Log-odds between the best and the worst candidate by late interaction."""
 
 
 @dataclass(frozen=True)
@@ -45,37 +70,57 @@ class Evidence:
         return {name: scores[key] for name, scores in self.signals.items() if key in scores}
 
 
-def weigh(candidates: Candidates, depth: int) -> Evidence:
-    """The evidence of the retrieved lists.
+def weigh(candidates: Candidates) -> Evidence:
+    """The evidence of the retrieved lists."""
+    groups = candidates.groups
+    nearness = {k: _PER_DEVIATION * one.scores["calibrated"] for k, one in groups.items()}
+    found = {
+        BASE: dict.fromkeys(groups, _BASE),
+        MEANING: {key: value for key, value in nearness.items() if not groups[key].by_looks},
+        LOOKS: {key: value for key, value in nearness.items() if groups[key].by_looks},
+        WORDS: _words({key: one.words.score for key, one in groups.items()}, candidates.total),
+        IDENTIFIERS: {
+            key: _ALL_IDENTIFIERS * one.words.codes
+            for key, one in groups.items()
+            if one.words.codes
+        },
+    }
+    return Evidence({name: scores for name, scores in found.items() if scores})
 
-    Args:
-        candidates: All candidates, with their scores.
-        depth: How many of the nearest get evidence of their meaning.
+
+def _words(scores: Mapping[GroupKey, float], count: int) -> dict[GroupKey, float]:
+    """Standard deviations above the mean of the best scores, times a weight.
+
+    Candidates without the query's words are part of that mean if there are few others.
     """
-    scores = candidates.scores
-    meaning = min_max({key: each["calibrated"] for key, each in scores.items()}, depth)
-    words = {key: each["lexical"] for key, each in scores.items() if "lexical" in each}
-    base = -_WEIGHTS[MEANING] if scores else 0.0
-    return Evidence(
-        {
-            BASE: dict.fromkeys(scores, base),
-            MEANING: _weighted(MEANING, meaning),
-            WORDS: _weighted(WORDS, words),
-        }
-    )
+    if not any(scores.values()):
+        return {}
+    best = sorted(scores.values(), reverse=True)[:_WORDS_DEPTH]
+    background = np.array([*best, *[0.0] * (min(_WORDS_DEPTH, count) - len(best))])
+    deviation = math.sqrt(float(background.var()) + _WORDS_PRIOR**2)
+    mean = float(background.mean())
+    return {key: _PER_WORD_DEVIATION * (score - mean) / deviation for key, score in scores.items()}
 
 
 def joined(evidence: Evidence, reranked: Reranked) -> Evidence:
     """The evidence with that of a reranker."""
     if not reranked.scores:
         return evidence
-    least_range = _ENGLISH_RANGE if reranked.scorer is Scorer.english else 0.0
-    relative = min_max(reranked.scores, least_range=least_range)
-    return Evidence({**evidence.signals, RERANKER: _weighted(RERANKER, relative)})
-
-
-def _weighted(name: str, scores: Mapping[GroupKey, float]) -> dict[GroupKey, float]:
-    return {key: _WEIGHTS[name] * score for key, score in scores.items()}
+    match reranked.scorer:
+        case Scorer.english:
+            scored = {
+                key: _PER_LOGIT * (max(logit, _LEAST_LOGIT) - _LEAST_LOGIT)
+                for key, logit in reranked.scores.items()
+            }
+        case _:
+            relative = min_max(reranked.scores)
+            scored = {key: _LATE_INTERACTION * score for key, score in relative.items()}
+    # A candidate that could not be scored is neither raised nor lowered among those that were.
+    middle = sum(scored.values()) / len(scored)
+    scored = {key: scored.get(key, middle) for key in reranked.top}
+    below = min(scored.values())
+    others = {key: below for key in evidence.total if key not in scored}
+    return Evidence({**evidence.signals, RERANKER: others | scored})
 
 
 def probability(log_odds: float) -> float:

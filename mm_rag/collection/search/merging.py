@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,11 +41,15 @@ class Candidate:
         modalities: The modality of each.
         scores: The group's best score of each list: `vector:words`, `vector:image`,
             `vector:picture`, `calibrated`, `lexical`.
+        words: The most that one of its segments has of the query's words, field by field.
+        by_looks: Whether a picture's looks are nearer to the query than its words.
     """
 
     segment_ids: tuple[str, ...]
     modalities: tuple[Modality, ...]
     scores: Mapping[str, float]
+    words: WordMatch
+    by_looks: bool
 
     @property
     def modality(self) -> Modality:
@@ -101,12 +106,14 @@ class Candidates:
         vectors: Unit vectors of all retrieved segments, by id.
         foreign: Records that other programs wrote, by id.
         catalog: Where the other segments are read.
+        total: Number of segments of the collection.
     """
 
     groups: Mapping[GroupKey, Candidate]
     vectors: Mapping[str, Vectors]
     foreign: Mapping[str, Segment]
     catalog: SegmentLookup
+    total: int
 
     @property
     def scores(self) -> dict[GroupKey, Mapping[str, float]]:
@@ -160,6 +167,7 @@ def merge(
         vectors=dict(zip(known, vectors, strict=True)),
         foreign={id_: entry.segment for id_, entry in foreign.items()},
         catalog=catalog,
+        total=sum(cluster.count for cluster in calibration),
     )
 
 
@@ -205,41 +213,63 @@ def _grouped(
     if not found:
         return {}
     cosines = vectors @ query.vector
-    modalities = {one.modality for one in found}
-    clusters = {m: calibration.cluster_of(m) for m in modalities}
-    lists = {m: f"vector:{cluster.name if cluster else m}" for m, cluster in clusters.items()}
-    scales = {m: calibration.offset_and_scale(m, query.vector, query.modality) for m in modalities}
-    offsets, deviations = np.array([scales[one.modality] for one in found]).T
+    kinds = [one.kind for one in found]
+    lists = {kind: f"vector:{calibration.region_of(kind.modality)}" for kind in set(kinds)}
+    scales = {k: calibration.offset_and_scale(k, query.vector, query.modality) for k in lists}
+    offsets, deviations = np.array([scales[kind] for kind in kinds]).T
     calibrated = ((cosines - offsets) / deviations).tolist()
     by_id = {one.id: score for one, score in zip(found, calibrated, strict=True)}
-    pictures = retrieved.pictures or {}
     # As between clusters: a picture counts by its words or by its looks.
-    by_id |= {i: max(by_id[i], each.calibrated) for i, each in pictures.items() if i in by_id}
+    looks = {
+        id_: each.calibrated
+        for id_, each in (retrieved.pictures or {}).items()
+        if each.calibrated > by_id.get(id_, math.inf)
+    }
+    by_id |= looks
     relative = min_max(by_id)
-    rows: dict[GroupKey, list[tuple[float, str, Modality, dict[str, float]]]] = defaultdict(list)
-    for one, cosine in zip(found, cosines.tolist(), strict=True):
-        scores = {lists[one.modality]: cosine, "calibrated": by_id[one.id]}
-        lexical = retrieved.words.get(one.id, WordMatch()).share
-        if lexical:
-            scores["lexical"] = lexical
-        if one.id in pictures:
-            scores["vector:picture"] = pictures[one.id].cosine
-        # Only orders the segments inside a group; groups are ranked in fusion.
-        relevance = max(relative[one.id], lexical)
+    rows: dict[GroupKey, list[_Scored]] = defaultdict(list)
+    for one, kind, cosine in zip(found, kinds, cosines.tolist(), strict=True):
+        match = retrieved.words.get(one.id, WordMatch())
+        scores = {lists[kind]: cosine, "calibrated": by_id[one.id]}
+        if match.share:
+            scores["lexical"] = match.share
+        if retrieved.pictures and one.id in retrieved.pictures:
+            scores["vector:picture"] = retrieved.pictures[one.id].cosine
+        # Only orders the segments inside a group; groups are ranked by their evidence.
+        relevance = max(relative[one.id], match.share)
         rows[GroupKey(*one.place)].append(
-            (-relevance, one.id, cast("Modality", one.modality), scores)
+            _Scored(
+                relevance, one.id, cast("Modality", one.modality), scores, match, one.id in looks
+            )
         )
     return {key: _candidate(group) for key, group in rows.items()}
 
 
-def _candidate(group: list[tuple[float, str, Modality, dict[str, float]]]) -> Candidate:
-    """One result group of (negative relevance, id, modality, scores by list)."""
-    if len(group) > 1:
-        group.sort(key=lambda row: row[:2])
-    best = group[0][3]
-    for *_, scores in group[1:]:
-        best = best | {name: max(score, best.get(name, score)) for name, score in scores.items()}
-    return Candidate(tuple(row[1] for row in group), tuple(row[2] for row in group), best)
+class _Scored(NamedTuple):
+    """A segment with its scores."""
+
+    relevance: float
+    id: str
+    modality: Modality
+    scores: dict[str, float]
+    words: WordMatch
+    by_looks: bool
+
+
+def _candidate(group: list[_Scored]) -> Candidate:
+    """One result group of the segments of a place."""
+    group.sort(key=lambda one: (-one.relevance, one.id))
+    scores: dict[str, float] = {}
+    for one in group:
+        scores |= {name: max(each, scores.get(name, each)) for name, each in one.scores.items()}
+    nearest = max(group, key=lambda one: one.scores["calibrated"])
+    return Candidate(
+        tuple(one.id for one in group),
+        tuple(one.modality for one in group),
+        scores,
+        WordMatch(*map(max, zip(*(one.words for one in group), strict=True))),
+        nearest.by_looks,
+    )
 
 
 def page_id(segment: Segment) -> str:

@@ -21,6 +21,10 @@ _UNRELATED = (0.45, 0.08)
 """Mean and standard deviation of the cosines between 737 photos and drawings; a prior for
 collections with few."""
 
+_PRIOR_WEIGHT = 32
+"""How many cosines these count as: of two pictures one may be the answer itself, which must not
+define what is average."""
+
 MOST_WORDS = 3
 """Words on a photo, such as the name of a boat. Pictures of text with more look alike."""
 
@@ -73,7 +77,7 @@ class PictureIndex:
         )
         products = np.concatenate([(rows @ query.T).max(axis=1) for rows in portions])
         cosines = products / self._lengths
-        offset, deviation = chance(cosines, len(cosines), _UNRELATED)
+        offset, deviation = chance(cosines, len(cosines), _UNRELATED, _PRIOR_WEIGHT)
         for at in np.argsort(-cosines, kind="stable").tolist():
             cosine = float(cosines[at])
             yield self._ids[at], Likeness(cosine, (cosine - offset) / deviation)

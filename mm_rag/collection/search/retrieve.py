@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
@@ -137,17 +138,12 @@ class _VectorSearch:
         wanted = [
             cluster
             for cluster in self._calibration
-            if request.modalities is None or request.modalities & cluster.modalities
+            if request.modalities is None or cluster.kind.modality in request.modalities
         ]
-        few = [
-            cluster
-            for cluster in wanted
-            if _count(near, cluster.modalities) < min(ENOUGH, cluster.count)
-        ]
+        found = Counter(one.kind for one in near.values() if one is not None)
+        few = [each for each in wanted if found[each.kind] < min(ENOUGH, each.count)]
         # The cluster that the query itself lies in.
-        nearest_cluster = max(
-            self._calibration, key=lambda each: _count(near, each.modalities), default=None
-        )
+        nearest_cluster = max(self._calibration, key=lambda each: found[each.kind], default=None)
         if few and nearest_cluster is not None:
             shifted = [query + cluster.mean - nearest_cluster.mean for cluster in few]
             near |= self._ask(unit(np.stack(shifted)), where)

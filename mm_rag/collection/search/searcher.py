@@ -111,7 +111,7 @@ class Searcher:
             is_last = attempt == _ATTEMPTS
             merged = self._retrieve(encoded, request, encoder, watch, hold_commits=is_last)
             candidates = merged.candidates
-            evidence = weigh(candidates, max(DEPTH, request.k))
+            evidence = weigh(candidates)
             reranked = rerank(rerankers, encoded, candidates, evidence.total, request, self._assets)
             ranking = _ranking(evidence, reranked)
             watch.lap("rerank")
