@@ -168,8 +168,8 @@ def test_the_threshold_holds_for_what_only_shares_words(mixed: Collection) -> No
 
 
 def test_only_texts_are_reranked(mixed: Collection) -> None:
-    before = mixed.search("asked", 20, rerank=False)
-    after = mixed.search("asked", 20, rerank=["text"])
+    before = mixed.search("asked", 50, rerank=False)
+    after = mixed.search("asked", 50, rerank=["text"])
     assert [hit.segment.modality for hit in before] == [hit.segment.modality for hit in after]
     pictures = [hit for hit in after if hit.segment.modality == "image"]
     assert pictures

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mm_rag.collection.lexical import WordMatch
 from mm_rag.collection.search.merging import Candidates, GroupKey
 from mm_rag.collection.search.reranking import Reranked, Scorer
 from mm_rag.collection.search.scaling import best_first, min_max
@@ -33,6 +34,9 @@ _PER_WORD_DEVIATION = 0.8
 _WORDS_DEPTH = 100
 _WORDS_PRIOR = 2.0
 """Nats; about the BM25 of one word that a tenth of the segments have."""
+
+_PER_SHARE = 1.5
+"""Log-odds of a segment with all words of the query, often."""
 
 _ALL_IDENTIFIERS = 12.0
 """Log-odds of a segment that has all rare identifiers of the query: more than all other signals
@@ -78,7 +82,7 @@ def weigh(candidates: Candidates) -> Evidence:
         BASE: dict.fromkeys(groups, _BASE),
         MEANING: {key: value for key, value in nearness.items() if not groups[key].by_looks},
         LOOKS: {key: value for key, value in nearness.items() if groups[key].by_looks},
-        WORDS: _words({key: one.words.score for key, one in groups.items()}, candidates.total),
+        WORDS: _words({key: one.words for key, one in groups.items()}, candidates.total),
         IDENTIFIERS: {
             key: _ALL_IDENTIFIERS * one.words.codes
             for key, one in groups.items()
@@ -88,18 +92,22 @@ def weigh(candidates: Candidates) -> Evidence:
     return Evidence({name: scores for name, scores in found.items() if scores})
 
 
-def _words(scores: Mapping[GroupKey, float], count: int) -> dict[GroupKey, float]:
-    """Standard deviations above the mean of the best scores, times a weight.
+def _words(matches: Mapping[GroupKey, WordMatch], count: int) -> dict[GroupKey, float]:
+    """Evidence of BM25: how far it stands out from the best scores, and its share of the maximum.
 
-    Candidates without the query's words are part of that mean if there are few others.
+    Candidates without the query's words are part of the background if there are few others.
     """
+    scores = {key: match.score for key, match in matches.items()}
     if not any(scores.values()):
         return {}
     best = sorted(scores.values(), reverse=True)[:_WORDS_DEPTH]
     background = np.array([*best, *[0.0] * (min(_WORDS_DEPTH, count) - len(best))])
     deviation = math.sqrt(float(background.var()) + _WORDS_PRIOR**2)
     mean = float(background.mean())
-    return {key: _PER_WORD_DEVIATION * (score - mean) / deviation for key, score in scores.items()}
+    return {
+        key: _PER_WORD_DEVIATION * (match.score - mean) / deviation + _PER_SHARE * match.share
+        for key, match in matches.items()
+    }
 
 
 def joined(evidence: Evidence, reranked: Reranked) -> Evidence:
