@@ -109,11 +109,13 @@ def hit_to_metadata(hit: Hit) -> dict[str, Value]:
     """Convert a Hit to flat metadata: those of its Segment, and its own.
 
     Its own are `id`, `rank` and `score`; the score of each stage (`score_lexical`,
-    `score_vector_words`, `score_calibrated`, ...; see `Hit.scores`); and if they exist `matched`,
+    `score_vector_words`, `score_calibrated`, ...; see `Hit.scores`); the evidence of each signal
+    (`evidence_meaning`, `evidence_words`, ...; see `Hit.evidence`); and if they exist `matched`,
     the text of the best passage of a page or clip, and `also`, other files with the same content,
     one per line.
     """
     stages = {f"score_{name.replace(':', '_')}": score for name, score in hit.scores.items()}
+    stages |= {f"evidence_{name}": share for name, share in hit.evidence.items()}
     matched = next((segment.text for segment in hit.matched if segment.text), "")
     matched = "" if matched == hit.segment.text else matched
     more = {"matched": matched, "also": "\n".join(hit.also)}

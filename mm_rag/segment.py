@@ -14,8 +14,14 @@ from typing import Any, TypeAlias, cast
 from mm_rag._printing import one_line
 from mm_rag.content import Audio, Content, Image, Modality, Text, Video
 from mm_rag.errors import InputError
+from mm_rag.explanation import explained
 
 Scalar: TypeAlias = str | int | float | bool
+
+RELEVANT = 0.5
+"""A hit with at least this score is taken for relevant: it is more likely so than not."""
+
+_LIKELY = 0.8  # a score from which on a hit is called likely to be relevant
 
 _EXCERPT = 80  # characters of the text of a segment in its repr
 _TABLE_RULE = re.compile(r"^\|(?:---\|)+\n?", re.MULTILINE)
@@ -143,23 +149,26 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Hit:
-    """A page, picture or clip that answers a query.
+    """A page, picture or clip that was found.
 
     Attributes:
         segment: The page, picture or clip.
         rank: 1 for the best.
-        score: Score by which the hits are ordered, unless `diversity` is used; higher is better,
-            comparable within one search only.
+        score: Probability that it is relevant to the query, from 0 to 1; comparable across queries
+            and collections. It orders the hits, unless `diversity` is used. Hits that a trained
+            reranker judges alone have that model's own scores instead.
         scores: Scores of the stages for the best of its segments: `vector:words` (cosine to text or
             extracted text), `vector:image` and so on (cosine to a medium that the model encodes),
             `vector:picture` (cosine of the looks of a picture and one in the query),
             `calibrated` (the best of these relative to chance: 0 for the similarity of the nearest
             of as many unrelated segments, 1 for a standard deviation more; comparable between
             modalities), `lexical` (BM25 as a share of the query's maximum), `rerank`.
-        evidence: What each signal adds to the log-odds of `score`, by its name: `base`, `meaning`,
-            `words`, `reranker`.
+        evidence: Share of each signal in the log-odds of `score`, by its name: `base`, `meaning`,
+            `words`, `identifiers`, `looks`, `surroundings`, `reranker`. 0.7 doubles the odds, and
+            -0.7 halves them. Signals that a search does not use are left out.
         matched: Segments of this page or clip that were found, best first.
         also: Absolute paths of other files with the same content.
+        query: Words of the query, including those read from its pictures and recordings.
     """
 
     segment: Segment
@@ -169,6 +178,7 @@ class Hit:
     evidence: Mapping[str, float] = field(default_factory=dict[str, float])
     matched: tuple[Segment, ...] = ()
     also: tuple[str, ...] = ()
+    query: str = ""
 
     def __post_init__(self) -> None:
         """Validate the rank."""
@@ -185,6 +195,35 @@ class Hit:
         words = next((text for text in texts if text.strip()), self.segment.title)
         label = one_line(self.segment.label)
         return f"{self.rank}. {label} ({self.score:.2f}): {_excerpt(words)}"
+
+    @property
+    def is_relevant(self) -> bool:
+        """Whether it is more likely relevant than not: `score` is at least `RELEVANT`."""
+        return self.score >= RELEVANT
+
+    def explain(self) -> str:
+        """Say in words why it was found: score and label, then each signal, strongest first.
+
+        The number of each signal is its part of `evidence`::
+
+            0.93, likely relevant: annual.pdf page 3
+            Meaning (+3.1): much closer to the query than unrelated content
+            Reranker (+2.0): beside the query, it reads like an answer
+            Words (+1.2): has 2 of 3 words of the query: pump, seal; not wear
+            Base (-3.7): what every candidate of this search begins with
+        """
+        found = (*self.matched, self.segment)
+        texts = [text for one in found for text in (one.text, one.title, one.name)]
+        lines = explained(self.evidence, self.query, list(dict.fromkeys(texts)))
+        return "\n".join([f"{self._verdict}: {one_line(self.segment.label)}", *lines])
+
+    @property
+    def _verdict(self) -> str:
+        if not 0.0 <= self.score <= 1.0:
+            return f"{self.score:.2f}, the reranker's own score"
+        if self.is_relevant:
+            return f"{self.score:.2f}, {'likely' if self.score >= _LIKELY else 'maybe'} relevant"
+        return f"{self.score:.2f}, probably not relevant"
 
 
 def _excerpt(text: str) -> str:

@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mm_rag._closing", "mm_rag._forking", "mm_rag._lazy", "mm_rag._printing"),
     ("mm_rag.errors", "mm_rag._optional", "mm_rag._temporary", "mm_rag._threads"),
     ("mm_rag.packaged",),
-    ("mm_rag.content", "mm_rag.segment", "mm_rag.boxes", "mm_rag.words"),
+    ("mm_rag.content", "mm_rag.segment", "mm_rag.boxes", "mm_rag.words", "mm_rag.explanation"),
     ("mm_rag.inputs", "mm_rag.media", "mm_rag.record"),
     ("mm_rag.extraction", "mm_rag.highlight", "mm_rag.prompt_content"),
     ("mm_rag.device", "mm_rag.precision", "mm_rag.similarity", "mm_rag.attention"),

@@ -49,6 +49,7 @@ def test_a_hit_keeps_what_the_search_knew_and_stays_flat() -> None:
         rank=1,
         score=0.9,
         scores=scores,
+        evidence={"base": -3.0, "meaning": 2.5},
         matched=(passage, page),
         also=("/b.pdf", "/c.pdf"),
     )
@@ -57,6 +58,7 @@ def test_a_hit_keeps_what_the_search_knew_and_stays_flat() -> None:
 
     assert found["score_vector_words"] == 0.5
     assert found["score_lexical"] == 3.0
+    assert (found["score"], found["evidence_base"], found["evidence_meaning"]) == (0.9, -3.0, 2.5)
     assert found["matched"] == "the best passage"
     assert found["also"] == "/b.pdf\n/c.pdf"
     assert all(isinstance(value, str | int | float | bool) for value in found.values())

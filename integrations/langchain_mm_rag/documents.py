@@ -37,9 +37,10 @@ def segment_to_document(segment: Segment) -> Document:
 def hit_to_document(hit: Hit) -> Document:
     """Convert a Hit to a Document.
 
-    Beside the Segment's metadata it has `rank`, `score`, the raw score of each stage
-    (`score_lexical`, `score_vector_words`, `score_rerank`, ...), `matched` (text of the best
-    passage) and `also` (other files with the same content, one per line).
+    Beside the Segment's metadata it has `rank`, `score` (the probability of being relevant), the
+    raw score of each stage (`score_lexical`, `score_vector_words`, `score_rerank`, ...), what each
+    signal adds to the log-odds (`evidence_meaning`, ...), `matched` (text of the best passage) and
+    `also` (other files with the same content, one per line).
     """
     metadata = dict(hit_to_metadata(hit))
     return Document(hit.segment.text, id=hit.segment.id, metadata=metadata)

@@ -56,7 +56,8 @@ class MultimodalRetriever(Closing, BaseRetriever):
         time: Span in seconds; only clips that overlap with it are searched.
         rerank: Whether to rerank the best candidates; or the modalities to rerank.
         diversity: From 0 (most relevant) to 1 (most different from each other).
-        threshold: Minimum calibrated score (`score_calibrated` in the metadata).
+        threshold: Minimum `score` in the metadata, a probability from 0 to 1. At 0.5 an empty list
+            means that nothing relevant was found.
         tagged: A tag, or several that must all be present: the `tags` of `Collection.search`.
             LangChain uses `tags` for tracing.
 
@@ -83,7 +84,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
     time: tuple[float, float] | None = None
     rerank: bool | Sequence[Modality] = True
     diversity: float = Field(default=0.0, ge=0.0, le=1.0)
-    threshold: float | None = None
+    threshold: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     tagged: str | Sequence[str] | None = None
 
     def model_post_init(self, context: Any, /) -> None:

@@ -24,7 +24,8 @@ class MultimodalTool(BaseTool):
     """A method of a `Toolbox`, or any other that returns a `ToolResult`, as a LangChain tool.
 
     The message to the chat model has text and image blocks; its artifact is the Documents that they
-    are about. An error becomes a message of status "error" that says how to go on.
+    are about, of a search with the probability of being relevant as `score`. An error becomes a
+    message of status "error" that says how to go on.
 
     Args:
         method: A bound method, such as `toolbox.search`.
@@ -60,7 +61,10 @@ class MultimodalTool(BaseTool):
         # Text and images only: with an audio or video block, LangChain would convert the whole
         # message, including its pictures, to one long text.
         blocks = [content_block(block) for block in result.blocks]
-        return blocks, [segment_to_document(segment) for segment in result.segments]
+        documents = [segment_to_document(segment) for segment in result.segments]
+        for document, score in zip(documents, result.scores, strict=False):  # of a search only
+            document.metadata["score"] = score
+        return blocks, documents
 
     async def _arun(
         self, *args: Any, **arguments: Any

@@ -32,11 +32,13 @@ class ToolResult:
         segments: The Segments that the result is about, the best match first, for the program
             around the agent. Empty if it is about none.
         paths: The path of each of `segments`, as the result names it.
+        scores: The `Hit.score` of each of `segments`; empty unless the tool is a search.
     """
 
     blocks: tuple[Block, ...]
     segments: tuple[Segment, ...] = ()
     paths: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
 
     @property
     def text(self) -> str:

@@ -18,7 +18,7 @@ from mm_rag.agent_tools.grep import matching_lines, required_words
 from mm_rag.agent_tools.sections import Section, shortened
 from mm_rag.agent_tools.tool import NOTICE, Tool, ToolResult, lines_result
 from mm_rag.collection import Collection
-from mm_rag.collection.search import cut_notice
+from mm_rag.collection.search import cut_notice, nothing_found
 from mm_rag.content import Modality
 from mm_rag.errors import InputError
 from mm_rag.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -40,6 +40,12 @@ _MAX_PASSAGES = 3  # of a page in a search result
 _NEIGHBOURS_SHARE = 3  # the neighbours of a section get at most a third of the budget
 _MAX_ECHO = 300  # characters of a pattern that a result repeats
 _PREVIEW = 80  # characters of a section's text in a list
+
+_NOTHING_RELEVANT = (
+    "Nothing relevant was found. The results below are only the nearest, and probably do not "
+    "answer the query: cite one only if it plainly does. Otherwise search in other words, or say "
+    "that the collection does not hold the answer."
+)
 
 PathArgument = Annotated[
     str,
@@ -96,14 +102,13 @@ class Toolbox:
         """Find the pages, pictures and clips that answer a question, best first.
 
         Shows pages, pictures and frames of clips beside their text. Each result begins with its
-        path: open_segment shows all of it, and final answers cite it.
+        path: open_segment shows all of it, and final answers cite it. Says which results are
+        probably not relevant. Words in "double quotes" must occur exactly so.
         """
         files = FileSystem(self.collection)
         hits = self._hits(files, query, k, modality, path)
         if not hits:
-            where = shortened(files.resolve(path))
-            nothing = f"Nothing was found in {where}. Use other words, or look around with ls."
-            return ToolResult(blocks=(Words(text=nothing),))
+            return ToolResult(blocks=(Words(text=_nothing(query, files.resolve(path))),))
         paths = tuple(files.path_of(hit.segment) for hit in hits)
         items = [
             Item.of_segment(
@@ -111,8 +116,13 @@ class Toolbox:
             )
             for hit, where in zip(hits, paths, strict=True)
         ]
-        blocks = self._blocks(items, remark=cut_notice(len(query)))
-        return ToolResult(blocks=blocks, segments=tuple(hit.segment for hit in hits), paths=paths)
+        remarks = (cut_notice(len(query)), _doubts(hits))
+        return ToolResult(
+            blocks=self._blocks(items, remark="\n".join(filter(None, remarks))),
+            segments=tuple(hit.segment for hit in hits),
+            paths=paths,
+            scores=tuple(hit.score for hit in hits),
+        )
 
     def open_segment(
         self,
@@ -250,6 +260,23 @@ def _where_of(segment: Segment) -> dict[str, Any]:
     """The metadata filter for the file of a Segment."""
     source = {"source": segment.source}
     return source if segment.member is None else {"$and": [source, {"member": segment.member}]}
+
+
+def _nothing(query: str, path: str) -> str:
+    """The message for a search without results below a path."""
+    below = "" if path == "/" else f" Only {shortened(path)} was searched."
+    return f"{nothing_found(query)}{below} Use other words, or look around with ls."
+
+
+def _doubts(hits: Sequence[Hit]) -> str:
+    """A warning of results that are probably not relevant; empty if all are relevant.
+
+    It stands outside `<content>`, where no file can forge it.
+    """
+    doubtful = [f"[{hit.rank}]" for hit in hits if not hit.is_relevant]
+    if len(doubtful) == len(hits):
+        return _NOTHING_RELEVANT
+    return f"Probably not relevant, only the nearest: {', '.join(doubtful)}." if doubtful else ""
 
 
 def _matching_text(hit: Hit) -> str:

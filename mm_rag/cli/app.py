@@ -7,7 +7,6 @@ neither.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from enum import Enum
 from functools import partial
@@ -41,7 +40,6 @@ from mm_rag.cli.options import (
 )
 from mm_rag.cli.running import Interrupted, check_sources, errors, opened, print_json
 from mm_rag.content import MODALITIES, Image, Mixed, Modality, Text
-from mm_rag.segment import Hit
 
 if TYPE_CHECKING:
     from mm_rag.collection import Collection, Explanation
@@ -227,11 +225,13 @@ def search(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Minimum calibrated score, such as 0; begin at -3 with few segments."),
+        typer.Option(help="Minimum score, a probability from 0 to 1; 0.5: only what is relevant."),
     ] = None,
     rerank: RerankOption = True,
     reranker: RerankerOption = None,
-    explain: Annotated[bool, typer.Option(help="Print how long each stage took.")] = False,
+    explain: Annotated[
+        bool, typer.Option(help="Print why each hit was found, and how long each stage took.")
+    ] = False,
     collection: CollectionOption = DEFAULT_COLLECTION,
     name: NameOption = DEFAULT_NAME,
     chroma: ChromaOption = None,
@@ -258,26 +258,30 @@ def search(
                 threshold=threshold,
                 rerank=rerank,
             )
-            if explain:
-                _show_explained(find(explain=True), as_json=as_json)
-            else:
-                _show(find(), as_json=as_json)
+            found = find(explain=True)
+        if as_json:
+            _print_found(found, explain=explain)
+        else:
+            _show_found(found, _nothing(query, threshold), explain=explain)
 
 
-def _show_explained(explained: Explanation, *, as_json: bool) -> None:
-    if as_json:
-        hits = [show.hit_to_dict(hit) for hit in explained.hits]
-        print_json({"hits": hits, "seconds": dict(explained.seconds)})
-    else:
-        show.hits(explained.hits)
-        show.stages(explained.seconds)
+def _print_found(found: Explanation, *, explain: bool) -> None:
+    """Print hits as JSON: a list, or with `explain` an object that also has the stages."""
+    hits = [show.hit_to_dict(hit) for hit in found.hits]
+    print_json({"hits": hits, "seconds": dict(found.seconds)} if explain else hits)
 
 
-def _show(hits: Sequence[Hit], *, as_json: bool) -> None:
-    if as_json:
-        print_json([show.hit_to_dict(hit) for hit in hits])
-    else:
-        show.hits(hits)
+def _show_found(found: Explanation, nothing: str, *, explain: bool) -> None:
+    show.hits(found.hits, nothing=nothing)
+    if explain:
+        show.stages(found.seconds)
+        show.explanations(found.hits)
+
+
+def _nothing(words: str, threshold: float | None) -> str:
+    from mm_rag.collection.search import nothing_found
+
+    return nothing_found(words, threshold)
 
 
 def _query(words: str, image: Path | None) -> str | Image | Mixed:

@@ -166,11 +166,18 @@ def _in_brackets(segments: Mapping[str, int]) -> str:
     return f" ({modalities})" if modalities else ""
 
 
-def hits(found: Sequence[Hit]) -> None:
-    """Print rank, score, file, place and matched words of each hit."""
+def hits(found: Sequence[Hit], *, nothing: str = "Nothing found.") -> None:
+    """Print rank, score, file, place and matched words of each hit.
+
+    Args:
+        found: The hits.
+        nothing: Line to print without hits.
+    """
     if not found:
-        console.print("Nothing found.")
+        line(nothing)
         return
+    if not any(hit.is_relevant for hit in found):
+        line("Nothing relevant found; the nearest are:")
     table = Table("rank", "score", "file", "where", "words", box=None, header_style="dim")
     for hit in found:
         segment = hit.segment
@@ -178,12 +185,19 @@ def hits(found: Sequence[Hit]) -> None:
         snippet = words if len(words) <= SNIPPET else words[: SNIPPET - 1] + "…"
         table.add_row(
             str(hit.rank),
-            f"{hit.score:.3f}",
+            f"{hit.score:.2f}",
             escape(one_line(segment.name)),
             segment.where,
             escape(one_line(snippet)),
+            style=None if hit.is_relevant else "dim",
         )
     console.print(table)
+
+
+def explanations(found: Sequence[Hit]) -> None:
+    """Print the evidence of each hit in words."""
+    for hit in found:
+        _long(f"{hit.rank}. {escape(hit.explain())}")
 
 
 def hit_to_dict(hit: Hit) -> dict[str, Any]:
@@ -192,7 +206,9 @@ def hit_to_dict(hit: Hit) -> dict[str, Any]:
     return {
         "rank": hit.rank,
         "score": hit.score,
+        "is_relevant": hit.is_relevant,
         "scores": dict(hit.scores),
+        "evidence": dict(hit.evidence),
         "segment": {"id": hit.segment.id, **segment},
         "matched": [segment.id for segment in hit.matched],
         "also": list(hit.also),

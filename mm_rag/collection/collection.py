@@ -255,12 +255,9 @@ class Collection(Closing):
             rerank: Whether to score the best candidates again; or only those of some modalities,
                 where a page of a document counts as text: `rerank=["text"]`.
             diversity: From 0, for the best hits, to 1, for hits unlike each other.
-            threshold: Minimum calibrated score (`Hit.scores["calibrated"]`) of a hit. At 0 a
-                segment is about as near to the query as the nearest of so many unrelated ones
-                would be by chance; 1 is a standard deviation more. Of the right answers to 69
-                questions about 700 segments nine in ten were above -1.4, and half above 0; with a
-                few dozen segments the right one is part of the measure, so begin at -3.
-                The threshold also applies to hits that only share words with the query.
+            threshold: Minimum `Hit.score`, a probability from 0 to 1. At 0.5 only hits are returned
+                that are more likely relevant than not, so an empty list means that nothing relevant
+                was found. None returns the `k` best, however unlikely; `Hit.is_relevant` tells.
             tags: Only segments with this tag, or with all of these.
             explain: Whether to also return how the hits were found.
 

@@ -96,11 +96,19 @@ def _document(
 def _article(answer: Answer) -> Iterator[str]:
     meaning = f"<small>{escaped(answer.meaning)}</small>" if answer.meaning else ""
     yield f"<article>\n<h2><span>{escaped(answer.query)}{meaning}</span>{_verdict(answer)}</h2>"
+    if not answer.hits:
+        yield f'<p class="empty">{escaped(_nothing(answer.query))}</p>'
+    elif not any(hit.is_relevant for hit in answer.hits):
+        yield '<p class="empty">Nothing relevant found; the nearest are:</p>'
     if answer.hits:
         yield from _hits(answer)
-    else:
-        yield '<p class="empty">Nothing was found.</p>'
     yield "</article>"
+
+
+def _nothing(query: str) -> str:
+    from mm_rag.collection.search import nothing_found  # loads torch
+
+    return nothing_found(query)
 
 
 def _verdict(answer: Answer) -> str:
@@ -133,7 +141,7 @@ def _other(hit: Hit, *, is_right: bool) -> str:
     picture = _picture(hit.segment, "", side=160)  # too small to mark words on it
     return (
         f'<li><div class="view">{picture}</div>{_place(hit)}'
-        f'<p class="note">{hit.score:.3f}{tick}</p></li>'
+        f'<p class="note">{hit.score:.2f}{tick}</p></li>'
     )
 
 
@@ -157,8 +165,12 @@ def _words(query: str, hit: Hit) -> str:
 
 
 def _scores(hit: Hit) -> str:
-    stages = "".join(f"<li>{escaped(name)} {value:.3f}</li>" for name, value in hit.scores.items())
-    return f'<ul class="scores"><li>score {hit.score:.3f}</li>{stages}</ul>'
+    """Show the first line of `Hit.explain` and the signals, or else the scores of the stages."""
+    told, *signals = hit.explain().splitlines()
+    stages = [f"{name} {value:.3f}" for name, value in hit.scores.items()]
+    items = "".join(f"<li>{escaped(line)}</li>" for line in signals or stages)
+    verdict = told.partition(": ")[0]
+    return f'<ul class="scores"><li>score {escaped(verdict)}</li>{items}</ul>'
 
 
 def _picture(segment: Segment, words: str, *, side: int) -> str:

@@ -180,7 +180,7 @@ def test_an_empty_collection(tmp_path: Path) -> None:
         toolbox = Toolbox(collection)
         assert lines(toolbox.ls().text) == []
         assert "No line in / matches" in toolbox.grep("a").text
-        assert "Nothing was found in /" in toolbox.search("a").text
+        assert "Nothing found." in toolbox.search("a").text
 
 
 def test_what_another_process_adds_is_seen(toolbox: Toolbox, collection: Collection) -> None:

@@ -143,7 +143,7 @@ def test_search_filters(kept: Path) -> None:
     assert found(kept, "--where", "tags!=lease") == {"other.txt"}
     assert found(kept, "--where", "title=lease", "--where", "modality=text") == {"lease.txt"}
     assert found(kept, "--where", '{"title": {"$in": ["other"]}}') == {"other.txt"}
-    assert found(kept, "--threshold", 99) == set()
+    assert found(kept, "--threshold", 1.0) == set()
     assert found(kept, "--time", "0:10-0:20") == set()
 
 

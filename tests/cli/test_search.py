@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mm_rag import Collection
 from tests.cli.typed import run
 from tests.media_made import make_picture
 
@@ -99,6 +101,58 @@ def test_it_explains_how_long_each_stage_took(library: Path) -> None:
     assert parsed["hits"] == found(library)
     assert parsed["seconds"]
     assert all(took >= 0 for took in parsed["seconds"].values())
+
+
+def test_it_explains_each_hit_in_words(library: Path) -> None:
+    done = run("search", "bicycles on weekdays", "-c", library, "-k", 2, "--explain")
+    said = " ".join(done.output.split())
+    assert "relevant: ferry.pdf page 2" in said
+    assert "Words (+" in said
+    assert "has all 2 words of the query: bicycles, weekdays" in said
+    [first, _] = found(library, "-k", 2)
+    assert {"base", "meaning", "words"} <= set(first["evidence"])
+    assert isinstance(first["is_relevant"], bool)
+
+
+def test_a_threshold_is_a_probability(library: Path) -> None:
+    assert found(library, "--threshold", 1) == []
+    assert len(found(library, "--threshold", 0)) > 1
+    for threshold in (-3, 1.5):
+        done = run("search", "bicycles", "-c", library, "--threshold", threshold)
+        assert done.exit_code == 2
+        assert "threshold must be a probability from 0 to 1" in " ".join(done.output.split())
+
+
+def test_it_says_what_no_page_has(library: Path) -> None:
+    def said(*arguments: object) -> str:
+        done = run("search", *arguments, "-c", library, "--no-rerank")
+        assert done.exit_code == 0
+        return " ".join(done.output.split())
+
+    assert said("bicycles", "--threshold", 1) == "Nothing relevant found (threshold 1)."
+    assert said('"free bread"', "--threshold", 1) == (
+        'Nothing relevant found among what has the words in quotes ("free bread") (threshold 1).'
+    )
+    assert said("?!") == "Nothing found: the query has no words, only punctuation."
+    assert said(
+        "bicycles", "--page", 3, "--source", library.parent / "documents" / "ferry.pdf"
+    ) == ("Nothing found.")
+
+
+def test_the_nearest_are_said_to_be_irrelevant(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = Collection.search
+
+    def doubted(self: Collection, *arguments: Any, **options: Any) -> Any:
+        explained: Any = everything(self, *arguments, **options)
+        return replace(explained, hits=[replace(hit, score=0.04) for hit in explained.hits])
+
+    monkeypatch.setattr(Collection, "search", doubted)
+    done = run("search", "bicycles", "-c", library, "-k", 1, "--no-rerank")
+    assert done.output.startswith("Nothing relevant found; the nearest are:")
+    assert "ferry.pdf" in done.output
+    assert "0.04" in done.output
 
 
 def test_searching_what_was_never_indexed_is_an_error(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_numbers_are_numbers_whatever_the_vectors(photo: Path) -> None:
         empty = seen("nothing at all", photo)
         collection.add([*same, empty])
         for query in ("equal words", "nothing at all", Image(photo, text="x")):
-            every: list[Any] = [{}, {"diversity": 0.5}, {"diversity": 1.0}, {"threshold": -9.0}]
+            every: list[Any] = [{}, {"diversity": 0.5}, {"diversity": 1.0}, {"threshold": 0.0}]
             for options in every:
                 hits = collection.search(query, 21, **options)
                 assert len(hits) == 21

@@ -198,7 +198,7 @@ def test_filters_apply(collection: Collection, tmp_path: Path) -> None:
 
 def test_threshold_and_diversity(collection: Collection) -> None:
     best, second = collection.search(query(scene(3)), k=2)
-    between = (best.scores["calibrated"] + second.scores["calibrated"]) / 2
+    between = (best.score + second.score) / 2
     assert numbers(collection.search(query(scene(3)), threshold=between)) == [3]
     assert numbers(collection.search(query(scene(3)), diversity=0.5))[0] == 3
 

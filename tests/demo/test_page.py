@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -74,9 +75,38 @@ def test_page_shows_question_file_page_score_and_marked_words(tmp_path: Path) ->
     answer = Answer(query="How many tickets in August?", hits=[_picture_hit(tmp_path)])
     write_page(tmp_path / "page.html", [answer], title="A title", facts={"files": "6"})
     outline = _outline(tmp_path / "page.html")
-    for words in ("How many tickets in August?", "deck.pdf", "page 3", "0.750", "vector 0.500"):
+    for words in (
+        "How many tickets in August?",
+        "deck.pdf",
+        "page 3",
+        "0.75, maybe relevant",
+        "vector 0.500",
+    ):
         assert words in outline.words
     assert "<mark>tickets</mark>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_page_says_that_nothing_relevant_was_found(tmp_path: Path) -> None:
+    doubtful = replace(_picture_hit(tmp_path), score=0.02)
+    answers = [
+        Answer(query="a", hits=[doubtful]),
+        Answer(query="b", hits=[_picture_hit(tmp_path), replace(doubtful, rank=2)]),
+        Answer(query='"no such words"', hits=[]),
+        Answer(query="nothing", hits=[]),
+    ]
+    write_page(tmp_path / "page.html", answers)
+    words = _outline(tmp_path / "page.html").words
+    assert words.count("Nothing relevant found; the nearest are:") == 1
+    assert words.count("0.02, probably not relevant") == 1  # the others show a score alone
+    assert 'Nothing has the words in quotes ("no such words").' in words
+    assert "Nothing found." in words
+
+
+def test_page_shows_the_signals_in_words(tmp_path: Path) -> None:
+    hit = replace(_picture_hit(tmp_path), evidence={"base": -3.0, "meaning": 4.1}, query="tickets")
+    write_page(tmp_path / "page.html", [Answer(query="tickets", hits=[hit])])
+    words = _outline(tmp_path / "page.html").words
+    assert "Meaning (+4.1): much closer to the query than unrelated content" in words
 
 
 def test_a_question_in_another_language_has_its_meaning_below(tmp_path: Path) -> None:
@@ -170,7 +200,7 @@ def test_a_missing_picture_does_not_cost_the_page(tmp_path: Path, damage: str) -
 
 def test_no_hits_and_no_folder_are_said_plainly(tmp_path: Path) -> None:
     write_page(tmp_path / "page.html", [Answer(query="Anything?", hits=[])])
-    assert "Nothing was found." in _outline(tmp_path / "page.html").words
+    assert "Nothing found." in _outline(tmp_path / "page.html").words
     with pytest.raises(InputError, match="nowhere"):
         write_page(tmp_path / "nowhere" / "page.html", [])
 

@@ -141,7 +141,7 @@ def test_every_setting_reaches_the_search(
         "time": (0.0, 9.5),
         "rerank": ["text"],
         "diversity": 0.5,
-        "threshold": -1.0,
+        "threshold": 0.0,
     }
     reached = {**settings, "tags": ["2024"]}
     settings["tagged"] = ["2024"]  # LangChain uses `tags` for tracing

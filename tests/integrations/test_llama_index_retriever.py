@@ -151,7 +151,7 @@ def test_every_setting_of_a_search(collection: Collection, folder: Path) -> None
         "where": {"page": {"$lt": 4}},
         "rerank": False,
         "diversity": 0.5,
-        "threshold": -9.0,
+        "threshold": 0.0,
     }
     found = MultimodalRetriever(collection, **settings).retrieve(QUESTION)
     hits = collection.search(QUESTION, **settings)
@@ -160,7 +160,7 @@ def test_every_setting_of_a_search(collection: Collection, folder: Path) -> None
     assert "score_rerank" not in found[0].metadata
     assert _pages(MultimodalRetriever(collection, page=2)) == [2]
     assert MultimodalRetriever(collection, time=(0.0, 9.0)).retrieve(QUESTION) == []
-    assert MultimodalRetriever(collection, threshold=99.0).retrieve(QUESTION) == []
+    assert MultimodalRetriever(collection, threshold=1.0).retrieve(QUESTION) == []
 
 
 def test_a_setting_that_there_is_not_is_named(collection: Collection) -> None:

@@ -6,6 +6,7 @@ from mm_rag.collection.search.query import cut_notice
 from mm_rag.collection.search.request import SearchOptions, SearchRequest, parse_request
 from mm_rag.collection.search.reranking import Rerankers
 from mm_rag.collection.search.searcher import Explanation, Searcher
+from mm_rag.collection.search.verdict import nothing_found
 
 __all__ = [
     "Explanation",
@@ -14,5 +15,6 @@ __all__ = [
     "SearchRequest",
     "Searcher",
     "cut_notice",
+    "nothing_found",
     "parse_request",
 ]

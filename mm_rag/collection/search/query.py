@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -50,8 +51,9 @@ def encode(query: Any, encoder: Encoder) -> EncodedQuery | None:
         encoder: The model whose vectors the collection holds.
 
     Returns:
-        None if the query would be encoded as text and has neither words nor a picture whose looks
-        can be compared. The vector of a picture without words is zero, and near to nothing.
+        None if the query would be encoded as text and has neither words (`has_words`) nor a picture
+        whose looks can be compared. The vector of a picture without words is zero, and near to
+        nothing.
 
     Raises:
         InputError: The query is not a valid input, or its embedding is not finite.
@@ -62,7 +64,7 @@ def encode(query: Any, encoder: Encoder) -> EncodedQuery | None:
     content = encoder.read(content)
     words, modality = query_words(content), modality_name(content)
     is_text = isinstance(content, Text) or encoder.encodes_as_text(modality)
-    if words.strip() or not is_text:
+    if has_words(words) or not is_text:
         vector = unit(encoder.encode_query(content))
     elif pictures is not None:
         vector = np.zeros(encoder.dimension, np.float32)
@@ -90,6 +92,14 @@ def _with_words(content: Content, encoder: Encoder) -> Content:
 def query_words(query: Content) -> str:
     """The text of a query, including text read from its pictures and recordings."""
     return "\n".join(part.text for part in parts_of(query) if part.text)
+
+
+def has_words(text: str) -> bool:
+    """Whether a text has a letter, a digit or a symbol such as an emoji; punctuation is neither."""
+    return any(
+        letter.isalnum() or (not letter.isascii() and unicodedata.category(letter)[0] == "S")
+        for letter in text
+    )
 
 
 def _printable(query: str) -> str:

@@ -46,7 +46,7 @@ class SearchRequest:
         where: A Chroma filter for everything but modalities; None for no filter.
         rerank: The modalities that are reranked; a page of a document counts as text.
         diversity: From 0 for the best hits to 1 for hits unlike each other.
-        threshold: Minimum calibrated score of a hit; None for no limit.
+        threshold: Minimum `Hit.score`, from 0 to 1; None for no limit.
     """
 
     k: int
@@ -72,9 +72,10 @@ def parse_request(k: int | None, catalog: Catalog, **given: Unpack[SearchOptions
     diversity, threshold = given.get("diversity", 0.0), given.get("threshold")
     if not _is_number(diversity) or not 0.0 <= diversity <= 1.0:
         raise InputError(f"diversity must be between 0 and 1; got {diversity!r:.100}.")
-    if threshold is not None and not _is_number(threshold):
+    if threshold is not None and not (_is_number(threshold) and 0.0 <= threshold <= 1.0):
         raise InputError(
-            f"threshold must be a calibrated score, such as 0.0, or None; got {threshold!r:.100}."
+            "threshold must be a probability from 0 to 1, such as 0.5, or None: it is compared "
+            f"with Hit.score, no longer with the calibrated similarity; got {threshold!r:.100}."
         )
     modalities, rerank = given.get("modalities"), given.get("rerank", True)
     wanted = None if modalities is None else _modalities("modalities", modalities)

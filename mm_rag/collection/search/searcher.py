@@ -116,7 +116,7 @@ class Searcher:
             ranking = _ranking(evidence, reranked)
             watch.lap("rerank")
             selected = select(candidates, ranking.scores, request)
-            hits = _hits(selected, candidates, ranking, request)
+            hits = _hits(selected, candidates, ranking, request, encoded.words)
             watch.lap("show")
             if is_last or self._session.is_current(merged.snapshot):
                 return Explanation(
@@ -212,6 +212,7 @@ def _hits(
     candidates: Candidates,
     ranking: _Ranking,
     request: SearchRequest,
+    words: str,
 ) -> list[Hit]:
     """Hits for the selected candidates, best first.
 
@@ -231,6 +232,7 @@ def _hits(
             evidence=ranking.evidence.of(key),
             matched=tuple(segments),
             also=duplicates.get(key.sha256, ()),
+            query=words,
         )
         for rank, (page, (key, segments)) in enumerate(zip(best, matched.items(), strict=True), 1)
     ]

@@ -23,7 +23,7 @@ def select(
     groups = candidates.groups
     ranked = best_first(scores)
     if request.threshold is not None:
-        ranked = [k for k in ranked if groups[k].scores["calibrated"] >= request.threshold]
+        ranked = [key for key in ranked if scores[key] >= request.threshold]
     if not request.diversity:
         return _best({key: groups[key] for key in ranked}, request, 1)
     pool = _best({key: groups[key] for key in ranked}, request, POOL)

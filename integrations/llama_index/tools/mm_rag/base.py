@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from llama_index.core.schema import Node
 from llama_index.core.tools import FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.tool_spec.base import SPEC_FUNCTION_TYPE, BaseToolSpec
 from llama_index.utils.mm_rag.nodes import content_block, segment_to_node
@@ -21,9 +22,10 @@ from mm_rag.prompt_content import Budget
 class MultimodalTool(FunctionTool):
     """A method of a `Toolbox`, or any other that returns a `ToolResult`, as a LlamaIndex tool.
 
-    The output has text and image blocks; `raw_output` holds the nodes that they are about. Errors
-    are raised as an `MMRagError`, which LlamaIndex's agents turn into an output with `is_error`
-    that says how to go on.
+    The output has text and image blocks; `raw_output` holds the nodes that they are about, of a
+    search with the probability of being relevant as `score` in their metadata. Errors are raised as
+    an `MMRagError`, which LlamaIndex's agents turn into an output with `is_error` that says how to
+    go on.
 
     Args:
         method: A bound method, such as `toolbox.search`.
@@ -55,7 +57,7 @@ class MultimodalTool(FunctionTool):
             tool_name=self.metadata.get_name(),
             blocks=[content_block(block) for block in result.blocks],
             raw_input=given,
-            raw_output=[segment_to_node(segment) for segment in result.segments],
+            raw_output=_nodes(result),
         )
 
     async def acall(self, *args: Any, **kwargs: Any) -> ToolOutput:
@@ -113,3 +115,12 @@ class MultimodalToolSpec(BaseToolSpec):
             for name, tool in self._tools.items()
             if name in names
         ]
+
+
+def _nodes(result: ToolResult) -> list[Node]:
+    nodes = [segment_to_node(segment) for segment in result.segments]
+    for node, score in zip(nodes, result.scores, strict=False):  # of a search only
+        node.metadata["score"] = score
+        node.excluded_embed_metadata_keys.append("score")
+        node.excluded_llm_metadata_keys.append("score")
+    return nodes

@@ -116,9 +116,10 @@ def segment_to_node(segment: Segment) -> Node:
 def hit_to_node(hit: Hit) -> NodeWithScore:
     """Convert a Hit to a Node with its score.
 
-    Beside the Segment's metadata it has `rank`, `score`, the raw score of each stage
-    (`score_lexical`, `score_vector_words`, `score_rerank`, ...), `matched` (text of the best
-    passage) and `also` (other files with the same content, one per line).
+    Beside the Segment's metadata it has `rank`, `score` (the probability of being relevant), the
+    raw score of each stage (`score_lexical`, `score_vector_words`, `score_rerank`, ...), what each
+    signal adds to the log-odds (`evidence_meaning`, ...), `matched` (text of the best passage) and
+    `also` (other files with the same content, one per line).
     """
     node = Node(id_=hit.segment.id, **_node_fields(hit.segment, hit_to_metadata(hit)))
     return FoundNode(node=node, score=hit.score)
