@@ -23,8 +23,9 @@ AGENT_PROMPT = """\
 You answer a question from a collection of documents, pictures, recordings and videos.
 
 1. think first: what has to be known for the answer? Split the question into sub-questions.
-2. search for each of them separately. If that finds little, search again in other words: \
-synonyms, the words that a document would use, or the language it is written in.
+2. search for each of them separately. If that finds nothing relevant, search again in other \
+words: synonyms, the words that a document would use, or the language it is written in. Do not \
+cite a result that search calls probably not relevant, unless you have seen the answer in it.
 3. open_segment shows a whole page or clip; look at those that seem to hold the answer. think \
 about what you have seen, and about what is still missing.
 4. When you know enough, or find nothing new, call final_results with the paths of the pages, \
