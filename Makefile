@@ -22,7 +22,7 @@ define install
 	touch $(1)/installed
 endef
 
-.PHONY: help demo test test-all test-oldest test-newest constraints check lint types types-shipped fast families bench bench-load bench-rerank bench-collection bench-integrations bench-cost bench-gpu clean
+.PHONY: help demo test test-all test-oldest test-newest constraints check lint types types-shipped fast families bench bench-load bench-rerank bench-collection bench-integrations bench-cost bench-ranking bench-gpu clean
 
 help:
 	@echo "make demo           index sample files, answer ten questions, write demo/index.html"
@@ -39,6 +39,7 @@ help:
 	@echo "make bench-collection CORPUS=folder   durability, latency and disk space; two hours"
 	@echo "make bench-integrations               LangChain and LlamaIndex; two minutes"
 	@echo "make bench-cost CORPUS=folder         what the default costs; half an hour"
+	@echo "make bench-ranking                    ranking and scores on generated sets; half an hour"
 	@echo "make bench-gpu                        reranking on a GPU, at the size of a 2B model"
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -128,6 +129,10 @@ bench-integrations: $(VENV)/installed
 bench-cost: $(VENV)/installed
 	@test -n "$(CORPUS)" || { echo "Say where: make bench-cost CORPUS=folder"; exit 2; }
 	$(BIN)/python -m benchmarks.cost --corpus "$(CORPUS)" --docs
+
+# Generated sets; with a corpus also its retrieval sets.
+bench-ranking: $(VENV)/installed
+	$(BIN)/python -m benchmarks.ranking $(if $(CORPUS),--corpus "$(CORPUS)") --docs
 
 bench-gpu: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reranking --device cuda
