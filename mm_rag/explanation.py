@@ -10,6 +10,7 @@ from mm_rag._printing import one_line
 from mm_rag.words import is_common, plain_words, stem
 
 _MUCH = 2.0  # log-odds: odds seven times as high
+_CLEAR = 0.7  # odds twice as high
 _LITTLE = 0.3  # odds a third higher
 _MOST_NAMED = 8  # words of the query that a line names
 _LONGEST_NAMED = 40  # characters of a word
@@ -68,8 +69,12 @@ def _words(share: float, found: _Found) -> str:
     has, lacks = _in_and_missing(found)
     if not has and not lacks:
         return "shares words with the query" if share > 0 else "shares few words with the query"
-    if not has:  # in another form, such as a plural that only a stemmer knows
-        return "has words of the query in other forms" if share > 0 else "has no word of the query"
+    if not has and share <= 0:
+        return "has no word of the query"
+    if not has:
+        common = _common(found.query) & _common(found.text)
+        # Another form is a plural that only a stemmer of its language knows, for example.
+        return f"has {'only common words' if common else 'other forms of words'} of the query"
     asked = len(has) + len(lacks)
     many = f"all {asked} words" if not lacks else f"{len(has)} of {asked} words"
     line = f"has {'the word' if asked == 1 else many} of the query: {_named(has)}"
@@ -95,7 +100,7 @@ def _surroundings(share: float, found: _Found) -> str:
 
 
 def _reranker(share: float, found: _Found) -> str:
-    does = "reads" if share > 0 else "does not read"
+    does = "reads" if share >= _CLEAR else "may read" if share >= _LITTLE else "does not read"
     return f"beside the query, it {does} like an answer"
 
 
@@ -121,6 +126,10 @@ def _in_and_missing(found: _Found) -> tuple[list[str], list[str]]:
     for stemmed, word in reversed(wanted.items()):
         (has if stemmed in there else lacks).append(word)
     return has, lacks
+
+
+def _common(text: str) -> set[str]:
+    return set(filter(is_common, plain_words(text)))
 
 
 def _codes(found: _Found) -> tuple[list[str], list[str]]:

@@ -77,7 +77,8 @@ def test_a_hit_is_explained_by_its_signals_strongest_first() -> None:
         ("mooring ropes", "a mooring rope", "Words (+0.5): has all 2 words of the query: mooring, "
          "ropes"),
         ("the of", "the", "Words (+0.5): has 1 of 2 words of the query: the; not of"),
-        ("Pumpen", "Pumpe", "Words (+0.5): has words of the query in other forms"),
+        ("Pumpen", "Pumpe", "Words (+0.5): has other forms of words of the query"),
+        ("is there a cat", "there is", "Words (+0.5): has only common words of the query"),
         ("report", "", "Words (+0.5): has the word of the query: report"),
         ("", "anything", "Words (+0.5): shares words with the query"),
     ],
@@ -96,6 +97,7 @@ def test_the_words_that_a_hit_shares_are_named(query: str, text: str, line: str)
         ("identifiers", -2.0, "4711 is missing"),
         ("surroundings", 0.5, "the passages and headings around it fit the query, too"),
         ("looks", 3.0, "looks like the picture in the query"),
+        ("reranker", 0.5, "beside the query, it may read like an answer"),
         ("reranker", -2.0, "beside the query, it does not read like an answer"),
     ],
 )
