@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -144,6 +144,8 @@ class Session:
             return LexicalIndex(folder)
         except CollectionError:  # damaged, or of another version; the catalog has all its contents
             with self.storage.writing(self._wait):
+                with suppress(CollectionError):  # another process has made it again
+                    return LexicalIndex(folder)
                 self._begin_lexical(folder)
             return LexicalIndex(folder)
 

@@ -44,7 +44,7 @@ def test_words_are_stemmed(collection: Collection) -> None:
 
 def test_query_syntax_is_only_words(collection: Collection) -> None:
     collection.add([segment("alpha beta", 1)])
-    assert collection.search('alpha AND (beta" OR -title:x* \\ :', k=1)
+    assert collection.search('alpha AND (beta" OR -title:x \\ : *', k=1)
 
 
 def test_where_filters_both_vectors_and_words(collection: Collection, folder: Path) -> None:

@@ -7,6 +7,7 @@ the language of the text. Identifiers and part numbers are also kept whole.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -60,7 +61,12 @@ _LONGEST = 255  # bytes of a word; longer ones are data, such as a picture in ba
 # Dashes look alike; soft hyphens and joiners are invisible, and differ from copy to copy.
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2012\u2013\u2212"), "-")
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
-_REPLACED = _DASHES | _UNSEEN
+_DIGITS = {
+    code: str(unicodedata.decimal(chr(code)))
+    for code in range(0x660, 0x1FBFA)
+    if unicodedata.category(chr(code)) == "Nd"
+}
+_REPLACED = _DASHES | _UNSEEN | _DIGITS
 
 _UNSPACED = HAN_AND_KANA + HANGUL + THAI_TO_KHMER
 _UNIT = re.compile(rf"[{_UNSPACED}][{THAI_TO_KHMER_MARKS}]*")
@@ -77,11 +83,10 @@ _SIGNED_WORD = r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]*"
 _CODE = re.compile(
     r"(?<![^\W_])[^\W_]++(?:(?:(?:[-_./:@+#&=\\]{1,3}|(?<=\d),(?=\d))[^\W_]++)++(?:\+\+|#)?|\+\+|#)"
 )
-_IDENTIFIER = re.compile(r"[\d_:@+#&=\\]")
 
 
 def cleaned(text: str) -> str:
-    """Replace characters that only look different: full-width letters, ligatures, dashes, ..."""
+    """Replace characters that only look different: full-width letters, digits, dashes, ..."""
     if text.isascii():
         return text
     # Lone surrogates come from damaged files and file names; tantivy refuses them.
@@ -132,16 +137,11 @@ def stems(text: str, language: str) -> list[str]:
 def codes(text: str) -> list[str]:
     """The identifiers and part numbers of a spaced text, unsplit.
 
-    Includes other joined words, such as well-known (see `is_identifier`).
+    Includes other joined words, such as well-known.
     """
     # Most words are only letters; passing them over here is faster than by the expression.
     others = " ".join(word for word in text.split() if not word.isalnum())
     return as_written(" ".join(_CODE.findall(others)))
-
-
-def is_identifier(code: str) -> bool:
-    """Whether a code is more than joined words, such as well-known, and/or and e.g."""
-    return _IDENTIFIER.search(code) is not None
 
 
 def _signed_words() -> tantivy.Tokenizer:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tantivy
 
@@ -20,12 +20,16 @@ from mm_rag.collection.lexical.analysis import (
     spaced,
     stems,
 )
-from mm_rag.collection.lexical.query import analyzed_query, parse_query
+from mm_rag.collection.lexical.identifiers import forms_in
+from mm_rag.collection.lexical.live import FIELDS
+from mm_rag.collection.lexical.query import ParsedQuery, analyzed_query, parse_query
 from mm_rag.collection.lexical.scoring import Scored, Scorer, WeightedQuery
 from mm_rag.errors import CollectionError, MMRagError
 from mm_rag.segment import Segment
 
-_SPACES = "mm_rag_spaces"  # the tokenizer's name in the index
+# The tokenizer's name in the index. Another number makes indexes of older versions again, which is
+# needed whenever texts are indexed in another way.
+_SPACES = "mm_rag_spaces_2"
 
 _HEAP_BYTES = 50_000_000  # the writer's buffer; tantivy asks for 15 MB at least
 
@@ -37,13 +41,13 @@ _WRITING = "Is the disk full or read-only, or does another process write to it?"
 
 
 class WordMatch(NamedTuple):
-    """What a segment has of a query's words.
+    """Match of a segment with a query's words.
 
     Attributes:
         score: BM25 over the fields, in nats.
         share: The score divided by the maximum possible for the query, in [0, 1].
         codes: The share, by rarity, of the query's rare identifiers that it has, in [0, 1].
-        nearness: How close together it has the query's words, in [0, 1].
+        nearness: Closeness of the query's words, in [0, 1].
     """
 
     score: float = 0.0
@@ -120,7 +124,8 @@ class LexicalIndex:
     def search(self, words: str, n: int) -> list[tuple[str, WordMatch]]:
         """The `n` segments with the highest BM25 for a query, best first.
 
-        Words in double quotes are a required phrase; `valv*` matches any word that begins so.
+        Words in quotation marks are required as they are written, in a row; so is a word that
+        begins like `valv*`.
 
         Returns:
             Pairs of an id and what it has of the query.
@@ -129,15 +134,11 @@ class LexicalIndex:
             CollectionError: The index was damaged since it was opened.
         """
         with self._explained("searched", _READING):
-            scorer = Scorer(self._searcher(), self._schema)
-            found = self._best(
-                scorer, words, lambda query: _found(scorer.searcher, query.query, query.maximum, n)
-            )
-            # Ties in an order that does not depend on when they were written.
-            return sorted(found.items(), key=lambda pair: (-pair[1].share, pair[0]))[:n]
+            search = _Search(Scorer(self._searcher(), self._schema), parse_query(words))
+            return search.best(n)
 
     def matches(self, words: str, ids: Collection[str]) -> dict[str, WordMatch]:
-        """What segments have of a query, by id; those that lack something required are left out.
+        """Match segments with a query, by id; those that lack something required are left out.
 
         Args:
             words: The query, as in `search`.
@@ -146,30 +147,9 @@ class LexicalIndex:
         Raises:
             CollectionError: The index was damaged since it was opened.
         """
-        if not ids:
-            return {}
         with self._explained("searched", _READING):
-            scorer = Scorer(self._searcher(), self._schema)
-            return self._best(scorer, words, lambda query: scorer.among(query, ids))
-
-    def _best(
-        self, scorer: Scorer, words: str, find: Callable[[WeightedQuery], Sequence[Scored]]
-    ) -> dict[str, WordMatch]:
-        """What `find` finds, by id.
-
-        A query is too short to tell its language: it is analysed in every language of the index,
-        and a segment counts by its best score.
-        """
-        parsed = parse_query(words)
-        analyses = dict.fromkeys(analyzed_query(parsed, each) for each in scorer.languages)
-        best: dict[tuple[int, int], tuple[WordMatch, tantivy.DocAddress]] = {}
-        for query in map(scorer.weighted, analyses):
-            for score, address in scorer.scores(query, find(query)):
-                share = min(1.0, score / query.maximum) if query.maximum else 0.0
-                key = (address.segment_ord, address.doc)
-                if key not in best or share > best[key][0].share:
-                    best[key] = (WordMatch(score, share), address)
-        return {scorer.searcher.doc(at)["id"][0]: match for match, at in best.values()}
+            search = _Search(Scorer(self._searcher(), self._schema), parse_query(words))
+            return search.among(ids)
 
     def is_sound(self) -> bool:
         """Whether the files are as they were written, and can be read completely."""
@@ -219,41 +199,113 @@ def known_words(path: Path) -> KnownFiles:
     return KnownFiles(path, path.with_name(f"{path.name}.state"))
 
 
-def _found(
-    searcher: tantivy.Searcher, query: tantivy.Query, maximum: float, n: int
-) -> list[Scored]:
-    """The best documents by tantivy's score: `n`, or more if the last of them are tied."""
-    n = min(n, searcher.num_docs)
-    if n < 1 or not maximum:
-        return []
-    hits = searcher.search(query, n, count=False).hits
-    # tantivy breaks ties by when documents were written: all that are tied are retrieved.
-    wanted = n
-    while len(hits) == wanted < searcher.num_docs and wanted < _TIES * n:
-        if hits[-1][0] < hits[n - 1][0]:
-            break
-        wanted = min(4 * wanted, searcher.num_docs)
-        hits = searcher.search(query, wanted, count=False).hits
-    return list(hits)
+_Key: TypeAlias = tuple[int, int]
+_Match: TypeAlias = tuple[WordMatch, tantivy.DocAddress]
+
+
+class _Search:
+    """One query to one state of the index.
+
+    A query is too short to tell its language: it is analysed in every language of the index, and a
+    segment counts by its best score.
+
+    Args:
+        scorer: The scorer of that state.
+        parsed: The query.
+    """
+
+    def __init__(self, scorer: Scorer, parsed: ParsedQuery) -> None:
+        analyses = dict.fromkeys(analyzed_query(parsed, each) for each in scorer.languages)
+        self._scorer = scorer
+        parts = scorer.parts(parsed, analyses)
+        self._named = parts.named
+        self._queries = [scorer.weighted(analysis, parts) for analysis in analyses]
+
+    def best(self, n: int) -> list[tuple[str, WordMatch]]:
+        """The `n` best segments, best first. Those with rare identifiers are among them."""
+        n = min(n, self._scorer.searcher.num_docs)
+        if n < 1:
+            return []
+        found = self._matches(lambda query: self._found(query, n))
+        coded = {_key(at): (share, at) for share, at in self._scorer.with_codes(self._named, n)}
+        others = [self._scorer.id_of(at) for key, (_, at) in coded.items() if key not in found]
+        found |= self._matches(lambda query: self._scorer.among(query, others))
+        found = {
+            key: (match._replace(codes=coded[key][0]) if key in coded else match, at)
+            for key, (match, at) in found.items()
+        }
+        # Ties in an order that does not depend on when they were written.
+        first = _first(found.values(), n)
+        best = [(self._scorer.id_of(at), match) for match, at in first]
+        wanted = sorted(best, key=lambda pair: (-pair[1].codes, -pair[1].share, pair[0]))[:n]
+        return sorted(wanted, key=lambda pair: (-pair[1].share, pair[0]))
+
+    def among(self, ids: Collection[str]) -> dict[str, WordMatch]:
+        """Those of these segments that have all that is required."""
+        codes = self._scorer.codes(self._named, ids)
+        found = self._matches(lambda query: self._scorer.among(query, ids))
+        by_id = {self._scorer.id_of(at): match for match, at in found.values()}
+        return {i: match._replace(codes=codes.get(i, 0.0)) for i, match in by_id.items()}
+
+    def _found(self, query: WeightedQuery, n: int) -> list[Scored]:
+        """The best documents by tantivy's score: `n`, or more if the last of them are tied."""
+        if not query.maximum:
+            return []
+        hits = self._scorer.find(query, n)
+        # tantivy breaks ties by when documents were written: all that are tied are retrieved.
+        wanted, most = n, self._scorer.searcher.num_docs
+        while len(hits) == wanted < most and wanted < _TIES * n:
+            if hits[-1][0] < hits[n - 1][0]:
+                break
+            wanted = min(4 * wanted, most)
+            hits = self._scorer.find(query, wanted)
+        return hits
+
+    def _matches(self, find: Callable[[WeightedQuery], Sequence[Scored]]) -> dict[_Key, _Match]:
+        """Matches of all that `find` returns."""
+        best: dict[_Key, _Match] = {}
+        for query in self._queries:
+            for score, address in find(query):
+                share = min(1.0, score / query.maximum) if query.maximum else 0.0
+                key = _key(address)
+                if key not in best or share > best[key][0].share:
+                    best[key] = (WordMatch(score, share), address)
+        return best
+
+
+def _key(address: tantivy.DocAddress) -> _Key:
+    return (address.segment_ord, address.doc)
+
+
+def _first(matches: Iterable[_Match], n: int) -> list[_Match]:
+    """The `n` best, and those that are tied with the last of them."""
+    ordered = sorted(matches, key=lambda pair: (-pair[0].codes, -pair[0].share))
+    if len(ordered) <= n:
+        return ordered
+    last = ordered[n - 1][0]
+    tied = takewhile(lambda pair: pair[0][1:3] == last[1:3], ordered[n:])
+    return [*ordered[:n], *tied]
 
 
 def _make_schema() -> tantivy.Schema:
     """The fields of the index.
 
-    `title` and `text` hold stems in the segment's language. All languages share the two fields,
-    because BM25 compares a text's length with the mean of its field over all segments: with a field
-    for each language, the only German page among a thousand would be 1,000 times as long as the
-    mean, and score next to nothing. `whole` holds words as they are written, and codes.
+    `about` (title, heading and file name) and `text` hold stems in the segment's language. All
+    languages share the two fields, because BM25 compares a text's length with the mean of its field
+    over all segments: with a field for each language, the only German page among a thousand would
+    be 1,000 times as long as the mean, and score next to nothing. `exact` holds the words of both
+    as they are written, in order, and `codes` what is joined, and the forms of identifiers.
     """
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("sha256", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
     # Stored, with their lengths, to score without deleted documents (`scoring`).
-    for name in ("title", "text"):
-        builder.add_text_field(name, stored=True, tokenizer_name=_SPACES, index_option="position")
+    for name in FIELDS:
+        builder.add_text_field(name, stored=True, tokenizer_name=_SPACES, index_option="freq")
         builder.add_integer_field(f"{name}_length", fast=True)
-    builder.add_text_field("whole", tokenizer_name=_SPACES, index_option="basic")
+    builder.add_text_field("exact", tokenizer_name=_SPACES, index_option="position")
+    builder.add_text_field("codes", tokenizer_name=_SPACES, index_option="basic")
     return builder.build()
 
 
@@ -268,17 +320,24 @@ def _open_index(schema: tantivy.Schema, path: Path | None) -> tantivy.Index:
 
 def _document_of(segment: Segment) -> tantivy.Document:
     """A segment as it is indexed."""
-    title, text = (spaced(cleaned(part), ends=True) for part in (segment.title, segment.text))
+    heading = segment.metadata.get("heading", "")
+    parts = (segment.title, str(heading), segment.name, segment.text)
+    title, heading, name, text = (spaced(cleaned(part), ends=True) for part in parts)
     language = language_of(segment.text if segment.text.strip() else segment.title)
-    in_title, in_text = stems(title, language), stems(text, language)
-    whole = {*stems(title, PLAIN), *stems(text, PLAIN), *codes(title), *codes(text)}
+    about = stems(title, language)
+    # The title is often the file name in words, or the heading.
+    about += [word for word in stems(f"{heading} {name}", language) if word not in about]
+    in_text = stems(text, language)
+    whole = " ".join((title, heading, name, text))
     return tantivy.Document(
         id=segment.id,
         sha256=segment.sha256,
         language=language,
-        title=" ".join(in_title),
-        title_length=len(in_title),
+        about=" ".join(about),
+        about_length=len(about),
         text=" ".join(in_text),
         text_length=len(in_text),
-        whole=" ".join(whole),
+        # A phrase is in one of them: tantivy leaves a gap between values.
+        exact=[" ".join(stems(part, PLAIN)) for part in (title, heading, name, text)],
+        codes=" ".join({*codes(whole), *forms_in(whole)}),
     )

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from mm_rag.collection.lexical import without_syntax
 from mm_rag.collection.search.pictures import query_features
 from mm_rag.collection.search.scaling import unit
 from mm_rag.collection.store import Vectors
@@ -90,8 +91,15 @@ def _with_words(content: Content, encoder: Encoder) -> Content:
 
 
 def query_words(query: Content) -> str:
-    """The text of a query, including text read from its pictures and recordings."""
-    return "\n".join(part.text for part in parts_of(query) if part.text)
+    """The text of a query, including text read from its pictures and recordings.
+
+    Only what the user typed has syntax: a quotation on a picture requires nothing.
+    """
+    return "\n".join(
+        part.text if isinstance(part, Text) else without_syntax(part.text)
+        for part in parts_of(query)
+        if part.text
+    )
 
 
 def has_words(text: str) -> bool:

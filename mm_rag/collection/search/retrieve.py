@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 
 from mm_rag.collection.catalog import Found, stacked
-from mm_rag.collection.lexical import WordMatch
+from mm_rag.collection.lexical import LexicalIndex, WordMatch, requires_words
 from mm_rag.collection.search.calibration import Calibration
 from mm_rag.collection.search.pictures import Likeness, PictureIndex
 from mm_rag.collection.search.query import EncodedQuery
@@ -38,8 +38,8 @@ class Retrieved:
     Attributes:
         nearest: Segments by id, each query's nearest first; None for records that are not in the
             catalog.
-        words: What segments have of the query's words, by id: of the best by BM25, and of those
-            that the other lists found.
+        words: Matches with the query's words, by id: the best by BM25, and the segments that the
+            other lists found.
         pictures: Pictures by id that look like one in the query; None without such a picture.
         unsettled: Ids for which Chroma may differ from the catalog; only those that the catalog
             knows are shown.
@@ -90,6 +90,10 @@ def retrieve(
     others = [id_ for id_ in {**nearest, **(pictures or {})} if id_ not in words]
     began = time.perf_counter()
     words |= snapshot.lexical.matches(query.words, others)
+    if requires_words(query.words):
+        allowed = {*words, *_foreign_matches(snapshot, query.words, nearest, search.unsettled)}
+        nearest = {id_: found for id_, found in nearest.items() if id_ in allowed}
+        pictures = pictures and {id_: like for id_, like in pictures.items() if id_ in allowed}
     seconds["words"] += time.perf_counter() - began
     return Retrieved(
         nearest=nearest,
@@ -201,6 +205,18 @@ def _by_words(
         matching = snapshot.store.matching(list(found), request.where)
         found = {id_: match for id_, match in found.items() if id_ in matching}
     return found
+
+
+def _foreign_matches(
+    snapshot: Snapshot, words: str, nearest: Mapping[str, Found | None], unsettled: Set[str]
+) -> set[str]:
+    """The records of other programs that have what the query requires."""
+    ids = [id_ for id_, one in nearest.items() if one is None and id_ not in unsettled]
+    entries = snapshot.store.records(ids) if ids else {}
+    index = LexicalIndex(None)  # the collection's has none of them
+    index.put(entry.segment for entry in entries.values())
+    matching = index.matches(words, [entry.segment.id for entry in entries.values()])
+    return {id_ for id_, entry in entries.items() if entry.segment.id in matching}
 
 
 def _by_looks(
