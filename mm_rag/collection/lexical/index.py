@@ -46,14 +46,13 @@ class WordMatch(NamedTuple):
     Attributes:
         score: BM25 over the fields, in nats.
         share: The score divided by the maximum possible for the query, in [0, 1].
-        codes: The share, by rarity, of the query's rare identifiers that it has, in [0, 1].
-        nearness: Closeness of the query's words, in [0, 1].
+        codes: The share, by rarity, of the query's rare identifiers that it has, in [0, 1]. Names
+            and numbers count 0.3 of a code.
     """
 
     score: float = 0.0
     share: float = 0.0
     codes: float = 0.0
-    nearness: float = 0.0
 
 
 class LexicalIndex:

@@ -54,6 +54,7 @@ class ParsedQuery:
     Attributes:
         words: All different words but those with a star, phrases included, separated by spaces.
         phrases: Texts in quotation marks: words, as they are written, that stand in a row.
+        quoted: Texts in quotation marks, as they were typed.
         prefixes: The texts before a star, folded.
         identifiers: Identifiers in it.
         spelt: The words in letters of a short query, as they are written.
@@ -61,6 +62,7 @@ class ParsedQuery:
 
     words: str
     phrases: tuple[tuple[str, ...], ...]
+    quoted: tuple[str, ...]
     prefixes: tuple[str, ...]
     identifiers: tuple[Identifier, ...]
     spelt: tuple[str, ...]
@@ -119,6 +121,7 @@ def parse_query(words: str) -> ParsedQuery:
     return ParsedQuery(
         " ".join(_first(_MOST_WORDS, spaced(" ".join([*plain, *quoted]), ends=False).split())),
         _first(_MOST, phrases),
+        _first(_MOST, quoted),
         _first(_MOST, as_written(" ".join(prefixes))),
         identifiers_of(" ".join([*plain, *quoted])),
         _spelt(plain) if len(plain) <= _SHORT else (),

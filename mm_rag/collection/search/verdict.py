@@ -30,7 +30,7 @@ def nothing_found(query: str, threshold: float | None = None) -> str:
 def _required(query: str) -> str:
     """Name the words that every hit has to have; empty without quotes and prefixes."""
     parsed = parse_query(query)
-    phrases = [f'"{_short(phrase)}"' for phrase in parsed.phrases if any(map(str.isalnum, phrase))]
+    phrases = [f'"{_short(phrase)}"' for phrase in parsed.quoted if any(map(str.isalnum, phrase))]
     prefixes = [f"{_short(prefix)}*" for prefix in parsed.prefixes]
     quoted = f"the words in quotes ({', '.join(phrases)})" if phrases else ""
     begun = f"words that begin with {', '.join(prefixes)}" if prefixes else ""
