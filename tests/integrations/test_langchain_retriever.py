@@ -153,6 +153,22 @@ def test_every_setting_reaches_the_search(
     assert given == {**reached, "page": None, "k": None}
 
 
+def test_the_threshold_is_a_probability(collection: Collection) -> None:
+    documents = MultimodalRetriever(collection=collection).invoke(QUESTION)
+    scores = [document.metadata["score"] for document in documents]
+    assert all(0.0 <= score <= 1.0 for score in scores)
+    least = MultimodalRetriever(collection=collection, threshold=scores[1])
+    assert least.invoke(QUESTION) == [
+        each for each in documents if each.metadata["score"] >= scores[1]
+    ]
+    assert least.invoke(QUESTION, threshold=1.0) == []
+    assert {"evidence_base", "evidence_meaning"} <= set(documents[0].metadata)
+    with pytest.raises(InputError, match="threshold must be a probability from 0 to 1"):
+        least.invoke(QUESTION, threshold=-3.0)
+    with pytest.raises(ValidationError, match="threshold"):
+        MultimodalRetriever(collection=collection, threshold=-3.0)
+
+
 def test_a_setting_that_there_is_not(collection: Collection) -> None:
     """`top_k` was accepted and ignored."""
     settings: dict[str, Any] = {"top_k": 3}

@@ -135,6 +135,26 @@ def test_search_shows_the_page(
     assert document.metadata["page"] == 1
 
 
+def test_artifact_of_a_search_has_probabilities(
+    collection: Collection, tools: dict[str, BaseTool]
+) -> None:
+    artifact = cast("list[Document]", call(tools["search"], query=QUESTION, k=2).artifact)
+    hits = collection.search(QUESTION, 2)
+    assert [document.metadata["score"] for document in artifact] == [hit.score for hit in hits]
+    [opened] = cast("list[Document]", call(tools["open_segment"], path="/deck.pdf/page-1").artifact)
+    assert "score" not in opened.metadata
+
+
+def test_a_search_for_words_in_quotes_that_nothing_has(
+    tools: dict[str, BaseTool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Collection, "search", lambda *_, **__: [])  # pyright: ignore
+    message = call(tools["search"], query='"no such words"')
+    assert message.status == "success"
+    assert 'Nothing has the words in quotes ("no such words").' in words(message)
+    assert message.artifact == []
+
+
 def test_artifact_is_a_list_where_there_is_nothing_to_refer_to(tools: dict[str, BaseTool]) -> None:
     assert call(tools["ls"]).artifact == []
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from llama_index.core.evaluation import RetrieverEvaluator
-from llama_index.core.schema import QueryBundle
+from llama_index.core.postprocessor import SimilarityPostprocessor
+from llama_index.core.schema import MetadataMode, QueryBundle
 from llama_index.core.vector_stores import (
     FilterCondition,
     FilterOperator,
@@ -161,6 +162,25 @@ def test_every_setting_of_a_search(collection: Collection, folder: Path) -> None
     assert _pages(MultimodalRetriever(collection, page=2)) == [2]
     assert MultimodalRetriever(collection, time=(0.0, 9.0)).retrieve(QUESTION) == []
     assert MultimodalRetriever(collection, threshold=1.0).retrieve(QUESTION) == []
+
+
+def test_scores_are_probabilities_that_llama_index_can_cut(collection: Collection) -> None:
+    nodes = MultimodalRetriever(collection).retrieve(QUESTION)
+    scores = [node.score or 0.0 for node in nodes]
+    assert all(0.0 <= score <= 1.0 for score in scores)
+    assert scores == sorted(scores, reverse=True)
+    least = scores[1]
+    cut = SimilarityPostprocessor(similarity_cutoff=least).postprocess_nodes(nodes)
+    kept = MultimodalRetriever(collection, threshold=least).retrieve(QUESTION)
+    assert [node.node_id for node in kept] == [node.node_id for node in cut]
+    assert {"evidence_base", "evidence_meaning"} <= set(nodes[0].metadata)
+    assert "evidence_" not in nodes[0].node.get_content(MetadataMode.LLM)
+
+
+@pytest.mark.parametrize("threshold", [-3.0, 1.5, "high"])
+def test_a_threshold_is_a_probability(collection: Collection, threshold: Any) -> None:
+    with pytest.raises(InputError, match="threshold must be a probability from 0 to 1"):
+        MultimodalRetriever(collection, threshold=threshold).retrieve(QUESTION)
 
 
 def test_a_setting_that_there_is_not_is_named(collection: Collection) -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from llama_index.core.agent.workflow import FunctionAgent, ToolCallResult
 from llama_index.core.base.llms.types import ContentBlock, ImageBlock, TextBlock
-from llama_index.core.schema import Node
+from llama_index.core.schema import MetadataMode, Node
 from llama_index.core.tools import FunctionTool, ToolMetadata
 from llama_index.core.tools.calling import acall_tool, call_tool
 from llama_index.core.workflow import Context
@@ -65,6 +65,18 @@ def test_search_shows_the_page(
     [node] = cast("list[Node]", output.raw_output)
     assert node.metadata["source"] == str(folder / "deck.pdf")
     assert node.metadata["page"] == 1
+
+
+def test_nodes_of_a_search_have_probabilities_that_no_model_reads(
+    collection: Collection, tools: dict[str, FunctionTool]
+) -> None:
+    nodes = cast("list[Node]", tools["search"].call(query=QUESTION, k=2).raw_output)
+    hits = collection.search(QUESTION, 2)
+    assert [node.metadata["score"] for node in nodes] == [hit.score for hit in hits]
+    for mode in (MetadataMode.LLM, MetadataMode.EMBED):
+        assert "score: " not in nodes[0].get_content(mode)
+    [opened] = cast("list[Node]", tools["open_segment"].call(path="/deck.pdf/page-1").raw_output)
+    assert "score" not in opened.metadata
 
 
 def test_positional_arguments(tools: dict[str, FunctionTool]) -> None:

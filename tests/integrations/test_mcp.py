@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, ImageContent, TextContent
 
-from mm_rag import Collection
+from mm_rag import Collection, Hit
 from mm_rag._optional import install_command
 from mm_rag.agent_tools import Toolbox, ToolResult
 from mm_rag.errors import CollectionMismatch
@@ -79,6 +80,23 @@ async def test_a_search_answers_with_words_and_the_picture_of_the_page(
     assert result.structured_content is None
     assert "/deck.pdf/page-3" in words(result)
     assert slide_of(pictures(result)[0]) == "red"
+
+
+async def test_a_client_is_told_that_nothing_relevant_was_found(
+    toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = toolbox.collection.search
+
+    def doubted(*arguments: Any, **options: Any) -> list[Hit]:
+        return [replace(hit, score=0.03) for hit in found(*arguments, **options)]
+
+    monkeypatch.setattr(toolbox.collection, "search", doubted)
+    async with Client(make_server(toolbox)) as client:
+        result = await client.call_tool("search", QUESTION)
+        assert "probably not relevant" in (client.instructions or "")
+    assert not result.is_error
+    assert "Nothing relevant was found. The results below are only the nearest" in words(result)
+    assert "/deck.pdf/page-3" in words(result)
 
 
 async def test_a_page_is_opened(toolbox: Toolbox, slide_of: Callable[[bytes], str]) -> None:
