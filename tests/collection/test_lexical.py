@@ -194,6 +194,38 @@ def test_of_a_very_long_query_the_rarest_words_are_searched_for() -> None:
     assert search(texts, " ".join(common))  # and the rarest may be in all texts
 
 
+def test_only_stop_words() -> None:
+    texts = ["the pump of the north", "how it is", "a valve"]
+    assert set(search(texts, "how is the of")) == set(texts[:2])
+    assert search(texts, "we would") == []
+
+
+def test_a_query_that_is_a_whole_text_finds_it() -> None:
+    texts = [
+        f"{FILLER} Passage {n} about {topic}." for n, topic in enumerate(("tea", "jam", "ice"))
+    ]
+    for text in texts:
+        assert search(texts, text)[0] == text
+        assert search(texts, f'"{text}"') == [text]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("\U0001f527 valve \U0001f600", "a valve"),
+        ("valve \u5b89\u5168\u9600 \u043d\u0430\u0441\u043e\u0441", "a valve"),
+        ("\u202bvalve\u202c", "a valve"),
+        ("val\u200fve", "a valve"),
+        ("\u2067ZX\u200e-02201\u2069", "ZX-02201"),
+        ('valve "pump', "a valve"),
+        ("...valve?!", "a valve"),
+        ("valve " + "x" * 300, "a valve"),
+    ],
+)
+def test_odd_queries(query: str, expected: str) -> None:
+    assert search(["ZX 02210", "a valve", "ZX-02201"], query)[0] == expected
+
+
 LONG = {
     "one word": "a" * 100_000,
     "dashes": "a-" * 50_000,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import chromadb
+import numpy as np
 import pytest
 
-from mm_rag import Collection
+from mm_rag import Collection, Encoder
 from mm_rag.collection.lexical import LexicalIndex
+from mm_rag.record import segment_to_metadata
 from tests.collection.conftest import segment
 
 
@@ -124,6 +128,11 @@ def test_long_phrases_are_needed_to_their_end() -> None:
     assert search([text, other], f'"{text}"') == [text]
 
 
+@pytest.mark.parametrize("query", ['"" valve', '" " valve', '"-" valve', '"\U0001f527" valve'])
+def test_quotes_without_words_are_ignored(query: str) -> None:
+    assert search(["a valve", "a pump"], query) == ["a valve"]
+
+
 # Beginnings of words
 
 
@@ -176,3 +185,21 @@ def test_hits_by_vector_have_what_is_in_quotes(collection: Collection, *, rerank
     assert found('"pump check"') == set()
     assert found("pump check*") == {texts[0], texts[1]}
     assert found('"check valve') == set(texts)
+
+
+@pytest.mark.slow
+def test_records_of_other_programs_have_what_is_in_quotes(
+    collection: Collection, encoder: Encoder
+) -> None:
+    theirs = [segment(f"ferry number {n}", n) for n in range(3)]
+    client: Any = chromadb.PersistentClient(str(collection.path / "chroma"))
+    client.get_collection("default", embedding_function=None).add(
+        ids=[f"theirs-{n}" for n in range(3)],
+        embeddings=np.asarray(encoder.encode_document([each.text for each in theirs])),
+        documents=[each.text for each in theirs],
+        metadatas=[dict(segment_to_metadata(each)) for each in theirs],
+    )
+    client.close()
+    hits = collection.search('ferry "number 1"', k=3)
+    assert [hit.segment.text for hit in hits] == ["ferry number 1"]
+    assert collection.search('"ferry 1"', k=3) == []

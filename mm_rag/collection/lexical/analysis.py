@@ -58,9 +58,12 @@ LANGUAGES = (*sorted(set(STEMMED.values())), PLAIN)
 
 _LONGEST = 255  # bytes of a word; longer ones are data, such as a picture in base64
 
-# Dashes look alike; soft hyphens and joiners are invisible, and differ from copy to copy.
+# Dashes look alike; soft hyphens, joiners and marks of direction are not seen, and differ from copy
+# to copy.
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2012\u2013\u2212"), "-")
-_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_UNSEEN = dict.fromkeys(
+    (0xAD, 0x61C, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+)
 _DIGITS = {
     code: str(unicodedata.decimal(chr(code)))
     for code in range(0x660, 0x1FBFA)

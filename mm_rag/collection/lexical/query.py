@@ -82,7 +82,7 @@ class ParsedQuery:
             if not any(stem in known for language in languages for stem in stems(word, language))
         ]
         # With more, the query is in another language than the documents.
-        if len(unknown) <= max(1, len(self.spelt) // 3):
+        if len(unknown) <= max(1, len(self.spelt) // 2):
             for word in unknown[:_MOST_MISSPELT]:
                 if len(word) >= _SHORTEST_MISSPELT:
                     yield word, 1 if len(word) < _TWO_WRONG else 2
