@@ -14,8 +14,9 @@ _CLEAR = 0.7  # odds twice as high
 _LITTLE = 0.3  # odds a third higher
 _MOST_NAMED = 8  # words of the query that a line names
 _LONGEST_NAMED = 40  # characters of a word
+_BETWEEN = re.compile(r"[\W_]+")
 _MOST_READ = 2_000  # words of the query that are looked for
-_TOKEN = re.compile(r"[\w.,:/@+#&=\\-]+")  # filtered by _IDENTIFIER: linear for any text
+_TOKEN = re.compile(r"[\w.,:/@+#&=*\\-]+")  # filtered by _IDENTIFIER: linear for any text
 _IDENTIFIER = re.compile(r"[\d_@]")  # ZX-02201, 3.5, a@b.org, foo_bar
 
 
@@ -118,29 +119,39 @@ _SIGNALS: Mapping[str, tuple[str, Callable[[float, _Found], str]]] = {
 def _in_and_missing(found: _Found) -> tuple[list[str], list[str]]:
     """The words of the query that the text has, and those that it lacks; without stop words."""
     has, lacks = _codes(found)
-    others = [token for token in _TOKEN.findall(found.query) if not _IDENTIFIER.search(token)]
-    asked = list(dict.fromkeys(plain_words(" ".join(others))))[:_MOST_READ]
+    tokens = [token for token in _TOKEN.findall(found.query) if not _IDENTIFIER.search(token)]
+    prefixes = [token for token in tokens if token.endswith("*") and plain_words(token)]
+    others = " ".join(token for token in tokens if not token.endswith("*"))
+    asked = list(dict.fromkeys(plain_words(others)))[:_MOST_READ]
     telling = [word for word in asked if not is_common(word)]
-    wanted = {stem(word): word for word in reversed(telling or ([] if has or lacks else asked))}
-    there = set(map(stem, plain_words(found.text))) if wanted else set[str]()
+    has_others = has or lacks or prefixes
+    wanted = {stem(word): word for word in reversed(telling or ([] if has_others else asked))}
+    there = plain_words(found.text) if wanted or prefixes else []
+    for prefix in prefixes[:_MOST_NAMED]:
+        begun = any(word.startswith(tuple(plain_words(prefix))) for word in there)
+        (has if begun else lacks).append(prefix)
+    stems = set(map(stem, there))
     for stemmed, word in reversed(wanted.items()):
-        (has if stemmed in there else lacks).append(word)
+        (has if stemmed in stems else lacks).append(word)
     return has, lacks
-
-
-def _common(text: str) -> set[str]:
-    return set(filter(is_common, plain_words(text)))
 
 
 def _codes(found: _Found) -> tuple[list[str], list[str]]:
     """The numbers and identifiers of the query that the text has, and those that it lacks."""
-    tokens = (token.strip(".,:/-=&") for token in _TOKEN.findall(found.query))
+    tokens = (token.strip(".,:/-=&*") for token in _TOKEN.findall(found.query))
     asked = list(dict.fromkeys(filter(_IDENTIFIER.search, tokens)))[:_MOST_READ]
     text = found.text.casefold() if asked else ""
-    return (
-        [code for code in asked if code.casefold() in text],
-        [code for code in asked if code.casefold() not in text],
-    )
+    joined = _BETWEEN.sub("", text)  # zx02201 and ZX 02201 are ZX-02201
+    has = {
+        code
+        for code in asked
+        if code.casefold() in text or _BETWEEN.sub("", code).casefold() in joined
+    }
+    return [code for code in asked if code in has], [code for code in asked if code not in has]
+
+
+def _common(text: str) -> set[str]:
+    return set(filter(is_common, plain_words(text)))
 
 
 def _named(words: Sequence[str]) -> str:
