@@ -132,9 +132,7 @@ class LexicalIndex:
         Raises:
             CollectionError: The index was damaged since it was opened.
         """
-        with self._explained("searched", _READING):
-            search = _Search(Scorer(self._searcher(), self._schema), parse_query(words))
-            return search.best(n)
+        return self.search_and_match(words, n, ())[0]
 
     def matches(self, words: str, ids: Collection[str]) -> dict[str, WordMatch]:
         """Match segments with a query, by id; those that lack something required are left out.
@@ -146,9 +144,19 @@ class LexicalIndex:
         Raises:
             CollectionError: The index was damaged since it was opened.
         """
+        return self.search_and_match(words, 0, ids)[1]
+
+    def search_and_match(
+        self, words: str, n: int, ids: Collection[str]
+    ) -> tuple[list[tuple[str, WordMatch]], dict[str, WordMatch]]:
+        """The results of `search` and `matches`, for one state of the index.
+
+        Raises:
+            CollectionError: The index was damaged since it was opened.
+        """
         with self._explained("searched", _READING):
             search = _Search(Scorer(self._searcher(), self._schema), parse_query(words))
-            return search.among(ids)
+            return search.best(n), search.among(ids)
 
     def is_sound(self) -> bool:
         """Whether the files are as they were written, and can be read completely."""
@@ -241,6 +249,8 @@ class _Search:
 
     def among(self, ids: Collection[str]) -> dict[str, WordMatch]:
         """Those of these segments that have all that is required."""
+        if not ids:
+            return {}
         codes = self._scorer.codes(self._named, ids)
         found = self._matches(lambda query: self._scorer.among(query, ids))
         by_id = {self._scorer.id_of(at): match for match, at in found.values()}

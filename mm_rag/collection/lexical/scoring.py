@@ -285,7 +285,8 @@ class Scorer:
         n = min(len(ids), self.searcher.num_docs)
         if not n:
             return []
-        among = tantivy.Query.term_set_query(self.schema, "id", list(ids))
+        # 0.9 ms for 100 ids, seven words and 50,000 documents; with a term set 5.5 ms.
+        among = _any(self._term("id", id_) for id_ in ids)
         needed = (tantivy.Occur.Must, _constant(among, 0.0))
         query = tantivy.Query.boolean_query([needed, *clauses])
         return list(self.searcher.search(query, n, count=False).hits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 
@@ -80,21 +80,18 @@ def retrieve(
     search = _VectorSearch(snapshot, calibration, request, depth)
     is_all_looks = query.pictures is not None and not query.vector.any()
     nearest = {} if is_all_looks else search.nearest(query.vector)
-    half_way = time.perf_counter()
-    words = _by_words(snapshot, query.words, request, depth)
-    seconds = {"vectors": half_way - began, "words": time.perf_counter() - half_way}
+    seconds = {"vectors": time.perf_counter() - began}
     pictures = None
     if index is not None and query.pictures is not None:
         pictures = _by_looks(snapshot, index.ranked(query.pictures), request, depth)
-        seconds["pictures"] = time.perf_counter() - began - sum(seconds.values())
-    others = [id_ for id_ in {**nearest, **(pictures or {})} if id_ not in words]
-    began = time.perf_counter()
-    words |= snapshot.lexical.matches(query.words, others)
+        seconds["pictures"] = time.perf_counter() - began - seconds["vectors"]
+    half_way = time.perf_counter()
+    words = _by_words(snapshot, query.words, request, depth, {**nearest, **(pictures or {})})
     if requires_words(query.words):
         allowed = {*words, *_foreign_matches(snapshot, query.words, nearest, search.unsettled)}
         nearest = {id_: found for id_, found in nearest.items() if id_ in allowed}
         pictures = pictures and {id_: like for id_, like in pictures.items() if id_ in allowed}
-    seconds["words"] += time.perf_counter() - began
+    seconds["words"] = time.perf_counter() - half_way
     return Retrieved(
         nearest=nearest,
         words=words,
@@ -196,15 +193,16 @@ class _VectorSearch:
 
 
 def _by_words(
-    snapshot: Snapshot, words: str, request: SearchRequest, depth: int
+    snapshot: Snapshot, words: str, request: SearchRequest, depth: int, others: Collection[str]
 ) -> dict[str, WordMatch]:
-    """The best by BM25, by id."""
+    """Matches of the best by BM25, and of the segments that other lists found, by id."""
     is_filtered = request.where is not None or request.modalities is not None
-    found = dict(snapshot.lexical.search(words, depth * (_FILTERED if is_filtered else 1)))
+    n = depth * (_FILTERED if is_filtered else 1)
+    best, found = snapshot.lexical.search_and_match(words, n, others)
     if request.where is not None:  # the lexical index has no metadata
-        matching = snapshot.store.matching(list(found), request.where)
-        found = {id_: match for id_, match in found.items() if id_ in matching}
-    return found
+        matching = snapshot.store.matching([id_ for id_, _ in best], request.where)
+        best = [pair for pair in best if pair[0] in matching]
+    return dict(best) | found
 
 
 def _foreign_matches(
@@ -212,7 +210,9 @@ def _foreign_matches(
 ) -> set[str]:
     """The records of other programs that have what the query requires."""
     ids = [id_ for id_, one in nearest.items() if one is None and id_ not in unsettled]
-    entries = snapshot.store.records(ids) if ids else {}
+    if not ids:
+        return set()
+    entries = snapshot.store.records(ids)
     index = LexicalIndex(None)  # the collection's has none of them
     index.put(entry.segment for entry in entries.values())
     matching = index.matches(words, [entry.segment.id for entry in entries.values()])
