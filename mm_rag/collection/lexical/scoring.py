@@ -2,6 +2,11 @@
 
 A term's score is idf * tf * (k1 + 1) / (tf + k1 * length), which tends to idf * (k1 + 1) in a text
 that has it very often. A list whose best page has one of eight words keeps low shares.
+
+Tried, and left out: feedback from the best documents (RM3) costs 0.012 to 0.039 nDCG@10 on man
+pages, PubMedQA and sentences that end abstracts, and gains 0.010 (-0.010 to 0.030) on questions of
+manuals; the distance of adjacent query words gains 0.013 (-0.002 to 0.029) on man pages, and costs
+0.011 and 0.012 on the questions and the sentences; other k1 and b, as much or less.
 """
 
 from __future__ import annotations
@@ -36,7 +41,9 @@ _CERTAINTY: Mapping[Kind, float] = {"code": 1.0, "number": 0.3, "name": 0.3}
 names in 80 to 95, and their rare numbers in 20 to 100."""
 
 MISSPELT_WEIGHT = 0.5
-"""Weight of a word that is spelt almost like one of the query that no text has."""
+"""Weight of a word that is spelt almost like one of the query that no text has. NDCG@10 of BM25
+alone on 56 generated questions with misspelt words: 0.827 without, 1.000 with (gain 0.099 to 0.254,
+95%)."""
 
 _Clause: TypeAlias = tuple[tantivy.Occur, tantivy.Query]
 Scored: TypeAlias = tuple[float, tantivy.DocAddress]
