@@ -111,14 +111,15 @@ def hit_to_metadata(hit: Hit) -> dict[str, Value]:
     Its own are `id`, `rank` and `score`; the score of each stage (`score_lexical`,
     `score_vector_words`, `score_calibrated`, ...; see `Hit.scores`); the evidence of each signal
     (`evidence_meaning`, `evidence_words`, ...; see `Hit.evidence`); and if they exist `matched`,
-    the text of the best passage of a page or clip, and `also`, other files with the same content,
-    one per line.
+    the text of the best passage of a page or clip, `also`, other files with the same content, and
+    `same_words`, places in other files with the same words, both one per line.
     """
     stages = {f"score_{name.replace(':', '_')}": score for name, score in hit.scores.items()}
     stages |= {f"evidence_{name}": share for name, share in hit.evidence.items()}
     matched = next((segment.text for segment in hit.matched if segment.text), "")
     matched = "" if matched == hit.segment.text else matched
-    more = {"matched": matched, "also": "\n".join(hit.also)}
+    same = [f"{one.source} {one.where}".strip() for one in hit.same_words]
+    more = {"matched": matched, "also": "\n".join(hit.also), "same_words": "\n".join(same)}
     found: dict[str, Value] = {"rank": hit.rank, "score": hit.score, **stages}
     found |= {name: words for name, words in more.items() if words}
     return {**segment_to_document_metadata(hit.segment), **found}

@@ -212,6 +212,9 @@ def hit_to_dict(hit: Hit) -> dict[str, Any]:
         "segment": {"id": hit.segment.id, **segment},
         "matched": [segment.id for segment in hit.matched],
         "also": list(hit.also),
+        "same_words": [
+            {"id": one.id, "source": one.source, "where": one.where} for one in hit.same_words
+        ],
     }
 
 

@@ -194,7 +194,9 @@ def text_of(row: dict[str, Any], key: str) -> str:
 def place_of(hit: Hit, corpus: Path) -> Place:
     """The place of a Hit, relative to the folder of the corpus."""
     segment, folder = hit.segment, Path(os.path.abspath(corpus))  # sources have no ".." in them
-    file, *also = (_relative(Path(path), folder) for path in (segment.source, *hit.also))
+    # The same words on the same page of another file are as good an answer.
+    same = [one.source for one in hit.same_words if one.page == segment.page]
+    file, *also = (_relative(Path(path), folder) for path in (segment.source, *hit.also, *same))
     return Place(
         file=file, page=segment.page, start=segment.start, end=segment.end, also=tuple(also)
     )

@@ -11,13 +11,13 @@ from mm_rag._forking import ForkableLock
 from mm_rag.collection.assets import CollectionAssets
 from mm_rag.collection.search.calibration import Calibration
 from mm_rag.collection.search.evidence import Evidence, joined, probability, reordered, weigh
-from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey, merge, page_id
+from mm_rag.collection.search.merging import Candidates, GroupKey, merge, page_id
 from mm_rag.collection.search.pictures import PictureIndex
 from mm_rag.collection.search.query import EncodedQuery, encode
 from mm_rag.collection.search.request import SearchRequest
 from mm_rag.collection.search.reranking import Reranked, Rerankers, Scorer, rerank
 from mm_rag.collection.search.retrieve import DEPTH, retrieve
-from mm_rag.collection.search.selection import select
+from mm_rag.collection.search.selection import Selected, select
 from mm_rag.collection.session import Session, Snapshot
 from mm_rag.encoder import Encoder
 from mm_rag.errors import CollectionError, CollectionMismatch
@@ -208,7 +208,7 @@ def _ranking(evidence: Evidence, reranked: Reranked) -> _Ranking:
 
 
 def _hits(
-    selected: Mapping[GroupKey, Candidate],
+    selected: Selected,
     candidates: Candidates,
     ranking: _Ranking,
     request: SearchRequest,
@@ -219,7 +219,7 @@ def _hits(
     A hit on a page shows the whole page, unless only some modalities are wanted: then it shows the
     passage.
     """
-    matched = candidates.matched(selected)
+    matched = candidates.matched(selected.groups)
     best = [page_id(segments[0]) for segments in matched.values()]
     pages = candidates.segments(best) if request.modalities is None else {}
     duplicates = candidates.catalog.duplicates_of({key.sha256 for key in matched})
@@ -232,6 +232,7 @@ def _hits(
             evidence=ranking.evidence.of(key),
             matched=tuple(segments),
             also=duplicates.get(key.sha256, ()),
+            same_words=selected.same_words.get(key, ()),
             query=words,
         )
         for rank, (page, (key, segments)) in enumerate(zip(best, matched.items(), strict=True), 1)

@@ -4,30 +4,55 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mm_rag.collection.search.merging import Candidate, Candidates, GroupKey
 from mm_rag.collection.search.request import SearchRequest
+from mm_rag.collection.search.same_words import repeated_last
 from mm_rag.collection.search.scaling import best_first, min_max
 from mm_rag.collection.store import Vectors
+from mm_rag.segment import Segment
 
 POOL = 4
 """Diverse hits are chosen among this many times as many candidates as wanted."""
 
 
+@dataclass(frozen=True)
+class Selected:
+    """The candidates that become hits.
+
+    Attributes:
+        groups: Best first.
+        same_words: What has the same words in other files, by group.
+    """
+
+    groups: Mapping[GroupKey, Candidate]
+    same_words: Mapping[GroupKey, tuple[Segment, ...]]
+
+
 def select(
     candidates: Candidates, scores: Mapping[GroupKey, float], request: SearchRequest
-) -> dict[GroupKey, Candidate]:
-    """The candidates that become hits, best first."""
+) -> Selected:
+    """Choose the hits. What repeats the words of a better one only fills up the list."""
     groups = candidates.groups
     ranked = best_first(scores)
     if request.threshold is not None:
         ranked = [key for key in ranked if scores[key] >= request.threshold]
+    is_chosen = bool(request.diversity or request.quotas)
+    same = repeated_last(
+        candidates,
+        ranked,
+        POOL * request.k if is_chosen else request.k,
+        whole_pages=request.modalities is None,
+    )
+    ordered = {key: groups[key] for key in same.ranked}
     if not request.diversity:
-        return _best({key: groups[key] for key in ranked}, request, 1)
-    pool = _best({key: groups[key] for key in ranked}, request, POOL)
-    return {key: pool[key] for key in _diverse(pool, scores, candidates.vectors, request)}
+        return Selected(_best(ordered, request, 1), same.others)
+    pool = _best(ordered, request, POOL)
+    order = _diverse(pool, scores, candidates.vectors, request)
+    return Selected({key: pool[key] for key in order}, same.others)
 
 
 def _best(
