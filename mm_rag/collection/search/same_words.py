@@ -90,7 +90,7 @@ def _alike(keys: Sequence[GroupKey], candidates: Candidates) -> list[GroupKey]:
 def _shown(
     candidates: Candidates, keys: Sequence[GroupKey], *, whole_pages: bool
 ) -> dict[GroupKey, list[Segment]]:
-    """What is compared of each candidate: its whole page, or else its retrieved segments."""
+    """The segments that are compared of each: the whole page, or else those retrieved."""
     matched = candidates.matched({key: candidates.groups[key] for key in keys})
     if not whole_pages:
         return matched
