@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mm_rag.collection.lexical import WordMatch
 from mm_rag.collection.search.merging import Candidates, GroupKey
 from mm_rag.collection.search.reranking import Reranked, Scorer
 from mm_rag.collection.search.scaling import best_first, min_max
@@ -23,30 +22,29 @@ BASE, MEANING, LOOKS, WORDS = "base", "meaning", "looks", "words"
 IDENTIFIERS, RERANKER = "identifiers", "reranker"
 """Names of the signals, as in `Hit.evidence`."""
 
-_BASE = -2.0
+_BASE = -2.1
+"""Log-odds of a candidate that is as near to the query as the nearest of as many unrelated segments
+would be by chance, and has nothing else."""
 
-_PER_DEVIATION = 2.0
+_PER_DEVIATION = 0.68
 """Log-odds of a standard deviation that a similarity is above chance."""
 
-_PER_WORD_DEVIATION = 0.8
+_PER_WORD_DEVIATION = 0.27
 """Log-odds of a standard deviation that BM25 is above that of the best 100."""
 
 _WORDS_DEPTH = 100
 _WORDS_PRIOR = 2.0
 """Nats; about the BM25 of one word that a tenth of the segments have."""
 
-_PER_SHARE = 1.5
-"""Log-odds of a segment with all words of the query, often."""
+_ALL_IDENTIFIERS = 8.0
+"""Log-odds of a segment that has all rare codes of the query: more than all other signals together
+differ between candidates."""
 
-_ALL_IDENTIFIERS = 12.0
-"""Log-odds of a segment that has all rare identifiers of the query: more than all other signals
-together differ between candidates."""
-
-_PER_LOGIT = 0.25
+_PER_LOGIT = 0.113
 _LEAST_LOGIT = -6.0
 """Below this logit of the built-in cross-encoder, differences say nothing."""
 
-_LATE_INTERACTION = 2.0
+_LATE_INTERACTION = 1.0
 """Log-odds between the best and the worst candidate by late interaction."""
 
 
@@ -82,7 +80,7 @@ def weigh(candidates: Candidates) -> Evidence:
         BASE: dict.fromkeys(groups, _BASE),
         MEANING: {key: value for key, value in nearness.items() if not groups[key].by_looks},
         LOOKS: {key: value for key, value in nearness.items() if groups[key].by_looks},
-        WORDS: _words({key: one.words for key, one in groups.items()}, candidates.total),
+        WORDS: _words({key: one.words.score for key, one in groups.items()}, candidates.total),
         IDENTIFIERS: {
             key: _ALL_IDENTIFIERS * one.words.codes
             for key, one in groups.items()
@@ -92,22 +90,18 @@ def weigh(candidates: Candidates) -> Evidence:
     return Evidence({name: scores for name, scores in found.items() if scores})
 
 
-def _words(matches: Mapping[GroupKey, WordMatch], count: int) -> dict[GroupKey, float]:
-    """Evidence of BM25: how far it stands out from the best scores, and its share of the maximum.
+def _words(scores: Mapping[GroupKey, float], count: int) -> dict[GroupKey, float]:
+    """Evidence of BM25: how far it stands out from the best scores.
 
     Candidates without the query's words are part of the background if there are few others.
     """
-    scores = {key: match.score for key, match in matches.items()}
     if not any(scores.values()):
         return {}
     best = sorted(scores.values(), reverse=True)[:_WORDS_DEPTH]
     background = np.array([*best, *[0.0] * (min(_WORDS_DEPTH, count) - len(best))])
     deviation = math.sqrt(float(background.var()) + _WORDS_PRIOR**2)
     mean = float(background.mean())
-    return {
-        key: _PER_WORD_DEVIATION * (match.score - mean) / deviation + _PER_SHARE * match.share
-        for key, match in matches.items()
-    }
+    return {key: _PER_WORD_DEVIATION * (score - mean) / deviation for key, score in scores.items()}
 
 
 def joined(evidence: Evidence, reranked: Reranked) -> Evidence:
