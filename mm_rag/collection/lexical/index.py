@@ -158,6 +158,15 @@ class LexicalIndex:
             search = _Search(Scorer(self._searcher(), self._schema), parse_query(words))
             return search.best(n), search.among(ids)
 
+    def lacks_codes(self, words: str) -> bool:
+        """Whether a query has codes, and no segment has any of them.
+
+        Raises:
+            CollectionError: The index was damaged since it was opened.
+        """
+        with self._explained("searched", _READING):
+            return Scorer(self._searcher(), self._schema).lacks_codes(parse_query(words))
+
     def is_sound(self) -> bool:
         """Whether the files are as they were written, and can be read completely."""
         if self._path is None or self._known is None:

@@ -173,6 +173,11 @@ class Scorer:
                 return Named(identifier, query, df)
         return None
 
+    def lacks_codes(self, query: ParsedQuery) -> bool:
+        """Whether the query has codes, and no document has any of them."""
+        codes = [each for each in query.identifiers if each.kind == "code"]
+        return bool(codes) and not any(map(self._named, codes))
+
     def _misspelt(self, query: ParsedQuery, analyses: Iterable[AnalyzedQuery]) -> Iterator[_Clause]:
         """Words spelt almost like those that no document has."""
         known = {term for each in analyses for term in each.terms if self._df("text", term)}

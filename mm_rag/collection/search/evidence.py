@@ -22,7 +22,7 @@ BASE, MEANING, LOOKS, WORDS = "base", "meaning", "looks", "words"
 IDENTIFIERS, RERANKER = "identifiers", "reranker"
 """Names of the signals, as in `Hit.evidence`."""
 
-_BASE = -2.1
+_BASE = -1.65
 """Log-odds of a candidate that is as near to the query as the nearest of as many unrelated segments
 would be by chance, and has nothing else."""
 
@@ -40,12 +40,19 @@ _ALL_IDENTIFIERS = 8.0
 """Log-odds of a segment that has all rare codes of the query: more than all other signals together
 differ between candidates."""
 
+_NO_SUCH_CODE = -3.0
+"""Log-odds of every candidate where the query names codes that no segment has."""
+
 _PER_LOGIT = 0.113
+_MIDDLE_LOGIT = -2.0
 _LEAST_LOGIT = -6.0
 """Below this logit of the built-in cross-encoder, differences say nothing."""
 
 _LATE_INTERACTION = 1.0
 """Log-odds between the best and the worst candidate by late interaction."""
+
+_TRAINED = 1.5
+"""Log-odds between the best and the worst candidate by a reranker that the user gave."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +85,19 @@ def weigh(candidates: Candidates) -> Evidence:
     nearness = {k: _PER_DEVIATION * one.scores["calibrated"] for k, one in groups.items()}
     found = {
         BASE: dict.fromkeys(groups, _BASE),
+        IDENTIFIERS: _identifiers(candidates),
         MEANING: {key: value for key, value in nearness.items() if not groups[key].by_looks},
         LOOKS: {key: value for key, value in nearness.items() if groups[key].by_looks},
         WORDS: _words({key: one.words.score for key, one in groups.items()}, candidates.total),
-        IDENTIFIERS: {
-            key: _ALL_IDENTIFIERS * one.words.codes
-            for key, one in groups.items()
-            if one.words.codes
-        },
     }
     return Evidence({name: scores for name, scores in found.items() if scores})
+
+
+def _identifiers(candidates: Candidates) -> dict[GroupKey, float]:
+    if candidates.lacks_codes:
+        return dict.fromkeys(candidates.groups, _NO_SUCH_CODE)
+    codes = {key: one.words.codes for key, one in candidates.groups.items()}
+    return {key: _ALL_IDENTIFIERS * share for key, share in codes.items() if share}
 
 
 def _words(scores: Mapping[GroupKey, float], count: int) -> dict[GroupKey, float]:
@@ -108,21 +118,24 @@ def joined(evidence: Evidence, reranked: Reranked) -> Evidence:
     """The evidence with that of a reranker."""
     if not reranked.scores:
         return evidence
-    match reranked.scorer:
-        case Scorer.english:
-            scored = {
-                key: _PER_LOGIT * (max(logit, _LEAST_LOGIT) - _LEAST_LOGIT)
-                for key, logit in reranked.scores.items()
-            }
-        case _:
-            relative = min_max(reranked.scores)
-            scored = {key: _LATE_INTERACTION * score for key, score in relative.items()}
+    scored = _of_scorer(reranked)
     # A candidate that could not be scored is neither raised nor lowered among those that were.
     middle = sum(scored.values()) / len(scored)
     scored = {key: scored.get(key, middle) for key in reranked.top}
     below = min(scored.values())
     others = {key: below for key in evidence.total if key not in scored}
     return Evidence({**evidence.signals, RERANKER: others | scored})
+
+
+def _of_scorer(reranked: Reranked) -> dict[GroupKey, float]:
+    """The log-odds that a reranker's scores stand for."""
+    if reranked.scorer is Scorer.english:
+        return {
+            key: _PER_LOGIT * (max(logit, _LEAST_LOGIT) - _MIDDLE_LOGIT)
+            for key, logit in reranked.scores.items()
+        }
+    span = _TRAINED if reranked.scorer is Scorer.trained else _LATE_INTERACTION
+    return {key: span * (score - 0.5) for key, score in min_max(reranked.scores).items()}
 
 
 def probability(log_odds: float) -> float:

@@ -107,6 +107,7 @@ class Candidates:
         foreign: Records that other programs wrote, by id.
         catalog: Where the other segments are read.
         total: Number of segments of the collection.
+        lacks_codes: Whether the query has codes, and no segment has any of them.
     """
 
     groups: Mapping[GroupKey, Candidate]
@@ -114,6 +115,7 @@ class Candidates:
     foreign: Mapping[str, Segment]
     catalog: SegmentLookup
     total: int
+    lacks_codes: bool
 
     @property
     def scores(self) -> dict[GroupKey, Mapping[str, float]]:
@@ -168,6 +170,7 @@ def merge(
         foreign={id_: entry.segment for id_, entry in foreign.items()},
         catalog=catalog,
         total=sum(cluster.count for cluster in calibration),
+        lacks_codes=retrieved.lacks_codes,
     )
 
 

@@ -40,6 +40,7 @@ class Retrieved:
             catalog.
         words: Matches with the query's words, by id: the best by BM25, and the segments that the
             other lists found.
+        lacks_codes: Whether the query has codes, and nothing has any of them.
         pictures: Pictures by id that look like one in the query; None without such a picture.
         unsettled: Ids for which Chroma may differ from the catalog; only those that the catalog
             knows are shown.
@@ -49,6 +50,7 @@ class Retrieved:
 
     nearest: Mapping[str, Found | None]
     words: Mapping[str, WordMatch]
+    lacks_codes: bool
     pictures: Mapping[str, Likeness] | None
     unsettled: Set[str]
     seconds: Mapping[str, float]
@@ -91,10 +93,12 @@ def retrieve(
         allowed = {*words, *_foreign_matches(snapshot, query.words, nearest, search.unsettled)}
         nearest = {id_: found for id_, found in nearest.items() if id_ in allowed}
         pictures = pictures and {id_: like for id_, like in pictures.items() if id_ in allowed}
+    lacks_codes = snapshot.lexical.lacks_codes(query.words)
     seconds["words"] = time.perf_counter() - half_way
     return Retrieved(
         nearest=nearest,
         words=words,
+        lacks_codes=lacks_codes,
         pictures=pictures,
         unsettled=search.unsettled,
         seconds=seconds,
