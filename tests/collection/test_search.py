@@ -110,7 +110,6 @@ def test_a_list_that_knows_one_word_of_many_is_not_sure(collection: Collection) 
     all_words = collection.search("filler about topic7", k=1)[0]
     assert one_word.segment.text == all_words.segment.text == "filler about topic7"
     assert all_words.score > one_word.score
-    assert all_words.evidence["words"] > one_word.evidence["words"] + 0.5
 
 
 @pytest.mark.slow
