@@ -168,8 +168,8 @@ class Hit:
             -0.7 halves them. Signals that a search does not use are left out.
         matched: Segments of this page or clip that were found, best first.
         also: Absolute paths of other files with the same content.
-        same_words: What was found in other files with the same words but for case and spacing, such
-            as a page that two versions share, best first. It is in the list itself only if there
+        same_words: Segments of other files with the same words but for case and spacing, such
+            as a page that two versions share, best first. They are in the list itself only if there
             are too few other hits, behind them.
         query: Words of the query, including those read from its pictures and recordings.
     """

@@ -23,7 +23,7 @@ _ALIKE = 0.95
 words and other titles had 0.954 or more, unrelated texts 0.86 or less."""
 
 _AHEAD = 2
-"""How many times more candidates are read at once than are wanted."""
+"""Candidates read at once, as a multiple of those wanted."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class SameWords:
 
     Attributes:
         ranked: All candidates.
-        others: What has the same words as a candidate in other files, best first.
+        others: Segments of other files with the same words as a candidate, best first.
     """
 
     ranked: Sequence[GroupKey]

@@ -25,7 +25,7 @@ class Selected:
 
     Attributes:
         groups: Best first.
-        same_words: What has the same words in other files, by group.
+        same_words: Segments of other files with the same words, by group.
     """
 
     groups: Mapping[GroupKey, Candidate]
