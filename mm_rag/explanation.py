@@ -95,9 +95,8 @@ def _looks(share: float, found: _Found) -> str:
     return "looks like the picture in the query" if share > 0 else "looks unlike the query"
 
 
-def _surroundings(share: float, found: _Found) -> str:
-    what = "the passages and headings around it"
-    return f"{what} fit the query, too" if share > 0 else f"{what} do not fit the query"
+def _required(share: float, found: _Found) -> str:
+    return "has what the query puts in quotes, or ends with a star"
 
 
 def _reranker(share: float, found: _Found) -> str:
@@ -110,7 +109,7 @@ _SIGNALS: Mapping[str, tuple[str, Callable[[float, _Found], str]]] = {
     "words": ("Words", _words),
     "identifiers": ("Identifiers", _identifiers),
     "looks": ("Looks", _looks),
-    "surroundings": ("Surroundings", _surroundings),
+    "required": ("Required", _required),
     "reranker": ("Reranker", _reranker),
     "base": ("Base", _base),
 }

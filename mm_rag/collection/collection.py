@@ -230,7 +230,7 @@ class Collection(Closing):
         source: str | Path | Sequence[str | Path] | None = None,
         page: int | None = None,
         time: tuple[float, float] | None = None,
-        rerank: bool | Iterable[Modality] = True,
+        rerank: bool | Literal["alone"] | Iterable[Modality] = True,
         diversity: float = 0.0,
         threshold: float | None = None,
         tags: str | Sequence[str] | None = None,
@@ -253,7 +253,9 @@ class Collection(Closing):
             time: Only clips that overlap this span, in seconds; the end may be `math.inf`. For a
                 moment, `(30, 30)`, the clips that contain it.
             rerank: Whether to score the best candidates again; or only those of some modalities,
-                where a page of a document counts as text: `rerank=["text"]`.
+                where a page of a document counts as text: `rerank=["text"]`. A reranker's scores
+                are evidence beside vectors and words; with `"alone"` they are the order of the
+                candidates that it scored, and `Hit.score` is its probability.
             diversity: From 0, for the best hits, to 1, for hits unlike each other.
             threshold: Minimum `Hit.score`, a probability from 0 to 1. At 0.5 only hits are returned
                 that are more likely relevant than not, so an empty list means that nothing relevant

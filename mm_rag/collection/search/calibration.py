@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,12 +29,15 @@ deviation."""
 _MIN_DEVIATION = 0.005
 """Smallest standard deviation that is trusted: copies of one text have none."""
 
-_PRIOR_WEIGHT = 16
-"""How many similarities of the prior distribution are mixed into those of the sample."""
+_MEAN_WEIGHT = 64
+"""How many similarities of its region's mean are mixed into those of a kind."""
 
-_MEASURED_PRIOR_WEIGHT = 32
-"""The same for a mean measured on this collection: of two pictures one may be the answer itself,
-which must not define what is average."""
+_DEVIATION_WEIGHT = 16
+"""How many similarities the model's typical deviation counts as."""
+
+_MEASURED_WEIGHT = 32
+"""The same for mean and deviation measured between this collection's regions: of two pictures one
+may be the answer itself, which must not define what is average."""
 
 _PRIOR_DEVIATION = 0.1
 """Standard deviation assumed of a model where none was measured."""
@@ -76,6 +80,15 @@ class Cluster:
         return self.sample.mean(axis=0)
 
 
+class Prior(NamedTuple):
+    """Expected mean and standard deviation, and how many similarities each of them counts as."""
+
+    mean: float
+    deviation: float
+    mean_weight: float
+    deviation_weight: float
+
+
 class Calibration:
     """The clusters of a collection in one state.
 
@@ -91,7 +104,7 @@ class Calibration:
             sample = _nonzero(unit(stacked(catalog.sample(kind, SAMPLE))))
             region, deviation = self.region_of(kind.modality), _deviation(sample, encoder)
             self._clusters[kind] = Cluster(kind, region, count, sample, deviation)
-        self._priors: dict[tuple[str, Kind], tuple[float, float]] = {}
+        self._priors: dict[tuple[str, Kind], Prior] = {}
 
     def region_of(self, modality: str) -> str:
         """`words` for texts and what the encoder encodes as text; else the modality."""
@@ -106,7 +119,7 @@ class Calibration:
     ) -> tuple[float, float]:
         """Return what to subtract from similarities to a query, and what to divide them by.
 
-        The offset is the expected maximum similarity of as many unrelated segments of that kind:
+        The offset is the expected maximum similarity of so many unrelated segments:
         mean + deviation * sqrt(2 ln count). The scale is the standard deviation. Both are estimated
         without the most similar of the sample, which may be answers. (0, 1) without such segments.
 
@@ -118,25 +131,26 @@ class Calibration:
         cluster, own = self._clusters.get(kind), self.region_of(query_modality)
         if cluster is None:
             return 0.0, 1.0
+        inside = [each for each in self if each.region == cluster.region]
+        # Half way between two beliefs: that every segment of the region is equally likely to be the
+        # answer, and that every kind is. With the first, photos hardly ever come before passages.
+        count = math.sqrt(cluster.count * sum(each.count for each in inside))
         similarities = cluster.sample @ query
         if cluster.region == own or self._known(own) < _MIN_MEASURED:
             # What is average for a few recordings is estimated from all that is in their region.
-            prior = self._mean_in(cluster.region, query), cluster.deviation
-            return chance(similarities, cluster.count, prior, _PRIOR_WEIGHT)
+            mean = _whole(np.concatenate([each.sample @ query for each in inside]))[0]
+            prior = Prior(mean, cluster.deviation, _MEAN_WEIGHT, _DEVIATION_WEIGHT)
+            return chance(similarities, count, prior)
         if (own, kind) not in self._priors:
             known = np.concatenate([each.sample for each in self if each.region == own])
             between = known @ cluster.sample.T
-            self._priors[own, kind] = float(between.mean()), float(between.std())
-        prior = self._priors[own, kind]
-        return chance(similarities, cluster.count, prior, _MEASURED_PRIOR_WEIGHT)
+            mean, deviation = float(between.mean()), float(between.std())
+            weight = _MEASURED_WEIGHT
+            self._priors[own, kind] = Prior(mean, deviation, weight, weight)
+        return chance(similarities, count, self._priors[own, kind])
 
     def _known(self, region: str) -> int:
         return sum(len(each.sample) for each in self if each.region == region)
-
-    def _mean_in(self, region: str, query: Vectors) -> float:
-        """The mean similarity of a region's unrelated segments to a query."""
-        similarities = [each.sample @ query for each in self if each.region == region]
-        return _whole(np.concatenate(similarities))[0]
 
 
 def _nonzero(sample: Vectors) -> Vectors:
@@ -154,22 +168,19 @@ def _deviation(sample: Vectors, encoder: Encoder) -> float:
     return max(_MIN_DEVIATION, float(similarities.std(axis=1).mean()))
 
 
-def chance(
-    similarities: Vectors, count: int, prior: tuple[float, float], weight: float
-) -> tuple[float, float]:
+def chance(similarities: Vectors, count: float, prior: Prior) -> tuple[float, float]:
     """Return `Calibration.offset_and_scale` for `count` segments.
 
     Args:
         similarities: To the query, of a sample; shape (n,).
         count: Number of segments.
-        prior: Expected mean and standard deviation.
-        weight: How many similarities they count as.
+        prior: What is expected.
     """
     mean, variance, n = _whole(similarities)
-    mean = (mean * n + prior[0] * weight) / (n + weight)
-    variance = (variance * n + prior[1] ** 2 * weight) / (n + weight)
-    deviation = max(_MIN_DEVIATION, math.sqrt(variance))
-    return mean + deviation * math.sqrt(2 * math.log(max(1, count))), deviation
+    mean = (mean * n + prior.mean * prior.mean_weight) / (n + prior.mean_weight)
+    variance = variance * n + prior.deviation**2 * prior.deviation_weight
+    deviation = max(_MIN_DEVIATION, math.sqrt(variance / (n + prior.deviation_weight)))
+    return mean + deviation * math.sqrt(2 * math.log(max(1.0, count))), deviation
 
 
 def _whole(similarities: Vectors) -> tuple[float, float, int]:

@@ -19,17 +19,17 @@ from mm_rag.collection.search.reranking import Reranked, Scorer
 from mm_rag.collection.search.scaling import best_first, min_max
 
 BASE, MEANING, LOOKS, WORDS = "base", "meaning", "looks", "words"
-IDENTIFIERS, RERANKER = "identifiers", "reranker"
+REQUIRED, IDENTIFIERS, RERANKER = "required", "identifiers", "reranker"
 """Names of the signals, as in `Hit.evidence`."""
 
-_BASE = -1.65
+_BASE = -1.7
 """Log-odds of a candidate that is as near to the query as the nearest of as many unrelated segments
 would be by chance, and has nothing else."""
 
-_PER_DEVIATION = 0.68
+_PER_DEVIATION = 0.72
 """Log-odds of a standard deviation that a similarity is above chance."""
 
-_PER_WORD_DEVIATION = 0.27
+_PER_WORD_DEVIATION = 0.29
 """Log-odds of a standard deviation that BM25 is above that of the best 100."""
 
 _WORDS_DEPTH = 100
@@ -40,10 +40,13 @@ _ALL_IDENTIFIERS = 8.0
 """Log-odds of a segment that has all rare codes of the query: more than all other signals together
 differ between candidates."""
 
+_MET_REQUIREMENT = 3.0
+"""Log-odds of every candidate where the query has quotes or prefixes, which all of them have."""
+
 _NO_SUCH_CODE = -3.0
 """Log-odds of every candidate where the query names codes that no segment has."""
 
-_PER_LOGIT = 0.113
+_PER_LOGIT = 0.12
 _MIDDLE_LOGIT = -2.0
 _LEAST_LOGIT = -6.0
 """Below this logit of the built-in cross-encoder, differences say nothing."""
@@ -89,6 +92,7 @@ def weigh(candidates: Candidates) -> Evidence:
         MEANING: {key: value for key, value in nearness.items() if not groups[key].by_looks},
         LOOKS: {key: value for key, value in nearness.items() if groups[key].by_looks},
         WORDS: _words({key: one.words.score for key, one in groups.items()}, candidates.total),
+        REQUIRED: dict.fromkeys(groups, _MET_REQUIREMENT) if candidates.has_required else {},
     }
     return Evidence({name: scores for name, scores in found.items() if scores})
 
@@ -144,16 +148,23 @@ def probability(log_odds: float) -> float:
 
 
 def reordered(
-    fused: Mapping[GroupKey, float], scores: Mapping[GroupKey, float]
+    order: Mapping[GroupKey, float], scores: Mapping[GroupKey, float]
 ) -> dict[GroupKey, float]:
-    """Apply a trained reranker's order to the candidates it scored; others keep their rank.
+    """Apply a reranker's order to the candidates it scored; others keep their rank.
 
-    If it scored the whole top, its scores are final and all others follow below. Otherwise the
-    scored candidates share out the fused scores they had.
+    If it scored the whole top, all others follow below. Otherwise the scored candidates share out
+    the places that they had.
     """
-    ranked = best_first(fused)
+    ranked = best_first(order)
     if set(ranked[: len(scores)]) == set(scores):
-        below = min(scores.values()) - 1.0 - max(fused.values())
-        return {**{key: below + score for key, score in fused.items()}, **scores}
-    free = sorted((fused[key] for key in scores), reverse=True)
-    return {**fused, **dict(zip(best_first(scores), free, strict=True))}
+        below = min(scores.values()) - 1.0 - max(order.values())
+        return {**{key: below + score for key, score in order.items()}, **scores}
+    free = sorted((order[key] for key in scores), reverse=True)
+    return {**order, **dict(zip(best_first(scores), free, strict=True))}
+
+
+def own_probabilities(scores: Mapping[GroupKey, float]) -> dict[GroupKey, float]:
+    """A reranker's scores if all are in [0, 1], else their sigmoids."""
+    if all(0.0 <= score <= 1.0 for score in scores.values()):
+        return dict(scores)
+    return {key: probability(score) for key, score in scores.items()}

@@ -108,6 +108,7 @@ class Candidates:
         catalog: Where the other segments are read.
         total: Number of segments of the collection.
         lacks_codes: Whether the query has codes, and no segment has any of them.
+        has_required: Whether the query requires words, which all candidates then have.
     """
 
     groups: Mapping[GroupKey, Candidate]
@@ -116,6 +117,7 @@ class Candidates:
     catalog: SegmentLookup
     total: int
     lacks_codes: bool
+    has_required: bool
 
     @property
     def scores(self) -> dict[GroupKey, Mapping[str, float]]:
@@ -171,6 +173,7 @@ def merge(
         catalog=catalog,
         total=sum(cluster.count for cluster in calibration),
         lacks_codes=retrieved.lacks_codes,
+        has_required=retrieved.has_required,
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mm_rag.collection.catalog import Catalog
-from mm_rag.collection.search.calibration import chance
+from mm_rag.collection.search.calibration import Prior, chance
 from mm_rag.collection.search.scaling import unit
 from mm_rag.collection.store import Vectors
 from mm_rag.content import Content, Image, parts_of
@@ -17,13 +17,9 @@ from mm_rag.extraction.picture_features import SIZE, picture_features
 from mm_rag.extraction.picture_labels import without_labels
 from mm_rag.media.image import open_image
 
-_UNRELATED = (0.45, 0.08)
+_UNRELATED = Prior(0.45, 0.08, 32, 32)
 """Mean and standard deviation of the cosines between 737 photos and drawings; a prior for
-collections with few."""
-
-_PRIOR_WEIGHT = 32
-"""How many cosines these count as: of two pictures one may be the answer itself, which must not
-define what is average."""
+collections with few: of two pictures one may be the answer itself."""
 
 MOST_WORDS = 3
 """Words on a photo, such as the name of a boat. Pictures of text with more look alike."""
@@ -77,7 +73,7 @@ class PictureIndex:
         )
         products = np.concatenate([(rows @ query.T).max(axis=1) for rows in portions])
         cosines = products / self._lengths
-        offset, deviation = chance(cosines, len(cosines), _UNRELATED, _PRIOR_WEIGHT)
+        offset, deviation = chance(cosines, len(cosines), _UNRELATED)
         for at in np.argsort(-cosines, kind="stable").tolist():
             cosine = float(cosines[at])
             yield self._ids[at], Likeness(cosine, (cosine - offset) / deviation)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, cast
+from typing import Any, Literal, TypedDict, Unpack, cast
 
 from mm_rag.collection.catalog import Catalog
 from mm_rag.collection.store import Where
@@ -17,6 +17,9 @@ from mm_rag.errors import InputError
 from mm_rag.segment import checked_tags
 
 DEFAULT_K = 5
+
+ALONE: Literal["alone"] = "alone"
+"""Value of `rerank` with which the reranker's scores are the order."""
 
 _MOST_FILES = 30_000  # SQLite takes 32,766 values in one query
 
@@ -29,7 +32,7 @@ class SearchOptions(TypedDict, total=False):
     source: str | Path | Sequence[str | Path] | None
     page: int | None
     time: tuple[float, float] | None
-    rerank: bool | Iterable[Modality]
+    rerank: bool | Literal["alone"] | Iterable[Modality]
     diversity: float
     threshold: float | None
     tags: str | Sequence[str] | None
@@ -45,6 +48,7 @@ class SearchRequest:
         quotas: Maximum number of hits of each modality; empty for no limits.
         where: A Chroma filter for everything but modalities; None for no filter.
         rerank: The modalities that are reranked; a page of a document counts as text.
+        reranks_alone: Whether the order is the reranker's instead of that of all evidence.
         diversity: From 0 for the best hits to 1 for hits unlike each other.
         threshold: Minimum `Hit.score`, from 0 to 1; None for no limit.
     """
@@ -54,6 +58,7 @@ class SearchRequest:
     quotas: Mapping[Modality, int] = field(default_factory=dict[Modality, int])
     where: Where | None = None
     rerank: frozenset[Modality] = frozenset(MODALITIES)
+    reranks_alone: bool = False
     diversity: float = 0.0
     threshold: float | None = None
 
@@ -87,7 +92,8 @@ def parse_request(k: int | None, catalog: Catalog, **given: Unpack[SearchOptions
         modalities=wanted,
         quotas=quotas,
         where=all_of(_conditions(catalog, given)),
-        rerank=_modalities("rerank", MODALITIES if rerank is True else rerank or ()),
+        rerank=_modalities("rerank", MODALITIES if rerank in (True, ALONE) else rerank or ()),
+        reranks_alone=rerank == ALONE,
         diversity=diversity,
         threshold=threshold,
     )
@@ -112,7 +118,7 @@ def _modalities(name: str, given: Any) -> frozenset[Modality]:
 
 def _no_modalities(name: str, given: list[Any]) -> InputError:
     some = f"some of {', '.join(MODALITIES)}"
-    takes = f"True, False, or {some}" if name == "rerank" else f"{some}, or None for all"
+    takes = f"True, False, 'alone', or {some}" if name == "rerank" else f"{some}, or None for all"
     return InputError(f"{name} takes {takes}; got {given!r:.100}.")
 
 

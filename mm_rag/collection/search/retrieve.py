@@ -41,6 +41,7 @@ class Retrieved:
         words: Matches with the query's words, by id: the best by BM25, and the segments that the
             other lists found.
         lacks_codes: Whether the query has codes, and nothing has any of them.
+        has_required: Whether the query requires words; only segments that have them are listed.
         pictures: Pictures by id that look like one in the query; None without such a picture.
         unsettled: Ids for which Chroma may differ from the catalog; only those that the catalog
             knows are shown.
@@ -51,6 +52,7 @@ class Retrieved:
     nearest: Mapping[str, Found | None]
     words: Mapping[str, WordMatch]
     lacks_codes: bool
+    has_required: bool
     pictures: Mapping[str, Likeness] | None
     unsettled: Set[str]
     seconds: Mapping[str, float]
@@ -89,7 +91,8 @@ def retrieve(
         seconds["pictures"] = time.perf_counter() - began - seconds["vectors"]
     half_way = time.perf_counter()
     words = _by_words(snapshot, query.words, request, depth, {**nearest, **(pictures or {})})
-    if requires_words(query.words):
+    has_required = requires_words(query.words)
+    if has_required:
         allowed = {*words, *_foreign_matches(snapshot, query.words, nearest, search.unsettled)}
         nearest = {id_: found for id_, found in nearest.items() if id_ in allowed}
         pictures = pictures and {id_: like for id_, like in pictures.items() if id_ in allowed}
@@ -99,6 +102,7 @@ def retrieve(
         nearest=nearest,
         words=words,
         lacks_codes=lacks_codes,
+        has_required=has_required,
         pictures=pictures,
         unsettled=search.unsettled,
         seconds=seconds,

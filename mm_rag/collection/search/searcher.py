@@ -10,12 +10,19 @@ from typing import Any
 from mm_rag._forking import ForkableLock
 from mm_rag.collection.assets import CollectionAssets
 from mm_rag.collection.search.calibration import Calibration
-from mm_rag.collection.search.evidence import Evidence, joined, probability, reordered, weigh
+from mm_rag.collection.search.evidence import (
+    Evidence,
+    joined,
+    own_probabilities,
+    probability,
+    reordered,
+    weigh,
+)
 from mm_rag.collection.search.merging import Candidates, GroupKey, merge, page_id
 from mm_rag.collection.search.pictures import PictureIndex
 from mm_rag.collection.search.query import EncodedQuery, encode
 from mm_rag.collection.search.request import SearchRequest
-from mm_rag.collection.search.reranking import Reranked, Rerankers, Scorer, rerank
+from mm_rag.collection.search.reranking import Reranked, Rerankers, rerank
 from mm_rag.collection.search.retrieve import DEPTH, retrieve
 from mm_rag.collection.search.selection import Selected, select
 from mm_rag.collection.session import Session, Snapshot
@@ -63,8 +70,9 @@ class _Merged:
 
 @dataclass(frozen=True)
 class _Ranking:
-    """Scores, the evidence that they come from, and what the reranker returned, by group."""
+    """The order of the groups, their scores and evidence, and what the reranker returned."""
 
+    order: Mapping[GroupKey, float]
     scores: Mapping[GroupKey, float]
     evidence: Evidence
     reranker_scores: Mapping[GroupKey, float]
@@ -113,9 +121,9 @@ class Searcher:
             candidates = merged.candidates
             evidence = weigh(candidates)
             reranked = rerank(rerankers, encoded, candidates, evidence.total, request, self._assets)
-            ranking = _ranking(evidence, reranked)
+            ranking = _ranking(evidence, reranked, request)
             watch.lap("rerank")
-            selected = select(candidates, ranking.scores, request)
+            selected = select(candidates, ranking.order, ranking.scores, request)
             hits = _hits(selected, candidates, ranking, request, encoded.words)
             watch.lap("show")
             if is_last or self._session.is_current(merged.snapshot):
@@ -198,13 +206,16 @@ def _candidates(
         depth *= _DEEPER
 
 
-def _ranking(evidence: Evidence, reranked: Reranked) -> _Ranking:
-    """The scores that hits are ordered by."""
-    if reranked.scorer is Scorer.trained:
-        return _Ranking(reordered(evidence.total, reranked.scores), evidence, reranked.scores)
+def _ranking(evidence: Evidence, reranked: Reranked, request: SearchRequest) -> _Ranking:
+    """The order of the hits, and their scores."""
+    before = evidence.total
     evidence = joined(evidence, reranked)
     scores = {key: probability(log_odds) for key, log_odds in evidence.total.items()}
-    return _Ranking(scores, evidence, reranked.scores)
+    order: Mapping[GroupKey, float] = evidence.total
+    if request.reranks_alone and reranked.scores:
+        order = reordered(before, reranked.scores)
+        scores |= own_probabilities(reranked.scores)
+    return _Ranking(order, scores, evidence, reranked.scores)
 
 
 def _hits(

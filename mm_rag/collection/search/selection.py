@@ -33,11 +33,21 @@ class Selected:
 
 
 def select(
-    candidates: Candidates, scores: Mapping[GroupKey, float], request: SearchRequest
+    candidates: Candidates,
+    order: Mapping[GroupKey, float],
+    scores: Mapping[GroupKey, float],
+    request: SearchRequest,
 ) -> Selected:
-    """Choose the hits. What repeats the words of a better one only fills up the list."""
+    """Choose the hits. What repeats the words of a better one only fills up the list.
+
+    Args:
+        candidates: All candidates.
+        order: By what they are ordered; higher is better.
+        scores: Their probabilities, which the threshold is compared with.
+        request: What is wanted.
+    """
     groups = candidates.groups
-    ranked = best_first(scores)
+    ranked = best_first(order)
     if request.threshold is not None:
         ranked = [key for key in ranked if scores[key] >= request.threshold]
     is_chosen = bool(request.diversity or request.quotas)
@@ -51,8 +61,8 @@ def select(
     if not request.diversity:
         return Selected(_best(ordered, request, 1), same.others)
     pool = _best(ordered, request, POOL)
-    order = _diverse(pool, scores, candidates.vectors, request)
-    return Selected({key: pool[key] for key in order}, same.others)
+    diverse = _diverse(pool, scores, candidates.vectors, request)
+    return Selected({key: pool[key] for key in diverse}, same.others)
 
 
 def _best(
