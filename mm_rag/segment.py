@@ -18,7 +18,7 @@ from mm_rag.explanation import explained
 
 Scalar: TypeAlias = str | int | float | bool
 
-RELEVANT = 0.5
+RELEVANT = 0.3
 """A hit with at least this score is taken for relevant: it is more likely so than not."""
 
 _LIKELY = 0.8  # a score from which on a hit is called likely to be relevant
@@ -164,7 +164,7 @@ class Hit:
             of as many unrelated segments, 1 for a standard deviation more; comparable between
             modalities), `lexical` (BM25 as a share of the query's maximum), `rerank`.
         evidence: Share of each signal in the log-odds of `score`, by its name: `base`, `meaning`,
-            `words`, `identifiers`, `looks`, `surroundings`, `reranker`. 0.7 doubles the odds, and
+            `words`, `identifiers`, `required`, `looks`, `reranker`. 0.7 doubles the odds, and
             -0.7 halves them. Signals that a search does not use are left out.
         matched: Segments of this page or clip that were found, best first.
         also: Absolute paths of other files with the same content.

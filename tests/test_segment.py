@@ -55,16 +55,16 @@ def test_a_hit_is_explained_by_its_signals_strongest_first() -> None:
         words=1.23,
         meaning=3.1,
         identifiers=5.0,
-        surroundings=-0.5,
+        required=3.0,
         reranker=2.0,
     )
     assert lines == [
         "0.93, likely relevant: report.pdf page 3",
         "Identifiers (+5.0): ZX-02201 is in it",
         "Meaning (+3.1): much closer to the query than unrelated content",
+        "Required (+3.0): has what the query puts in quotes, or ends with a star",
         "Reranker (+2.0): beside the query, it reads like an answer",
         "Words (+1.2): has 3 of 4 words of the query: ZX-02201, pump, seal; not wear",
-        "Surroundings (-0.5): the passages and headings around it do not fit the query",
         "Looks (+0.0): looks unlike the query",
         "Base (-4.2): what every candidate of this search begins with",
     ]
@@ -99,7 +99,7 @@ def test_the_words_that_a_hit_shares_are_named(query: str, text: str, line: str)
         ("meaning", -1.0, "no closer to the query than unrelated content"),
         ("words", -1.0, "has no word of the query"),
         ("identifiers", -2.0, "4711 is missing"),
-        ("surroundings", 0.5, "the passages and headings around it fit the query, too"),
+        ("required", 3.0, "has what the query puts in quotes, or ends with a star"),
         ("looks", 3.0, "looks like the picture in the query"),
         ("reranker", 0.5, "beside the query, it may read like an answer"),
         ("reranker", -2.0, "beside the query, it does not read like an answer"),

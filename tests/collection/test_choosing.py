@@ -174,16 +174,24 @@ def test_the_threshold_holds_for_what_only_shares_words(mixed: Collection) -> No
 def test_only_texts_are_reranked(mixed: Collection) -> None:
     before = mixed.search("asked", 50, rerank=False)
     after = mixed.search("asked", 50, rerank=["text"])
-    assert [hit.segment.modality for hit in before] == [hit.segment.modality for hit in after]
     pictures = [hit for hit in after if hit.segment.modality == "image"]
     assert pictures
     assert all("rerank" not in hit.scores for hit in pictures)
     assert [hit.segment for hit in pictures] == [
         hit.segment for hit in before if hit.segment.modality == "image"
     ]
-    judged = [hit.scores["rerank"] for hit in after if hit.segment.modality == "text"]
-    assert judged == sorted(judged, reverse=True)
-    assert len(set(judged)) > 1
+    texts = [hit for hit in after if "rerank" in hit.scores]
+    shares = [(hit.scores["rerank"], hit.evidence["reranker"]) for hit in texts]
+    assert len(set(shares)) > 1
+    assert [share for _, share in sorted(shares)] == sorted(share for _, share in shares)
+
+
+def test_alone_a_reranker_shares_out_the_places_of_what_it_scored(mixed: Collection) -> None:
+    before = mixed.search("asked", 20, rerank=False)
+    after = mixed.search("asked", 20, rerank="alone", modalities=["text"])
+    assert len(before) == len(after)
+    scores = [hit.scores["rerank"] for hit in after]
+    assert scores == sorted(scores, reverse=True)
 
 
 @pytest.mark.parametrize("rerank", [False, [], ["video"]])
@@ -193,7 +201,7 @@ def test_nobody_is_reranked(mixed: Collection, rerank: Any) -> None:
 
 
 def test_rerank_names_modalities(mixed: Collection) -> None:
-    with pytest.raises(InputError, match="rerank takes True, False, or some of"):
+    with pytest.raises(InputError, match="rerank takes True, False, 'alone', or some of"):
         mixed.search("asked", rerank=["pages"])  # pyright: ignore[reportArgumentType]
 
 

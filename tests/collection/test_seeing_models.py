@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -100,14 +101,31 @@ def judged(tmp_path: Path, encoder: Encoder) -> Iterator[Collection]:
 
 
 def test_a_judges_order_stands(judged: Collection) -> None:
-    hits = judged.search("pump", k=5)
+    hits = judged.search("pump", k=5, rerank="alone")
     lengths = [len(hit.segment.text) for hit in hits]
     assert lengths == sorted(lengths, reverse=True)
-    assert [hit.score for hit in hits] == [hit.scores["rerank"] for hit in hits]
+    assert lengths == [hit.scores["rerank"] for hit in hits]
+    assert all(hit.score > 0.99 for hit in hits), "the sigmoid of so high a score"
 
 
-def test_whom_the_judge_has_not_seen_comes_after(judged: Collection) -> None:
-    hits = judged.search("pump", k=60)
+def test_a_reranker_is_one_signal_among_others(judged: Collection) -> None:
+    before = {hit.segment.id: hit for hit in judged.search("pump", k=60, rerank=False)}
+    hits = [hit for hit in judged.search("pump", k=60) if "rerank" in hit.scores]
+    assert len(hits) == 50
+    longest = max(hits, key=lambda hit: hit.scores["rerank"])
+    shortest = min(hits, key=lambda hit: hit.scores["rerank"])
+    assert longest.evidence["reranker"] == -shortest.evidence["reranker"] == 1.0
+    assert longest.score > before[longest.segment.id].score
+    assert shortest.score < before[shortest.segment.id].score
+    for hit in hits:
+        kept = {name: each for name, each in hit.evidence.items() if name != "reranker"}
+        assert kept == before[hit.segment.id].evidence
+        odds = sum(hit.evidence.values())
+        assert hit.score == pytest.approx(1 / (1 + math.exp(-odds)))
+
+
+def test_what_the_reranker_has_not_seen_comes_after(judged: Collection) -> None:
+    hits = judged.search("pump", k=60, rerank="alone")
     assert len(hits) == 60
     seen_by_judge = ["rerank" in hit.scores for hit in hits]
     assert seen_by_judge == sorted(seen_by_judge, reverse=True)

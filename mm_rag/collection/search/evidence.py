@@ -22,14 +22,14 @@ BASE, MEANING, LOOKS, WORDS = "base", "meaning", "looks", "words"
 REQUIRED, IDENTIFIERS, RERANKER = "required", "identifiers", "reranker"
 """Names of the signals, as in `Hit.evidence`."""
 
-_BASE = -1.7
+_BASE = -1.5
 """Log-odds of a candidate that is as near to the query as the nearest of as many unrelated segments
 would be by chance, and has nothing else."""
 
-_PER_DEVIATION = 0.72
+_PER_DEVIATION = 0.9
 """Log-odds of a standard deviation that a similarity is above chance."""
 
-_PER_WORD_DEVIATION = 0.29
+_PER_WORD_DEVIATION = 0.36
 """Log-odds of a standard deviation that BM25 is above that of the best 100."""
 
 _WORDS_DEPTH = 100
@@ -46,15 +46,15 @@ _MET_REQUIREMENT = 3.0
 _NO_SUCH_CODE = -3.0
 """Log-odds of every candidate where the query names codes that no segment has."""
 
-_PER_LOGIT = 0.12
+_PER_LOGIT = 0.15
 _MIDDLE_LOGIT = -2.0
 _LEAST_LOGIT = -6.0
 """Below this logit of the built-in cross-encoder, differences say nothing."""
 
-_LATE_INTERACTION = 1.0
+_LATE_INTERACTION = 1.3
 """Log-odds between the best and the worst candidate by late interaction."""
 
-_TRAINED = 1.5
+_TRAINED = 2.0
 """Log-odds between the best and the worst candidate by a reranker that the user gave."""
 
 
