@@ -19,7 +19,8 @@ from mm_rag.explanation import explained
 Scalar: TypeAlias = str | int | float | bool
 
 RELEVANT = 0.3
-"""A hit with at least this score is taken for relevant: it is more likely so than not."""
+"""A hit with a lower score is called probably not relevant. The right hit of a question in other
+words than those of the page often has a score between this and 0.5."""
 
 _LIKELY = 0.8  # a score from which on a hit is called likely to be relevant
 
@@ -202,7 +203,7 @@ class Hit:
 
     @property
     def is_relevant(self) -> bool:
-        """Whether it is more likely relevant than not: `score` is at least `RELEVANT`."""
+        """Whether it may well be relevant: `score` is at least `RELEVANT`."""
         return self.score >= RELEVANT
 
     def explain(self) -> str:
