@@ -30,7 +30,7 @@ from mm_rag.collection.lexical import LexicalIndex
 LIST = 100  # segments of each list that the baselines take
 
 Record = dict[str, Any]
-"""What was found for one question."""
+"""Everything that was found for one question."""
 
 
 def main() -> None:

@@ -46,10 +46,10 @@ class Page:
 
     Attributes:
         source: Name of the document.
-        number: Of the page; None for documents without pages.
+        number: Number of the page; None for documents without pages.
         title: As a loader would give it.
         text: The page.
-        facts: What it states, by name.
+        facts: Its statements, by name.
     """
 
     source: str
@@ -141,7 +141,7 @@ def _unanswerable(
             code = _neighbour(rng, rng.choice(codes))
         match at % 3:
             case 0 if code not in given:
-                text = rng.choice(["What is {} about?", "{}", "Who answered {}?"]).format(code)
+                text = rng.choice(["What is {} about?", "{}", "Is there an answer to {}?"]).format(code)
             case 1:
                 text = f"{subject.paraphrase} in {absent[at % len(absent)]}?"
             case _:

@@ -159,7 +159,7 @@ class Found(NamedTuple):
 
     @property
     def kind(self) -> Kind:
-        """Its kind."""
+        """The kind of the Segment."""
         return kind_of(self.modality, has_page=self.page is not None)
 
 

@@ -30,10 +30,10 @@ _MIN_DEVIATION = 0.005
 """Smallest standard deviation that is trusted: copies of one text have none."""
 
 _MEAN_WEIGHT = 64
-"""How many similarities of its region's mean are mixed into those of a kind."""
+"""Number of similarities that the mean of its region counts as beside those of a kind."""
 
 _DEVIATION_WEIGHT = 16
-"""How many similarities the model's typical deviation counts as."""
+"""Number of similarities that the model's typical deviation counts as."""
 
 _MEASURED_WEIGHT = 32
 """The same for mean and deviation measured between this collection's regions: of two pictures one

@@ -53,7 +53,7 @@ class Rerankers:
 
 
 class Scorer(Enum):
-    """Who scored: it says what a score means."""
+    """The kind of model that scored, which says what a score means."""
 
     none = "none"
     english = "english"  # the built-in cross-encoder's logits
@@ -66,7 +66,7 @@ class Reranked:
     """What a reranker returned.
 
     Attributes:
-        scorer: Which kind of model scored; `none` if there are no scores.
+        scorer: The kind of model that scored; `none` if there are no scores.
         scores: By group, for the groups it scored; higher is better.
         top: All groups that were to be scored: those without a score are in other languages, or of
             modalities that are not reranked.
