@@ -141,7 +141,7 @@ def _unanswerable(
             code = _neighbour(rng, rng.choice(codes))
         match at % 3:
             case 0 if code not in given:
-                text = rng.choice(["What is {} about?", "{}", "Is there an answer to {}?"]).format(code)
+                text = rng.choice(_WORDS["asking_for_missing_codes"]).format(code)
             case 1:
                 text = f"{subject.paraphrase} in {absent[at % len(absent)]}?"
             case _:
