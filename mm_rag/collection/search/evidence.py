@@ -163,8 +163,19 @@ def reordered(
     return {**order, **dict(zip(best_first(scores), free, strict=True))}
 
 
-def own_probabilities(scores: Mapping[GroupKey, float]) -> dict[GroupKey, float]:
-    """A reranker's scores if all are in [0, 1], else their sigmoids."""
-    if all(0.0 <= score <= 1.0 for score in scores.values()):
-        return dict(scores)
-    return {key: probability(score) for key, score in scores.items()}
+def scores_alone(scores: Mapping[GroupKey, float], reranked: Reranked) -> dict[GroupKey, float]:
+    """The scores of all groups where a reranker alone decides.
+
+    Those of a trained reranker that are all in [0, 1] are probabilities, others and logits become
+    their sigmoids. Late interaction knows no probability: its groups keep theirs. No group that was
+    not scored has a higher score than one that was.
+    """
+    match reranked.scorer:
+        case Scorer.late_interaction:
+            own = {key: scores[key] for key in reranked.scores}
+        case Scorer.trained if all(0.0 <= each <= 1.0 for each in reranked.scores.values()):
+            own = dict(reranked.scores)
+        case _:
+            own = {key: probability(score) for key, score in reranked.scores.items()}
+    most = min(own.values())
+    return {key: min(most, score) for key, score in scores.items()} | own

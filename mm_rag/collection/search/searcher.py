@@ -13,9 +13,9 @@ from mm_rag.collection.search.calibration import Calibration
 from mm_rag.collection.search.evidence import (
     Evidence,
     joined,
-    own_probabilities,
     probability,
     reordered,
+    scores_alone,
     weigh,
 )
 from mm_rag.collection.search.merging import Candidates, GroupKey, merge, page_id
@@ -214,7 +214,7 @@ def _ranking(evidence: Evidence, reranked: Reranked, request: SearchRequest) -> 
     order: Mapping[GroupKey, float] = evidence.total
     if request.reranks_alone and reranked.scores:
         order = reordered(before, reranked.scores)
-        scores |= own_probabilities(reranked.scores)
+        scores = scores_alone(scores, reranked)
     return _Ranking(order, scores, evidence, reranked.scores)
 
 

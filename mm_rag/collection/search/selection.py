@@ -61,7 +61,7 @@ def select(
     if not request.diversity:
         return Selected(_best(ordered, request, 1), same.others)
     pool = _best(ordered, request, POOL)
-    diverse = _diverse(pool, scores, candidates.vectors, request)
+    diverse = _diverse(pool, order, candidates.vectors, request)
     return Selected({key: pool[key] for key in diverse}, same.others)
 
 
