@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ from benchmarks.ranking.metrics import (
     ndcg,
     reliability,
 )
-from benchmarks.ranking.sets import RankingSet
+from benchmarks.ranking.sets import RankingSet, beir_set
 
 
 def texts(ranking_set: RankingSet) -> dict[tuple[str, int | None], str]:
@@ -51,6 +53,23 @@ def test_halves_share_no_document(nature: str) -> None:
             halves[question.half].add(min(source for source, _ in question.right))
     assert all(halves)
     assert halves[0].isdisjoint(halves[1])
+
+
+def test_real_sets_are_asked_by_half_and_language(tmp_path: Path) -> None:
+    documents = [{"_id": f"d{n}", "text": f"Text number {n}."} for n in range(40)]
+    queries = [{"_id": f"{'de' if n % 2 else 'en'}_{n}", "text": f"Q{n}?"} for n in range(40)]
+    for name, rows in (("corpus", documents), ("queries", queries)):
+        lines = "\n".join(map(json.dumps, rows))
+        (tmp_path / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    (tmp_path / "qrels.tsv").write_text(
+        "".join(f"{q['_id']}\td{n}\t1\n" for n, q in enumerate(queries))
+    )
+    both, first, second = (beir_set(tmp_path, 40, halves) for halves in ((0, 1), (0,), (1,)))
+    assert {one.kind for one in both.questions} == {"question (en)", "question (de)"}
+    assert {one.half for one in first.questions} == {0}
+    assert {one.half for one in second.questions} == {1}
+    assert len(first.questions) + len(second.questions) == len(both.questions) == 40
+    assert len(both.segments) == len(second.segments) == 40
 
 
 def test_missing_codes_and_towns_are_nowhere() -> None:

@@ -4,7 +4,8 @@
 
 The same questions are asked of vectors alone, BM25 alone, their plain min-max sum, a search without
 reranking, and a search. Each set has two halves by document: constants are chosen on the sets of
-seeds 1 to 3 and on the first halves of real sets, and reported on other seeds and second halves.
+seeds 1 to 3 and on the first halves of real sets, and reported on other seeds and second halves
+(`--half`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from mm_rag.collection.lexical import LexicalIndex
 
 LIST = 100  # segments of each list that the baselines take
 
+HALVES = {"chosen": (0,), "reported": (1,), "both": (0, 1)}
+
 Record = dict[str, Any]
 """Everything that was found for one question."""
 
@@ -43,6 +46,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, help="a folder with text_ir/ in it")
     parser.add_argument("--beir", nargs="*", type=Path, default=[])
     parser.add_argument("--most", type=int, default=150, help="most questions of a real set")
+    parser.add_argument("--half", default="reported", choices=list(HALVES), help="of real sets")
     parser.add_argument("--cache", type=Path, help="keeps the collections")
     parser.add_argument("--json", type=Path, help="all that was found, for further analysis")
     parser.add_argument("--docs", action="store_true", help="write the tables into docs/ranking.md")
@@ -72,7 +76,7 @@ def _sets(arguments: argparse.Namespace) -> Iterator[RankingSet]:
     if arguments.corpus:
         folders += sorted((arguments.corpus / "text_ir").iterdir())
     for folder in folders:
-        yield beir_set(folder, arguments.most)
+        yield beir_set(folder, arguments.most, HALVES[arguments.half])
 
 
 def measured(ranking_set: RankingSet, cache: Path) -> list[Record]:

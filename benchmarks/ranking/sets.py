@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,15 +53,29 @@ def asked(set_name: str, text: str, kind: str, right: Iterable[tuple[str, int | 
     return Asked(text=text, kind=kind, right=places, half=half_of(set_name, document))
 
 
-def beir_set(folder: Path, most: int) -> RankingSet:
-    """A set in BEIR's layout with at most so many of its questions."""
+def beir_set(folder: Path, most: int, halves: Sequence[int] = (0, 1)) -> RankingSet:
+    """A set in BEIR's layout.
+
+    Args:
+        folder: The set.
+        most: Number of questions, evenly spaced; the others are left out.
+        halves: Which halves of these are asked.
+    """
     beir = read_beir(folder)
     step = max(1.0, len(beir.questions) / most)
     chosen = [beir.questions[int(n * step)] for n in range(min(most, len(beir.questions)))]
     questions = [
-        asked(
-            folder.name, one.query, one.kind or "question", ((p.file, None) for p in one.relevant)
-        )
+        asked(folder.name, one.query, _kind(one.id), ((place.file, None) for place in one.relevant))
         for one in chosen
     ]
-    return RankingSet(name=folder.name, segments=beir.segments, questions=questions)
+    return RankingSet(
+        name=folder.name,
+        segments=beir.segments,
+        questions=[one for one in questions if one.half in halves],
+    )
+
+
+def _kind(id_: str) -> str:
+    """The language of a question, if its id begins with one, as in `de_17`."""
+    language = re.match(r"([a-z]{2})[_-]", id_)
+    return f"question ({language[1]})" if language else "question"

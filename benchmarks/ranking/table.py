@@ -50,7 +50,7 @@ def _groups(
     for one in records:
         groups[key(one)].append(one)
     yield from groups.items()
-    yield "all", list(records)
+    yield "**all**", list(records)
 
 
 def _ranked(records: Sequence[Record], key: Callable[[Record], str]) -> Iterator[str]:
