@@ -3,8 +3,8 @@
     python -m benchmarks.ranking [--seeds 4 5] [--corpus FOLDER] [--beir FOLDER ...] [--docs]
 
 The same questions are asked of vectors alone, BM25 alone, their plain min-max sum, a search without
-reranking, and a search. Each set has two halves by document: constants are chosen on the sets of
-seeds 1 to 3 and on the first halves of real sets, and reported on other seeds and second halves
+reranking, and a search. Each set has two halves by document: constants are chosen on sets of
+seeds 1 and 2 and on the first halves of real sets, and reported on other seeds and second halves
 (`--half`).
 """
 
