@@ -29,11 +29,9 @@ deviation."""
 _MIN_DEVIATION = 0.005
 """Smallest standard deviation that is trusted: copies of one text have none."""
 
-_MEAN_WEIGHT = 64
-"""Number of similarities that the mean of its region counts as beside those of a kind."""
-
-_DEVIATION_WEIGHT = 16
-"""Number of similarities that the model's typical deviation counts as."""
+_PRIOR_WEIGHT = 64
+"""Number of similarities that the mean of its region, and the model's typical deviation, count as
+beside those of a kind."""
 
 _MEASURED_WEIGHT = 32
 """The same for mean and deviation measured between this collection's regions: of two pictures one
@@ -44,6 +42,10 @@ _PRIOR_DEVIATION = 0.1
 
 _MIN_SEGMENTS = 8
 """Segments that are enough to measure the standard deviation of their similarities."""
+
+_OF_SEGMENTS = 0.75
+"""Deviation of similarities to a query, as a share of that of segments to each other: 0.6 to 0.83
+in seven collections."""
 
 _MOST_ROWS = 64
 """Segments whose similarities to all others are measured for that."""
@@ -81,12 +83,11 @@ class Cluster:
 
 
 class Prior(NamedTuple):
-    """Expected mean and standard deviation, and how many similarities each of them counts as."""
+    """Expected mean and standard deviation, and the number of similarities that they count as."""
 
     mean: float
     deviation: float
-    mean_weight: float
-    deviation_weight: float
+    weight: float
 
 
 class Calibration:
@@ -139,14 +140,13 @@ class Calibration:
         if cluster.region == own or self._known(own) < _MIN_MEASURED:
             # What is average for a few recordings is estimated from all that is in their region.
             mean = _whole(np.concatenate([each.sample @ query for each in inside]))[0]
-            prior = Prior(mean, cluster.deviation, _MEAN_WEIGHT, _DEVIATION_WEIGHT)
+            prior = Prior(mean, cluster.deviation, _PRIOR_WEIGHT)
             return chance(similarities, count, prior)
         if (own, kind) not in self._priors:
             known = np.concatenate([each.sample for each in self if each.region == own])
             between = known @ cluster.sample.T
             mean, deviation = float(between.mean()), float(between.std())
-            weight = _MEASURED_WEIGHT
-            self._priors[own, kind] = Prior(mean, deviation, weight, weight)
+            self._priors[own, kind] = Prior(mean, deviation, _MEASURED_WEIGHT)
         return chance(similarities, count, self._priors[own, kind])
 
     def _known(self, region: str) -> int:
@@ -160,12 +160,17 @@ def _nonzero(sample: Vectors) -> Vectors:
 
 
 def _deviation(sample: Vectors, encoder: Encoder) -> float:
-    """The mean standard deviation of one segment's similarities to the others."""
+    """The standard deviation of similarities to a query that is typical of the model.
+
+    Unless it is known, it is estimated from the similarities of segments to each other.
+    """
+    if encoder.name in SIMILARITY_DEVIATIONS:
+        return SIMILARITY_DEVIATIONS[encoder.name]
     if len(sample) < _MIN_SEGMENTS:
-        return SIMILARITY_DEVIATIONS.get(encoder.name, _PRIOR_DEVIATION)
+        return _PRIOR_DEVIATION
     rows = sample[:: max(1, len(sample) // _MOST_ROWS)]
     similarities = np.sort(rows @ sample.T, axis=1)[:, :-1]  # without its own
-    return max(_MIN_DEVIATION, float(similarities.std(axis=1).mean()))
+    return max(_MIN_DEVIATION, _OF_SEGMENTS * float(similarities.std(axis=1).mean()))
 
 
 def chance(similarities: Vectors, count: float, prior: Prior) -> tuple[float, float]:
@@ -177,9 +182,9 @@ def chance(similarities: Vectors, count: float, prior: Prior) -> tuple[float, fl
         prior: What is expected.
     """
     mean, variance, n = _whole(similarities)
-    mean = (mean * n + prior.mean * prior.mean_weight) / (n + prior.mean_weight)
-    variance = variance * n + prior.deviation**2 * prior.deviation_weight
-    deviation = max(_MIN_DEVIATION, math.sqrt(variance / (n + prior.deviation_weight)))
+    mean = (mean * n + prior.mean * prior.weight) / (n + prior.weight)
+    variance = (variance * n + prior.deviation**2 * prior.weight) / (n + prior.weight)
+    deviation = max(_MIN_DEVIATION, math.sqrt(variance))
     return mean + deviation * math.sqrt(2 * math.log(max(1.0, count))), deviation
 
 

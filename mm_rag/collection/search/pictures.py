@@ -17,7 +17,7 @@ from mm_rag.extraction.picture_features import SIZE, picture_features
 from mm_rag.extraction.picture_labels import without_labels
 from mm_rag.media.image import open_image
 
-_UNRELATED = Prior(0.45, 0.08, 32, 32)
+_UNRELATED = Prior(0.45, 0.08, 32)
 """Mean and standard deviation of the cosines between 737 photos and drawings; a prior for
 collections with few: of two pictures one may be the answer itself."""
 
