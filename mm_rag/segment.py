@@ -156,8 +156,8 @@ class Hit:
         segment: The page, picture or clip.
         rank: 1 for the best.
         score: Probability that it is relevant to the query, from 0 to 1; comparable across queries
-            and collections. It orders the hits, unless `diversity` is used. Hits that a trained
-            reranker judges alone have that model's own scores instead.
+            and collections. It orders the hits, unless `diversity` is used. With `rerank="alone"`
+            it is that model's probability.
         scores: Scores of the stages for the best of its segments: `vector:words` (cosine to text or
             extracted text), `vector:image` and so on (cosine to a medium that the model encodes),
             `vector:picture` (cosine of the looks of a picture and one in the query),

@@ -154,10 +154,8 @@ class _Baselines:
         )
         vectors = {id_: -d for id_, d in zip(found["ids"][0], found["distances"][0], strict=True)}
         words = {id_: match.share for id_, match in self._lexical.search(query, LIST)}
-        both = {
-            id_: _relative(vectors).get(id_, 0.0) + _relative(words).get(id_, 0.0)
-            for id_ in {**vectors, **words}
-        }
+        near, said = _relative(vectors), _relative(words)
+        both = {id_: near.get(id_, 0.0) + said.get(id_, 0.0) for id_ in {**near, **said}}
         lists = {"vectors": vectors, "BM25": words, "min-max sum": both}
         return {name: self._best(scores) for name, scores in lists.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, Unpack, cast
+from typing import Annotated, Any, Literal, Self, Unpack, cast
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -54,7 +54,8 @@ class MultimodalRetriever(Closing, BaseRetriever):
         source: A file or folder, or several, to search.
         page: Page number to search.
         time: Span in seconds; only clips that overlap with it are searched.
-        rerank: Whether to rerank the best candidates; or the modalities to rerank.
+        rerank: Whether to rerank the best candidates; or the modalities to rerank; or `"alone"`,
+            for the reranker's order.
         diversity: From 0 (most relevant) to 1 (most different from each other).
         threshold: Minimum `score` in the metadata, a probability from 0 to 1. At 0.5 an empty list
             means that nothing relevant was found.
@@ -82,7 +83,7 @@ class MultimodalRetriever(Closing, BaseRetriever):
     source: str | Path | Sequence[str | Path] | None = None
     page: int | None = None
     time: tuple[float, float] | None = None
-    rerank: bool | Sequence[Modality] = True
+    rerank: bool | Literal["alone"] | Sequence[Modality] = True
     diversity: float = Field(default=0.0, ge=0.0, le=1.0)
     threshold: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     tagged: str | Sequence[str] | None = None

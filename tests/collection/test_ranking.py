@@ -62,7 +62,7 @@ def found(collection: Collection, query: object) -> list[str]:
 
 @pytest.fixture(scope="module")
 def gallery(photo: Path) -> Iterator[Collection]:
-    """Each question's picture, and 300 that nobody asks for, among 580 texts."""
+    """The picture of each question, and 300 that answer none, among 580 texts."""
     pictures = [f"picture{word(n)}" for n in range(QUESTIONS)]
     with made(photo, [*pictures, *(f"view{word(n)}" for n in range(300))]) as collection:
         yield collection

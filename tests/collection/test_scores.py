@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,11 +25,9 @@ def memos() -> Iterator[Collection]:
 
 
 def test_the_score_is_the_sum_of_the_evidence(memos: Collection) -> None:
-    from math import exp
-
     for rerank in (True, False):
         for hit in memos.search("Where is the cooling pump leaking?", 10, rerank=rerank):
-            assert hit.score == pytest.approx(1 / (1 + exp(-sum(hit.evidence.values()))))
+            assert hit.score == pytest.approx(1 / (1 + math.exp(-sum(hit.evidence.values()))))
             assert ("reranker" in hit.evidence) == rerank
 
 

@@ -153,6 +153,22 @@ def test_every_setting_reaches_the_search(
     assert given == {**reached, "page": None, "k": None}
 
 
+def test_the_reranker_may_decide_alone(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def search(query: Any, **settings: Any) -> list[Any]:
+        given.update(settings)
+        return []
+
+    monkeypatch.setattr(collection, "search", search)
+    MultimodalRetriever(collection=collection, rerank="alone").invoke(QUESTION)
+    assert given["rerank"] == "alone"
+    with pytest.raises(ValidationError):
+        MultimodalRetriever(collection=collection, rerank="first")  # pyright: ignore[reportArgumentType]
+
+
 def test_the_threshold_is_a_probability(collection: Collection) -> None:
     documents = MultimodalRetriever(collection=collection).invoke(QUESTION)
     scores = [document.metadata["score"] for document in documents]

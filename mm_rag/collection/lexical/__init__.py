@@ -7,7 +7,12 @@ counts, and `index` is what the rest of the package uses.
 
 from __future__ import annotations
 
-from mm_rag.collection.lexical.index import LexicalIndex, WordMatch, known_words
-from mm_rag.collection.lexical.query import requires_words, without_syntax
+from mm_rag.collection.lexical.index import (
+    LexicalIndex,
+    QueryMatches,
+    WordMatch,
+    known_words,
+)
+from mm_rag.collection.lexical.query import without_syntax
 
-__all__ = ["LexicalIndex", "WordMatch", "known_words", "requires_words", "without_syntax"]
+__all__ = ["LexicalIndex", "QueryMatches", "WordMatch", "known_words", "without_syntax"]

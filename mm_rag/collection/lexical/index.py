@@ -55,6 +55,23 @@ class WordMatch(NamedTuple):
     codes: float = 0.0
 
 
+class QueryMatches(NamedTuple):
+    """Matches of a query in one state of the index.
+
+    Attributes:
+        best: The best segments by BM25 and their matches, best first.
+        others: The matches of segments that something else found, by id; without those that lack
+            something required.
+        requires: Whether the query requires phrases or beginnings of words.
+        lacks_codes: Whether the query has codes, and no segment has any of them.
+    """
+
+    best: list[tuple[str, WordMatch]]
+    others: dict[str, WordMatch]
+    requires: bool
+    lacks_codes: bool
+
+
 class LexicalIndex:
     """The words of one collection's segments, searched by BM25.
 
@@ -132,7 +149,7 @@ class LexicalIndex:
         Raises:
             CollectionError: The index was damaged since it was opened.
         """
-        return self.search_and_match(words, n, ())[0]
+        return self.match(words, n, ()).best
 
     def matches(self, words: str, ids: Collection[str]) -> dict[str, WordMatch]:
         """Match segments with a query, by id; those that lack something required are left out.
@@ -144,28 +161,24 @@ class LexicalIndex:
         Raises:
             CollectionError: The index was damaged since it was opened.
         """
-        return self.search_and_match(words, 0, ids)[1]
+        return self.match(words, 0, ids).others
 
-    def search_and_match(
-        self, words: str, n: int, ids: Collection[str]
-    ) -> tuple[list[tuple[str, WordMatch]], dict[str, WordMatch]]:
-        """The results of `search` and `matches`, for one state of the index.
+    def match(self, words: str, n: int, ids: Collection[str]) -> QueryMatches:
+        """The results of `search` and `matches`, and facts about the query, for one state.
 
         Raises:
             CollectionError: The index was damaged since it was opened.
         """
+        parsed = parse_query(words)
         with self._explained("searched", _READING):
-            search = _Search(Scorer(self._searcher(), self._schema), parse_query(words))
-            return search.best(n), search.among(ids)
-
-    def lacks_codes(self, words: str) -> bool:
-        """Whether a query has codes, and no segment has any of them.
-
-        Raises:
-            CollectionError: The index was damaged since it was opened.
-        """
-        with self._explained("searched", _READING):
-            return Scorer(self._searcher(), self._schema).lacks_codes(parse_query(words))
+            scorer = Scorer(self._searcher(), self._schema)
+            search = _Search(scorer, parsed)
+            return QueryMatches(
+                best=search.best(n),
+                others=search.among(ids),
+                requires=bool(parsed.phrases or parsed.prefixes),
+                lacks_codes=scorer.lacks_codes(parsed),
+            )
 
     def is_sound(self) -> bool:
         """Whether the files are as they were written, and can be read completely."""

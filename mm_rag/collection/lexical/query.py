@@ -133,12 +133,6 @@ def _spelt(words: Iterable[str]) -> tuple[str, ...]:
     return _first(_SHORT, filter(str.isalpha, written))
 
 
-def requires_words(query: str) -> bool:
-    """Whether a query requires phrases or beginnings of words."""
-    parsed = parse_query(query)
-    return bool(parsed.phrases or parsed.prefixes)
-
-
 def without_syntax(text: str) -> str:
     """A text that requires nothing as a query: without quotation marks and stars."""
     return text.translate(_QUOTES).replace('"', " ").replace("*", " ")

@@ -189,7 +189,7 @@ class Scorer:
                     yield tantivy.Occur.Should, _constant(near, score)
                     break
 
-    # What does.
+    # What depends on it.
 
     def weighted(self, query: AnalyzedQuery, parts: QueryParts) -> WeightedQuery:
         """The tantivy clauses, and the maximum score."""

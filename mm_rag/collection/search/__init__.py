@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from mm_rag.collection.search.no_hits import nothing_found
 from mm_rag.collection.search.query import cut_notice
 from mm_rag.collection.search.request import SearchOptions, SearchRequest, parse_request
 from mm_rag.collection.search.reranking import Rerankers
 from mm_rag.collection.search.searcher import Explanation, Searcher
-from mm_rag.collection.search.verdict import nothing_found
 
 __all__ = [
     "Explanation",

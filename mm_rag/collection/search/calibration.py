@@ -1,8 +1,9 @@
-"""Calibration: makes similarities of different modalities comparable.
+"""Calibration: makes similarities of different kinds of segments comparable.
 
-A model that sees puts pictures and texts in two clusters far from each other (the modality gap):
-the worst text may be nearer to a text query than the right picture. So a similarity is compared
-with those of other segments in the same cluster to the same query, estimated from a sample.
+A model that sees puts pictures and texts in two regions far from each other (the modality gap): the
+worst text may be nearer to a text query than the right picture. Whole pages, passages and the words
+of photos differ, too, but less. So a similarity is compared with those of other segments of the
+same kind to the same query, estimated from a sample.
 """
 
 from __future__ import annotations

@@ -3,6 +3,11 @@
 Each score is first compared with what unrelated segments get for the same query, so that it means
 the same in every query and collection. A list of scores that are all alike says little, and one
 that stands out says much.
+
+The weights were fitted on the first halves of eight real sets (a softmax over each list, sets of
+equal weight) and scaled by a logistic curve over first hits, questions without an answer included.
+nDCG@10 on the second halves, the mean of the sets, is 0.836 with meaning alone, 0.885 with words,
+and 0.891 with the built-in rerankers; docs/ranking.md says how far scores can be trusted.
 """
 
 from __future__ import annotations
@@ -41,13 +46,15 @@ _ALL_IDENTIFIERS = 8.0
 differ between candidates."""
 
 _MET_REQUIREMENT = 3.0
-"""Log-odds of every candidate where the query has quotes or prefixes, which all of them have."""
+"""Log-odds of every candidate where the query has quotes or prefixes, which all of them meet."""
 
 _NO_SUCH_CODE = -3.0
 """Log-odds of every candidate where the query names codes that no segment has."""
 
 _PER_LOGIT = 0.15
 _MIDDLE_LOGIT = -2.0
+"""Logit of the built-in cross-encoder that neither raises nor lowers a candidate."""
+
 _LEAST_LOGIT = -6.0
 """Below this logit of the built-in cross-encoder, differences say nothing."""
 
@@ -55,7 +62,8 @@ _LATE_INTERACTION = 1.3
 """Log-odds between the best and the worst candidate by late interaction."""
 
 _TRAINED = 2.0
-"""Log-odds between the best and the worst candidate by a reranker that the user gave."""
+"""Log-odds between the best and the worst candidate by a reranker that the user gave: a choice, for
+want of strong rerankers to measure."""
 
 
 @dataclass(frozen=True)

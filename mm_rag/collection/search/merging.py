@@ -119,11 +119,6 @@ class Candidates:
     lacks_codes: bool
     has_required: bool
 
-    @property
-    def scores(self) -> dict[GroupKey, Mapping[str, float]]:
-        """`Candidate.scores` by group."""
-        return {key: one.scores for key, one in self.groups.items()}
-
     def segments(self, ids: Iterable[str]) -> dict[str, Segment]:
         """The segments of these ids that still exist."""
         wanted = list(ids)

@@ -83,6 +83,7 @@ def parse_request(k: int | None, catalog: Catalog, **given: Unpack[SearchOptions
             f"with Hit.score, no longer with the calibrated similarity; got {threshold!r:.100}."
         )
     modalities, rerank = given.get("modalities"), given.get("rerank", True)
+    is_alone = isinstance(rerank, str) and rerank == ALONE
     wanted = None if modalities is None else _modalities("modalities", modalities)
     if wanted is not None and not wanted:
         raise _no_modalities("modalities", [])
@@ -92,8 +93,8 @@ def parse_request(k: int | None, catalog: Catalog, **given: Unpack[SearchOptions
         modalities=wanted,
         quotas=quotas,
         where=all_of(_conditions(catalog, given)),
-        rerank=_modalities("rerank", MODALITIES if rerank in (True, ALONE) else rerank or ()),
-        reranks_alone=rerank == ALONE,
+        rerank=_modalities("rerank", MODALITIES if rerank is True or is_alone else rerank or ()),
+        reranks_alone=is_alone,
         diversity=diversity,
         threshold=threshold,
     )

@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 
 from mm_rag.collection.catalog import Found, stacked
-from mm_rag.collection.lexical import LexicalIndex, WordMatch, requires_words
+from mm_rag.collection.lexical import LexicalIndex, QueryMatches, WordMatch
 from mm_rag.collection.search.calibration import Calibration
 from mm_rag.collection.search.pictures import Likeness, PictureIndex
 from mm_rag.collection.search.query import EncodedQuery
@@ -90,19 +90,18 @@ def retrieve(
         pictures = _by_looks(snapshot, index.ranked(query.pictures), request, depth)
         seconds["pictures"] = time.perf_counter() - began - seconds["vectors"]
     half_way = time.perf_counter()
-    words = _by_words(snapshot, query.words, request, depth, {**nearest, **(pictures or {})})
-    has_required = requires_words(query.words)
-    if has_required:
+    matches = _by_words(snapshot, query.words, request, depth, {**nearest, **(pictures or {})})
+    words = dict(matches.best) | matches.others
+    if matches.requires:
         allowed = {*words, *_foreign_matches(snapshot, query.words, nearest, search.unsettled)}
         nearest = {id_: found for id_, found in nearest.items() if id_ in allowed}
         pictures = pictures and {id_: like for id_, like in pictures.items() if id_ in allowed}
-    lacks_codes = snapshot.lexical.lacks_codes(query.words)
     seconds["words"] = time.perf_counter() - half_way
     return Retrieved(
         nearest=nearest,
         words=words,
-        lacks_codes=lacks_codes,
-        has_required=has_required,
+        lacks_codes=matches.lacks_codes,
+        has_required=matches.requires,
         pictures=pictures,
         unsettled=search.unsettled,
         seconds=seconds,
@@ -202,15 +201,16 @@ class _VectorSearch:
 
 def _by_words(
     snapshot: Snapshot, words: str, request: SearchRequest, depth: int, others: Collection[str]
-) -> dict[str, WordMatch]:
-    """Matches of the best by BM25, and of the segments that other lists found, by id."""
+) -> QueryMatches:
+    """Matches of the best by BM25, and of the segments that other lists found."""
     is_filtered = request.where is not None or request.modalities is not None
     n = depth * (_FILTERED if is_filtered else 1)
-    best, found = snapshot.lexical.search_and_match(words, n, others)
-    if request.where is not None:  # the lexical index has no metadata
-        matching = snapshot.store.matching([id_ for id_, _ in best], request.where)
-        best = [pair for pair in best if pair[0] in matching]
-    return dict(best) | found
+    matches = snapshot.lexical.match(words, n, others)
+    if request.where is None:
+        return matches
+    # The lexical index has no metadata.
+    matching = snapshot.store.matching([id_ for id_, _ in matches.best], request.where)
+    return matches._replace(best=[pair for pair in matches.best if pair[0] in matching])
 
 
 def _foreign_matches(

@@ -19,24 +19,13 @@ def unit(vectors: Vectors) -> Vectors:
     return vectors / lengths
 
 
-def min_max(
-    scores: Mapping[Key, float], depth: int | None = None, least_range: float = 0.0
-) -> dict[Key, float]:
-    """Scores normalised to [0, 1] by their minimum and maximum; all 1 if they are equal.
-
-    Args:
-        scores: By key.
-        depth: Only the best so many are normalised, and the others get 0; None for all.
-        least_range: Scores closer together than this do not reach 1.
-    """
+def min_max(scores: Mapping[Key, float]) -> dict[Key, float]:
+    """Scores normalised to [0, 1] by their minimum and maximum; all 1 if they are equal."""
     if not scores:
         return {}
-    ordered = sorted(scores.values(), reverse=True)[:depth]
-    high, low = ordered[0], ordered[-1]
-    span = max(high - low, least_range)
-    if span == 0.0:
-        return {key: float(score == high) for key, score in scores.items()}
-    return {key: max(0.0, (score - low) / span) for key, score in scores.items()}
+    high, low = max(scores.values()), min(scores.values())
+    span = high - low
+    return {key: (score - low) / span if span else 1.0 for key, score in scores.items()}
 
 
 def best_first(scores: Mapping[Key, float]) -> list[Key]:
